@@ -1,0 +1,31 @@
+# make results     the whole workflow on the embedded sample
+# make test        all tests
+# make lock        requirements.lock anew, from pyproject.toml
+# make generated   the files that are generated from others: the config's schema, the conda environment
+# The first two build .venv from requirements.lock when it is missing or older.
+.DELETE_ON_ERROR:
+PYTHON ?= python3
+BIN := .venv/bin
+
+results: .venv/installed
+	$(BIN)/snakemake --cores all
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lock: .venv/installed
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--group dev pyproject.toml --output-file requirements.lock
+
+generated: .venv/installed
+	$(BIN)/python -m facemill.config > schemas/config.schema.json
+	$(BIN)/python envs/generate.py > envs/facemill.yaml
+
+.venv/installed: requirements.lock
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/python -m pip --quiet install uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+.PHONY: results test lock generated

@@ -1,0 +1,302 @@
+"""The config: every key, its type, its meaning and what it accepts; validated before anything runs.
+
+`schemas/config.schema.json` is generated from this file.
+"""
+
+import datetime
+import json
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from facemill.classes import CLASSES, ClassName
+from facemill.errors import BadInput
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+def _hex_color(value: str) -> str:
+    if len(value) != 7 or value[0] != "#" or not all(c in "0123456789abcdefABCDEF" for c in value[1:]):
+        raise ValueError(f"found {value!r}; accepted: a colour such as '#a0b1c2'")
+    return value
+
+
+HexColor = Annotated[str, AfterValidator(_hex_color)]
+
+
+def _iso_date(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads dates as dates
+
+
+Date = Annotated[str, BeforeValidator(_iso_date), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+def _without_nulls(value: Any) -> Any:
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sample(Section):
+    """The embedded sample, rendered when `kind` is `sample`."""
+
+    portraits: Positive = Field(description="how many portraits to render")
+    labelled: Positive = Field(description="how many of them also come with labelme files")
+
+
+class Source(Section):
+    """Where the collection lies; the sample renders its own."""
+
+    images: Path | None = Field(None, description="folder of images (Danbooru: bucket folders by id % 1000, or flat)")
+    labelled: Path | None = Field(None, description="folder of images with labelme JSON files beside them")
+    metadata: list[Path] = Field([], description="Danbooru metadata files, JSON lines")
+    attributes: Path | None = Field(None, description="CelebA's list_attr_celeba.txt")
+    max_broken: Share = Field(0.01, description="share of broken metadata lines above which the run stops")
+
+
+class Filter(Section):
+    """Which posts are kept; a rule that is null or empty keeps all."""
+
+    ratings: list[Literal["g", "s", "q", "e"]] = Field([], description="ratings to keep")
+    min_score: int | None = None
+    min_favourites: int | None = None
+    min_size: int | None = Field(None, description="least width and height of the original, in pixels")
+    created_after: Date | None = Field(None, description="date, inclusive")
+    created_before: Date | None = Field(None, description="date, exclusive")
+    tags_all: list[str] = Field([], description="tags a post must have, all of them")
+    tags_any: list[str] = Field([], description="tags of which a post must have one")
+    tags_none: list[str] = Field([], description="tags a post must not have")
+    limit: Positive | None = Field(None, description="at most so many posts, drawn with the seed")
+
+
+class Portraits(Section):
+    """The shards of checked portraits."""
+
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = Field(description="width and height in pixels")
+    shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
+
+
+class Labels(Section):
+    """How fine labels become classes, and which labelled portraits are kept for measuring."""
+
+    merge: dict[ClassName, list[str]] = Field(description="for each class the labelme labels that become it")
+    ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
+    validation: Share = Field(description="share of labelled portraits that choose the best step of a training")
+    test: Share = Field(description="share of labelled portraits that measure the U-Nets")
+
+    @model_validator(mode="after")
+    def _every_class_once(self) -> "Labels":
+        lost = [name for name in CLASSES if name not in self.merge or (name != "background" and not self.merge[name])]
+        if lost:
+            found = self.merge.get(lost[0], "nothing")
+            raise ValueError(f"merge.{lost[0]}: found {found}; accepted: at least one label, for this class too")
+        labels = [label for merged in self.merge.values() for label in merged] + self.ignore
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        if twice:
+            raise ValueError(f"merge: found {twice[0]!r} twice; accepted: each label in one class or in ignore")
+        if self.validation + self.test >= 1:
+            raise ValueError(f"test: found {self.test}; accepted: less than 1 together with validation")
+        return self
+
+
+class Augment(Section):
+    """Random warps of the training portraits."""
+
+    copies: Positive = Field(description="augmented pairs for each labelled one")
+    rotation: float = Field(ge=0, le=180, description="degrees to either side")
+    scale: float = Field(ge=0, lt=1, description="largest relative change of size")
+    warp: float = Field(ge=0, description="displacement of elastic and grid warps, as a share of the size")
+    color: float = Field(0, ge=0, le=1, description="strength of colour changes; 0 is off")
+
+
+class Training(Section):
+    """One training: counted in images, so that it means the same at any batch size."""
+
+    images: Positive = Field(description="images seen, repeats counted")
+    batch: Positive
+    learning_rate: float = Field(gt=0)
+
+
+class UnetPreset(Section):
+    """What tells the U-Net versions apart."""
+
+    decoder: Literal["transposed", "upsample"]
+    reduction: Literal[1, 2, 4] = Field(description="the network works at the portraits' size divided by this")
+    training: Training
+
+
+class Unet(Section):
+    """The U-Nets: a MobileNetV2 encoder under three decoders."""
+
+    encoder_weights: Literal["imagenet"] | Path | None = Field(description="`imagenet`, a safetensors file, or null")
+    decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
+    versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPreset], Field(min_length=3)]
+
+
+class UnetSettings(Section):
+    """All that one U-Net version is trained with; another version's settings do not concern it."""
+
+    encoder_weights: Literal["imagenet"] | Path | None
+    decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
+    decoder: Literal["transposed", "upsample"]
+    reduction: Literal[1, 2, 4]
+    training: Training
+
+
+class Vae(Section):
+    """The VAE whose encoder gives GauGAN its style code."""
+
+    z_dim: Positive = Field(description="dimensions of the style code")
+    width: Positive = Field(description="channels after the first convolution")
+    kl_weight: float = Field(ge=0)
+    training: Training
+
+
+class Gaugan(Section):
+    """The SPADE generator and its multi-scale PatchGAN discriminators."""
+
+    width: Positive = Field(description="channels at full size (64 in the paper)")
+    discriminator_width: Positive
+    modulation_width: Positive = Field(description="hidden channels of a SPADE modulation (128 in the paper)")
+    feature_matching_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0, description="weight of the VGG loss; without vgg_weights it is left out")
+    vgg_weights: Path | None = Field(None, description="safetensors file of torchvision's VGG16 convolutions")
+    training: Training
+
+
+class Tags(Section):
+    """Where hair colours come from, and what they are called."""
+
+    source: Literal["color", "tags"] = Field(description="`color`: the hair's median colour; `tags`: the posts' tags")
+    hair_colors: Annotated[dict[str, list[HexColor]], BeforeValidator(_without_nulls)] = Field(
+        min_length=1, description="names, as in the posts' tags, and typical colours; null takes a name away"
+    )
+
+
+class Attributes(Section):
+    """Attribute vectors and the pictures they make."""
+
+    min_images: Positive = Field(description="least number of latents behind a vector")
+    edited: Positive = Field(description="held-out portraits on which each vector is tried")
+    steps: Annotated[int, Field(ge=2)] = Field(description="pictures in a transition")
+
+
+class Config(Section):
+    """All settings of a run."""
+
+    dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="results go to results/<dataset>")
+    kind: Literal["sample", "danbooru", "celeba", "folder"]
+    seed: int = Field(ge=0)
+    holdout: Share = Field(description="share of the portraits on which VAE and GauGAN are measured, never trained")
+    sample: Sample | None = None
+    source: Source
+    filter: Filter
+    portraits: Portraits
+    labels: Labels
+    augment: Augment
+    unet: Unet
+    vae: Vae
+    gaugan: Gaugan
+    latents: Positive = Field(description="portraits shown in the t-SNE plane and behind the vectors")
+    tags: Tags
+    attributes: Attributes
+
+    @model_validator(mode="after")
+    def _sections_fit(self) -> "Config":
+        needed = {
+            "sample": [],
+            "folder": ["images", "labelled"],
+            "danbooru": ["images", "labelled", "metadata"],
+            "celeba": ["images", "labelled", "attributes"],
+        }[self.kind]
+        missing = [key for key in needed if not getattr(self.source, key)]
+        if missing:
+            raise ValueError(f"source.{missing[0]}: found nothing; accepted: a path, which kind {self.kind!r} needs")
+        if self.kind == "sample" and self.sample is None:
+            raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
+        for name, preset in self.unet.versions.items():
+            if self.portraits.size % (32 * preset.reduction):
+                raise ValueError(
+                    f"unet.versions.{name}.reduction: found {preset.reduction}; accepted: a number that makes the "
+                    f"portraits' size, {self.portraits.size}, a multiple of 32 still"
+                )
+        return self
+
+    def paths(self) -> dict[str, Path]:
+        """Every path that the config names, by its key."""
+        source = self.source
+        named = {
+            "source.images": source.images,
+            "source.labelled": source.labelled,
+            "source.attributes": source.attributes,
+            "unet.encoder_weights": self.unet.encoder_weights,
+            "gaugan.vgg_weights": self.gaugan.vgg_weights,
+        } | {f"source.metadata.{i}": path for i, path in enumerate(source.metadata)}
+        return {key: path for key, path in named.items() if isinstance(path, Path)}
+
+
+def _describe(error: ValidationError) -> str:
+    """One line for the first fault of a config: key, value, what is accepted."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]).removesuffix(".[key]")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    match first["type"]:
+        case "extra_forbidden":
+            accepted = ", ".join(_keys(first["loc"][:-1]))
+            return f"{key}: unknown key (value {first['input']!r}); accepted: {accepted}{more}"
+        case "missing":
+            return f"{key}: found nothing; accepted: a value, since it has no default{more}"
+        case "value_error":  # ours: "found ..." or "key: found ..."
+            message = str(first["ctx"]["error"])
+            return f"{key}{': ' if message.startswith('found') else '.' if key else ''}{message}{more}"
+        case _:
+            accepted = first["msg"].replace("Input should be ", "").replace("should match", "that matches")
+            return f"{key}: found {first['input']!r}; accepted: {accepted[0].lower()}{accepted[1:]}{more}"
+
+
+def _keys(place: tuple[int | str, ...]) -> list[str]:
+    """The accepted keys of the section at a place of the config."""
+    kind: Any = Config
+    for part in place:
+        # a section's field, or a value of a dict; of `Section | None` the section
+        kind = kind.model_fields[part].annotation if isinstance(kind, type) else kind.__args__[1]
+        kind = kind.__args__[0] if isinstance(kind, UnionType) else kind
+    return list(kind.model_fields)
+
+
+def validate(content: dict) -> Config:
+    """The typed config. Raises `BadInput` with one line that names key, value and what is accepted."""
+    try:
+        config = Config.model_validate(content)
+    except ValidationError as error:
+        raise BadInput(_describe(error)) from error
+    for key, path in config.paths().items():
+        if not path.exists():
+            raise BadInput(f"{key}: found {str(path)!r}; accepted: a path that exists")
+    return config
+
+
+def unet_settings(config: Config, version: Literal["v1", "v2", "v3"]) -> UnetSettings:
+    """The settings of one U-Net version: what all versions share and what its own preset says."""
+    unet = config.unet
+    return UnetSettings(
+        encoder_weights=unet.encoder_weights,
+        decoder_channels=unet.decoder_channels,
+        **dict(unet.versions[version]),
+    )
+
+
+def schema() -> dict:
+    """The config's JSON schema, which editors use to complete and check YAML files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2))

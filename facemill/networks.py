@@ -1,0 +1,61 @@
+"""Finished models on disk: safetensors for the weights, a JSON beside them for what made them. No pickles."""
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from facemill.errors import BadInput
+from facemill.files import whole, write_json
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def device() -> torch.device:
+    """The first GPU that this process may use, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def bf16() -> bool:
+    """Whether bfloat16 is fast here: on the GPU, and on processors with its instructions."""
+    return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def autocast() -> torch.autocast:
+    """The context in which networks run: bfloat16 where it is fast, float32 elsewhere."""
+    return torch.autocast(device().type, torch.bfloat16, enabled=bf16())
+
+
+def save_model(path: Path, network: nn.Module, arguments: dict[str, Any], settings: dict[str, Any]) -> None:
+    """Writes `path` (safetensors) and the JSON beside it: the network's class, the arguments that build it, its settings."""
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    write_json(
+        path.with_suffix(".json"),
+        {"network": type(network).__name__, "arguments": arguments, "settings": settings},
+    )
+    with whole(path) as beside:
+        save_file(state, beside)
+
+
+def load_model(kind: type[Network], path: Path) -> Network:
+    """A finished model, in evaluation mode, on `device()`. `path` is the safetensors file or the folder that holds it.
+
+    Raises `BadInput` when it is missing, damaged or of another kind.
+    """
+    path = path / "model.safetensors" if path.is_dir() else path
+    beside = path.with_suffix(".json")
+    try:
+        made = json.loads(beside.read_text())
+        if made["network"] != kind.__name__:
+            raise BadInput(f"{path}: holds a {made['network']}; accepted: a {kind.__name__}")
+        network = kind(**made["arguments"])
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise BadInput(f"{error.filename or path}: no such model file") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise BadInput(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
+    return network.eval().to(device(), memory_format=torch.channels_last)

@@ -1,0 +1,132 @@
+"""Shards: image collections as Parquet files, with Hugging Face's image convention, and the masks inside them.
+
+An image column is a struct of `bytes` (the encoded file) and `path`; the schema's `huggingface` metadata names it an
+Image, so that `datasets`, pandas and DuckDB open a shard unaided.
+Format: https://huggingface.co/docs/datasets/about_dataset_features
+"""
+
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from facemill.classes import CLASSES, IGNORE, palette
+from facemill.errors import BadInput
+from facemill.files import whole
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""Arrow type of an image column."""
+
+ROWS_PER_GROUP = 256
+
+
+def shard_of(id: str, shards: int) -> int:
+    """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise."""
+    return (int(id) if id.isdecimal() else zlib.crc32(id.encode())) % shards
+
+
+def order_of(id: str) -> tuple[int, str]:
+    """The sort key of rows in a shard: numeric ids by value, before all others by name."""
+    return (int(id), "") if id.isdecimal() else (1 << 63, id)
+
+
+def _features(schema: pa.Schema) -> dict:
+    def feature(kind: pa.DataType) -> dict:
+        if kind == IMAGE:
+            return {"_type": "Image"}
+        if pa.types.is_list(kind):
+            return {"_type": "List", "feature": feature(kind.value_type)}
+        name = {pa.float32(): "float32", pa.float64(): "float64"}.get(kind, str(kind))
+        return {"_type": "Value", "dtype": name}
+
+    return {field.name: feature(field.type) for field in schema}
+
+
+def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+    """Writes rows as one Parquet shard, whole or not at all; image bytes are not compressed a second time.
+
+    The same rows give the same bytes.
+    """
+    info = {"info": {"features": _features(schema)}}
+    table = pa.Table.from_pylist(list(rows), schema.with_metadata({"huggingface": json.dumps(info)}))
+    compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
+    with whole(path) as beside:
+        pq.write_table(table, beside, row_group_size=ROWS_PER_GROUP, compression=compression, use_dictionary=False)
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        if field.type == IMAGE:
+            yield from (f"{field.name}.bytes", f"{field.name}.path")
+        elif pa.types.is_list(field.type):
+            yield f"{field.name}.list.element"
+        else:
+            yield field.name
+
+
+def open_shard(path: Path) -> pq.ParquetFile:
+    """Opens a shard for reading; raises `BadInput` when it is missing, cut short or not Parquet."""
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"{path}: not a readable Parquet shard ({str(error).splitlines()[0]})") from error
+
+
+def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[dict]:
+    """Yields the rows of shards in order, as dicts, one row group in memory at a time."""
+    for path in paths:
+        with open_shard(path) as shard:
+            for group in range(shard.num_row_groups):
+                yield from shard.read_row_group(group, columns).to_pylist()
+
+
+def count_rows(paths: Sequence[Path]) -> int:
+    """The number of rows in shards, from their footers alone."""
+    return sum(open_shard(path).metadata.num_rows for path in paths)
+
+
+def decode_image(encoded: bytes) -> np.ndarray:
+    """Decodes a JPEG or PNG portrait: uint8 RGB, (height, width, 3). Raises `BadInput` when it cannot be read."""
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise BadInput("an image in a shard cannot be decoded")
+    return pixels
+
+
+def encode_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
+    """Encodes uint8 RGB (height, width, 3) as a JPEG without chroma subsampling."""
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Encodes class ids, uint8 (height, width), as a palette PNG that names the classes in its text chunk."""
+    from PIL.PngImagePlugin import PngInfo
+
+    picture = Image.fromarray(np.ascontiguousarray(mask, np.uint8), "P")
+    picture.putpalette(palette())
+    text = PngInfo()
+    text.add_text("classes", json.dumps(CLASSES))
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1, pnginfo=text)
+    return file.getvalue()
+
+
+def decode_mask(encoded: bytes) -> np.ndarray:
+    """Decodes a mask file: class ids, uint8 (height, width). Raises `BadInput` when it is not one of ours."""
+    with Image.open(io.BytesIO(encoded)) as picture:
+        if picture.mode not in ("P", "L"):
+            raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
+        mask = np.asarray(picture)
+    unknown = np.setdiff1d(mask, [*range(len(CLASSES)), IGNORE])
+    if unknown.size:
+        raise BadInput(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
+    return mask

@@ -1,0 +1,175 @@
+"""What every training shares: a folder of its own, checkpoints, exact resume, curves, EMA weights.
+
+Training is counted in images. Whatever is random in a step follows from the seed and the step's number, so a run that
+was killed and resumed ends with the same weights as one that was not (on the same machine; CUDA kernels that add in
+changing order are the exception).
+"""
+
+import copy
+import csv
+import io
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.tensorboard import SummaryWriter
+
+from facemill.command import log, progress
+from facemill.errors import BadInput
+from facemill.files import digest, whole
+from facemill.networks import bf16
+
+CHECKPOINT_SECONDS = 60
+LINES = 200
+"""Lines in the curves of a whole training."""
+
+
+class Run:
+    """One training: `work/<name>-<hash of settings and inputs>/` holds its checkpoint and TensorBoard curves.
+
+    Give it every module and optimizer whose state belongs to the training; iterate over `steps()`; call `record` with
+    the step's losses; call `finish` when the model is saved. The same command again resumes from the last checkpoint.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: dict[str, Any],
+        inputs: Sequence[Path],
+        modules: Mapping[str, nn.Module],
+        optimizers: Mapping[str, Optimizer],
+    ) -> None:
+        self.name = name
+        self.folder = Path("work") / f"{name}-{digest(settings, inputs)}"
+        self.modules, self.optimizers = modules, optimizers
+        self.step = 0
+        self.curves: list[dict[str, float]] = []
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+        self._checkpoint = self.folder / "checkpoint.safetensors"
+        if self._checkpoint.exists():
+            self._load()
+        self._board = SummaryWriter(self.folder, purge_step=self.step)
+
+    def steps(self, images: int, batch: int, seed: int) -> Iterator[int]:
+        """Yields the numbers of the steps that are left, seeding each; checkpoints on a clock and on SIGTERM."""
+        total = math.ceil(images / batch)
+        stop: list[int] = []
+        before = signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+        saved = time.monotonic()
+        for step in progress(range(self.step, total), self.name, total * batch, done=self.step * batch, step=batch):
+            torch.manual_seed(seed * 1_000_003 + step)
+            self._due = (step + 1) % max(total // LINES, 1) == 0 or step + 1 == total
+            yield step
+            self.step = step + 1
+            self._write_line(self.step * batch)
+            if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+            if stop:
+                log.info("%s: stopped at %d images; the same command goes on from here", self.name, self.step * batch)
+                sys.exit(128 + stop[0])
+        signal.signal(signal.SIGTERM, before)
+
+    def record(self, **losses: Tensor) -> None:
+        """Adds a step's losses (scalars) to the curve's next line, which shows their means."""
+        for name, loss in losses.items():
+            self._sums[name] = self._sums.get(name, 0) + loss.detach()
+        self._summed += 1
+
+    def _write_line(self, images: int) -> None:
+        if not self._due:
+            return
+        line = {name: float(total) / self._summed for name, total in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        if bad := [name for name, value in line.items() if not math.isfinite(value)]:
+            raise BadInput(f"{self.name}: {bad[0]} is not finite after {images} images; lower the learning rate")
+        self.curves.append({"images": images} | line)
+        for name, value in line.items():
+            self._board.add_scalar(f"{self.name}/{name}", value, images)
+
+    def _save(self) -> None:
+        state: dict[str, Tensor] = {}
+        for name, module in self.modules.items():
+            state |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
+        for name, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                state |= {f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()}
+        state |= {f"sum/{name}": value for name, value in self._sums.items()}
+        state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
+        about = {"step": str(self.step), "summed": str(self._summed), "curves": json.dumps(self.curves)}
+        with whole(self._checkpoint) as beside:
+            save_file(state, beside, about)
+
+    def _load(self) -> None:
+        with safe_open(self._checkpoint, "pt") as file:
+            about, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+        for name, module in self.modules.items():
+            module.load_state_dict(_below(state, f"module/{name}/"))
+        for name, optimizer in self.optimizers.items():
+            values: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in _below(state, f"optimizer/{name}/").items():
+                index, slot = key.split("/")
+                values.setdefault(int(index), {})[slot] = tensor
+            optimizer.load_state_dict(optimizer.state_dict() | {"state": values})
+        self._sums, self._summed = _below(state, "sum/"), int(about["summed"])
+        self.step, self.curves = int(about["step"]), json.loads(about["curves"])
+        log.info("%s: goes on after step %d", self.name, self.step)
+
+    def finish(self, curves: Path) -> None:
+        """Writes the curves as CSV and removes the checkpoint; call it after the model is saved."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.curves[-1].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.curves)
+        with whole(curves) as beside:
+            beside.write_text(text.getvalue())
+        self._board.close()
+        self._checkpoint.unlink(missing_ok=True)
+
+
+def _below(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
+
+
+def ema_of(network: nn.Module) -> nn.Module:
+    """A copy of the network that will hold the exponential moving average of its weights."""
+    return copy.deepcopy(network).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update_ema(ema: nn.Module, network: nn.Module, step: int, decay: float = 0.998) -> None:
+    """Moves the average towards the network's weights, faster in the first steps; buffers are copied."""
+    weight = 1 - min(decay, (1 + step) / (10 + step))
+    averages, values = list(ema.parameters()), [p.to(a.dtype) for p, a in zip(network.parameters(), ema.parameters(), strict=True)]
+    torch._foreach_lerp_(averages, values, weight)
+    for average, value in zip(ema.buffers(), network.buffers(), strict=True):
+        average.copy_(value)
+
+
+def warm_cosine(step: int, total: int, warm: float = 0.05) -> float:
+    """The learning rate's factor at a step: a linear rise over the first `warm` of the steps, then a half cosine to 0."""
+    rise = max(1, round(warm * total))
+    return (step + 1) / rise if step < rise else 0.5 + 0.5 * math.cos(math.pi * (step - rise) / max(1, total - rise))
+
+
+def set_rate(optimizer: Optimizer, rate: float) -> None:
+    """Sets the learning rate of all parameter groups."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def accelerator() -> Accelerator:
+    """Accelerate's device, process and precision handling: bfloat16 where it is fast, float32 elsewhere."""
+    return Accelerator(mixed_precision="bf16" if bf16() else "no", cpu=not torch.cuda.is_available())

@@ -1,0 +1,75 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facemill import command
+
+SCRIPT = '''
+from pathlib import Path
+from facemill.command import Annotated, Settings, progress, run
+from facemill.config import Training
+from facemill.errors import BadInput
+
+def main(*, settings: Annotated[Training, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5):
+    """Counts inputs."""
+    if not inputs[0].suffix:
+        raise BadInput("inputs: found no suffix; accepted: one")
+    print(settings.batch, [p.name for p in progress(inputs, "counting", len(inputs))], out, share)
+
+if __name__ == "__main__":
+    run(main)
+'''
+SETTINGS = '{"images": 8, "batch": 4, "learning_rate": 0.1}'
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scripts") / "count.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def call(script: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+
+
+def test_arguments_are_typed_and_lists_take_several_values(script):
+    done = call(script, "--inputs", "a.x", "b.x", "--settings", SETTINGS, "--share", "0.25")
+    assert done.stdout.strip() == "4 ['a.x', 'b.x'] None 0.25"
+    assert done.stderr.startswith("counting: 2 of 2 images")
+
+
+def test_a_mistake_is_one_line_and_fails(script):
+    done = call(script, "--inputs", "a", "--settings", SETTINGS)
+    assert (done.returncode, done.stderr) == (1, "count.py: inputs: found no suffix; accepted: one\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SETTINGS.replace("4", "0"), "batch: Input should be greater than or equal to 1"),
+        (SETTINGS.replace("batch", "bach"), "bach: Extra inputs are not permitted"),
+        ("{", "Invalid JSON"),
+    ],
+)
+def test_wrong_settings_fail_and_are_named(script, settings, said):
+    done = call(script, "--inputs", "a.x", "--settings", settings)
+    text = " ".join(done.stdout.replace("│", " ").split() + done.stderr.replace("│", " ").split())
+    assert done.returncode != 0 and said in text and "Traceback" not in text
+
+
+def test_an_unknown_argument_fails(script):
+    assert call(script, "--inputs", "a.x", "--settings", SETTINGS, "--shard", "1").returncode != 0
+
+
+def test_progress_is_lines_every_ten_seconds_and_at_the_end(monkeypatch, caplog):
+    clock = iter(range(0, 1000, 4))  # each item takes four seconds
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    caplog.set_level("INFO", "facemill")
+    assert list(command.progress("abcdef", "work", total=30, done=6, step=4)) == list("abcdef")
+    assert caplog.messages == [
+        "work: 18 of 30 images, 1/s, 12 s left",
+        "work: 30 of 30 images, 1/s, 0 s left",
+    ]

@@ -1,0 +1,64 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from facemill.files import digest, whole, write_json
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    with whole(path) as beside:
+        beside.write_text("half")
+        assert not path.exists()
+        assert beside.suffix == ".txt"
+    assert path.read_text() == "half"
+    assert os.listdir(path.parent) == ["a.txt"]
+
+
+def test_a_failing_block_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("before")
+    with pytest.raises(ZeroDivisionError), whole(path) as beside:
+        beside.write_text("half")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "before"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_killed_writer_leaves_no_output_and_does_not_disturb_the_next(tmp_path):
+    path = tmp_path / "a.txt"
+    code = f"""
+from pathlib import Path
+from facemill.files import whole
+import os, signal
+with whole(Path({str(path)!r})) as beside:
+    beside.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
+    assert not path.exists()
+    with whole(path) as beside:
+        beside.write_text("all of it")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_json_keeps_the_order_of_keys_and_the_letters(tmp_path):
+    write_json(tmp_path / "a.json", {"z": 0.1, "a": ["ä"]})
+    text = (tmp_path / "a.json").read_text()
+    assert text.endswith("}\n") and text.index('"z"') < text.index('"a"') and "ä" in text
+    assert json.loads(text) == {"z": 0.1, "a": ["ä"]}
+
+
+def test_digest_depends_on_settings_contents_and_their_order_alone(tmp_path):
+    a, b, c = (tmp_path / name for name in "abc")
+    a.write_bytes(b"1")
+    b.write_bytes(b"2")
+    c.write_bytes(b"1")
+    found = digest({"x": 1, "y": 2}, [a, b])
+    assert len(found) == 16
+    assert found == digest({"y": 2, "x": 1}, [c, b])
+    assert len({found, digest({"x": 2, "y": 2}, [a, b]), digest({"x": 1, "y": 2}, [b, a]), digest({}, [])}) == 4

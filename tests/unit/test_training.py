@@ -1,0 +1,70 @@
+"""A training that is stopped and started again ends with the very weights of one that was not."""
+
+import os
+import signal
+
+import pytest
+import torch
+from torch import nn
+
+from facemill.errors import BadInput
+from facemill.training import Run, ema_of, set_rate, update_ema, warm_cosine
+
+IMAGES, BATCH = 80, 4
+
+
+def train(stop_after=None, loss_of=lambda loss: loss):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    ema = ema_of(network)
+    optimizer = torch.optim.AdamW(network.parameters())
+    run = Run("toy", {"width": 8}, [], {"network": network, "ema": ema}, {"adamw": optimizer})
+    for step in run.steps(IMAGES, BATCH, seed=3):
+        set_rate(optimizer, 0.01 * warm_cosine(step, IMAGES // BATCH))
+        loss = loss_of(network(torch.randn(BATCH, 3)).pow(2).mean())
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        update_ema(ema, network, step)
+        run.record(loss=loss)
+        if step == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+    return run, network, ema
+
+
+def test_sigterm_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    whole_run, network, ema = train()
+    with pytest.raises(SystemExit) as stopped:
+        train(stop_after=6)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert list(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
+    resumed_run, resumed, resumed_ema = train()
+    for left, right in ((network, resumed), (ema, resumed_ema)):
+        for name, tensor in left.state_dict().items():
+            assert torch.equal(tensor, right.state_dict()[name]), name
+    assert resumed_run.curves == whole_run.curves
+    resumed_run.finish(tmp_path / "curves.csv")
+    assert not list(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
+    assert (tmp_path / "curves.csv").read_text().splitlines()[-1].startswith("80,")
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match="toy: loss is not finite after 4 images"):
+        train(loss_of=lambda loss: loss * float("nan"))
+
+
+def test_warm_cosine_rises_then_falls_to_zero():
+    rates = [warm_cosine(step, 100) for step in range(101)]
+    assert rates[0] == pytest.approx(0.2) and rates[4] == rates[5] == 1 and rates[100] == pytest.approx(0)
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_ema_is_the_weighted_mean():
+    network = nn.Linear(1, 1, bias=False)
+    ema = ema_of(network)
+    nn.init.zeros_(ema.weight)
+    nn.init.ones_(network.weight)
+    update_ema(ema, network, step=10**6, decay=0.9)
+    assert ema.weight.item() == pytest.approx(0.1)
