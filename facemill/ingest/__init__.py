@@ -1,0 +1,1 @@
+"""Stage `ingest`: posts and images in, shards of checked portraits out."""

@@ -1,0 +1,35 @@
+"""Renders the embedded sample as a Danbooru dump with labelme files."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from facemill.command import Settings, progress, run
+from facemill.config import Sample
+from facemill.ingest.sample import render, replace_folder
+
+
+def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Path) -> None:
+    """Render portraits with their exact masks, as a Danbooru dump with labelme files.
+
+    Parameters
+    ----------
+    settings
+        The config's `sample`, as JSON.
+    size
+        The width and height of portraits; original images are twice as large.
+    seed
+        Another seed gives other portraits.
+    out
+        The folder to write; an earlier one is replaced.
+    """
+    beside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(beside, ignore_errors=True)
+    rendered = render(beside, settings.portraits, settings.labelled, size, seed)
+    for _ in progress(rendered, "rendering", settings.portraits, "portraits"):
+        pass
+    replace_folder(beside, out)
+
+
+if __name__ == "__main__":
+    run(main)
