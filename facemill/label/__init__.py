@@ -1,0 +1,1 @@
+"""Stage `label`: labelme files to class masks, split by portrait, augmented."""

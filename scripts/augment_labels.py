@@ -1,0 +1,32 @@
+"""The command of rule `augment_labels`."""
+
+from pathlib import Path
+
+from facemill.command import Annotated, Settings, progress, run
+from facemill.config import Augment
+from facemill.figures import save_picture
+from facemill.label.augment import copies, show_copies
+from facemill.label.convert import SCHEMA
+from facemill.shards import read_rows, write_shard
+
+
+def main(*, labels: Path, settings: Annotated[Augment, Settings], seed: int, out: Path, picture: Path) -> None:
+    """Makes randomly warped copies of labelled portraits, each image together with its mask.
+
+    Args:
+        labels: labelled portraits to train on, Parquet with columns id, image, mask
+        settings: section `augment` of the config, as JSON
+        seed: of all changes; the same seed makes the same bytes
+        out: the copies, Parquet with the same columns; the originals are not among them
+        picture: PNG with some portraits and their copies
+    """
+    originals = list(read_rows([labels]))
+    augmented = []
+    for row in progress(originals, "warped copies", len(originals) * settings.copies, step=settings.copies):
+        augmented += copies(row, settings, seed)
+    write_shard(out, augmented, SCHEMA)
+    save_picture(show_copies(originals, augmented), picture)
+
+
+if __name__ == "__main__":
+    run(main)
