@@ -1,0 +1,135 @@
+"""The U-Nets: a MobileNetV2 encoder under one of two decoders.
+
+Sources: Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597); Sandler et al. 2018 (MobileNetV2,
+https://arxiv.org/abs/1801.04381); Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"
+(https://doi.org/10.23915/distill.00003), for why v3 upsamples and convolves.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors.torch import load_file
+from segmentation_models_pytorch.encoders import get_encoder
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facemill.classes import CLASSES
+from facemill.errors import BadInput
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def convolution(inputs: int, outputs: int) -> nn.Sequential:
+    """3x3 convolution, batch norm, ReLU; keeps the size."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
+    )
+
+
+class TransposedBlock(nn.Module):
+    """Doubles the size with a transposed convolution (kernel 3, stride 2: uneven overlap), then joins the skip, if any."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.joins = skip > 0
+        self.up = nn.Sequential(
+            nn.ConvTranspose2d(inputs, outputs, 3, stride=2, padding=1, output_padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+        self.outputs = outputs + skip
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        x = self.up(x)
+        return torch.cat([x, skip], 1) if self.joins else x
+
+
+class UpsampleBlock(nn.Module):
+    """Doubles the size by interpolation, joins the skip, then convolves twice."""
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.convolve = nn.Sequential(convolution(inputs + skip, outputs), convolution(outputs, outputs))
+        self.outputs = outputs
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        return self.convolve(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], 1))
+
+
+class Unet(nn.Module):
+    """Images, float32 (B, 3, S, S) in [0, 1], to logits (B, classes, S, S); S a multiple of 32 times `reduction`.
+
+    `decoder`: `transposed` (v1, v2) or `upsample` (v3). `reduction`: the network sees the image shrunk by it, and its
+    logits are enlarged by it, pixel by pixel (v1). `size` is the side it was trained at, for those who choose one.
+    """
+
+    def __init__(
+        self,
+        *,
+        size: int,
+        decoder: Literal["transposed", "upsample"],
+        decoder_channels: Sequence[int],
+        reduction: int = 1,
+        classes: int = len(CLASSES),
+    ) -> None:
+        super().__init__()
+        self.size, self.reduction = size, reduction
+        self.encoder = get_encoder("mobilenet_v2", weights=None)
+        block = {"transposed": TransposedBlock, "upsample": UpsampleBlock}[decoder]
+        channels, *skips = self.encoder.out_channels[::-1]
+        if decoder == "transposed":
+            skips[-1] = 0  # the image itself, which only v3's last block sees
+        blocks = []
+        for skip, outputs in zip(skips, decoder_channels, strict=True):
+            blocks.append(block(channels, skip, outputs))
+            channels = blocks[-1].outputs
+        self.blocks = nn.ModuleList(blocks)
+        self.head = nn.Conv2d(channels, classes, 1)
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images - self.mean) / self.std
+        if self.reduction > 1:
+            x = F.avg_pool2d(x, self.reduction)
+        *skips, x = self.encoder(x.contiguous(memory_format=torch.channels_last))
+        for block, skip in zip(self.blocks, skips[::-1], strict=True):
+            x = block(x, skip)
+        logits = self.head(x)
+        return F.interpolate(logits, scale_factor=self.reduction, mode="nearest") if self.reduction > 1 else logits
+
+
+def load_encoder(unet: Unet, weights: str | Path | None) -> None:
+    """Puts pretrained weights into the encoder: `imagenet` (downloaded), a safetensors file of torchvision's
+    `features.*` keys, or None for none. Raises `BadInput` when the file does not fit.
+    """
+    if weights is None:
+        return
+    if weights == "imagenet":
+        unet.encoder.load_state_dict(get_encoder("mobilenet_v2", weights="imagenet").state_dict())
+        return
+    state = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith("features.")}
+    wanted = unet.encoder.state_dict()
+    missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
+    if missing or any(state[name].shape != wanted[name].shape for name in state if name in wanted):
+        raise BadInput(f"unet.encoder_weights: {weights} does not fit MobileNetV2 (e.g. {(missing or ['shapes'])[0]})")
+    unet.encoder.load_state_dict(state, strict=False)
+
+
+def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int) -> Tensor:
+    """Cross-entropy plus soft Dice over the classes of the batch (Milletari et al. 2016, eq. 2; one minus its mean).
+
+    `logits` (B, C, H, W), `target` int64 (B, H, W); pixels of id `ignore` count in neither.
+    """
+    logits = logits.float()
+    known = target != ignore
+    entropy = F.cross_entropy(logits, target, ignore_index=ignore)
+    truth = F.one_hot(target.where(known, 0), logits.shape[1]).permute(0, 3, 1, 2) * known[:, None]
+    probability = logits.softmax(1) * known[:, None]
+    overlap = (probability * truth).sum((0, 2, 3))
+    total = probability.sum((0, 2, 3)) + truth.sum((0, 2, 3))
+    present = truth.sum((0, 2, 3)) > 0
+    return entropy + 1 - (2 * overlap / total.clamp(min=1))[present].mean()

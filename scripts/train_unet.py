@@ -1,0 +1,29 @@
+"""Trains one U-Net version."""
+
+from pathlib import Path
+from typing import Annotated
+
+from facemill.command import Settings, run
+from facemill.config import UnetSettings
+from facemill.segment.train_unet import train_unet
+
+
+def main(
+    *,
+    version: str,
+    settings: Annotated[UnetSettings, Settings],
+    size: int,
+    seed: int,
+    train: Path,
+    validation: Path,
+    model: Path,
+    curves: Path,
+) -> None:
+    """Trains one U-Net version (v1, v2, v3) on augmented portraits; the same command again resumes a killed run."""
+    train_unet(
+        version, settings, size=size, seed=seed, train=[train], validation=[validation], model=model, curves=curves
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,81 @@
+"""The comparison of U-Net versions."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facemill.classes import CLASSES, EYE, HAIR, MOUTH
+from facemill.errors import BadInput
+from facemill.figures import colorize
+from facemill.segment.compare import measure, telling
+
+
+def test_a_network_that_is_right_has_no_faults(painter, paint):
+    truths = [paint(seed, 64, 64) for seed in range(40)]
+    measured = measure(painter, [colorize(truth) for truth in truths], truths)
+    numbers = measured.summary()
+    assert (numbers["miou"], numbers["boundary_iou"], numbers["specks"]) == (1, 1, 0)
+    assert (numbers["test_images"], numbers["miou_spread"]) == (40, 0)
+    assert set(numbers["iou"]) == set(CLASSES)
+    assert measured.checkerboard.shape == (40,)
+
+
+def test_each_fault_shows_in_its_number(painter):
+    truth = np.zeros((64, 64), np.uint8)
+    truth[16:48, 16:48] = HAIR
+    seen = truth.copy()
+    seen[2:4, 2:4] = EYE  # a speck of a class that is not there
+    seen[16:18, 16:48] = 0  # a ragged edge
+    numbers = measure(painter, [colorize(seen), colorize(truth)], [truth, truth]).summary()
+    assert numbers["specks"] == 0.5
+    assert numbers["iou"]["hair"] == pytest.approx(1 - 64 / 2048)
+    assert numbers["iou"]["eye"] == 0
+    assert numbers["iou"]["mouth"] is None
+    assert numbers["miou"] == pytest.approx(np.mean([v for v in numbers["iou"].values() if v is not None]))
+    assert numbers["boundary_iou"] < numbers["miou"]
+    alone = [np.mean([1, 1]), np.mean([(4096 - 1024 - 4) / (4096 - 1024 + 64), 1 - 64 / 1024, 0])]
+    assert numbers["miou_spread"] == pytest.approx(np.std(alone))
+
+
+def test_checkerboard_is_measured_on_the_logits(painter):
+    truth = np.zeros((64, 64), np.uint8)
+    image = np.full((64, 64, 3), 120, np.uint8)
+    image += (np.indices((64, 64)).sum(0) % 2 * 20).astype(np.uint8)[..., None]
+    assert measure(painter, [image], [truth]).summary()["checkerboard"] > 10
+
+
+def test_the_most_disputed_portraits_are_shown_first_then_typical_ones():
+    disputed = [3, 0, 9, 4, 5, 5, 40, 5]
+    flat = np.zeros((8, 8), np.uint8)
+    other = []
+    for count in disputed:
+        mask = flat.copy()
+        mask.ravel()[:count] = MOUTH
+        other.append(mask)
+    shown = telling([[flat] * 8, other, other], limit=4)
+    assert shown[:2] == [6, 2]
+    assert shown[2:] == [4, 5]
+    assert sorted(telling([[flat] * 8, other], limit=20)) == list(range(8))
+
+
+def test_the_command_compares_all_versions(tmp_path, models, pairs, script):
+    paths = {name: tmp_path / file for name, file in
+             (("metrics", "c.json"), ("picture", "c.png"), ("plot", "m.png"))}  # fmt: skip
+    script("compare_unets")(models=models, test=pairs("test.parquet", range(10)), **paths)
+    numbers = json.loads(paths["metrics"].read_text())
+    assert list(numbers) == ["v1", "v2", "v3"]
+    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "test_images", "miou_spread"]
+    assert all(list(version) == keys and version["test_images"] == 10 for version in numbers.values())
+    with Image.open(paths["picture"]) as picture:
+        assert (picture.width // 150, picture.height // 150) == (5, 8)
+    with Image.open(paths["plot"]) as plot:
+        assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 20
+
+
+def test_no_test_portraits_is_a_mistake(tmp_path, models, pairs, script):
+    with pytest.raises(BadInput, match="holds no portraits"):
+        script("compare_unets")(
+            models=models, test=pairs("test.parquet", range(0)), metrics=tmp_path, picture=tmp_path, plot=tmp_path
+        )

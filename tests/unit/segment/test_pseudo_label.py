@@ -1,0 +1,65 @@
+"""Pseudo-labels of a shard: the same rows, the network's masks and sureness."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from facemill.classes import CLASSES
+from facemill.errors import BadInput
+from facemill.figures import colorize
+from facemill.segment.predict import logits_of
+from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
+from facemill.shards import decode_mask, encode_jpeg, open_shard, read_rows
+
+
+def label(unet, rows: list[dict]) -> list[dict]:
+    with ThreadPoolExecutor(2) as pool:
+        return list(pseudo_labels(unet, rows, pool))
+
+
+def test_rows_keep_their_order_and_hold_the_masks(painter, paint):
+    truths = {str(1000 - i): paint(i, 64, 64) for i in range(70)}
+    rows = label(painter, [{"id": id, "image": {"bytes": encode_jpeg(colorize(m))}} for id, m in truths.items()])
+    assert [row["id"] for row in rows] == list(truths)
+    for row in rows:
+        mask = decode_mask(row["mask"]["bytes"])
+        assert np.mean(mask == truths[row["id"]]) > 0.97
+        assert [row[f"area_{name}"] for name in CLASSES] == [np.mean(mask == c) for c in range(len(CLASSES))]
+
+
+def test_confidence_and_entropy_are_means_over_the_pixels(painter):
+    gray = np.full((64, 64, 3), 128, np.uint8)
+    [row] = label(painter, [{"id": "1", "image": {"bytes": encode_jpeg(gray)}}])
+    logits = logits_of(painter, [gray])[0].double().numpy()
+    p = np.exp(logits) / np.exp(logits).sum(0)
+    assert row["confidence"] == pytest.approx(p.max(0).mean(), rel=1e-3)
+    assert row["entropy"] == pytest.approx(-(p * np.log(p)).sum(0).mean(), rel=1e-3)
+    assert 0 < row["entropy"] < np.log(len(CLASSES))
+
+
+def test_an_image_that_cannot_be_decoded_is_named(painter):
+    with pytest.raises(BadInput, match="portrait 17: .*cannot be decoded"):
+        label(painter, [{"id": "17", "image": {"bytes": b"no image"}}])
+
+
+def test_the_command_writes_the_same_bytes_twice_and_the_time_it_took(tmp_path, models, pairs, script):
+    portraits = pairs("portraits.parquet", range(40))
+    written = []
+    for name in ("a", "b"):
+        out, metrics = tmp_path / f"{name}.parquet", tmp_path / f"{name}.json"
+        script("pseudo_label")(model=models[2], portraits=portraits, out=out, metrics=metrics)
+        written.append(out.read_bytes())
+    assert written[0] == written[1]
+    assert '"images": 40' in metrics.read_text()
+    with open_shard(out) as shard:
+        assert shard.schema_arrow.remove_metadata() == SCHEMA
+    assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(40)]
+
+
+def test_an_empty_shard_is_labelled_as_an_empty_shard(tmp_path, models, pairs, script):
+    out = tmp_path / "out.parquet"
+    portraits = pairs("portraits.parquet", range(0))
+    script("pseudo_label")(model=models[2], portraits=portraits, out=out, metrics=tmp_path / "metrics.json")
+    with open_shard(out) as shard:
+        assert (shard.metadata.num_rows, shard.schema_arrow.names) == (0, SCHEMA.names)
