@@ -46,7 +46,9 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {error}")
 
 
-def progress(items: Iterable[T], what: str, total: int, unit: str = "images", done: int = 0, step: int = 1) -> Iterator[T]:
+def progress(
+    items: Iterable[T], what: str, total: int, unit: str = "images", done: int = 0, step: int = 1
+) -> Iterator[T]:
     """Yields the items; shows a bar on a terminal, and elsewhere a plain line every ten seconds and at the end.
 
     `total` and `done` count units, `step` is how many of them one item stands for.
@@ -67,7 +69,8 @@ def progress(items: Iterable[T], what: str, total: int, unit: str = "images", do
         if now - shown >= 10 or done >= total:
             shown = now
             rate = (done - first) / max(now - start, 1e-9)
-            log.info("%s: %d of %d %s, %.3g/s, %.0f s left", what, done, total, unit, rate, (total - done) / max(rate, 1e-9))
+            left = (total - done) / max(rate, 1e-9)
+            log.info("%s: %d of %d %s, %.3g/s, %.0f s left", what, done, total, unit, rate, left)
 
 
 __all__ = ["Annotated", "Settings", "log", "progress", "run"]

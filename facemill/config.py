@@ -79,7 +79,7 @@ class Filter(Section):
 class Portraits(Section):
     """The shards of checked portraits."""
 
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = Field(description="width and height in pixels")
+    size: Literal[32, 64, 128, 256, 512] = Field(description="width and height in pixels")
     shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
 
 
@@ -153,6 +153,7 @@ class UnetSettings(Section):
 class Vae(Section):
     """The VAE whose encoder gives GauGAN its style code."""
 
+    size: Literal[32, 64, 128, 256] = Field(description="pixels that it works at; portraits are resized to it")
     z_dim: Positive = Field(description="dimensions of the style code")
     width: Positive = Field(description="channels after the first convolution")
     kl_weight: float = Field(ge=0)

@@ -85,5 +85,3 @@ def plot(path: Path, width: float = 9, height: float = 5, **subplots) -> Iterato
         with whole(path) as beside:
             figure.savefig(beside, dpi=120, metadata={"Software": None})
         plt.close(figure)
-
-

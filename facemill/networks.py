@@ -31,7 +31,7 @@ def autocast() -> torch.autocast:
 
 
 def save_model(path: Path, network: nn.Module, arguments: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Writes `path` (safetensors) and the JSON beside it: the network's class, the arguments that build it, its settings."""
+    """Writes `path` (safetensors) and a JSON beside it: the network's class, what it is built from, its settings."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     write_json(
         path.with_suffix(".json"),

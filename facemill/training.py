@@ -114,7 +114,7 @@ class Run:
 
     def _load(self) -> None:
         with safe_open(self._checkpoint, "pt") as file:
-            about, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}
+            about, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         for name, module in self.modules.items():
             module.load_state_dict(_below(state, f"module/{name}/"))
         for name, optimizer in self.optimizers.items():
@@ -152,14 +152,13 @@ def ema_of(network: nn.Module) -> nn.Module:
 def update_ema(ema: nn.Module, network: nn.Module, step: int, decay: float = 0.998) -> None:
     """Moves the average towards the network's weights, faster in the first steps; buffers are copied."""
     weight = 1 - min(decay, (1 + step) / (10 + step))
-    averages, values = list(ema.parameters()), [p.to(a.dtype) for p, a in zip(network.parameters(), ema.parameters(), strict=True)]
-    torch._foreach_lerp_(averages, values, weight)
+    torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), weight)
     for average, value in zip(ema.buffers(), network.buffers(), strict=True):
         average.copy_(value)
 
 
 def warm_cosine(step: int, total: int, warm: float = 0.05) -> float:
-    """The learning rate's factor at a step: a linear rise over the first `warm` of the steps, then a half cosine to 0."""
+    """The learning rate's factor at a step: a linear rise over the first `warm` of them, then a half cosine to 0."""
     rise = max(1, round(warm * total))
     return (step + 1) / rise if step < rise else 0.5 + 0.5 * math.cos(math.pi * (step - rise) / max(1, total - rise))
 

@@ -73,8 +73,6 @@ _TAGS = {  # what a variant of a part shows, in Danbooru's words
     "beard:fullBeard": ["facial_hair", "beard"],
     "beard:longBeard": ["facial_hair", "beard", "long_beard"],
     "beard:moustacheTwirl": ["facial_hair", "mustache"],
-    "eyes:bow": ["closed_eyes"],
-    "eyes:humble": ["closed_eyes"],
     "eyes:happy": ["brown_eyes"],
     "eyes:wide": ["brown_eyes", "wide-eyed"],
     "eyes:wink": ["brown_eyes", "one_eye_closed"],
@@ -96,6 +94,8 @@ _TAGS = {  # what a variant of a part shows, in Danbooru's words
     "background:dots": ["polka_dot_background"],
 }
 
+_EYES = ("happy", "wide", "wink")  # the style's other eyes are closed: two lines of a pixel in a small picture
+_ENLARGED = {"eyes": (1.2, 1.5), "mouth": (1.4, 1.4)}  # to the proportions that anime has
 _SMALL_PARTS = [list(FINE_LABELS).index(part) for part in ("mouth", "eyes")]
 _OUTLINE = 5  # width of the figure's lines, so that they are seen in small pictures
 _EARS = "M-40 250H42V420H-40ZM353 250H440V420H353Z"  # the two ends of the head's shape that are ears
@@ -162,6 +162,7 @@ def _choose_variants(rng: random.Random, girl: bool) -> dict[str, str]:
     """A variant for each component of the style; rear hair and beard may be `none`."""
     components = _definition()["components"]
     variants = {name: rng.choice(sorted(component["variants"])) for name, component in components.items()}
+    variants["eyes"] = rng.choice(_EYES)
     if rng.random() > (0.85 if girl else 0.15):
         variants["rearHair"] = "none"
     if girl or rng.random() > 0.5:
@@ -189,7 +190,16 @@ def _layers(variants: dict[str, str], hair: str, skin: str, clothes: str) -> dic
     svg = str(Avatar(_style(), options))  # <defs> with a <g id="component-..."> each, then a <use> of each
     shapes = {name: rest for name, rest in re.findall(r'<g id="([^-"]+)-[^"]*"(.*?)(?=<g id="|<clipPath )', svg, re.S)}
     uses = re.findall(r'<use transform="([^"]*)" href="#([^-"]+)-', svg)
-    return {name: f'<g transform="{place}"{shapes[name]}' for place, name in uses}
+    return {name: f'<g transform="{place}{_enlarged(name)}"{shapes[name]}' for place, name in uses}
+
+
+def _enlarged(name: str) -> str:
+    """The transform that enlarges a component about its middle, where the figures' eyes and mouths are drawn larger."""
+    if name not in _ENLARGED:
+        return ""
+    component, (x, y) = _definition()["components"][name], _ENLARGED[name]
+    left, top = component["width"] / 2, component["height"] / 2
+    return f" translate({left} {top}) scale({x} {y}) translate({-left} {-top})"
 
 
 def _ears(head: str) -> str:
@@ -215,7 +225,7 @@ def _svg(background: str, place: str, layers: dict[str, str]) -> str:
 def _place(rng: random.Random) -> str:
     """A transform that turns, scales, shifts and maybe mirrors the figure, which still reaches the lower edge."""
     center = CANVAS / 2
-    angle, scale, mirror = rng.uniform(-10, 10), rng.uniform(1.05, 1.25), rng.choice([-1, 1])
+    angle, scale, mirror = rng.uniform(-10, 10), rng.uniform(1.05, 1.2), rng.choice([-1, 1])
     x, y = center + rng.uniform(-50, 50), center + rng.uniform(-10, 40)
     return (
         f"translate({x:.1f} {y:.1f}) rotate({angle:.2f}) scale({mirror * scale:.4f} {scale:.4f}) "

@@ -30,7 +30,8 @@ SAMPLING = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_NE
 def pipeline(settings: Augment, size: int) -> A.Compose:
     """The random changes of a portrait of size x size, in the order in which they are made.
 
-    The elastic and the grid warp take turns: each resampling costs sharpness in the image and smoothness in the mask.
+    Half the copies are warped, elastically or by a grid: each resampling costs sharpness in the image and smoothness in
+    the mask.
     """
     changes = [
         A.HorizontalFlip(p=0.5),
@@ -44,7 +45,7 @@ def pipeline(settings: Augment, size: int) -> A.Compose:
         ),
     ]
     if settings.warp:
-        changes.append(A.OneOf([_elastic(settings.warp, size), _grid(settings.warp)], p=1))
+        changes.append(A.OneOf([_elastic(settings.warp, size), _grid(settings.warp)], p=0.5))
     if settings.color:
         changes.append(_color(settings.color))
     return A.Compose(changes)

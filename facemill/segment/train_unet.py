@@ -59,7 +59,7 @@ def train_unet(
     batches = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
     held_out = ShardRows(validation)
     score = torch.tensor(0.0)
-    for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches):
+    for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
         loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE)
         accelerate.backward(loss)

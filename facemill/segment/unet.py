@@ -30,7 +30,7 @@ def convolution(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class TransposedBlock(nn.Module):
-    """Doubles the size with a transposed convolution (kernel 3, stride 2: uneven overlap), then joins the skip, if any."""
+    """Doubles the size with a transposed convolution (kernel 3, stride 2: uneven overlap), then joins the skip."""
 
     def __init__(self, inputs: int, skip: int, outputs: int) -> None:
         super().__init__()

@@ -1,0 +1,154 @@
+"""GauGAN: a SPADE generator and multi-scale PatchGAN discriminators.
+
+Source: Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Normalization"
+(https://arxiv.org/abs/1903.07291): equation 1 and figure 2 (SPADE), figure 4 (residual block), appendix A (networks).
+The discriminators are those of pix2pixHD (Wang et al. 2018, https://arxiv.org/abs/1711.11585).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrizations, parametrize
+
+from facemill.classes import CLASSES, IGNORE
+
+BOTTOM = 4
+"""Side of the generator's first feature map, as long as the size is 4 times a power of 2 up to 512."""
+
+
+def one_hot(masks: Tensor, classes: int = len(CLASSES)) -> Tensor:
+    """Class ids (B, H, W) to float32 (B, classes, H, W); ignored pixels are zero in every class."""
+    known = masks != IGNORE
+    return (F.one_hot(masks.long().where(known, 0), classes) * known[..., None]).permute(0, 3, 1, 2).float()
+
+
+class Spade(nn.Module):
+    """Spatially-adaptive normalization (equation 1): batch norm, then scale and shift computed from the mask."""
+
+    def __init__(self, channels: int, classes: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.shared = nn.Sequential(nn.Conv2d(classes, hidden, 3, padding=1), nn.ReLU(inplace=True))
+        self.scale_shift = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        scale, shift = self.scale_shift(self.shared(mask)).chunk(2, 1)
+        return self.norm(x) * (1 + scale) + shift
+
+
+class SpadeBlock(nn.Module):
+    """Two SPADE-activation-convolution steps beside a shortcut, which has a step of its own when channels change."""
+
+    def __init__(self, inputs: int, outputs: int, classes: int, hidden: int) -> None:
+        super().__init__()
+        middle = min(inputs, outputs)
+        self.spade_0 = Spade(inputs, classes, hidden)
+        self.conv_0 = nn.Conv2d(inputs, middle, 3, padding=1)
+        self.spade_1 = Spade(middle, classes, hidden)
+        self.conv_1 = nn.Conv2d(middle, outputs, 3, padding=1)
+        self.changes = inputs != outputs
+        if self.changes:
+            self.spade_s = Spade(inputs, classes, hidden)
+            self.conv_s = nn.Conv2d(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        shortcut = self.conv_s(self.spade_s(x, mask)) if self.changes else x
+        x = self.conv_0(F.leaky_relu(self.spade_0(x, mask), 0.2))
+        return shortcut + self.conv_1(F.leaky_relu(self.spade_1(x, mask), 0.2))
+
+
+class Generator(nn.Module):
+    """One-hot masks, float32 (B, classes, S, S), and style codes (B, z_dim) to images (B, 3, S, S) in [-1, 1].
+
+    `width` is the number of channels at full size, `hidden` that inside a SPADE modulation; 64 and 128 in the paper.
+    """
+
+    def __init__(self, *, size: int, z_dim: int, width: int, hidden: int, classes: int = len(CLASSES)) -> None:
+        super().__init__()
+        self.size, self.z_dim = size, z_dim
+        ups = int(math.log2(size // BOTTOM))
+        channels = [width * min(2 ** (ups - level), 16) for level in range(ups + 1)]
+        self.first = nn.Linear(z_dim, channels[0] * BOTTOM**2)
+        blocks = [SpadeBlock(channels[0], channels[0], classes, hidden)]
+        blocks += [SpadeBlock(a, b, classes, hidden) for a, b in zip(channels, channels[1:], strict=False)]
+        self.blocks = nn.ModuleList(blocks)
+        self.last = nn.Conv2d(width, 3, 3, padding=1)
+
+    def forward(self, mask: Tensor, z: Tensor) -> Tensor:
+        x = self.first(z).unflatten(1, (-1, BOTTOM, BOTTOM)).contiguous(memory_format=torch.channels_last)
+        for level, block in enumerate(self.blocks):
+            x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
+            x = block(x, F.interpolate(mask, size=x.shape[2:], mode="nearest"))
+        return self.last(F.leaky_relu(x, 0.2)).float().tanh()
+
+
+class PatchDiscriminator(nn.Module):
+    """Judges overlapping patches of an image with its one-hot mask; returns every layer's features, logits last."""
+
+    def __init__(self, width: int, classes: int, layers: int = 3) -> None:
+        super().__init__()
+        channels = [width * min(2**level, 8) for level in range(layers + 1)]
+        steps = [nn.Sequential(nn.Conv2d(classes + 3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2))]
+        for level, (inputs, outputs) in enumerate(zip(channels, channels[1:], strict=False), 1):
+            stride = 1 if level == layers else 2
+            convolution = nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=False)
+            steps.append(nn.Sequential(convolution, nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2)))
+        steps.append(nn.Sequential(nn.Conv2d(channels[-1], 1, 4, padding=1)))
+        self.steps = nn.ModuleList(steps)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        features = []
+        for step in self.steps:
+            x = step(x)
+            features.append(x)
+        return features
+
+
+class Discriminator(nn.Module):
+    """Patch discriminators at full and at half size; returns each one's features."""
+
+    def __init__(self, *, width: int, classes: int = len(CLASSES), scales: int = 2) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(PatchDiscriminator(width, classes) for _ in range(scales))
+
+    def forward(self, images: Tensor, mask: Tensor) -> list[list[Tensor]]:
+        x = torch.cat([images, mask], 1).contiguous(memory_format=torch.channels_last)
+        features = []
+        for scale in self.scales:
+            features.append(scale(x))
+            x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        return features
+
+
+def add_spectral_norm(network: nn.Module) -> None:
+    """Spectral norm (Miyato et al. 2018) on the convolutions of the main paths, as in the paper: not in modulations."""
+    inside = {id(m) for spade in network.modules() if isinstance(spade, Spade) for m in spade.modules()}
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.out_channels > 3 and id(module) not in inside:
+            parametrizations.spectral_norm(module)
+
+
+def remove_spectral_norm(network: nn.Module) -> None:
+    """Bakes the spectral norm into plain weights."""
+    for module in list(network.modules()):
+        if parametrize.is_parametrized(module):
+            parametrize.remove_parametrizations(module, "weight")
+
+
+def hinge_loss_discriminator(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """Hinge loss of the discriminators (Lim and Ye 2017, https://arxiv.org/abs/1705.02894), mean over scales."""
+    losses = [F.relu(1 - r[-1]).mean() + F.relu(1 + f[-1]).mean() for r, f in zip(real, fake, strict=True)]
+    return torch.stack(losses).mean() / 2
+
+
+def hinge_loss_generator(fake: list[list[Tensor]]) -> Tensor:
+    """The generator's side of the hinge loss: minus the mean logit, mean over scales."""
+    return -torch.stack([f[-1].mean() for f in fake]).mean()
+
+
+def feature_matching_loss(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
+    """L1 between the discriminators' features of real and generated images (Wang et al. 2018, eq. 3); no logits."""
+    pairs = [pair for rs, fs in zip(real, fake, strict=True) for pair in zip(rs[:-1], fs[:-1], strict=True)]
+    return torch.stack([F.l1_loss(f, r.detach()) for r, f in pairs]).sum() / len(real)

@@ -1,0 +1,131 @@
+"""Training of GauGAN on pseudo-labelled portraits, with style codes from the VAE's frozen encoder."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from facemill.command import log
+from facemill.config import Gaugan as GauganSettings
+from facemill.loading import ShardRows, training_batches
+from facemill.networks import load_model, save_model
+from facemill.splits import held_out
+from facemill.synthesize.gaugan import (
+    Discriminator,
+    Generator,
+    add_spectral_norm,
+    feature_matching_loss,
+    hinge_loss_discriminator,
+    hinge_loss_generator,
+    one_hot,
+    remove_spectral_norm,
+)
+from facemill.synthesize.perceptual import PerceptualLoss
+from facemill.synthesize.vae import Vae, reparameterize, to_unit_range
+from facemill.training import Run, accelerator, ema_of, set_rate, update_ema
+
+
+@dataclass
+class Gan:
+    """The two networks and their optimizers; learning rates follow the two time-scale rule (Heusel et al. 2017)."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    adam_g: Adam
+    adam_d: Adam
+    perceptual: nn.Module | None
+    settings: GauganSettings
+
+    def set_rates(self, factor: float) -> None:
+        """Half the learning rate for the generator, twice for the discriminators, both times `factor`."""
+        set_rate(self.adam_g, self.settings.training.learning_rate * factor / 2)
+        set_rate(self.adam_d, self.settings.training.learning_rate * factor * 2)
+
+
+def linear_decay(step: int, total: int) -> float:
+    """The learning rate's factor: 1 in the first half of the steps, then linearly to 0 (Park et al., section 4)."""
+    return min(1.0, 2 * (total - step) / total)
+
+
+def gan_step(gan: Gan, accelerate, real: Tensor, mask: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """One step of both networks on images (B, 3, S, S), one-hot masks and style codes; returns the losses."""
+    settings = gan.settings
+    fake = gan.generator(mask, z)
+    seen_real = gan.discriminator(real, mask)
+    gan.discriminator.requires_grad_(False)
+    seen_fake = gan.discriminator(fake, mask)
+    matching = feature_matching_loss(seen_real, seen_fake)
+    losses = {"hinge_g": hinge_loss_generator(seen_fake), "feature_matching": matching}
+    total = losses["hinge_g"] + settings.feature_matching_weight * losses["feature_matching"]
+    if gan.perceptual is not None:
+        losses["perceptual"] = gan.perceptual(fake, real)
+        total = total + settings.perceptual_weight * losses["perceptual"]
+    accelerate.backward(total)
+    gan.adam_g.step()
+    gan.adam_g.zero_grad()
+
+    gan.discriminator.requires_grad_(True)
+    losses["hinge_d"] = hinge_loss_discriminator(seen_real, gan.discriminator(fake.detach(), mask))
+    accelerate.backward(losses["hinge_d"])
+    gan.adam_d.step()
+    gan.adam_d.zero_grad()
+    return losses
+
+
+def train_gaugan(
+    settings: GauganSettings,
+    *,
+    size: int,
+    seed: int,
+    holdout: float,
+    vae: Path,
+    portraits: Sequence[Path],
+    pseudo_labels: Sequence[Path],
+    model: Path,
+    curves: Path,
+) -> None:
+    """Trains on all pseudo-labelled portraits but the held-out ones; writes the generator's EMA weights to `model`.
+
+    z is drawn from the frozen encoder's q(z|x) of the very image to be painted (Park et al., section 3). Losses: hinge,
+    feature matching, and the perceptual one where VGG weights are given. Resumes where a killed run stopped.
+    """
+    torch.manual_seed(seed)
+    accelerate = accelerator()
+    encoder = load_model(Vae, vae)
+    arguments = {"size": size, "z_dim": encoder.z_dim, "width": settings.width, "hidden": settings.modulation_width}
+    generator, discriminator = Generator(**arguments), Discriminator(width=settings.discriminator_width)
+    for network in (generator, discriminator):
+        add_spectral_norm(network)
+        network.to(memory_format=torch.channels_last)
+    ema = ema_of(generator).to(accelerate.device)
+    adams = [Adam(n.parameters(), betas=(0.0, 0.9), fused=True) for n in (generator, discriminator)]
+    generator, discriminator, *adams = accelerate.prepare(generator, discriminator, *adams)
+    perceptual = PerceptualLoss(settings.vgg_weights).to(accelerate.device) if settings.vgg_weights else None
+    if perceptual is None:
+        log.info("gaugan: gaugan.vgg_weights is null, so the perceptual loss is left out")
+    gan = Gan(generator, discriminator, *adams, perceptual, settings)
+    plain = accelerate.unwrap_model(generator)
+    hashed = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
+    modules = {"generator": plain, "discriminator": accelerate.unwrap_model(discriminator), "ema": ema}
+    optimizers = {"adam_g": adams[0].optimizer, "adam_d": adams[1].optimizer}
+    run = Run("gaugan", hashed, [vae, *portraits, *pseudo_labels], modules, optimizers)
+
+    images, batch = settings.training.images, settings.training.batch
+    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
+    batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
+    for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
+        gan.set_rates(linear_decay(step, math.ceil(images / batch)))
+        if torch.rand(()) < 0.5:
+            pixels, masks = pixels.flip(3), masks.flip(2)
+        real = to_unit_range(pixels)
+        with torch.no_grad(), accelerate.autocast():
+            z = reparameterize(*encoder.encode(real))
+        run.record(**gan_step(gan, accelerate, real, one_hot(masks), z))
+        update_ema(ema, plain, step)
+    remove_spectral_norm(ema)
+    save_model(model, ema, arguments, hashed)
+    run.finish(curves)

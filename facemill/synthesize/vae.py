@@ -1,0 +1,92 @@
+"""The variational autoencoder whose encoder reads GauGAN's style code from an image.
+
+Source: Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114); the encoder's plan (convolutions of stride 2 down to
+4x4, then two linear layers) is that of Park et al. 2019, appendix A (https://arxiv.org/abs/1903.07291). It has batch
+norm in place of their instance norm, which would take an image's overall colour away before it is read.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+BOTTOM = 4
+"""Side of the feature map between convolutions and linear layers."""
+
+
+class Vae(nn.Module):
+    """Images, float32 (B, 3, H, W) in [-1, 1], to style codes (B, z_dim) and back to images of (size, size).
+
+    `size` is 4 times a power of 2; images of another size are first resized, by averaging.
+    """
+
+    def __init__(self, *, size: int, z_dim: int, width: int) -> None:
+        super().__init__()
+        self.size, self.z_dim = size, z_dim
+        levels = int(math.log2(size // BOTTOM))
+        channels = [3, *(width * min(2**level, 8) for level in range(levels))]
+        down = [
+            nn.Sequential(
+                nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.LeakyReLU(0.2, inplace=True),
+            )
+            for inputs, outputs in zip(channels, channels[1:], strict=False)
+        ]
+        self.down = nn.Sequential(*down)
+        self.mean = nn.Linear(channels[-1] * BOTTOM**2, z_dim)
+        self.log_variance = nn.Linear(channels[-1] * BOTTOM**2, z_dim)
+        self.first = nn.Linear(z_dim, channels[-1] * BOTTOM**2)
+        up_channels = [channels[-1], *channels[-2:0:-1], width]
+        up = [
+            nn.Sequential(
+                nn.Upsample(scale_factor=2, mode="nearest"),
+                nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+                nn.BatchNorm2d(outputs),
+                nn.LeakyReLU(0.2, inplace=True),
+            )
+            for inputs, outputs in zip(up_channels, up_channels[1:], strict=False)
+        ]
+        self.up = nn.Sequential(*up, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
+
+    def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log-variance of q(z|x), each float32 (B, z_dim)."""
+        x = self.down(resized(images, self.size)).float().flatten(1)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.mean(x), self.log_variance(x).clamp(-20, 10)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Images (B, 3, size, size) in [-1, 1] of style codes (B, z_dim)."""
+        return self.up(self.first(z).unflatten(1, (-1, BOTTOM, BOTTOM)))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Reconstructions from a z drawn from q(z|x), and its mean and log-variance."""
+        mean, log_variance = self.encode(images)
+        return self.decode(reparameterize(mean, log_variance)), mean, log_variance
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """Images (B, 3, H, W) as (B, 3, size, size); pixels are averaged."""
+    return images if images.shape[2:] == (size, size) else F.interpolate(images, size=(size, size), mode="area")
+
+
+def to_unit_range(pixels: Tensor) -> Tensor:
+    """uint8 pixels as float32 in [-1, 1], the range of VAE and GauGAN."""
+    return pixels.float() / 127.5 - 1
+
+
+def to_pixels(images: Tensor) -> np.ndarray:
+    """Images (B, 3, H, W) in [-1, 1] as uint8 RGB (B, H, W, 3)."""
+    return ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+
+
+def reparameterize(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """A draw from N(mean, exp(log_variance)) that gradients pass through (Kingma and Welling, section 2.4)."""
+    return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(q(z|x) || N(0, 1)) in nats, summed over dimensions, mean over the batch (Kingma and Welling, appendix B)."""
+    return -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(1).mean()

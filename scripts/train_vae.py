@@ -1,0 +1,25 @@
+"""Trains the VAE."""
+
+from pathlib import Path
+from typing import Annotated
+
+from facemill.command import Settings, run
+from facemill.config import Vae
+from facemill.synthesize.train_vae import train_vae
+
+
+def main(
+    *,
+    settings: Annotated[Vae, Settings],
+    seed: int,
+    holdout: float,
+    portraits: list[Path],
+    model: Path,
+    curves: Path,
+) -> None:
+    """Trains the VAE whose encoder reads style codes; the same command again resumes a killed run."""
+    train_vae(settings, seed=seed, holdout=holdout, portraits=portraits, model=model, curves=curves)
+
+
+if __name__ == "__main__":
+    run(main)
