@@ -1,0 +1,1 @@
+"""Stage `latent`: latents, colour tags, the t-SNE plane, attribute vectors and transitions."""

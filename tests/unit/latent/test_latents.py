@@ -1,0 +1,54 @@
+"""Latents of a shard: the encoder's means, row by row."""
+
+import numpy as np
+import pytest
+import torch
+
+from facemill.errors import BadInput
+from facemill.latent.latents import BATCH, encode
+from facemill.networks import device, load_model, save_model
+from facemill.shards import decode_image, read_rows
+from facemill.synthesize.vae import Vae, to_unit_range
+
+
+@pytest.fixture
+def vae(tmp_path):
+    torch.manual_seed(0)
+    arguments = {"size": 32, "z_dim": 5, "width": 8}
+    save_model(tmp_path / "vae/model.safetensors", Vae(**arguments), arguments, {})
+    return tmp_path / "vae/model.safetensors"
+
+
+def test_latents_are_the_means_in_order(vae):
+    random = np.random.default_rng(0)
+    images = [random.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(BATCH + 3)]
+    network = load_model(Vae, vae)
+    latents = list(encode(network, iter(images)))
+    assert len(latents) == len(images)
+    for i in (0, 1, BATCH, BATCH + 2):
+        with torch.no_grad():
+            pixels = torch.from_numpy(images[i]).permute(2, 0, 1)[None].to(device())
+            mean, _ = network.encode(to_unit_range(pixels))
+        np.testing.assert_allclose(latents[i], mean[0].cpu(), rtol=0.05, atol=0.03)
+    assert np.ptp([latent[0] for latent in latents]) > 0
+
+
+def test_encode_latents_keeps_rows(script, vae, collection, tmp_path):
+    portraits, out = collection["portraits"][1], tmp_path / "latents.parquet"
+    script("encode_latents")(vae=vae, portraits=portraits, out=out)
+    first = out.read_bytes()
+    rows, sources = list(read_rows([out])), list(read_rows([portraits]))
+    assert [row["id"] for row in rows] == [row["id"] for row in sources]
+    network = load_model(Vae, vae)
+    expected = list(encode(network, (decode_image(row["image"]["bytes"]) for row in sources)))
+    np.testing.assert_array_equal(np.float32([row["latent"] for row in rows]), expected)
+
+    script("encode_latents")(vae=vae, portraits=portraits, out=out)
+    assert out.read_bytes() == first
+
+
+def test_a_missing_vae_is_one_line(script, collection, tmp_path):
+    with pytest.raises(BadInput, match="no such model"):
+        script("encode_latents")(
+            vae=tmp_path / "none", portraits=collection["portraits"][0], out=tmp_path / "out.parquet"
+        )

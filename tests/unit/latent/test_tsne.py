@@ -1,0 +1,126 @@
+"""The plane, purity of neighbourhoods, and the picture."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from facemill.config import Tags
+from facemill.errors import BadInput
+from facemill.latent.tsne import CANVAS, FRAMED, frame, plot_plane, purity, spread, tsne
+from facemill.shards import read_rows, write_shard
+
+
+@pytest.fixture
+def clusters() -> tuple[np.ndarray, list[str]]:
+    """Three far clusters of 20 latents."""
+    random = np.random.default_rng(0)
+    names = ["black_hair", "red_hair", "grey_hair"]
+    centres = 20 * np.eye(3, 8)
+    latents = np.concatenate([centre + random.normal(size=(20, 8)) for centre in centres])
+    return latents.astype(np.float32), [name for name in names for _ in range(20)]
+
+
+def test_neighbours_stay_neighbours(clusters):
+    latents, names = clusters
+    plane = tsne(latents, seed=3)
+    assert plane.shape == (60, 2)
+    assert purity(plane, names)["purity"] > 0.95
+    np.testing.assert_array_equal(plane, tsne(latents, seed=3))
+
+
+def test_too_few_latents_are_refused():
+    with pytest.raises(BadInput, match="found 3 latents; accepted: at least 4"):
+        tsne(np.zeros((3, 8), np.float32), 0)
+
+
+def test_purity_of_pure_and_of_mixed_neighbourhoods(clusters):
+    latents, names = clusters
+    assert purity(latents, names) == {"purity": 1.0, "majority": 1 / 3, "images": 60}
+    mixed = [("a", "b")[i % 2] for i in range(60)]
+    assert 0.35 < purity(latents, mixed)["purity"] < 0.6
+
+
+def test_purity_counts_the_share_of_neighbours():
+    latents = np.array([[0.0], [1.0], [2.0], [3.0]])
+    # three neighbours each: of the three a's two are a, of the b none is b
+    assert purity(latents, ["a", "a", "a", "b"]) == {"purity": 0.5, "majority": 0.75, "images": 4}
+
+
+def test_nameless_latents_are_no_neighbours():
+    latents = np.array([[0.0], [0.1], [0.2], [5.0]])
+    assert purity(latents, ["a", None, "a", None]) == {"purity": 1.0, "majority": 1.0, "images": 2}
+    assert purity(latents, ["a", None, None, None]) == {"purity": None, "majority": None, "images": 1}
+
+
+def test_the_frame_holds_all_places_with_their_thumbnails():
+    plane = np.array([[-3.0, 1.0], [5.0, 2.0], [0.0, -1.0]])
+    view = frame(plane)
+    assert list(view.size) == [CANVAS, CANVAS // 2]
+    pixels = view.pixels(plane)
+    assert pixels[:, 0].min() == pytest.approx(FRAMED / 2)
+    assert pixels[:, 0].max() == pytest.approx(CANVAS - FRAMED / 2)
+    assert pixels[1, 1] < pixels[0, 1] < pixels[2, 1]  # upwards in the plane is upwards in the picture
+    left, right, bottom, top = view.extent()
+    assert (left + right) / 2 == pytest.approx(1)
+    assert (right - left) / (top - bottom) == pytest.approx(2)
+
+
+def test_thumbnails_are_spread():
+    plane = np.array([[0, 0], [0.1, 0], [10, 10], [10, 9.9], [0, 10]])
+    assert spread(plane) == [0, 2, 4]
+
+
+def test_the_picture_frames_portraits_in_their_hair_colour(tmp_path):
+    plane = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+    colors = {"red_hair": "#c80000", "blue_hair": "#0000c8"}
+    names = ["red_hair", "blue_hair", None, "red_hair"]
+    thumbnails = {i: np.full((64, 64, 3), 128, np.uint8) for i in range(4)}
+    plot_plane(tmp_path / "plane.png", plane, names, colors, thumbnails)
+    pixels = np.asarray(Image.open(tmp_path / "plane.png").convert("RGB")).astype(int)
+    right = pixels[:, pixels.shape[1] // 2 :]
+    upper, lower = np.array_split(right, 2)
+
+    def share(part: np.ndarray, color: tuple[int, int, int]) -> float:
+        return (np.abs(part - color).max(2) < 30).mean()
+
+    assert share(lower, (0, 0, 200)) > 0.0005  # the blue one is below, one red above, one below
+    assert share(upper, (0, 0, 200)) == 0
+    assert share(upper, (200, 0, 0)) > 0.0005
+    assert share(right, (128, 128, 128)) > 0.004
+
+
+def test_plot_tsne_writes_places_picture_and_metrics(script, collection, hair_paint, tmp_path):
+    random = np.random.default_rng(0)
+    latents, colors = [], []
+    for path in collection["portraits"]:
+        rows = [(row["id"], row["tags"][0]) for row in read_rows([path])]
+        latents.append(tmp_path / "latents" / path.name)
+        colors.append(tmp_path / "colors" / path.name)
+        points = [{"id": id, "latent": [*hair_paint[name], *random.normal(size=2)]} for id, name in rows]
+        write_shard(latents[-1], points, pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))]))
+        names = [{"id": id, "hair_color": name} for id, name in rows]
+        write_shard(colors[-1], names, pa.schema([("id", pa.string()), ("hair_color", pa.string())]))
+    palette = Tags(source="color", hair_colors={name: ["#" + bytes(rgb).hex()] for name, rgb in hair_paint.items()})
+    out, picture, metrics = tmp_path / "tsne.parquet", tmp_path / "tsne.png", tmp_path / "metrics.json"
+    script("plot_tsne")(
+        latents=latents,
+        colors=colors,
+        portraits=collection["portraits"],
+        palette=palette,
+        seed=1,
+        limit=50,
+        out=out,
+        picture=picture,
+        metrics=metrics,
+    )
+    rows = list(read_rows([out]))
+    assert len({row["id"] for row in rows}) == 50
+    assert all(row["hair_color"] == list(hair_paint)[int(row["id"]) % 3] for row in rows)
+    assert np.ptp([row["x"] for row in rows]) > 1
+    figures = json.loads(metrics.read_text())
+    assert figures["images"] == 50
+    assert figures["purity"] > 0.99
+    assert Image.open(picture).width > 1500
