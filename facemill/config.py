@@ -1,18 +1,12 @@
-"""The config: every key, its type, its meaning and what it accepts; validated before anything runs.
-
-`schemas/config.schema.json` is generated from this file.
-"""
+"""The config: every key, its type, its meaning and what it accepts."""
 
 import datetime
-import json
 from pathlib import Path
-from types import UnionType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from facemill.classes import CLASSES, ClassName
-from facemill.errors import BadInput
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -38,10 +32,26 @@ def _without_nulls(value: Any) -> Any:
     return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Size = Annotated[Literal[32, 64, 128, 256, 512], BeforeValidator(_number)]
+Reduction = Annotated[Literal[1, 2, 4], BeforeValidator(_number)]
+
+
 class Section(BaseModel):
-    """A part of the config; unknown keys are refused."""
+    """A part of the config; unknown keys are refused.
+
+    Numbers and null may come as strings: Snakemake's `--config key='{a: 1, b: null}'` hands them on so.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_nulls(cls, content: Any) -> Any:
+        return {k: None if v == "null" else v for k, v in content.items()} if isinstance(content, dict) else content
 
 
 class Sample(Section):
@@ -79,7 +89,7 @@ class Filter(Section):
 class Portraits(Section):
     """The shards of checked portraits."""
 
-    size: Literal[32, 64, 128, 256, 512] = Field(description="width and height in pixels")
+    size: Size = Field(description="width and height in pixels")
     shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
 
 
@@ -88,7 +98,7 @@ class Labels(Section):
 
     merge: dict[ClassName, list[str]] = Field(description="for each class the labelme labels that become it")
     ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
-    validation: Share = Field(description="share of labelled portraits that choose the best step of a training")
+    validation: Share = Field(description="share of labelled portraits that a training is watched on")
     test: Share = Field(description="share of labelled portraits that measure the U-Nets")
 
     @model_validator(mode="after")
@@ -128,7 +138,7 @@ class UnetPreset(Section):
     """What tells the U-Net versions apart."""
 
     decoder: Literal["transposed", "upsample"]
-    reduction: Literal[1, 2, 4] = Field(description="the network works at the portraits' size divided by this")
+    reduction: Reduction = Field(description="the network works at the portraits' size divided by this")
     training: Training
 
 
@@ -146,14 +156,16 @@ class UnetSettings(Section):
     encoder_weights: Literal["imagenet"] | Path | None
     decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
     decoder: Literal["transposed", "upsample"]
-    reduction: Literal[1, 2, 4]
+    reduction: Reduction
     training: Training
 
 
 class Vae(Section):
     """The VAE whose encoder gives GauGAN its style code."""
 
-    size: Literal[32, 64, 128, 256] = Field(description="pixels that it works at; portraits are resized to it")
+    size: Annotated[Literal[32, 64, 128, 256], BeforeValidator(_number)] = Field(
+        description="pixels that it works at; portraits are resized to it"
+    )
     z_dim: Positive = Field(description="dimensions of the style code")
     width: Positive = Field(description="channels after the first convolution")
     kl_weight: float = Field(ge=0)
@@ -243,47 +255,6 @@ class Config(Section):
         return {key: path for key, path in named.items() if isinstance(path, Path)}
 
 
-def _describe(error: ValidationError) -> str:
-    """One line for the first fault of a config: key, value, what is accepted."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]).removesuffix(".[key]")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    match first["type"]:
-        case "extra_forbidden":
-            accepted = ", ".join(_keys(first["loc"][:-1]))
-            return f"{key}: unknown key (value {first['input']!r}); accepted: {accepted}{more}"
-        case "missing":
-            return f"{key}: found nothing; accepted: a value, since it has no default{more}"
-        case "value_error":  # ours: "found ..." or "key: found ..."
-            message = str(first["ctx"]["error"])
-            return f"{key}{': ' if message.startswith('found') else '.' if key else ''}{message}{more}"
-        case _:
-            accepted = first["msg"].replace("Input should be ", "").replace("should match", "that matches")
-            return f"{key}: found {first['input']!r}; accepted: {accepted[0].lower()}{accepted[1:]}{more}"
-
-
-def _keys(place: tuple[int | str, ...]) -> list[str]:
-    """The accepted keys of the section at a place of the config."""
-    kind: Any = Config
-    for part in place:
-        # a section's field, or a value of a dict; of `Section | None` the section
-        kind = kind.model_fields[part].annotation if isinstance(kind, type) else kind.__args__[1]
-        kind = kind.__args__[0] if isinstance(kind, UnionType) else kind
-    return list(kind.model_fields)
-
-
-def validate(content: dict) -> Config:
-    """The typed config. Raises `BadInput` with one line that names key, value and what is accepted."""
-    try:
-        config = Config.model_validate(content)
-    except ValidationError as error:
-        raise BadInput(_describe(error)) from error
-    for key, path in config.paths().items():
-        if not path.exists():
-            raise BadInput(f"{key}: found {str(path)!r}; accepted: a path that exists")
-    return config
-
-
 def unet_settings(config: Config, version: Literal["v1", "v2", "v3"]) -> UnetSettings:
     """The settings of one U-Net version: what all versions share and what its own preset says."""
     unet = config.unet
@@ -292,12 +263,3 @@ def unet_settings(config: Config, version: Literal["v1", "v2", "v3"]) -> UnetSet
         decoder_channels=unet.decoder_channels,
         **dict(unet.versions[version]),
     )
-
-
-def schema() -> dict:
-    """The config's JSON schema, which editors use to complete and check YAML files."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema()
-
-
-if __name__ == "__main__":
-    print(json.dumps(schema(), indent=2))

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import Annotated, Settings, log, run
+from facemill.command import Annotated, Settings, run
 from facemill.config import Attributes, Tags
 from facemill.errors import BadInput
 from facemill.figures import image_grid, save_picture
 from facemill.files import write_json
 from facemill.latent.attributes import load_means
 from facemill.latent.colors import lab_palette
-from facemill.latent.editing import Styled, choose_transitions, measure_edits, transition
+from facemill.latent.editing import Styled, choose_transitions, transition, try_vectors
 from facemill.latent.rows import drawn, images_of, joined_rows, masks_of
 from facemill.networks import load_model
 from facemill.splits import held_out
@@ -51,11 +51,7 @@ def main(
     masks = masks_of(pseudo_labels, {id for ids in edits.values() for id in ids} | {id for id, _ in shown})
     styled = {id: Styled(own[id], mask, np.array(usable[id]["latent"])) for id, mask in masks.items()}
 
-    figures = {}
-    for name, ids in edits.items():
-        figures[name] = measure_edits(generator, [styled[id] for id in ids], name, means, palette)
-        log.info("evaluate_attributes: %s %s", name, figures[name])
-    write_json(metrics, figures)
+    write_json(metrics, try_vectors(generator, styled, edits, means, palette))
 
     images = images_of(portraits, [id for id, _ in shown])
     strips = [

@@ -225,7 +225,7 @@ def _svg(background: str, place: str, layers: dict[str, str]) -> str:
 def _place(rng: random.Random) -> str:
     """A transform that turns, scales, shifts and maybe mirrors the figure, which still reaches the lower edge."""
     center = CANVAS / 2
-    angle, scale, mirror = rng.uniform(-10, 10), rng.uniform(1.05, 1.2), rng.choice([-1, 1])
+    angle, scale, mirror = rng.uniform(-10, 10), rng.uniform(1.12, 1.27), rng.choice([-1, 1])
     x, y = center + rng.uniform(-50, 50), center + rng.uniform(-10, 40)
     return (
         f"translate({x:.1f} {y:.1f}) rotate({angle:.2f}) scale({mirror * scale:.4f} {scale:.4f}) "
@@ -243,7 +243,7 @@ def _background(rng: random.Random, figure: list[str]) -> tuple[str, str]:
                 return found
 
     kind = rng.choice(["plain", "plain", "gradient", "stripes", "dots"])
-    first, second, angle, step = color(), color(), rng.randrange(360), rng.uniform(40, 140)
+    first, second, angle, step = color(), color(), rng.randrange(360), rng.uniform(80, 160)
     cover = f'<rect width="{CANVAS}" height="{CANVAS}" fill="{{}}"/>'.format
     turn = f"rotate({angle} {CANVAS / 2} {CANVAS / 2})"
     if kind == "gradient":

@@ -95,7 +95,10 @@ class Unet(nn.Module):
         x = (images - self.mean) / self.std
         if self.reduction > 1:
             x = F.avg_pool2d(x, self.reduction)
-        *skips, x = self.encoder(x.contiguous(memory_format=torch.channels_last))
+        # depthwise convolutions train faster in float32 than in bfloat16 on the CPU: 9% of the whole step
+        mixed = torch.is_autocast_enabled(x.device.type) and (x.is_cuda or not self.training)
+        with torch.autocast(x.device.type, enabled=mixed):
+            *skips, x = self.encoder(x.contiguous(memory_format=torch.channels_last))
         for block, skip in zip(self.blocks, skips[::-1], strict=True):
             x = block(x, skip)
         logits = self.head(x)

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from facemill.config import Config, schema, unet_settings, validate
+from facemill.config import Config, unet_settings
 from facemill.errors import BadInput
+from facemill.validation import schema, validate
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +64,7 @@ def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
             "tags.hair_colors.red_hair.0: found 'red'; accepted: a .*",
         ),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
+        ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),
         ({"vae": None}, "vae: found None; accepted: .*"),
     ],
 )
@@ -92,6 +94,12 @@ def test_dates_may_be_written_as_yaml_dates():
 
 def test_null_takes_a_hair_color_away():
     assert "red_hair" not in validate(config(tags={"hair_colors": {"red_hair": None}})).tags.hair_colors
+
+
+def test_values_may_come_as_strings_as_snakemake_hands_them_on():
+    changes = {"portraits": {"size": "256"}, "filter": {"min_score": "null"}, "vae": {"kl_weight": "1e-3"}}
+    found = validate(config(**changes))
+    assert (found.portraits.size, found.filter.min_score, found.vae.kl_weight) == (256, None, 0.001)
 
 
 def test_unet_settings_hold_what_concerns_one_version():

@@ -1,6 +1,5 @@
 """Portraits of flat colours with their masks, and a generator that paints such portraits without any training."""
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from facemill.classes import BACKGROUND, CLOTHES, EYE, FACE, HAIR, MOUTH, SKIN
 from facemill.latent.colors import Palette, lab_palette
 from facemill.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 SIZE = 32
 PAINT = {
     BACKGROUND: (40, 160, 90),
@@ -100,9 +98,3 @@ def collection(tmp_path, paint, mask) -> dict[str, list[Path]]:
         for product, schema in schemas.items():
             write_shard(paths[product][shard], [{name: row[name] for name in schema.names} for row in rows], schema)
     return paths
-
-
-@pytest.fixture
-def script() -> Callable[[str], Callable[..., None]]:
-    """The `main` of a script, by the script's name."""
-    return lambda name: runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]

@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 from safetensors.numpy import load_file
 
-from facemill.config import Attributes
 from facemill.errors import BadInput
 from facemill.latent.attributes import hair_means, load_means, pair_vectors, save_vectors
 from facemill.shards import write_shard

@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from facemill.classes import BACKGROUND, HAIR
+from facemill.colors import REGIONS
 from facemill.config import Attributes, Tags
 from facemill.errors import BadInput
 from facemill.latent.attributes import save_vectors
 from facemill.latent.colors import COLOR_SCHEMA
-from facemill.latent.editing import Styled, choose_transitions, measure_edits, render, transition
+from facemill.latent.editing import Styled, choose_transitions, measure_edits, transition, try_vectors
 from facemill.latent.latents import LATENT_SCHEMA
 from facemill.shards import read_rows, write_shard
 from facemill.splits import held_out
@@ -31,45 +32,54 @@ def portraits(hair_paint, mask) -> list[Styled]:
     return [Styled(name, mask, code(color)) for name, color in hair_paint.items() if name != "grey_hair"]
 
 
-def test_render_paints_masks_in_styles(colorist, mask):
-    masks, latents = [mask] * 20, np.linspace(-1, 1, 20)[:, None].repeat(3, 1)
-    pictures = render(colorist, masks, latents)
-    assert pictures.shape == (20, 32, 32, 3)
-    assert pictures.dtype == np.uint8
-    assert (pictures[0][mask == HAIR] == 0).all()
-    assert (pictures[-1][mask == HAIR] == 255).all()
-    assert np.abs(pictures[7][mask == BACKGROUND].astype(int) - (40, 160, 90)).max() <= 1
+def edited_to_grey(generator, portraits: list[Styled], means, palette) -> dict:
+    named = {str(number): portrait for number, portrait in enumerate(portraits)}
+    return try_vectors(generator, named, {"grey_hair": list(named)}, means, palette)["grey_hair"]
 
 
 def test_a_perfect_edit_hits_and_moves_nothing_else(colorist, portraits, means, palette):
-    figures = measure_edits(colorist, portraits, "grey_hair", means, palette)
+    figures = edited_to_grey(colorist, portraits, means, palette)
     assert figures == {"success": 1.0, "before": 0.0, "drift": 0.0, "images": 2}
 
 
 def test_an_edit_that_stops_halfway_misses(colorist, portraits, means, palette):
     means["grey_hair"] = (means["grey_hair"] + means["red_hair"]) / 2
-    figures = measure_edits(colorist, portraits, "grey_hair", means, palette)
-    assert figures["success"] == 0
+    assert edited_to_grey(colorist, portraits, means, palette)["success"] == 0
+
+
+def test_each_colour_is_tried_on_its_own_portraits(colorist, portraits, means, palette):
+    named = {"a": portraits[0], "b": portraits[1]}
+    figures = try_vectors(
+        colorist, named, {"grey_hair": ["a", "b"], "black_hair": ["b"], "red_hair": []}, means, palette
+    )
+    assert {name: (of["success"], of["images"]) for name, of in figures.items()} == {
+        "grey_hair": (1.0, 2),
+        "black_hair": (1.0, 1),
+        "red_hair": (None, 0),
+    }
 
 
 def test_drift_is_the_mean_over_regions_of_the_share_that_moved(colorist, portraits, means, palette):
     # the last three dimensions are the background's colour: here one of two edits moves it, one of five regions
     green, brown = code((40, 160, 90)), code((120, 80, 40))
     means = {name: np.concatenate([mean, brown if name == "red_hair" else green]) for name, mean in means.items()}
-    moved = [Styled(p.hair_color, p.mask, np.concatenate([p.latent, green])) for p in portraits]
-    figures = measure_edits(colorist, moved, "grey_hair", means, palette)
+    longer = [Styled(p.hair_color, p.mask, np.concatenate([p.latent, green])) for p in portraits]
+    figures = edited_to_grey(colorist, longer, means, palette)
     assert figures["drift"] == pytest.approx(1 / 2 / 5)
     assert figures["success"] == 1
 
 
 def test_regions_that_are_not_there_do_not_drift(colorist, portraits, means, palette):
     hair_alone = [Styled(p.hair_color, np.full_like(p.mask, HAIR), p.latent) for p in portraits]
-    assert measure_edits(colorist, hair_alone, "grey_hair", means, palette)["drift"] == 0
+    assert edited_to_grey(colorist, hair_alone, means, palette)["drift"] == 0
 
 
-def test_nothing_to_edit(colorist, means, palette):
-    figures = measure_edits(colorist, [], "grey_hair", means, palette)
-    assert figures == {"success": None, "before": None, "drift": None, "images": 0}
+def test_success_is_measured_against_what_was_there_before(palette):
+    grey, red = {name: palette[name][-1] for name in ("grey_hair", "red_hair")}.values()
+    before = [{region: None for region in REGIONS} | {"hair": color} for color in (grey, red, red, red)]
+    after = [{region: None for region in REGIONS} | {"hair": color} for color in (grey, grey, grey, red)]
+    figures = measure_edits(before, after, "grey_hair", palette)
+    assert figures == {"success": 0.75, "before": 0.25, "drift": 0.0, "images": 4}
 
 
 def test_a_transition_goes_straight_from_one_colour_to_the_other(colorist, mask):

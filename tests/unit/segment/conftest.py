@@ -1,6 +1,5 @@
 """What the tests share: painted scenes, a network that knows their colours, real ones with random weights."""
 
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,6 @@ from facemill.networks import save_model
 from facemill.segment.unet import Unet
 from facemill.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 PAIRS = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
 
 
@@ -80,9 +78,3 @@ def pairs(tmp_path) -> Callable[..., Path]:
         return tmp_path / name
 
     return write
-
-
-@pytest.fixture
-def script() -> Callable[[str], Callable[..., None]]:
-    """The `main` of a script by its name."""
-    return lambda name: runpy.run_path(str(SCRIPTS / f"{name}.py"))["main"]

@@ -1,0 +1,52 @@
+"""A workflow that is killed leaves nothing behind: its jobs end with it, and its lock does not stop the next run."""
+
+import fcntl
+import os
+import select
+import signal
+import threading
+from pathlib import Path
+from typing import IO
+
+WORKFLOW = "FACEMILL_WORKFLOW"
+"""The environment variable that tells jobs the process id of the Snakemake that started them."""
+
+
+def clear_stale_locks(folder: Path) -> IO[str]:
+    """Removes Snakemake's locks from `folder` (its `.snakemake`) when no run is left that could hold them.
+
+    Returns an open file whose shared lock marks this run as alive; the kernel frees it however the run ends. Only who
+    can have it alone knows that all locks are stale.
+    """
+    folder.mkdir(exist_ok=True)
+    alive = (folder / "facemill.alive").open("w")
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for stale in folder.glob("locks/*.lock"):
+            stale.unlink()
+    except BlockingIOError:
+        pass  # another run is at work: its locks are its own
+    fcntl.flock(alive, fcntl.LOCK_SH)
+    return alive
+
+
+def end_with_workflow() -> None:
+    """Sends this process a SIGTERM when the workflow that started it is gone, so that no job goes on unseen.
+
+    Does nothing outside a workflow, and where the system has no pidfd.
+    https://man7.org/linux/man-pages/man2/pidfd_open.2.html
+    """
+    workflow = os.environ.get(WORKFLOW)
+    if not workflow or not hasattr(os, "pidfd_open"):
+        return
+    try:
+        handle = os.pidfd_open(int(workflow))
+    except ProcessLookupError:
+        signal.raise_signal(signal.SIGTERM)
+        return
+
+    def wait() -> None:
+        select.select([handle], [], [])
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -1,0 +1,46 @@
+# What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
+from functools import cache
+
+from facemill.config import unet_settings
+from facemill.errors import BadInput
+from facemill.imports import code_files
+from facemill.lifetime import WORKFLOW, clear_stale_locks
+from facemill.validation import validate
+
+try:
+    CONFIG = validate(config)
+except BadInput as error:
+    sys.exit(f"config: {error}")
+
+if workflow.is_main_process and WORKFLOW not in os.environ:
+    ALIVE = clear_stale_locks(Path(".snakemake"))
+os.environ[WORKFLOW] = str(os.getpid())
+
+SHARDS = [f"{number:04}" for number in range(CONFIG.portraits.shards)]
+
+
+@cache
+def code(script):
+    """A script and the library modules it imports; `python {input.code[0]}` runs it."""
+    return [str(path) for path in code_files(ROOT / "scripts" / f"{script}.py")]
+
+
+def settings(section):
+    """A section of the config as JSON, defaults filled in: `--settings {params.settings:q}`."""
+    return getattr(CONFIG, section).model_dump_json()
+
+
+def shards(product):
+    """The shards of a product: results/<dataset>/<product>/shard-0000.parquet and so on."""
+    return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=SHARDS)
+
+
+def given(key):
+    """The file that the config names under a key, so that its contents count; nothing when it names none."""
+    return [str(path) for named, path in CONFIG.paths().items() if named == key]
+
+
+def labelled_files(folder):
+    """The labelme files of a folder and the images beside them, so that the contents of each count."""
+    marked = {path.stem for path in folder.glob("*.json")}
+    return sorted(str(path) for path in folder.iterdir() if path.stem in marked)

@@ -1,0 +1,73 @@
+# Stage 2, label: from labelme files to class masks, split by portrait, and many augmented pairs of each.
+# Needs `source.labelled` in the config (the sample renders its own); makes labels/ and augmented/.
+
+
+rule convert_labels:
+    """labelme's shapes to class masks; the portraits split into training, validation and test."""
+    message:
+        "Draw the masks of the labelled portraits"
+    input:
+        code=code("convert_labels"),
+        labelled=SOURCE_FILES if CONFIG.kind == "sample" else labelled_files(SOURCE.labelled),
+    output:
+        train="results/{dataset}/labels/train.parquet",
+        validation="results/{dataset}/labels/validation.parquet",
+        test="results/{dataset}/labels/test.parquet",
+        picture=report(
+            "results/{dataset}/labels/labels.png",
+            category="2 Label",
+            labels={"picture": "1 Labelled portraits"},
+            caption="report/labels.rst",
+        ),
+    log:
+        "logs/{dataset}/convert_labels.log",
+    benchmark:
+        "benchmarks/results/{dataset}/convert_labels.tsv"
+    params:
+        labelled=SOURCE.labelled,
+        settings=settings("labels"),
+        size=lookup(dpath="portraits/size", within=config),
+        seed=lookup(dpath="seed", within=config),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime="20m",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --labelled {params.labelled:q} --settings {params.settings:q} --size {params.size}"
+        " --seed {params.seed} --train {output.train} --validation {output.validation} --test {output.test}"
+        " --picture {output.picture} 2>&1 | tee {log}"
+
+
+rule augment_labels:
+    """Each labelled training portrait rotated, scaled, mirrored and warped many times, its mask alike."""
+    message:
+        "Augment the labelled portraits"
+    input:
+        code=code("augment_labels"),
+        labels="results/{dataset}/labels/train.parquet",
+    output:
+        augmented="results/{dataset}/augmented/train.parquet",
+        picture=report(
+            "results/{dataset}/augmented/augmented.png",
+            category="2 Label",
+            labels={"picture": "2 Augmented portraits"},
+            caption="report/augmented.rst",
+        ),
+    log:
+        "logs/{dataset}/augment_labels.log",
+    benchmark:
+        "benchmarks/results/{dataset}/augment_labels.tsv"
+    params:
+        settings=settings("augment"),
+        seed=lookup(dpath="seed", within=config),
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --labels {input.labels} --settings {params.settings:q} --seed {params.seed}"
+        " --out {output.augmented} --picture {output.picture} 2>&1 | tee {log}"

@@ -1,0 +1,138 @@
+# Stage 3, segment: three U-Nets trained on the augmented masks, compared on the same test portraits, and masks for the
+# whole collection by the third. Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
+
+
+rule train_unet:
+    """A MobileNetV2 U-Net trained on the augmented portraits; the validation portraits choose nothing but the curve."""
+    message:
+        "Train U-Net {wildcards.version}"
+    input:
+        code=code("train_unet"),
+        train="results/{dataset}/augmented/train.parquet",
+        validation="results/{dataset}/labels/validation.parquet",
+        weights=given("unet.encoder_weights"),
+    output:
+        model="results/{dataset}/unet/{version}/model.safetensors",
+        about="results/{dataset}/unet/{version}/model.json",
+        curves="results/{dataset}/unet/{version}/curves.csv",
+    log:
+        "logs/{dataset}/train_unet-{version}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_unet-{version}.tsv"
+    params:
+        settings=lambda wildcards: unet_settings(CONFIG, wildcards.version).model_dump_json(),
+        size=lookup(dpath="portraits/size", within=config),
+        seed=lookup(dpath="seed", within=config),
+    threads: 8
+    resources:
+        mem_mb=6000,
+        runtime="8h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --version {wildcards.version} --settings {params.settings:q} --size {params.size}"
+        " --seed {params.seed} --train {input.train} --validation {input.validation} --model {output.model}"
+        " --curves {output.curves} 2>&1 | tee {log}"
+
+
+rule compare_unets:
+    """The versions side by side on the test portraits: in numbers that show their faults, and in pictures."""
+    message:
+        "Compare the U-Nets"
+    input:
+        code=code("compare_unets"),
+        models=expand("results/{{dataset}}/unet/{version}/model.safetensors", version=CONFIG.unet.versions),
+        test="results/{dataset}/labels/test.parquet",
+    output:
+        metrics="results/{dataset}/unet/comparison.json",
+        picture=report(
+            "results/{dataset}/unet/comparison.png",
+            category="3 Segment",
+            labels={"picture": "1 The U-Nets side by side"},
+            caption="report/unets.rst",
+        ),
+        plot=report(
+            "results/{dataset}/unet/comparison_metrics.png",
+            category="3 Segment",
+            labels={"picture": "2 The U-Nets in numbers"},
+            caption="report/unet_metrics.rst",
+        ),
+    log:
+        "logs/{dataset}/compare_unets.log",
+    benchmark:
+        "benchmarks/results/{dataset}/compare_unets.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --models {input.models} --test {input.test} --metrics {output.metrics}"
+        " --picture {output.picture} --plot {output.plot} 2>&1 | tee {log}"
+
+
+rule pseudo_label:
+    """U-Net v3's masks of one shard of portraits, with how sure it is and the share of each class."""
+    message:
+        "Label portraits with U-Net v3, shard {wildcards.shard}"
+    input:
+        code=code("pseudo_label"),
+        model="results/{dataset}/unet/v3/model.safetensors",
+        portraits="results/{dataset}/portraits/shard-{shard}.parquet",
+    output:
+        pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
+        metrics="results/{dataset}/pseudo_labels/shard-{shard}.json",
+    log:
+        "logs/{dataset}/pseudo_label-{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/pseudo_label-{shard}.tsv"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --model {input.model} --portraits {input.portraits} --out {output.pseudo_labels}"
+        " --metrics {output.metrics} 2>&1 | tee {log}"
+
+
+rule show_pseudo_labels:
+    """Pseudo-labels from sure to unsure, their number and speed, and on the sample how true they are."""
+    message:
+        "Show the pseudo-labels"
+    input:
+        code=code("show_pseudo_labels"),
+        portraits=shards("portraits"),
+        pseudo_labels=shards("pseudo_labels"),
+        timings=expand("results/{{dataset}}/pseudo_labels/shard-{shard}.json", shard=SHARDS),
+        labelled=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+        source=SOURCE_FILES if CONFIG.kind == "sample" else [],
+    output:
+        metrics="results/{dataset}/pseudo_labels/metrics.json",
+        picture=report(
+            "results/{dataset}/pseudo_labels/pseudo_labels.png",
+            category="3 Segment",
+            labels={"picture": "3 Pseudo-labels, from sure to unsure"},
+            caption="report/pseudo_labels.rst",
+        ),
+    log:
+        "logs/{dataset}/show_pseudo_labels.log",
+    benchmark:
+        "benchmarks/results/{dataset}/show_pseudo_labels.tsv"
+    params:
+        truth=f"--truth {RENDERED}/truth" if CONFIG.kind == "sample" else "",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime="2h",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels}"
+        " --timings {input.timings} --labelled {input.labelled} {params.truth} --metrics {output.metrics}"
+        " --picture {output.picture} 2>&1 | tee {log}"

@@ -1,0 +1,254 @@
+"""The real Snakefile on a tiny config: from start to end, again, after changes, after kills."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY = Path(__file__).with_name("tiny.yaml")
+PROJECT = ["Snakefile", "config.yaml", "rules", "scripts", "facemill", "envs", "profiles"]
+V3 = "results/tiny/unet/v3/model.safetensors"
+
+
+def command(*arguments: str) -> list[str]:
+    """Snakemake on the tiny config; one thread a job, so that jobs side by side do not wait for each other."""
+    options = ["--configfile", str(TINY), "--cores", "2", "--max-threads", "1"]
+    return [sys.executable, "-m", "snakemake", *options, *arguments]
+
+
+def snakemake(project: Path, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(command(*arguments), cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def planned(project: Path, *arguments: str) -> dict[str, int]:
+    """The jobs of a dry run, by rule."""
+    code, said = snakemake(project, "-n", *arguments)
+    assert code == 0, said
+    table = re.search(r"Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", said)
+    jobs = dict(line.split() for line in table[1].splitlines()) if table else {"total": 0}
+    return {rule: int(count) for rule, count in jobs.items() if rule != "total"}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project in which the whole chain has run."""
+    project = tmp_path_factory.mktemp("facemill")
+    for name in PROJECT:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(ROOT / name, project / name)
+    code, said = snakemake(project)
+    assert code == 0, said
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """A copy of the finished project that a test may change."""
+    return shutil.copytree(finished, tmp_path / "facemill")
+
+
+def test_the_summary_holds_every_number(finished):
+    found = json.loads((finished / "results/tiny/summary.json").read_text())
+    assert found["posts"] >= found["selected"] >= found["portraits"] > 30
+    assert found["posts"] + found["rejected"] >= 60
+    assert found["labels"]["images"] == 16 and found["labels"]["augmented"] % 2 == 0
+    for version in ("v1", "v2", "v3"):
+        measured = found["unet"][version]
+        assert {"miou", "iou", "boundary_iou", "specks", "checkerboard", "test_images"} <= measured.keys()
+        assert set(measured["iou"]) == {"background", "skin", "face", "eye", "mouth", "hair", "clothes"}
+    assert found["pseudo_labels"]["images"] == found["portraits"]
+    assert found["pseudo_labels"]["images_per_second"] > 0 and 0 < found["pseudo_labels"]["miou_vs_truth"] <= 1
+    assert {"reconstruction_l1", "kl"} <= found["vae"].keys()
+    assert {"resegmentation_miou", "frechet_distance", "style_hair_color_error"} <= found["gaugan"].keys()
+    assert found["attributes"] and all({"success", "drift"} <= a.keys() for a in found["attributes"].values())
+
+
+def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
+    page = (finished / "results/tiny/report.html").read_text()
+    shown = json.loads(re.search(r"var results = (\{.*?\});\n", page)[1])
+    categories = json.loads(re.search(r"categories = (\{.*?\});\n", page)[1])
+    stages = {path: stage for stage, parts in categories.items() for paths in parts.values() for path in paths}
+    assert shown.keys() == stages.keys() and all(figure["caption"] for figure in shown.values())
+    # the page sorts by category, then by label
+    in_order = sorted(shown, key=lambda path: (stages[path], shown[path]["labels"]))
+    assert [path.removeprefix("results/tiny/") for path in in_order] == [
+        "selected/funnel.png",
+        "labels/labels.png",
+        "augmented/augmented.png",
+        "unet/comparison.png",
+        "unet/comparison_metrics.png",
+        "pseudo_labels/pseudo_labels.png",
+        "vae/vae.png",
+        "gaugan/gaugan.png",
+        "tsne/tsne.png",
+        "attributes/transitions.png",
+        "summary.json",
+    ]
+    assert all(figure["data_uri"].startswith("data:") for figure in shown.values())
+
+
+def test_logs_say_what_each_job_said(finished):
+    logs = finished / "logs/tiny"
+    assert "portraits" in (logs / "render_sample.log").read_text()
+    assert "unet-v3: 400 of 400 images" in (logs / "train_unet-v3.log").read_text()
+
+
+def test_a_second_run_does_nothing_and_says_so(finished):
+    code, said = snakemake(finished)
+    assert code == 0 and "Nothing to be done" in said
+
+
+SHARDS = 2
+LAST = {"summarize": 1, "report": 1, "all": 1}
+VECTORS = {"attribute_vectors": 1, "evaluate_attributes": 1}
+LATENT = {"encode_latents": SHARDS, "plot_tsne": 1} | VECTORS
+SYNTHESIZE = {"train_gaugan": 1, "evaluate_gaugan": 1}
+MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, "plot_tsne": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "jobs"),
+    [
+        ("unet={versions: {v1: {training: {batch: 4}}}}", {"train_unet": 1, "compare_unets": 1}),
+        (
+            "unet={versions: {v2: {training: {batch: 4}}}}",
+            {"train_unet": 1, "compare_unets": 1, "evaluate_gaugan": 1},
+        ),
+        (
+            "unet={versions: {v3: {training: {batch: 4}}}}",
+            {"train_unet": 1, "compare_unets": 1} | MASKS | SYNTHESIZE | VECTORS,
+        ),
+        (
+            "augment={rotation: 20}",
+            {"augment_labels": 1, "train_unet": 3, "compare_unets": 1} | MASKS | SYNTHESIZE | VECTORS,
+        ),
+        (
+            "filter={min_score: -1}",
+            {"filter_posts": 1, "crop_portraits": SHARDS, "train_vae": 1, "evaluate_vae": 1}
+            | MASKS
+            | SYNTHESIZE
+            | LATENT,
+        ),
+        ("vae={kl_weight: 0.001}", {"train_vae": 1, "evaluate_vae": 1} | SYNTHESIZE | LATENT),
+        ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | {"evaluate_attributes": 1}),
+        ("tags={hair_colors: {red_hair: ['#ff0000']}}", {"tag_colors": SHARDS, "plot_tsne": 1} | VECTORS),
+        ("latents=50", {"plot_tsne": 1}),
+        ("attributes={min_images: 2}", VECTORS),
+        ("attributes={steps: 4}", {"evaluate_attributes": 1}),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it(finished, change, jobs):
+    assert planned(finished, "--config", change) == jobs | LAST
+
+
+def test_changed_code_reruns_what_runs_it(project):
+    module = project / "facemill/latent/tsne.py"
+    module.write_text(module.read_text() + "\n# changed\n")
+    assert planned(project) == {"plot_tsne": 1} | LAST
+
+
+def test_dates_alone_rerun_nothing(project):
+    for path in project.rglob("*"):
+        if path.is_file() and ".snakemake" not in path.parts and path.name != ".snakemake_timestamp":
+            os.utime(path)
+    assert planned(project) == {}
+
+
+def test_a_fault_in_the_config_is_one_line_before_anything_runs(finished):
+    code, said = snakemake(finished, "--config", "unet={encoder: vgg}")
+    lines = [line for line in said.splitlines() if not line.startswith(("Using workflow", "Config file"))]
+    accepted = "encoder_weights, decoder_channels, versions"
+    assert (code, lines) == (1, [f"config: unet.encoder: unknown key (value 'vgg'); accepted: {accepted}"])
+
+
+def test_a_failing_script_fails_the_run_and_leaves_no_output(project):
+    code, said = snakemake(project, "--config", "filter={tags_all: [no_such_tag]}")
+    assert code == 1 and re.search(r"^filter_posts.py: .*no_such_tag", said, re.M) and "Traceback" not in said
+    assert not (project / "results/tiny/selected/selected.parquet").exists()
+    assert "no_such_tag" in (project / "logs/tiny/filter_posts.log").read_text()
+
+
+@pytest.mark.parametrize("killed", ["snakemake", "everything"])
+def test_a_training_that_was_killed_ends_with_the_same_model(project, killed):
+    expected = (project / V3).read_bytes()
+    shutil.rmtree(project / "results/tiny/unet/v3")
+    shutil.rmtree(project / "work")
+    run = subprocess.Popen(command("--", V3), cwd=project, stdout=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: any(is_training(job) for job in jobs_in(project)))
+    os.killpg(run.pid, signal.SIGKILL) if killed == "everything" else run.kill()
+    run.wait()
+    wait_for(lambda: not jobs_in(project))
+    assert not (project / V3).exists()
+
+    code, said = snakemake(project, "--", V3)
+    assert code == 0, said
+    assert ("goes on after step" in said) == (killed == "snakemake")  # a job whose Snakemake is gone saves and ends
+    assert (project / V3).read_bytes() == expected
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+def jobs_in(folder: Path) -> list[Path]:
+    """The processes at work in a folder, as folders of /proc."""
+
+    def works_in(process: Path) -> bool:
+        try:
+            return (process / "cwd").readlink() == folder and (process / "cmdline").read_bytes() != b""
+        except OSError:
+            return False  # it ended meanwhile
+
+    return [process for process in Path("/proc").glob("[0-9]*") if works_in(process)]
+
+
+def is_training(process: Path) -> bool:
+    """Whether a process is a training that has begun: from then on it handles SIGTERM."""
+    try:
+        command, status = (process / "cmdline").read_bytes().split(b"\0"), (process / "status").read_text()
+    except OSError:
+        return False
+    handled = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
+    return command[0].endswith(b"python") and b"train_unet" in command[1] and bool(handled >> (signal.SIGTERM - 1) & 1)
+
+
+def test_another_folder_can_hold_the_results(finished, tmp_path):
+    arguments = ["--snakefile", str(finished / "Snakefile"), "--directory", str(tmp_path)]
+    assert planned(finished, *arguments)["train_unet"] == 3
+    code, said = snakemake(finished, *arguments, "--", "results/tiny/source")
+    assert code == 0 and (tmp_path / "results/tiny/source/metadata.jsonl").exists(), said
+
+
+def test_dvc_knows_every_product_and_setting(finished):
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    outs = [next(iter(out)).replace("sample", "tiny", 1) for stage in stages.values() for out in stage["outs"]]
+    assert all(next(iter(out.values())) == {"persist": True} for stage in stages.values() for out in stage["outs"])
+    made = [path.relative_to(finished) for path in (finished / "results").rglob("*") if path.is_file()]
+    owners = {str(path): [out for out in outs if path.is_relative_to(out)] for path in made}
+    assert {path: owner for path, owner in owners.items() if len(owner) != 1} == {}
+
+    targets = [stage["cmd"].split(" -- ")[1].replace("sample", "tiny") for stage in stages.values()]
+    assert planned(finished, "--", *targets) == {}
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    for stage in stages.values():
+        for key in [key for params in stage.get("params", []) for key in params["config.yaml"]]:
+            value = config
+            for part in key.split("."):
+                value = value[part]
+        assert all((ROOT / path).exists() for path in stage["deps"] if not path.startswith("results"))
