@@ -165,7 +165,7 @@ def _choose_variants(rng: random.Random, girl: bool) -> dict[str, str]:
     variants["eyes"] = rng.choice(_EYES)
     if rng.random() > (0.85 if girl else 0.15):
         variants["rearHair"] = "none"
-    if girl or rng.random() > 0.5:
+    if girl or rng.random() > 0.35:
         variants["beard"] = "none"
     return variants
 
