@@ -83,7 +83,7 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
     stages = {path: stage for stage, parts in categories.items() for paths in parts.values() for path in paths}
     assert shown.keys() == stages.keys() and all(figure["caption"] for figure in shown.values())
     # the page sorts by category, then by label
-    in_order = sorted(shown, key=lambda path: (stages[path], shown[path]["labels"]))
+    in_order = sorted(shown, key=lambda path: (stages[path], shown[path]["labels"]["picture"]))
     assert [path.removeprefix("results/tiny/") for path in in_order] == [
         "selected/funnel.png",
         "labels/labels.png",

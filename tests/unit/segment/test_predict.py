@@ -11,7 +11,9 @@ from PIL import Image
 from facemill.classes import CLASSES, HAIR, palette
 from facemill.errors import BadInput
 from facemill.figures import colorize
+from facemill.networks import device, load_model
 from facemill.segment.predict import batched, fit, logits_of, overlapped, predict, unfit
+from facemill.segment.unet import Unet
 from facemill.shards import decode_mask
 
 
@@ -21,6 +23,14 @@ def test_logits_are_those_of_the_images_between_0_and_1(painter, paint):
     assert logits.shape == (3, len(CLASSES), 64, 64)
     assert logits.dtype == torch.float32
     assert (logits.argmax(1).numpy() == masks).all()
+
+
+def test_a_mirrored_image_has_the_mirrored_logits(models):
+    unet = load_model(Unet, models[2])
+    images = np.random.default_rng(0).integers(0, 256, (2, unet.size, unet.size, 3), np.uint8)
+    assert torch.allclose(logits_of(unet, images[:, :, ::-1]), logits_of(unet, images).flip(3), atol=0.02)
+    plain = unet(torch.from_numpy(images).permute(0, 3, 1, 2).to(device()) / 255)
+    assert not torch.allclose(plain, logits_of(unet, images), atol=0.02)
 
 
 def test_batched_keeps_everything_in_order():
