@@ -123,6 +123,9 @@ class Run:
                 index, slot = key.split("/")
                 values.setdefault(int(index), {})[slot] = tensor
             optimizer.load_state_dict(optimizer.state_dict() | {"state": values})
+            for weight, slots in optimizer.state.items():
+                # fused optimizers walk weights and moments in memory order: both must be channels_last, or neither
+                slots |= {k: torch.empty_like(weight).copy_(v) for k, v in slots.items() if v.shape == weight.shape}
         self._sums, self._summed = _below(state, "sum/"), int(about["summed"])
         self.step, self.curves = int(about["step"]), json.loads(about["curves"])
         log.info("%s: goes on after step %d", self.name, self.step)

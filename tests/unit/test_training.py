@@ -15,13 +15,14 @@ IMAGES, BATCH = 80, 4
 
 def train(stop_after=None, loss_of=lambda loss: loss):
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 1))
+    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 4, 3)]
+    network = nn.Sequential(*layers).to(memory_format=torch.channels_last)
     ema = ema_of(network)
-    optimizer = torch.optim.AdamW(network.parameters())
+    optimizer = torch.optim.AdamW(network.parameters(), fused=True)
     run = Run("toy", {"width": 8}, [], {"network": network, "ema": ema}, {"adamw": optimizer})
     for step in run.steps(IMAGES, BATCH, seed=3):
         set_rate(optimizer, 0.01 * warm_cosine(step, IMAGES // BATCH))
-        loss = loss_of(network(torch.randn(BATCH, 3)).pow(2).mean())
+        loss = loss_of(network(torch.randn(BATCH, 3, 6, 6)).pow(2).mean())
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
