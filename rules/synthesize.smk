@@ -3,12 +3,13 @@
 
 
 rule train_vae:
-    """The VAE, trained on all portraits but the held-out ones."""
+    """The VAE, trained on all portraits but the held-out ones; pseudo-labels let every region count."""
     message:
         "Train the VAE"
     input:
         code=code("train_vae"),
         portraits=shards("portraits"),
+        pseudo_labels=shards("pseudo_labels"),
     output:
         model="results/{dataset}/vae/model.safetensors",
         about="results/{dataset}/vae/model.json",
@@ -30,7 +31,7 @@ rule train_vae:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {params.seed} --holdout {params.holdout}"
-        " --portraits {input.portraits} --model {output.model}"
+        " --portraits {input.portraits} --pseudo-labels {input.pseudo_labels} --model {output.model}"
         " --curves {output.curves} 2>&1 | tee {log}"
 
 

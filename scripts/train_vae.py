@@ -14,11 +14,20 @@ def main(
     seed: int,
     holdout: float,
     portraits: list[Path],
+    pseudo_labels: list[Path],
     model: Path,
     curves: Path,
 ) -> None:
     """Trains the VAE whose encoder reads style codes; the same command again resumes a killed run."""
-    train_vae(settings, seed=seed, holdout=holdout, portraits=portraits, model=model, curves=curves)
+    train_vae(
+        settings,
+        seed=seed,
+        holdout=holdout,
+        portraits=portraits,
+        pseudo_labels=pseudo_labels,
+        model=model,
+        curves=curves,
+    )
 
 
 if __name__ == "__main__":

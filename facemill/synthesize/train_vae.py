@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
+from torch import Tensor
 
+from facemill.colors import REGIONS
 from facemill.config import Vae as VaeSettings
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import save_model
@@ -14,14 +15,40 @@ from facemill.splits import held_out
 from facemill.synthesize.vae import Vae, kl_divergence, resized, to_unit_range
 from facemill.training import Run, accelerator, ema_of, set_rate, update_ema, warm_cosine
 
+MIN_AREA = 8
+"""A region smaller than so many pixels counts for less than others."""
+
+BALANCE = 0.5
+"""Share of the reconstruction loss in which every region of a portrait counts alike; in the rest every pixel does."""
+
+
+def region_weights(masks: Tensor, size: int) -> Tensor:
+    """How much each pixel counts, float32 (B, 1, size, size) with mean 1, by the masks (B, H, W) of class ids.
+
+    A narrow strip of clothes has colours of its own that a style must hold, as much as a wide background has.
+    """
+    shares = [torch.stack([masks == id for id in ids]).any(0) for ids in REGIONS.values()]
+    regions = resized(torch.stack(shares, 1).float(), size)
+    areas = regions.sum((2, 3), keepdim=True)
+    alike = (regions / areas.clamp(min=MIN_AREA)).sum(1, keepdim=True)
+    return BALANCE * alike / alike.mean((2, 3), keepdim=True).clamp(min=1e-6) + 1 - BALANCE
+
 
 def train_vae(
-    settings: VaeSettings, *, seed: int, holdout: float, portraits: Sequence[Path], model: Path, curves: Path
+    settings: VaeSettings,
+    *,
+    seed: int,
+    holdout: float,
+    portraits: Sequence[Path],
+    pseudo_labels: Sequence[Path] = (),
+    model: Path,
+    curves: Path,
 ) -> None:
     """Trains on all portraits but the held-out ones and writes the EMA weights to `model`.
 
-    Loss: L1 of the reconstruction (mean over pixels, images in [-1, 1]) plus `kl_weight` times the KL divergence.
-    AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped.
+    Loss: L1 of the reconstruction (images in [-1, 1]; mean over pixels, weighted by `region_weights` where there are
+    pseudo-labels) plus `kl_weight` times the KL divergence. AdamW with a warm cosine schedule. Resumes where an
+    earlier, killed run stopped.
     """
     torch.manual_seed(seed)
     arguments = {"size": settings.size, "z_dim": settings.z_dim, "width": settings.width}
@@ -33,17 +60,21 @@ def train_vae(
     plain = accelerate.unwrap_model(vae)
     ema.to(accelerate.device)
     hashed = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    run = Run("vae", hashed, portraits, {"vae": plain, "ema": ema}, {"adamw": optimizer.optimizer})
+    run = Run("vae", hashed, [*portraits, *pseudo_labels], {"vae": plain, "ema": ema}, {"adamw": optimizer.optimizer})
 
     images, batch = settings.training.images, settings.training.batch
-    rows = ShardRows(portraits, keep=lambda id: not held_out(id, holdout))
+    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
     batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
-    for step, pixels in zip(run.steps(images, batch, seed), batches, strict=False):
+    for step, batched in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, math.ceil(images / batch)))
+        pixels, masks = batched if pseudo_labels else (batched, None)
         real = resized(to_unit_range(pixels), settings.size)
-        real = real.flip(3) if torch.rand(()) < 0.5 else real
+        weights = torch.ones(()) if masks is None else region_weights(masks, settings.size)
+        if torch.rand(()) < 0.5:
+            real, weights = real.flip(-1), weights.flip(-1)
         reconstructed, mean, log_variance = vae(real)
-        reconstruction, divergence = F.l1_loss(reconstructed.float(), real), kl_divergence(mean, log_variance)
+        reconstruction = (weights * (reconstructed.float() - real).abs()).mean()
+        divergence = kl_divergence(mean, log_variance)
         accelerate.backward(reconstruction + settings.kl_weight * divergence)
         optimizer.step()
         optimizer.zero_grad()

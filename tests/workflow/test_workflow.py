@@ -117,6 +117,7 @@ SHARDS = 2
 LAST = {"summarize": 1, "report": 1, "all": 1}
 VECTORS = {"attribute_vectors": 1, "evaluate_attributes": 1}
 LATENT = {"encode_latents": SHARDS, "plot_tsne": 1} | VECTORS
+VAE = {"train_vae": 1, "evaluate_vae": 1}
 SYNTHESIZE = {"train_gaugan": 1, "evaluate_gaugan": 1}
 MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, "plot_tsne": 1}
 
@@ -131,20 +132,17 @@ MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, 
         ),
         (
             "unet={versions: {v3: {training: {batch: 4}}}}",
-            {"train_unet": 1, "compare_unets": 1} | MASKS | SYNTHESIZE | VECTORS,
+            {"train_unet": 1, "compare_unets": 1} | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
         (
             "augment={rotation: 20}",
-            {"augment_labels": 1, "train_unet": 3, "compare_unets": 1} | MASKS | SYNTHESIZE | VECTORS,
+            {"augment_labels": 1, "train_unet": 3, "compare_unets": 1} | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
         (
             "filter={min_score: -1}",
-            {"filter_posts": 1, "crop_portraits": SHARDS, "train_vae": 1, "evaluate_vae": 1}
-            | MASKS
-            | SYNTHESIZE
-            | LATENT,
+            {"filter_posts": 1, "crop_portraits": SHARDS} | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
-        ("vae={kl_weight: 0.001}", {"train_vae": 1, "evaluate_vae": 1} | SYNTHESIZE | LATENT),
+        ("vae={kl_weight: 0.001}", VAE | SYNTHESIZE | LATENT),
         ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | {"evaluate_attributes": 1}),
         ("tags={hair_colors: {red_hair: ['#ff0000']}}", {"tag_colors": SHARDS, "plot_tsne": 1} | VECTORS),
         ("latents=50", {"plot_tsne": 1}),

@@ -1,9 +1,11 @@
-"""The VAE's shapes, its KL divergence against torch's, and pixels to [-1, 1] and back."""
+"""The VAE's shapes, its KL divergence against torch's, pixels to [-1, 1] and back, and how much each pixel counts."""
 
 import torch
 from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
+from facemill.classes import BACKGROUND, CLOTHES, HAIR, IGNORE
+from facemill.synthesize.train_vae import BALANCE, region_weights
 from facemill.synthesize.vae import Vae, kl_divergence, reparameterize, to_pixels, to_unit_range
 
 
@@ -29,3 +31,20 @@ def test_reparameterize_draws_from_the_posterior():
 def test_pixels_round_trip():
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
     assert (to_pixels(to_unit_range(pixels)) == pixels.permute(0, 2, 3, 1).numpy()).all()
+
+
+def test_half_of_the_weight_is_shared_alike_by_the_regions():
+    masks = torch.full((2, 64, 64), BACKGROUND, dtype=torch.uint8)
+    masks[0, :32] = HAIR
+    masks[0, -4:] = CLOTHES
+    weights = region_weights(masks, 32)
+    assert weights.shape == (2, 1, 32, 32)
+    assert torch.allclose(weights.mean((1, 2, 3)), torch.ones(2))
+    share = 2 / 32  # of the image that is clothes
+    assert torch.isclose(weights[0, 0, -2:].sum() / 32**2, torch.tensor(BALANCE / 3 + (1 - BALANCE) * share))
+    assert torch.allclose(weights[1], torch.ones(1, 32, 32))  # one region alone: all pixels count alike
+
+
+def test_a_portrait_without_any_region_still_counts():
+    weights = region_weights(torch.full((1, 64, 64), IGNORE, dtype=torch.uint8), 32)
+    assert torch.allclose(weights, torch.full((1, 1, 32, 32), 1 - BALANCE))
