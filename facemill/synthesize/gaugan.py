@@ -13,9 +13,13 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
 from facemill.classes import CLASSES, IGNORE
+from facemill.synthesize.neighborhoods import Neighborhoods, neighborhoods
 
 BOTTOM = 4
 """Side of the generator's first feature map, as long as the size is 4 times a power of 2 up to 512."""
+
+SPARSE_FROM = 64
+"""Side of a feature map from which modulations are computed once for each distinct label neighborhood."""
 
 
 def one_hot(masks: Tensor, classes: int = len(CLASSES)) -> Tensor:
@@ -33,9 +37,19 @@ class Spade(nn.Module):
         self.shared = nn.Sequential(nn.Conv2d(classes, hidden, 3, padding=1), nn.ReLU(inplace=True))
         self.scale_shift = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        scale, shift = self.scale_shift(self.shared(mask)).chunk(2, 1)
-        return self.norm(x) * (1 + scale) + shift
+    def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
+        scale, shift = self.modulation(mask)
+        return torch.addcmul(shift, self.norm(x), 1 + scale)
+
+    def modulation(self, mask: Tensor | Neighborhoods) -> tuple[Tensor, Tensor]:
+        """Scale and shift, each (B, channels, H, W): the same from a one-hot mask and from its neighborhoods."""
+        if isinstance(mask, Tensor):
+            return self.scale_shift(self.shared(mask)).chunk(2, 1)
+        convolution, relu = self.shared
+        seen = relu(F.conv2d(mask.one_hot, convolution.weight, convolution.bias)) * mask.inside
+        values = F.conv2d(seen, self.scale_shift.weight, self.scale_shift.bias).flatten(1)
+        scale, shift = (F.embedding(mask.index, half).permute(0, 3, 1, 2) for half in values.chunk(2, 1))
+        return scale, shift
 
 
 class SpadeBlock(nn.Module):
@@ -53,21 +67,21 @@ class SpadeBlock(nn.Module):
             self.spade_s = Spade(inputs, classes, hidden)
             self.conv_s = nn.Conv2d(inputs, outputs, 1, bias=False)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
         shortcut = self.conv_s(self.spade_s(x, mask)) if self.changes else x
         x = self.conv_0(F.leaky_relu(self.spade_0(x, mask), 0.2))
         return shortcut + self.conv_1(F.leaky_relu(self.spade_1(x, mask), 0.2))
 
 
 class Generator(nn.Module):
-    """One-hot masks, float32 (B, classes, S, S), and style codes (B, z_dim) to images (B, 3, S, S) in [-1, 1].
+    """Masks of class ids (B, S, S) and style codes (B, z_dim) to images (B, 3, S, S) in [-1, 1].
 
     `width` is the number of channels at full size, `hidden` that inside a SPADE modulation; 64 and 128 in the paper.
     """
 
     def __init__(self, *, size: int, z_dim: int, width: int, hidden: int, classes: int = len(CLASSES)) -> None:
         super().__init__()
-        self.size, self.z_dim = size, z_dim
+        self.size, self.z_dim, self.classes = size, z_dim, classes
         ups = int(math.log2(size // BOTTOM))
         channels = [width * min(2 ** (ups - level), 16) for level in range(ups + 1)]
         self.first = nn.Linear(z_dim, channels[0] * BOTTOM**2)
@@ -76,12 +90,19 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
-    def forward(self, mask: Tensor, z: Tensor) -> Tensor:
+    def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         x = self.first(z).unflatten(1, (-1, BOTTOM, BOTTOM)).contiguous(memory_format=torch.channels_last)
         for level, block in enumerate(self.blocks):
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
-            x = block(x, F.interpolate(mask, size=x.shape[2:], mode="nearest"))
+            x = block(x, self._seen(masks, x.shape[2]))
         return self.last(F.leaky_relu(x, 0.2)).float().tanh()
+
+    def _seen(self, masks: Tensor, side: int) -> Tensor | Neighborhoods:
+        """What a block at this side sees of the masks: their nearest pixels, one-hot or as distinct neighborhoods."""
+        step = masks.shape[-1] // side
+        nearest = masks[:, ::step, ::step]
+        distinct = neighborhoods(nearest, self.classes) if side >= SPARSE_FROM else None
+        return distinct or one_hot(nearest, self.classes).contiguous(memory_format=torch.channels_last)
 
 
 class PatchDiscriminator(nn.Module):

@@ -51,10 +51,10 @@ def linear_decay(step: int, total: int) -> float:
     return min(1.0, 2 * (total - step) / total)
 
 
-def gan_step(gan: Gan, accelerate, real: Tensor, mask: Tensor, z: Tensor) -> dict[str, Tensor]:
-    """One step of both networks on images (B, 3, S, S), one-hot masks and style codes; returns the losses."""
-    settings = gan.settings
-    fake = gan.generator(mask, z)
+def gan_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor) -> dict[str, Tensor]:
+    """One step of both networks on images (B, 3, S, S), masks (B, S, S) and style codes; returns the losses."""
+    settings, mask = gan.settings, one_hot(masks)
+    fake = gan.generator(masks, z)
     seen_real = gan.discriminator(real, mask)
     gan.discriminator.requires_grad_(False)
     seen_fake = gan.discriminator(fake, mask)
@@ -124,7 +124,7 @@ def train_gaugan(
         real = to_unit_range(pixels)
         with torch.no_grad(), accelerate.autocast():
             z = reparameterize(*encoder.encode(real))
-        run.record(**gan_step(gan, accelerate, real, one_hot(masks), z))
+        run.record(**gan_step(gan, accelerate, real, masks, z))
         update_ema(ema, plain, step)
     remove_spectral_norm(ema)
     save_model(model, ema, arguments, hashed)

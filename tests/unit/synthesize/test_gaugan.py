@@ -15,6 +15,7 @@ from facemill.synthesize.gaugan import (
     one_hot,
     remove_spectral_norm,
 )
+from facemill.synthesize.neighborhoods import neighborhoods
 
 
 def test_one_hot_leaves_ignored_pixels_empty():
@@ -33,12 +34,30 @@ def test_spade_is_equation_1():
     assert torch.allclose(spade(x, mask), wanted, atol=1e-5)
 
 
+def test_distinct_neighborhoods_give_the_dense_modulation():
+    torch.manual_seed(0)
+    masks = torch.zeros(3, 40, 52, dtype=torch.uint8)
+    masks[0, 10:30, 5:25], masks[0, 12:14, 7:9], masks[1, :, 50:], masks[1, 0, 0] = 3, IGNORE, 6, 2
+    masks[2] = torch.randint(0, 7, (40, 52))
+    spade, x = Spade(4, 7, 5), torch.randn(3, 4, 40, 52)
+    found = neighborhoods(masks, 7)
+    assert len(found.one_hot) < masks.numel()
+    dense, sparse = spade(x, one_hot(masks)), spade(x, found)
+    assert torch.allclose(dense, sparse, atol=1e-6)
+    of = [torch.autograd.grad(y.square().sum(), spade.shared[0].weight)[0] for y in (dense, sparse)]
+    assert torch.allclose(*of, rtol=1e-4, atol=1e-2)
+
+
+def test_masks_of_noise_have_no_neighborhoods_worth_finding():
+    assert neighborhoods(torch.randint(0, 7, (4, 128, 128)), 7) is None
+
+
 def test_generator_and_discriminator_shapes():
     generator, discriminator = Generator(size=64, z_dim=6, width=4, hidden=8), Discriminator(width=4)
-    mask = one_hot(torch.randint(0, 7, (2, 64, 64)))
-    image = generator(mask, torch.randn(2, 6))
+    masks = torch.randint(0, 7, (2, 64, 64))
+    image = generator(masks, torch.randn(2, 6))
     assert image.shape == (2, 3, 64, 64) and image.abs().max() <= 1
-    features = discriminator(image, mask)
+    features = discriminator(image, one_hot(masks))
     assert [len(scale) for scale in features] == [5, 5]
     assert features[0][0].shape[2] == 2 * features[1][0].shape[2]
 
@@ -46,9 +65,9 @@ def test_generator_and_discriminator_shapes():
 def test_generator_obeys_mask_and_style():
     torch.manual_seed(0)
     generator = Generator(size=32, z_dim=6, width=4, hidden=8)
-    mask, z = one_hot(torch.randint(0, 7, (2, 32, 32))), torch.randn(2, 6)
+    mask, z = torch.randint(0, 7, (2, 32, 32)), torch.randn(2, 6)
     image = generator(mask, z)
-    assert not torch.allclose(image, generator(mask.flip(3), z))
+    assert not torch.allclose(image, generator(mask.flip(2), z))
     assert not torch.allclose(image, generator(mask, -z))
 
 
@@ -69,7 +88,7 @@ def test_spectral_norm_bounds_weights_and_is_baked_in():
     generator = Generator(size=32, z_dim=6, width=4, hidden=8)
     names = set(generator.state_dict())
     add_spectral_norm(generator)
-    mask, z = one_hot(torch.randint(0, 7, (2, 32, 32))), torch.randn(2, 6)
+    mask, z = torch.randint(0, 7, (2, 32, 32)), torch.randn(2, 6)
     for _ in range(20):
         generator(mask, z)
     generator.eval()
