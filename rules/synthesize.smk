@@ -109,7 +109,7 @@ rule train_gaugan:
 
 
 rule evaluate_gaugan:
-    """Held-out masks painted in the styles of other portraits, segmented again by U-Net v2 and measured."""
+    """Held-out masks painted in other portraits' styles and in random ones, segmented again by v2 and measured."""
     message:
         "Measure GauGAN"
     input:
@@ -121,6 +121,7 @@ rule evaluate_gaugan:
         pseudo_labels=shards("pseudo_labels"),
     output:
         metrics="results/{dataset}/gaugan/metrics.json",
+        table="results/{dataset}/gaugan/obedience.csv",
         picture=report(
             "results/{dataset}/gaugan/gaugan.png",
             category="4 Synthesize",
@@ -132,6 +133,7 @@ rule evaluate_gaugan:
     benchmark:
         "benchmarks/results/{dataset}/evaluate_gaugan.tsv"
     params:
+        settings=settings("gaugan"),
         holdout=lookup(dpath="holdout", within=config),
         seed=lookup(dpath="seed", within=config),
     threads: 2
@@ -143,5 +145,6 @@ rule evaluate_gaugan:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --model {input.model} --vae {input.vae} --judge {input.judge}"
-        " --portraits {input.portraits} --pseudo-labels {input.pseudo_labels} --holdout {params.holdout}"
-        " --seed {params.seed} --metrics {output.metrics} --picture {output.picture} 2>&1 | tee {log}"
+        " --settings {params.settings:q} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels}"
+        " --holdout {params.holdout} --seed {params.seed} --metrics {output.metrics} --table {output.table}"
+        " --picture {output.picture} 2>&1 | tee {log}"

@@ -1,35 +1,68 @@
-"""Measures GauGAN on held-out masks in the styles of other held-out portraits, and draws masks by styles."""
+"""Measures GauGAN on held-out masks, in the styles of other portraits and in random ones, and draws masks by styles."""
 
+import csv
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from facemill.classes import CLASSES
-from facemill.command import run
+from facemill.command import Annotated, Settings, run
+from facemill.config import Gaugan
 from facemill.errors import BadInput
 from facemill.figures import colorize, image_grid, save_picture
-from facemill.files import write_json
+from facemill.files import whole, write_json
 from facemill.loading import ShardRows
-from facemill.networks import load_model
+from facemill.networks import device, load_model
 from facemill.segment.unet import Unet
 from facemill.splits import held_out
 from facemill.synthesize.gaugan import Generator
 from facemill.synthesize.measure import (
     FEATURES,
     Painted,
+    color_errors,
+    diversity,
     frechet_distance,
     judge_features,
+    lpips_diversity,
     paint,
     pairings,
     resegmentation,
     style_errors,
     styles,
 )
+from facemill.synthesize.perceptual import Lpips
 from facemill.synthesize.vae import Vae
 
+MASKS, REAL = 1000, 4000
+"""Held-out portraits that are painted, and portraits that they are compared with, at most: these are in memory."""
 STYLES_PER_MASK = 4
 SHOWN = 8
+
+
+class Judges:
+    """What painted portraits are measured with: a U-Net, the real portraits, and LPIPS where its weights are given."""
+
+    def __init__(self, unet: Unet, everyone: np.ndarray, weights: Path | None) -> None:
+        self.unet, self.lpips = unet, Lpips(weights).to(device()) if weights else None
+        self.real = judge_features(unet, everyone)[1]
+
+    def numbers(self, painted: list[Painted], masks: np.ndarray, errors: list[dict]) -> tuple[dict, list[float]]:
+        """All numbers of these portraits together, and each one's mIoU."""
+        wanted = masks[[one.mask for one in painted]]
+        seen, features = judge_features(self.unet, np.stack([one.image for one in painted]))
+        obeyed = resegmentation(seen, wanted)
+        together = {
+            "resegmentation_miou": obeyed["miou"],
+            "resegmentation_iou": dict(zip(CLASSES, obeyed["per_class"], strict=True)),
+            "frechet_distance": frechet_distance(self.real, features),
+            "diversity_vs_real": diversity(features) / diversity(self.real),
+            **({"lpips_diversity": lpips_diversity(self.lpips, painted)} if self.lpips else {}),
+            **style_errors(errors),
+            "images": len(painted),
+        }
+        return together, [resegmentation(s[None], w[None])["miou"] for s, w in zip(seen, wanted, strict=True)]
 
 
 def main(
@@ -37,53 +70,68 @@ def main(
     model: Path,
     vae: Path,
     judge: Path,
+    settings: Annotated[Gaugan, Settings],
     portraits: list[Path],
     pseudo_labels: list[Path],
     holdout: float,
     seed: int,
     metrics: Path,
+    table: Path,
     picture: Path,
 ) -> None:
-    """Paints every held-out mask in the styles of other held-out portraits and measures what comes out.
+    """Paints every held-out mask in other held-out portraits' styles, then in random ones, and measures what comes out.
 
     The judge is a U-Net that did not label the training set. Its features give the Frechet distance, between the
-    painted portraits and all real ones.
+    painted portraits and all real ones, and their diversity against the real ones', which tells a collapsed generator.
+    The table has a line for each painted portrait.
     """
-    generator, encoder, unet = load_model(Generator, model), load_model(Vae, vae), load_model(Unet, judge)
-    rows = list(ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout)))
-    if len(rows) < 2:
-        raise BadInput(f"holdout: found {holdout}, which keeps {len(rows)} portraits; accepted: a share that keeps 2")
-    pixels, masks = torch.stack([p for p, _ in rows]), torch.stack([m for _, m in rows])
+    generator, encoder = load_model(Generator, model), load_model(Vae, vae)
+    shown = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
+    if len(shown) < 2:
+        raise BadInput(f"holdout: found {holdout}, which keeps {len(shown)} portraits; accepted: a share that keeps 2")
+    chosen = spread(len(shown), MASKS)
+    ids = [shown.ids[i] for i in chosen]
+    pixels, masks = (torch.stack(tensors) for tensors in zip(*(shown[i] for i in chosen), strict=True))
     images = pixels.permute(0, 2, 3, 1).numpy()
-    z = styles(encoder, pixels).cpu()
-    pairs = list(pairings(len(rows), STYLES_PER_MASK, seed))
-    made = paint(generator, masks[[m for m, _ in pairs]], z[[s for _, s in pairs]])
-    painted = [Painted(image, *pair) for image, pair in zip(made, pairs, strict=True)]
+    rows = ShardRows(portraits)
+    everyone = np.stack([rows[i].permute(1, 2, 0).numpy() for i in spread(len(rows), REAL)])
+    judges = Judges(load_model(Unet, judge), everyone, settings.vgg_weights)
 
-    seen, features = judge_features(unet, made)
-    everyone = np.stack([image.permute(1, 2, 0).numpy() for image in ShardRows(portraits)])
-    obeyed = resegmentation(seen, masks.numpy()[[p.mask for p in painted]])
-    errors = style_errors(painted, images, masks.numpy())
-    write_json(
-        metrics,
-        {
-            "resegmentation_miou": obeyed["miou"],
-            "resegmentation_iou": dict(zip(CLASSES, obeyed["per_class"], strict=True)),
-            "frechet_distance": frechet_distance(judge_features(unet, everyone)[1], features),
-            "frechet_features": FEATURES,
-            **{f"style_{region}_color_error": mean for region, (mean, _, _) in errors.items()},
-            **{f"style_{region}_color_error_spread": spread for region, (_, spread, _) in errors.items()},
-            "images": len(painted),
-        },
-    )
-    chosen = np.random.default_rng(seed).permutation(len(rows))[: 2 * SHOWN]
+    pairs = list(pairings(len(ids), STYLES_PER_MASK, seed))
+    z = styles(encoder, pixels).cpu()
+    random = torch.randn((len(pairs), encoder.z_dim), generator=torch.Generator().manual_seed(seed))
+    numbers, lines = {}, []
+    for style, codes in {"reference": z[[s for _, s in pairs]], "random": random}.items():
+        made = paint(generator, masks[[m for m, _ in pairs]], codes)
+        painted = [Painted(x, m, s if style == "reference" else None) for x, (m, s) in zip(made, pairs, strict=True)]
+        errors = color_errors(painted, images, masks.numpy())
+        numbers[style], mious = judges.numbers(painted, masks.numpy(), errors)
+        for one, miou, error in zip(painted, mious, errors, strict=True):
+            of = {"mask": ids[one.mask], "style": style if one.style is None else ids[one.style]}
+            lines.append(of | {"resegmentation_miou": miou} | error)
+    write_json(metrics, numbers["reference"] | {"frechet_features": FEATURES, "from_random_styles": numbers["random"]})
+    with whole(table) as beside, beside.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+    save_picture(grid(generator, images, masks, z, seed), picture)
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers below `count`, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+
+
+def grid(generator: Generator, images: np.ndarray, masks: torch.Tensor, z: torch.Tensor, seed: int) -> Image.Image:
+    """Masks (rows) painted in the styles of other portraits (columns)."""
+    chosen = np.random.default_rng(seed).permutation(len(images))[: 2 * SHOWN]
     shown_masks, shown_styles = chosen[:SHOWN], chosen[-SHOWN:]
-    grid = [[None, None, *(images[s] for s in shown_styles)]]
+    rows = [[None, None, *(images[s] for s in shown_styles)]]
     for m in shown_masks:
-        row = paint(generator, masks[[m] * len(shown_styles)], z[shown_styles])
-        grid.append([images[m], colorize(masks[m].numpy()), *row])
+        painted = paint(generator, masks[[m] * len(shown_styles)], z[shown_styles])
+        rows.append([images[m], colorize(masks[m].numpy()), *painted])
     columns = ["its portrait", "mask", *(f"style {i}" for i in range(1, len(shown_styles) + 1))]
-    save_picture(image_grid(grid, columns), picture)
+    return image_grid(rows, columns)
 
 
 if __name__ == "__main__":

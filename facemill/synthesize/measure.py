@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from facemill.colors import REGIONS, difference, region_colors
 from facemill.networks import autocast, device
 from facemill.segment.metrics import confusion, iou
 from facemill.segment.unet import Unet
-from facemill.synthesize.gaugan import Generator, one_hot
+from facemill.synthesize.gaugan import Generator
+from facemill.synthesize.perceptual import Lpips
 from facemill.synthesize.vae import Vae, to_pixels, to_unit_range
 
 BATCH = 16
@@ -20,11 +22,11 @@ FEATURES = "MobileNetV2 features at stride 16 of the judging U-Net (96 channels,
 
 @dataclass
 class Painted:
-    """One generated portrait, uint8 RGB (S, S, 3), and the rows of its mask and of its style reference."""
+    """One generated portrait, uint8 RGB (S, S, 3), and the numbers of its mask and of its style reference, if any."""
 
     image: np.ndarray
     mask: int
-    style: int
+    style: int | None
 
 
 @torch.inference_mode()
@@ -40,7 +42,7 @@ def paint(generator: Generator, masks: Tensor, z: Tensor) -> np.ndarray:
     painted = []
     for mask, code in zip(masks.split(BATCH), z.split(BATCH), strict=True):
         with autocast():
-            painted.append(to_pixels(generator(one_hot(mask.to(device())), code.to(device()))))
+            painted.append(to_pixels(generator(mask.to(device()), code.to(device()))))
     return np.concatenate(painted)
 
 
@@ -77,20 +79,46 @@ def resegmentation(seen: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     return {"miou": float(np.nanmean(per_class)), "per_class": [float(value) for value in per_class]}
 
 
-def style_errors(
-    painted: Sequence[Painted], portraits: np.ndarray, masks: np.ndarray
-) -> dict[str, tuple[float, float, int]]:
-    """For each region CIEDE2000 between its median colour in a generated portrait and in the style reference.
+def color_errors(painted: Sequence[Painted], portraits: np.ndarray, masks: np.ndarray) -> list[dict[str, float | None]]:
+    """For each painted portrait and region CIEDE2000 between its median colour and that in the style reference.
 
-    Returns mean, spread and number of pairs; pairs in which either has too few pixels of the region are left out.
+    None where there is no reference, or where either has too few pixels of the region.
     """
     wanted = [region_colors(image, mask) for image, mask in zip(portraits, masks, strict=True)]
-    found: dict[str, list[float]] = {region: [] for region in REGIONS}
+    found = []
     for one in painted:
-        for region, color in region_colors(one.image, masks[one.mask]).items():
-            if color is not None and wanted[one.style][region] is not None:
-                found[region].append(difference(color, wanted[one.style][region]))
-    return {r: (float(np.mean(d)), float(np.std(d)), len(d)) for r, d in found.items() if d}
+        reference = dict.fromkeys(REGIONS) if one.style is None else wanted[one.style]
+        pairs = {r: (color, reference[r]) for r, color in region_colors(one.image, masks[one.mask]).items()}
+        found.append({r: None if a is None or b is None else difference(a, b) for r, (a, b) in pairs.items()})
+    return found
+
+
+def style_errors(errors: Sequence[dict[str, float | None]]) -> dict[str, float]:
+    """Mean and spread of the regions' colour errors: `style_<region>_color_error` and `..._spread`."""
+    columns = {region: [row[region] for row in errors if row[region] is not None] for region in REGIONS}
+    named = {f"style_{region}_color_error": values for region, values in columns.items() if values}
+    return {k: float(np.mean(v)) for k, v in named.items()} | {
+        f"{k}_spread": float(np.std(v)) for k, v in named.items()
+    }
+
+
+@torch.inference_mode()
+def lpips_diversity(lpips: Lpips, painted: Sequence[Painted]) -> float:
+    """The mean LPIPS between portraits painted from one mask in different styles, mean over masks."""
+    of_mask: dict[int, list[np.ndarray]] = {}
+    for one in painted:
+        of_mask.setdefault(one.mask, []).append(one.image)
+    distances = []
+    for images in of_mask.values():
+        seen = to_unit_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)).to(device())
+        a, b = torch.triu_indices(len(seen), len(seen), 1)
+        distances.append(lpips(seen[a], seen[b]).mean())
+    return float(torch.stack(distances).mean())
+
+
+def diversity(features: np.ndarray) -> float:
+    """The mean Euclidean distance between all pairs of features (N, D): 0 for a generator that paints one picture."""
+    return float(pdist(features).mean())
 
 
 def pairings(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int, int]]:
