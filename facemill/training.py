@@ -33,6 +33,8 @@ from facemill.networks import bf16
 CHECKPOINT_SECONDS = 60
 LINES = 200
 """Lines in the curves of a whole training."""
+DIVERGED = 1000
+"""How many times its mean so far, or 1 where that is less, a loss must be to end the training."""
 
 
 class Run:
@@ -64,7 +66,7 @@ class Run:
 
     def steps(self, images: int, batch: int, seed: int) -> Iterator[int]:
         """Yields the numbers of the steps that are left, seeding each; checkpoints on a clock and on SIGTERM."""
-        total = math.ceil(images / batch)
+        total, self._batch = math.ceil(images / batch), batch
         stop: list[int] = []
         before = signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
         saved = time.monotonic()
@@ -91,15 +93,27 @@ class Run:
     def _write_line(self, images: int) -> None:
         if not self._due:
             return
-        line = {name: float(total) / self._summed for name, total in self._sums.items()}
+        line = self._means(images)
         self._sums, self._summed = {}, 0
-        if bad := [name for name, value in line.items() if not math.isfinite(value)]:
-            raise BadInput(f"{self.name}: {bad[0]} is not finite after {images} images; lower the learning rate")
         self.curves.append({"images": images} | line)
         for name, value in line.items():
             self._board.add_scalar(f"{self.name}/{name}", value, images)
 
+    def _means(self, images: int) -> dict[str, float]:
+        """The mean losses since the last line; raises `BadInput` where one is not finite or far above all before."""
+        means = {name: float(total) / self._summed for name, total in self._sums.items()}
+        for name, value in means.items():
+            before = [abs(line[name]) for line in self.curves]
+            most = DIVERGED * max(1.0, sum(before) / len(before)) if before else math.inf
+            if not abs(value) < most:  # NaN is not less than anything
+                raise BadInput(
+                    f"{self.name}: {name} is {value:g} after {images} images; lower the learning rate "
+                    f"(a checkpoint from before is in {self.folder})"
+                )
+        return means
+
     def _save(self) -> None:
+        self._means(self.step * self._batch)  # a checkpoint is good, or not written
         state: dict[str, Tensor] = {}
         for name, module in self.modules.items():
             state |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}

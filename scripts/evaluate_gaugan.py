@@ -5,13 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from facemill.classes import CLASSES
 from facemill.command import Annotated, Settings, run
 from facemill.config import Gaugan
 from facemill.errors import BadInput
-from facemill.figures import colorize, image_grid, save_picture
+from facemill.figures import save_picture
 from facemill.files import whole, write_json
 from facemill.loading import ShardRows
 from facemill.networks import device, load_model
@@ -29,8 +28,10 @@ from facemill.synthesize.measure import (
     paint,
     pairings,
     resegmentation,
+    spread,
     style_errors,
     styles,
+    styles_by_masks,
 )
 from facemill.synthesize.perceptual import Lpips
 from facemill.synthesize.vae import Vae
@@ -86,12 +87,12 @@ def main(
     The table has a line for each painted portrait.
     """
     generator, encoder = load_model(Generator, model), load_model(Vae, vae)
-    shown = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
-    if len(shown) < 2:
-        raise BadInput(f"holdout: found {holdout}, which keeps {len(shown)} portraits; accepted: a share that keeps 2")
-    chosen = spread(len(shown), MASKS)
-    ids = [shown.ids[i] for i in chosen]
-    pixels, masks = (torch.stack(tensors) for tensors in zip(*(shown[i] for i in chosen), strict=True))
+    kept = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
+    if len(kept) < 2:
+        raise BadInput(f"holdout: found {holdout}, which keeps {len(kept)} portraits; accepted: a share that keeps 2")
+    chosen = spread(len(kept), MASKS)
+    ids = [kept.ids[i] for i in chosen]
+    pixels, masks = (torch.stack(tensors) for tensors in zip(*(kept[i] for i in chosen), strict=True))
     images = pixels.permute(0, 2, 3, 1).numpy()
     rows = ShardRows(portraits)
     everyone = np.stack([rows[i].permute(1, 2, 0).numpy() for i in spread(len(rows), REAL)])
@@ -114,24 +115,8 @@ def main(
         writer = csv.DictWriter(file, lines[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    save_picture(grid(generator, images, masks, z, seed), picture)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly spaced."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
-
-
-def grid(generator: Generator, images: np.ndarray, masks: torch.Tensor, z: torch.Tensor, seed: int) -> Image.Image:
-    """Masks (rows) painted in the styles of other portraits (columns)."""
-    chosen = np.random.default_rng(seed).permutation(len(images))[: 2 * SHOWN]
-    shown_masks, shown_styles = chosen[:SHOWN], chosen[-SHOWN:]
-    rows = [[None, None, *(images[s] for s in shown_styles)]]
-    for m in shown_masks:
-        painted = paint(generator, masks[[m] * len(shown_styles)], z[shown_styles])
-        rows.append([images[m], colorize(masks[m].numpy()), *painted])
-    columns = ["its portrait", "mask", *(f"style {i}" for i in range(1, len(shown_styles) + 1))]
-    return image_grid(rows, columns)
+    shown = np.random.default_rng(seed).permutation(len(ids))[: 2 * SHOWN]
+    save_picture(styles_by_masks(generator, pixels, masks, z, shown[:SHOWN], shown[-SHOWN:]), picture)
 
 
 if __name__ == "__main__":

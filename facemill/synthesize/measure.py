@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from facemill.colors import REGIONS, difference, region_colors
+from facemill.figures import colorize, image_grid
 from facemill.networks import autocast, device
 from facemill.segment.metrics import confusion, iou
 from facemill.segment.unet import Unet
@@ -128,3 +130,23 @@ def pairings(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int,
     for shift in range(1, styles_per_mask + 1):
         for place in range(count):
             yield int(order[place]), int(order[(place + shift) % count])
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most `most` of the numbers below `count`, evenly spaced."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+
+
+def styles_by_masks(
+    generator: Generator, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]
+) -> Image.Image:
+    """A grid: the masks `rows` painted in the styles of the portraits `columns`, all of them numbers of `pixels`.
+
+    `pixels` are uint8 (N, 3, S, S), `masks` (N, S, S), `z` their style codes (N, z_dim).
+    """
+    images = pixels.permute(0, 2, 3, 1).numpy()
+    grid = [[None, None, *(images[s] for s in columns)]]
+    for m in rows:
+        painted = paint(generator, masks[[m] * len(columns)], z[list(columns)])
+        grid.append([images[m], colorize(masks[m].numpy()), *painted])
+    return image_grid(grid, ["its portrait", "mask", *(f"style {i}" for i in range(1, len(columns) + 1))])

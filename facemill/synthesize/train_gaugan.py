@@ -1,7 +1,7 @@
 """Training of GauGAN on pseudo-labelled portraits, with style codes from the VAE's frozen encoder."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from torch.optim import Adam
 
 from facemill.command import log
 from facemill.config import Gaugan as GauganSettings
+from facemill.figures import save_picture
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import load_model, save_model
 from facemill.splits import held_out
@@ -24,9 +25,15 @@ from facemill.synthesize.gaugan import (
     one_hot,
     remove_spectral_norm,
 )
+from facemill.synthesize.measure import spread, styles, styles_by_masks
 from facemill.synthesize.perceptual import PerceptualLoss
 from facemill.synthesize.vae import Vae, reparameterize, to_unit_range
 from facemill.training import Run, accelerator, ema_of, set_rate, update_ema
+
+PICTURES = 12
+"""Grids that are painted in the course of a training, in its folder under `work/`."""
+SHOWN = 6
+"""Masks and styles of such a grid: held-out portraits, the same in each."""
 
 
 @dataclass
@@ -76,6 +83,26 @@ def gan_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor) -> di
     return losses
 
 
+def painter(
+    rows: ShardRows, encoder: Vae, generator: nn.Module, folder: Path, total: int
+) -> Callable[[int, int], None]:
+    """What paints some masks of `rows` in some styles of others, `PICTURES` times in `total` steps, so that a training
+    can be watched; call it with each step's number and its images."""
+    chosen = spread(len(rows), 2 * SHOWN)
+    if len(chosen) < 2:
+        return lambda step, images: None
+    pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in chosen), strict=True))
+    z = styles(encoder, pixels).cpu()
+    half = len(chosen) // 2
+
+    def paint_when_due(step: int, images: int) -> None:
+        if (step + 1) % max(total // PICTURES, 1) == 0:
+            grid = styles_by_masks(generator, pixels, masks, z, range(half), range(half, len(chosen)))
+            save_picture(grid, folder / f"painted-{images:09d}.png")
+
+    return paint_when_due
+
+
 def train_gaugan(
     settings: GauganSettings,
     *,
@@ -91,7 +118,8 @@ def train_gaugan(
     """Trains on all pseudo-labelled portraits but the held-out ones; writes the generator's EMA weights to `model`.
 
     z is drawn from the frozen encoder's q(z|x) of the very image to be painted (Park et al., section 3). Losses: hinge,
-    feature matching, and the perceptual one where VGG weights are given. Resumes where a killed run stopped.
+    feature matching, and the perceptual one where VGG weights are given. Paints some held-out masks now and then, to
+    be looked at in its folder under `work/`. Resumes where a killed run stopped.
     """
     torch.manual_seed(seed)
     accelerate = accelerator()
@@ -115,10 +143,13 @@ def train_gaugan(
     run = Run("gaugan", hashed, [vae, *portraits, *pseudo_labels], modules, optimizers)
 
     images, batch = settings.training.images, settings.training.batch
+    total = math.ceil(images / batch)
+    shown = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
+    watch = painter(shown, encoder, ema, run.folder, total)
     rows = ShardRows(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
     batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
-        gan.set_rates(linear_decay(step, math.ceil(images / batch)))
+        gan.set_rates(linear_decay(step, total))
         if torch.rand(()) < 0.5:
             pixels, masks = pixels.flip(3), masks.flip(2)
         real = to_unit_range(pixels)
@@ -126,6 +157,8 @@ def train_gaugan(
             z = reparameterize(*encoder.encode(real))
         run.record(**gan_step(gan, accelerate, real, masks, z))
         update_ema(ema, plain, step)
+        if accelerate.is_main_process:
+            watch(step, (step + 1) * batch)
     remove_spectral_norm(ema)
     save_model(model, ema, arguments, hashed)
     run.finish(curves)

@@ -50,10 +50,25 @@ def test_sigterm_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
     assert (tmp_path / "curves.csv").read_text().splitlines()[-1].startswith("80,")
 
 
-def test_a_loss_that_is_not_finite_stops_with_one_line(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("factor", "said"), [(float("nan"), "nan"), (float("inf"), "inf"), (1e9, r"\d.*e\+0\d")])
+def test_a_loss_that_is_not_finite_or_diverges_stops_with_one_line(tmp_path, monkeypatch, factor, said):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(BadInput, match="toy: loss is not finite after 4 images"):
-        train(loss_of=lambda loss: loss * float("nan"))
+    calls = iter(range(IMAGES))
+    with pytest.raises(BadInput, match=f"toy: loss is {said} after 24 images; lower the learning rate"):
+        train(loss_of=lambda loss: loss * factor if next(calls) == 5 else loss)
+
+
+def test_a_checkpoint_is_never_written_after_a_loss_that_is_not_finite(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("facemill.training.LINES", 1)  # the only line is at the end
+    with pytest.raises(SystemExit):
+        train(stop_after=2)
+    good = next(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
+    before = good.read_bytes()
+    calls = iter(range(IMAGES))
+    with pytest.raises(BadInput, match="toy: loss is nan after 24 images"):
+        train(stop_after=5, loss_of=lambda loss: loss * float("nan") if next(calls) == 1 else loss)
+    assert good.read_bytes() == before
 
 
 def test_warm_cosine_rises_then_falls_to_zero():
