@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from facemill import png
 from facemill.classes import CLASSES, IGNORE, palette
 from facemill.errors import BadInput
 from facemill.files import whole
@@ -25,6 +26,8 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """Arrow type of an image column."""
 
 ROWS_PER_GROUP = 256
+
+_PALETTE, _TEXT = bytes(palette()), ("classes", json.dumps(CLASSES))
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -109,15 +112,7 @@ def encode_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
 
 def encode_mask(mask: np.ndarray) -> bytes:
     """Encodes class ids, uint8 (height, width), as a palette PNG that names the classes in its text chunk."""
-    from PIL.PngImagePlugin import PngInfo
-
-    picture = Image.fromarray(np.ascontiguousarray(mask, np.uint8), "P")
-    picture.putpalette(palette())
-    text = PngInfo()
-    text.add_text("classes", json.dumps(CLASSES))
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1, pnginfo=text)
-    return file.getvalue()
+    return png.encode(np.asarray(mask, np.uint8), _PALETTE, _TEXT)
 
 
 def decode_mask(encoded: bytes) -> np.ndarray:
@@ -126,7 +121,7 @@ def decode_mask(encoded: bytes) -> np.ndarray:
         if picture.mode not in ("P", "L"):
             raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
         mask = np.asarray(picture)
-    unknown = np.setdiff1d(mask, [*range(len(CLASSES)), IGNORE])
+    unknown = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if unknown.size:
         raise BadInput(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
     return mask

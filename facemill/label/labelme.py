@@ -1,4 +1,4 @@
-"""labelme's JSON files: reading, checking, and drawing their shapes exactly as labelme draws them.
+"""labelme's JSON files: reading, checking, drawing their shapes exactly as labelme draws them, and writing.
 
 Format and drawing: https://github.com/wkentaro/labelme, `labelme/_label_file.py` and `labelme/utils/shape.py`
 (versions 3.0.0, without sizes and shape types, up to 6).
@@ -10,11 +10,13 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImagePath
+
+from facemill.files import write_json
 
 ShapeType = Literal["polygon", "rectangle", "circle", "line", "linestrip", "point", "mask", "oriented_rectangle"]
 
@@ -33,22 +35,25 @@ POINTS: dict[ShapeType, tuple[int, float]] = {
 LINE_WIDTH, POINT_RADIUS = 10, 5
 """labelme's defaults, in pixels, for lines and points."""
 
-OUTSIDE = 1.0
-"""How many pixels a point may lie outside the image; drawing clips it."""
-
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
+VERSION = "6.3.1"
+"""The labelme whose format is written."""
 
-class Shape(msgspec.Struct, frozen=True):
-    """One shape: `points` are (x, y) in pixels, `mask` a base64 PNG filling the box between its two points."""
+
+class Shape(msgspec.Struct, frozen=True, gc=False):
+    """One shape: `points` are (x, y) in pixels, `mask` a base64 PNG filling the box between its two points.
+
+    A type of None, as labelme 3 writes it, is a polygon.
+    """
 
     label: str
     points: list[tuple[float, float]]
-    shape_type: ShapeType = "polygon"
+    shape_type: ShapeType | None = None
     mask: str | None = None
 
 
-class Annotation(msgspec.Struct, frozen=True, rename="camel"):
+class Annotation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One labelme file; sizes are in pixels."""
 
     shapes: list[Shape]
@@ -58,80 +63,97 @@ class Annotation(msgspec.Struct, frozen=True, rename="camel"):
     image_width: int | None = None
 
 
-class _Unread(Annotation, frozen=True, rename="camel"):
+class _Unread(Annotation, frozen=True, gc=False, rename="camel"):
     """An annotation whose shapes are still JSON, so that each faulty one can be named."""
 
     shapes: list[msgspec.Raw]
 
 
-def read(path: Path) -> tuple[Annotation | None, list[str]]:
-    """The annotation in a file and the faults of its form; None when any shape of it cannot be read.
+_annotation = msgspec.json.Decoder(Annotation)
 
-    A shape type of null, or none at all (labelme 3), is a polygon.
-    """
+
+def read(path: Path) -> tuple[Annotation | None, list[str]]:
+    """The annotation in a file and the faults of its form; None when there is any."""
     try:
-        unread = msgspec.json.decode(path.read_bytes(), type=_Unread)
+        content = path.read_bytes()
+        return _annotation.decode(content), []
+    except msgspec.ValidationError as error:
+        faults = list(_faulty_shapes(content))
+        return None, faults or [f"not a labelme file: {error}"]
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         return None, [f"not a labelme file: {error}"]
-    shapes, faults = [], []
-    for number, raw in enumerate(unread.shapes):
+
+
+def _faulty_shapes(content: bytes) -> Iterator[str]:
+    try:
+        shapes = msgspec.json.decode(content, type=_Unread).shapes
+    except msgspec.ValidationError:
+        return
+    for number, raw in enumerate(shapes):
         try:
-            content = msgspec.json.decode(raw)
-            if isinstance(content, dict) and content.get("shape_type", ...) is None:
-                del content["shape_type"]
-            shapes.append(msgspec.convert(content, Shape))
+            msgspec.json.decode(raw, type=Shape)
         except msgspec.ValidationError as error:
-            faults.append(f"shape {number}: {error}")
-    if faults:
-        return None, faults
-    return msgspec.structs.replace(Annotation(shapes), **{f: getattr(unread, f) for f in _UNCHANGED}), []
+            yield f"shape {number}: {error}"
 
 
-_UNCHANGED = [field for field in Annotation.__struct_fields__ if field != "shapes"]
+class Findings(NamedTuple):
+    """What was found in an annotation: faults keep it from being drawn, warnings do not."""
+
+    faults: list[str]
+    warnings: list[str]
 
 
-def faults(annotation: Annotation, size: tuple[int, int], labels: Mapping[str, int]) -> Iterator[str]:
-    """Yields what keeps an annotation from being drawn on its image, of `size` (height, width), in pixels.
+def check(annotation: Annotation, size: tuple[int, int], labels: Mapping[str, int], tolerance: float) -> Findings:
+    """Looks for what is wrong with an annotation of an image of `size` (height, width), in pixels.
 
-    A label that `labels` does not have, a number of points that the shape type does not accept, points more than
-    `OUTSIDE` outside the image, a mask that does not fill its box, another size in the file than the image's.
-    Shapes are counted from 0, as in the file.
+    Faults: another size in the file than the image's, no shape, a label that `labels` does not have, a number of
+    points that the shape type does not accept, points more than `tolerance` pixels outside the image, a mask that does
+    not fill its box. Warnings: points nearer outside, which drawing clips. Shapes are counted from 0, as in the file.
     """
+    found = Findings([], [])
     named = (annotation.image_height or size[0], annotation.image_width or size[1])
     if named != size:
-        yield f"imageHeight, imageWidth are {named[0]}, {named[1]}; the image's are {size[0]}, {size[1]}"
+        found.faults.append(
+            f"imageHeight, imageWidth are {named[0]}, {named[1]}; the image's are {size[0]}, {size[1]}"
+        )
     if not annotation.shapes:
-        yield "no shape in it; a portrait without labels would be all background"
+        found.faults.append("no shape in it; a portrait without labels would be all background")
     for number, shape in enumerate(annotation.shapes):
-        for fault in _shape_faults(shape, size, labels):
-            yield f"shape {number} ({shape.label}): {fault}"
+        _check_shape(f"shape {number} ({shape.label})", shape, size, labels, tolerance, found)
+    return found
 
 
-def _shape_faults(shape: Shape, size: tuple[int, int], labels: Mapping[str, int]) -> Iterator[str]:
+def _check_shape(
+    name: str, shape: Shape, size: tuple[int, int], labels: Mapping[str, int], tolerance: float, found: Findings
+) -> None:
     if shape.label not in labels:
-        yield f"unknown label; accepted: {', '.join(labels)}"
-    least, most = POINTS[shape.shape_type]
+        found.faults.append(f"{name}: unknown label; accepted: {', '.join(labels)}")
+    kind = shape.shape_type or "polygon"
+    least, most = POINTS[kind]
     if not least <= len(shape.points) <= most:
         accepted = f"{least} or more" if most == math.inf else str(least)
-        yield f"{len(shape.points)} points; a {shape.shape_type} has {accepted}"
+        found.faults.append(f"{name}: {len(shape.points)} points; a {kind} has {accepted}")
         return
     height, width = size
-    far = [(x, y) for x, y in shape.points if not (_inside(x, width) and _inside(y, height))]
-    if far:
-        yield f"point ({far[0][0]:g}, {far[0][1]:g}) outside the image of {width} x {height} pixels"
-    if shape.shape_type == "mask":
-        (left, top), (right, bottom) = np.asarray(shape.points).astype(int)
-        try:
-            found = decode_shape_mask(shape).size
-        except ValueError as error:
-            yield str(error)
+    left, top, right, bottom = ImagePath.Path(shape.points).getbbox()
+    outside = max(-left, -top, right - width, bottom - height)
+    if outside > 0:
+        x, y = max(shape.points, key=lambda p: max(-p[0], -p[1], p[0] - width, p[1] - height))
+        where = f"{name}: point ({x:g}, {y:g}) outside the image of {width} x {height} pixels"
+        if outside > tolerance:
+            found.faults.append(f"{where}; accepted: up to {tolerance:g} pixels, which are clipped")
         else:
-            if found != (right - left + 1, bottom - top + 1):
-                yield f"mask of {found[0]} x {found[1]} pixels in a box of {right - left + 1} x {bottom - top + 1}"
-
-
-def _inside(place: float, length: int) -> bool:
-    return -OUTSIDE <= place <= length + OUTSIDE
+            found.warnings.append(f"{where}, clipped")
+    if kind == "mask":
+        left, top, right, bottom = (int(place) for point in shape.points for place in point)
+        box = (right - left + 1, bottom - top + 1)
+        try:
+            filled = decode_shape_mask(shape).size
+        except ValueError as error:
+            found.faults.append(f"{name}: {error}")
+        else:
+            if filled != box:
+                found.faults.append(f"{name}: mask of {filled[0]} x {filled[1]} pixels in a box of {box[0]} x {box[1]}")
 
 
 def decode_shape_mask(shape: Shape) -> Image.Image:
@@ -139,36 +161,33 @@ def decode_shape_mask(shape: Shape) -> Image.Image:
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape.mask or "", validate=True))) as picture:
             return Image.fromarray(np.asarray(picture).astype(bool))
-    except (binascii.Error, OSError) as error:
-        raise ValueError("its mask is not a PNG in base64") from error
+    except (binascii.Error, OSError, SyntaxError, TypeError) as error:
+        raise ValueError("its mask is not a PNG of one channel in base64") from error
 
 
 def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, int]) -> np.ndarray:
     """Draws shapes, later over earlier, on one canvas of zeros: uint8 (height, width).
 
     `values` gives the pixel value, 0 to 255, of each label. The same pixels as labelme's `shapes_to_label`, which
-    makes a mask for each shape instead. `faults` must have found none.
+    makes a mask for each shape instead. `check` must have found no fault.
     """
     canvas = Image.new("L", (size[1], size[0]))
     pen = ImageDraw.Draw(canvas)
     for shape in shapes:
         value, points = values[shape.label], shape.points
         match shape.shape_type:
-            case "polygon" | "oriented_rectangle":
-                pen.polygon(points, fill=value, outline=value)
+            case "polygon" | "oriented_rectangle" | None:
+                pen.polygon(ImagePath.Path(points), fill=value, outline=value)
             case "rectangle":
-                (x0, y0), (x1, y1) = points
-                pen.rectangle((min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)), fill=value, outline=value)
+                pen.rectangle(ImagePath.Path(points).getbbox(), fill=value, outline=value)
             case "circle":
-                (x0, y0), (x1, y1) = points
-                _disc(pen, points[0], math.sqrt((x0 - x1) ** 2 + (y0 - y1) ** 2), value)
+                _disc(pen, points[0], math.dist(*points), value)
             case "point":
                 _disc(pen, points[0], POINT_RADIUS, value)
             case "line" | "linestrip":
                 pen.line(points, fill=value, width=LINE_WIDTH)
             case "mask":
-                left, top = np.asarray(points[0]).astype(int)
-                canvas.paste(value, (int(left), int(top)), decode_shape_mask(shape))
+                canvas.paste(value, (int(points[0][0]), int(points[0][1])), decode_shape_mask(shape))
     return np.asarray(canvas)
 
 
@@ -178,12 +197,48 @@ def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, 
 
 
 def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
-    """Where the annotated image is: embedded, at `imagePath` beside the file, or beside it under the same stem."""
+    """Where the annotated image is: embedded, at `imagePath` beside the file, or beside it under the same stem.
+
+    Raises `ValueError` for an embedded image that is not base64.
+    """
     if annotation.image_data:
         try:
             return base64.b64decode(annotation.image_data, validate=True)
-        except binascii.Error:
-            return None
+        except binascii.Error as error:
+            raise ValueError("imageData is not base64") from error
     names = [PureWindowsPath(annotation.image_path).as_posix()] if annotation.image_path else []
     names += [path.stem + suffix for suffix in IMAGE_SUFFIXES]
     return next((image for name in names if (image := path.parent / name).is_file()), None)
+
+
+def write(path: Path, image: str, size: tuple[int, int], polygons: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Writes a labelme file for the image of that name beside it, of `size` (height, width).
+
+    `polygons` are labels and vertices, numbers (N, 2) of (x, y) in pixels; later ones lie over earlier ones.
+    """
+    write_json(path, content(image, size, polygons))
+
+
+def content(image: str, size: tuple[int, int], polygons: Sequence[tuple[str, np.ndarray]]) -> dict:
+    """What `write` writes."""
+    shapes = [
+        {
+            "label": label,
+            "points": points.astype(float).tolist(),
+            "group_id": None,
+            "description": "",
+            "shape_type": "polygon",
+            "flags": {},
+            "mask": None,
+        }
+        for label, points in polygons
+    ]
+    return {
+        "version": VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }
