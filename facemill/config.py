@@ -61,11 +61,19 @@ class Sample(Section):
     labelled: Positive = Field(description="how many of them also come with labelme files")
 
 
+class IndexMasks(Section):
+    """Ready-made masks: single-channel PNGs of label numbers, and images of the same names."""
+
+    images: Path = Field(description="folder of images")
+    masks: Path = Field(description="folder of masks, each of its image's stem and proportions")
+
+
 class Source(Section):
     """Where the collection lies; the sample renders its own."""
 
     images: Path | None = Field(None, description="folder of images (Danbooru: bucket folders by id % 1000, or flat)")
     labelled: Path | None = Field(None, description="folder of images with labelme JSON files beside them")
+    masks: IndexMasks | None = Field(None, description="ready-made masks, besides `labelled` or instead of it")
     metadata: list[Path] = Field([], description="Danbooru metadata files, JSON lines")
     attributes: Path | None = Field(None, description="CelebA's list_attr_celeba.txt")
     max_broken: Share = Field(0.01, description="share of broken metadata lines above which the run stops")
@@ -98,6 +106,11 @@ class Labels(Section):
 
     merge: dict[ClassName, list[str]] = Field(description="for each class the labelme labels that become it")
     ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
+    numbered: list[str] = Field([], description="the labels that numbers stand for in ready-made masks, from 0 on")
+    tolerance: float = Field(
+        1, ge=0, description="pixels that a point may lie outside its image: clipped with a warning"
+    )
+    cracks: int = Field(0, ge=0, description="unlabelled strips narrower than so many pixels go to the nearest class")
     validation: Share = Field(description="share of labelled portraits that a training is watched on")
     test: Share = Field(description="share of labelled portraits that measure the U-Nets")
 
@@ -111,6 +124,9 @@ class Labels(Section):
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"merge: found {twice[0]!r} twice; accepted: each label in one class or in ignore")
+        lost = [label for label in self.numbered if label not in labels]
+        if lost:
+            raise ValueError(f"numbered: found {lost[0]!r}; accepted: labels that `merge` or `ignore` names")
         if self.validation + self.test >= 1:
             raise ValueError(f"test: found {self.test}; accepted: less than 1 together with validation")
         return self
@@ -124,6 +140,12 @@ class Augment(Section):
     scale: float = Field(ge=0, lt=1, description="largest relative change of size")
     warp: float = Field(ge=0, description="displacement of elastic and grid warps, as a share of the size")
     color: float = Field(0, ge=0, le=1, description="strength of colour changes; 0 is off")
+
+
+class Review(Section):
+    """The next portraits to label: where the U-Nets are unsure or disagree."""
+
+    portraits: Positive = Field(description="how many are written as labelme files")
 
 
 class Training(Section):
@@ -148,6 +170,13 @@ class Unet(Section):
     encoder_weights: Literal["imagenet"] | Path | None = Field(description="`imagenet`, a safetensors file, or null")
     decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
     versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPreset], Field(min_length=3)]
+
+
+class LabelQuality(Section):
+    """The hand-drawn labels that networks trained without them contradict."""
+
+    folds: Annotated[int, Field(ge=2)] = Field(description="parts of the labelled portraits, each judged by a network")
+    training: Training = Field(description="of v3, once a fold")
 
 
 class UnetSettings(Section):
@@ -215,6 +244,8 @@ class Config(Section):
     labels: Labels
     augment: Augment
     unet: Unet
+    review: Review
+    label_quality: LabelQuality
     vae: Vae
     gaugan: Gaugan
     latents: Positive = Field(description="portraits shown in the t-SNE plane and behind the vectors")
@@ -225,13 +256,17 @@ class Config(Section):
     def _sections_fit(self) -> "Config":
         needed = {
             "sample": [],
-            "folder": ["images", "labelled"],
-            "danbooru": ["images", "labelled", "metadata"],
-            "celeba": ["images", "labelled", "attributes"],
+            "folder": ["images"],
+            "danbooru": ["images", "metadata"],
+            "celeba": ["images", "attributes"],
         }[self.kind]
         missing = [key for key in needed if not getattr(self.source, key)]
         if missing:
             raise ValueError(f"source.{missing[0]}: found nothing; accepted: a path, which kind {self.kind!r} needs")
+        if self.kind != "sample" and not (self.source.labelled or self.source.masks):
+            raise ValueError("source.labelled: found nothing; accepted: a path, here or in source.masks")
+        if self.source.masks and not self.labels.numbered:
+            raise ValueError("labels.numbered: found nothing; accepted: the labels behind the numbers in source.masks")
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
         for name, preset in self.unet.versions.items():
@@ -248,6 +283,8 @@ class Config(Section):
         named = {
             "source.images": source.images,
             "source.labelled": source.labelled,
+            "source.masks.images": source.masks and source.masks.images,
+            "source.masks.masks": source.masks and source.masks.masks,
             "source.attributes": source.attributes,
             "unet.encoder_weights": self.unet.encoder_weights,
             "gaugan.vgg_weights": self.gaugan.vgg_weights,
@@ -255,11 +292,14 @@ class Config(Section):
         return {key: path for key, path in named.items() if isinstance(path, Path)}
 
 
-def unet_settings(config: Config, version: Literal["v1", "v2", "v3"]) -> UnetSettings:
-    """The settings of one U-Net version: what all versions share and what its own preset says."""
+def unet_settings(config: Config, version: Literal["v1", "v2", "v3"], training: Training | None = None) -> UnetSettings:
+    """The settings of one U-Net version: what all versions share and what its own preset says.
+
+    `training` stands in for the preset's own.
+    """
     unet = config.unet
     return UnetSettings(
         encoder_weights=unet.encoder_weights,
         decoder_channels=unet.decoder_channels,
-        **dict(unet.versions[version]),
+        **dict(unet.versions[version]) | ({"training": training} if training else {}),
     )

@@ -1,7 +1,16 @@
-"""Which part an image belongs to: a stable function of its id, so that adding images moves none."""
+"""Which part an image belongs to: a stable function of its id, so that adding images moves none.
+
+Near-duplicates go where the first of them goes, in the order of ids: added images follow those that were there, as
+long as their ids come after.
+"""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from typing import Literal
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 Part = Literal["train", "validation", "test"]
 
@@ -15,6 +24,15 @@ def part(id: str, salt: str, validation: float, test: float) -> Part:
     """The part of an image: `test` and `validation` are the shares that are kept from training."""
     place = fraction(id, salt)
     return "test" if place < test else "validation" if place < test + validation else "train"
+
+
+def leaders(ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """For each of the ids, which are in order, the first that it is connected with through pairs of their indices."""
+    links = np.array(list(pairs), int).reshape(-1, 2)
+    graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), (len(ids), len(ids)))
+    _, groups = connected_components(graph, directed=False)
+    _, first = np.unique(groups, return_index=True)
+    return {id: ids[first[group]] for id, group in zip(ids, groups, strict=True)}
 
 
 def held_out(id: str, holdout: float) -> bool:

@@ -40,7 +40,20 @@ def given(key):
     return [str(path) for named, path in CONFIG.paths().items() if named == key]
 
 
-def labelled_files(folder):
-    """The labelme files of a folder and the images beside them, so that the contents of each count."""
-    marked = {path.stem for path in folder.glob("*.json")}
-    return sorted(str(path) for path in folder.iterdir() if path.stem in marked)
+def labelled_files(source):
+    """The labelme files and the images beside them, ready-made masks and their images, so that contents count."""
+    found = []
+    if source.labelled:
+        marked = {path.with_suffix("") for path in source.labelled.rglob("*.json")}
+        found += [path for path in source.labelled.rglob("*") if path.with_suffix("") in marked]
+    if source.masks:
+        marked = {path.stem for path in source.masks.masks.rglob("*.png")}
+        folders = (source.masks.masks, source.masks.images)
+        found += [path for folder in folders for path in folder.rglob("*") if path.stem in marked]
+    return sorted({str(path) for path in found})
+
+
+def label_folders(source):
+    """Where the labelled portraits are, as arguments of `convert_labels`."""
+    folders = ["--labelled", source.labelled] if source.labelled else []
+    return folders + (["--mask-images", source.masks.images, "--masks", source.masks.masks] if source.masks else [])

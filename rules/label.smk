@@ -1,18 +1,20 @@
-# Stage 2, label: from labelme files to class masks, split by portrait, and many augmented pairs of each.
-# Needs `source.labelled` in the config (the sample renders its own); makes labels/ and augmented/.
+# Stage 2, label: from labelme files and ready-made masks to class masks, split by portrait, and many augmented pairs of
+# each. Needs `source.labelled` or `source.masks` in the config (the sample renders its own); makes labels/ and
+# augmented/.
 
 
 rule convert_labels:
-    """labelme's shapes to class masks; the portraits split into training, validation and test."""
+    """labelme's shapes and ready-made masks to class masks, checked; split into training, validation and test."""
     message:
         "Draw the masks of the labelled portraits"
     input:
         code=code("convert_labels"),
-        labelled=SOURCE_FILES if CONFIG.kind == "sample" else labelled_files(SOURCE.labelled),
+        labelled=SOURCE_FILES if CONFIG.kind == "sample" else labelled_files(SOURCE),
     output:
         train="results/{dataset}/labels/train.parquet",
         validation="results/{dataset}/labels/validation.parquet",
         test="results/{dataset}/labels/test.parquet",
+        page="results/{dataset}/labels/labels.html",
         picture=report(
             "results/{dataset}/labels/labels.png",
             category="2 Label",
@@ -24,20 +26,20 @@ rule convert_labels:
     benchmark:
         "benchmarks/results/{dataset}/convert_labels.tsv"
     params:
-        labelled=SOURCE.labelled,
+        folders=label_folders(SOURCE),
         settings=settings("labels"),
         size=lookup(dpath="portraits/size", within=config),
         seed=lookup(dpath="seed", within=config),
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
         runtime="20m",
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --labelled {params.labelled:q} --settings {params.settings:q} --size {params.size}"
-        " --seed {params.seed} --train {output.train} --validation {output.validation} --test {output.test}"
-        " --picture {output.picture} 2>&1 | tee {log}"
+        "python {input.code[0]} {params.folders:q} --settings {params.settings:q} --size {params.size}"
+        " --seed {params.seed} --threads {threads} --train {output.train} --validation {output.validation}"
+        " --test {output.test} --page {output.page} --picture {output.picture} 2>&1 | tee {log}"
 
 
 rule augment_labels:

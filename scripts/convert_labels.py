@@ -3,41 +3,66 @@
 from pathlib import Path
 
 from facemill.command import Annotated, Settings, run
-from facemill.config import Labels
+from facemill.config import IndexMasks, Labels
 from facemill.figures import save_picture
-from facemill.label.convert import SCHEMA, labelled_portraits, show_labels, split
+from facemill.files import whole
+from facemill.label.convert import (
+    SCHEMA,
+    labelled_portraits,
+    labelme_files,
+    mask_files,
+    near_duplicates_of,
+    show_labels,
+    split,
+)
+from facemill.label.page import checks_page
 from facemill.shards import write_shard
 
 
 def main(
     *,
-    labelled: Path,
+    labelled: Path | None = None,
+    mask_images: Path | None = None,
+    masks: Path | None = None,
     settings: Annotated[Labels, Settings],
     size: int,
     seed: int,
+    threads: int = 1,
     train: Path,
     validation: Path,
     test: Path,
+    page: Path,
     picture: Path,
 ) -> None:
-    """Draws the class masks of a folder of labelme files, and splits the labelled portraits into parts.
+    """Draws the class masks of labelme files, reads ready-made ones, and splits the labelled portraits into parts.
 
     All faults of all files are listed before anything is written.
 
     Args:
         labelled: folder of labelme JSON files with their images beside them
+        mask_images: folder of the images of `masks`
+        masks: folder of ready-made masks, PNG of the numbers of labels
         settings: section `labels` of the config, as JSON
         size: width and height of portraits and masks, in pixels
         seed: of the split
+        threads: files read at a time
         train: portraits to train on, Parquet with columns id, image, mask
-        validation: portraits that choose the best step of a training
+        validation: portraits that a training is watched on
         test: portraits that measure the U-Nets
+        page: HTML of overlays, areas and warnings, the outliers first
         picture: PNG with examples
     """
-    rows = labelled_portraits(labelled, settings, size)
-    parts = split(rows, settings, seed)
+    sources = labelme_files(labelled, settings) if labelled else []
+    if masks and mask_images:
+        sources += mask_files(IndexMasks(images=mask_images, masks=masks), settings)
+    rows, warnings = labelled_portraits(sources, size, threads)
+    leaders = near_duplicates_of(rows)
+    parts = split(rows, leaders, settings, seed)
     for part, path in {"train": train, "validation": validation, "test": test}.items():
         write_shard(path, parts[part], SCHEMA)
+    places = {row["id"]: part for part, members in parts.items() for row in members}
+    with whole(page) as beside:
+        beside.write_text(checks_page(rows, places, warnings, leaders))
     save_picture(show_labels(rows), picture)
 
 

@@ -113,9 +113,7 @@ def check(annotation: Annotation, size: tuple[int, int], labels: Mapping[str, in
     found = Findings([], [])
     named = (annotation.image_height or size[0], annotation.image_width or size[1])
     if named != size:
-        found.faults.append(
-            f"imageHeight, imageWidth are {named[0]}, {named[1]}; the image's are {size[0]}, {size[1]}"
-        )
+        found.faults.append(f"imageHeight, imageWidth are {named[0]}, {named[1]}; the image's are {size[0]}, {size[1]}")
     if not annotation.shapes:
         found.faults.append("no shape in it; a portrait without labels would be all background")
     for number, shape in enumerate(annotation.shapes):
