@@ -4,6 +4,7 @@
 #   snakemake --cores all                                         everything, on the embedded sample
 #   snakemake --cores all --configfile config/folder.yaml ...     the same on your own images
 #   snakemake --cores all -- pseudo_labels                        one product, or file, and what it needs
+#   snakemake --cores all -- review label_quality                 portraits to label next, labels to look at again
 #
 # Settings are in config.yaml, rules in rules/ (one file a stage, in the order data flows), their commands in scripts/,
 # the library in facemill/. Everything made lies in results/<dataset>/.
@@ -41,6 +42,7 @@ include: "rules/report.smk"
 wildcard_constraints:
     dataset=CONFIG.dataset,
     shard=r"\d{4}",
+    fold=r"\d+",
     version="|".join(CONFIG.unet.versions),
 
 

@@ -16,6 +16,7 @@ if workflow.is_main_process and WORKFLOW not in os.environ:
     ALIVE = clear_stale_locks(Path(".snakemake"))
 os.environ[WORKFLOW] = str(os.getpid())
 
+FOLDS = range(CONFIG.label_quality.folds)
 SHARDS = [f"{number:04}" for number in range(CONFIG.portraits.shards)]
 
 

@@ -64,7 +64,7 @@ rule augment_labels:
     params:
         settings=settings("augment"),
         seed=lookup(dpath="seed", within=config),
-    threads: 1
+    threads: 8
     resources:
         mem_mb=4000,
         runtime="1h",
@@ -72,4 +72,34 @@ rule augment_labels:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --labels {input.labels} --settings {params.settings:q} --seed {params.seed}"
-        " --out {output.augmented} --picture {output.picture} 2>&1 | tee {log}"
+        " --threads {threads} --out {output.augmented} --picture {output.picture} 2>&1 | tee {log}"
+
+
+rule fold_labels:
+    """One fold of all labelled portraits held out, the others augmented; for `label_quality`."""
+    message:
+        "Hold out fold {wildcards.fold} of the labelled portraits"
+    input:
+        code=code("fold_labels"),
+        labels=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+    output:
+        train="results/{dataset}/label_quality/fold-{fold}/train.parquet",
+        held_out="results/{dataset}/label_quality/fold-{fold}/held_out.parquet",
+    log:
+        "logs/{dataset}/fold_labels-{fold}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/fold_labels-{fold}.tsv"
+    params:
+        folds=lookup(dpath="label_quality/folds", within=config),
+        settings=settings("augment"),
+        seed=lookup(dpath="seed", within=config),
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --labels {input.labels} --fold {wildcards.fold} --folds {params.folds}"
+        " --settings {params.settings:q} --seed {params.seed} --threads {threads} --train {output.train}"
+        " --held-out {output.held_out} 2>&1 | tee {log}"

@@ -1,5 +1,7 @@
 # Stage 3, segment: three U-Nets trained on the augmented masks, compared on the same test portraits, and masks for the
 # whole collection by the third. Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
+# When asked for: `review`, the portraits to label next, and `label_quality`, the labels to look at again; each in a
+# folder of its own name.
 
 
 rule train_unet:
@@ -20,6 +22,7 @@ rule train_unet:
     benchmark:
         "benchmarks/results/{dataset}/train_unet-{version}.tsv"
     params:
+        version="{version}",
         settings=lambda wildcards: unet_settings(CONFIG, wildcards.version).model_dump_json(),
         size=lookup(dpath="portraits/size", within=config),
         seed=lookup(dpath="seed", within=config),
@@ -31,7 +34,7 @@ rule train_unet:
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --version {wildcards.version} --settings {params.settings:q} --size {params.size}"
+        "python {input.code[0]} --version {params.version} --settings {params.settings:q} --size {params.size}"
         " --seed {params.seed} --train {input.train} --validation {input.validation} --model {output.model}"
         " --curves {output.curves} 2>&1 | tee {log}"
 
@@ -136,3 +139,128 @@ rule show_pseudo_labels:
         "python {input.code[0]} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels}"
         " --timings {input.timings} --labelled {input.labelled} {params.truth} --metrics {output.metrics}"
         " --picture {output.picture} 2>&1 | tee {log}"
+
+
+rule score_portraits:
+    """How unsure U-Net v3 is of each portrait of a shard, and how much v2 disagrees with it; for `review`."""
+    message:
+        "Score portraits, shard {wildcards.shard}"
+    input:
+        code=code("score_portraits"),
+        model="results/{dataset}/unet/v2/model.safetensors",
+        portraits="results/{dataset}/portraits/shard-{shard}.parquet",
+        pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
+    output:
+        "results/{dataset}/review/shard-{shard}.parquet",
+    log:
+        "logs/{dataset}/score_portraits-{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/score_portraits-{shard}.tsv"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --model {input.model} --portraits {input.portraits}"
+        " --pseudo-labels {input.pseudo_labels} --out {output} 2>&1 | tee {log}"
+
+
+rule review_portraits:
+    """The unlabelled portraits by how doubtful their masks are; the first ones, all different, as labelme files."""
+    message:
+        "Choose the portraits to label next"
+    input:
+        code=code("review_portraits"),
+        scores=shards("review"),
+        portraits=shards("portraits"),
+        pseudo_labels=shards("pseudo_labels"),
+        labelled=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+        model="results/{dataset}/unet/v3/model.safetensors",
+    output:
+        labelme=directory("results/{dataset}/review/labelme"),
+        ranking="results/{dataset}/review/ranking.parquet",
+        picture="results/{dataset}/review/review.png",
+    log:
+        "logs/{dataset}/review_portraits.log",
+    benchmark:
+        "benchmarks/results/{dataset}/review_portraits.tsv"
+    params:
+        settings=settings("review"),
+        labels=settings("labels"),
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --scores {input.scores} --portraits {input.portraits}"
+        " --pseudo-labels {input.pseudo_labels} --labelled {input.labelled} --model {input.model}"
+        " --settings {params.settings:q} --labels {params.labels:q} --out {output.labelme}"
+        " --ranking {output.ranking} --picture {output.picture} 2>&1 | tee {log}"
+
+
+use rule train_unet as train_fold with:
+    message:
+        "Train U-Net v3 without fold {wildcards.fold}"
+    input:
+        code=code("train_unet"),
+        train="results/{dataset}/label_quality/fold-{fold}/train.parquet",
+        validation="results/{dataset}/label_quality/fold-{fold}/held_out.parquet",
+        weights=given("unet.encoder_weights"),
+    output:
+        model="results/{dataset}/label_quality/fold-{fold}/model.safetensors",
+        about="results/{dataset}/label_quality/fold-{fold}/model.json",
+        curves="results/{dataset}/label_quality/fold-{fold}/curves.csv",
+    log:
+        "logs/{dataset}/train_fold-{fold}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_fold-{fold}.tsv"
+    params:
+        version="v3",
+        settings=unet_settings(CONFIG, "v3", CONFIG.label_quality.training).model_dump_json(),
+        size=lookup(dpath="portraits/size", within=config),
+        seed=lookup(dpath="seed", within=config),
+
+
+rule judge_labels:
+    """The labelled portraits by how much networks that were trained without them contradict their labels."""
+    message:
+        "Judge the hand-drawn labels"
+    input:
+        code=code("judge_labels"),
+        models=expand("results/{{dataset}}/label_quality/fold-{fold}/model.safetensors", fold=FOLDS),
+        held_out=expand("results/{{dataset}}/label_quality/fold-{fold}/held_out.parquet", fold=FOLDS),
+    output:
+        ranking="results/{dataset}/label_quality/ranking.csv",
+        picture="results/{dataset}/label_quality/label_quality.png",
+    log:
+        "logs/{dataset}/judge_labels.log",
+    benchmark:
+        "benchmarks/results/{dataset}/judge_labels.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime="1h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --models {input.models} --held-out {input.held_out} --ranking {output.ranking}"
+        " --picture {output.picture} 2>&1 | tee {log}"
+
+
+rule review:
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/review/labelme",
+
+
+rule label_quality:
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/label_quality/ranking.csv",

@@ -2,30 +2,31 @@
 
 from pathlib import Path
 
-from facemill.command import Annotated, Settings, progress, run
+from facemill.command import Annotated, Settings, run
 from facemill.config import Augment
 from facemill.figures import save_picture
-from facemill.label.augment import copies, show_copies
+from facemill.label.augment import augmented, show_copies
 from facemill.label.convert import SCHEMA
 from facemill.shards import read_rows, write_shard
 
 
-def main(*, labels: Path, settings: Annotated[Augment, Settings], seed: int, out: Path, picture: Path) -> None:
+def main(
+    *, labels: Path, settings: Annotated[Augment, Settings], seed: int, threads: int = 1, out: Path, picture: Path
+) -> None:
     """Makes randomly warped copies of labelled portraits, each image together with its mask.
 
     Args:
         labels: labelled portraits to train on, Parquet with columns id, image, mask
         settings: section `augment` of the config, as JSON
         seed: of all changes; the same seed makes the same bytes
+        threads: portraits warped at a time
         out: the copies, Parquet with the same columns; the originals are not among them
         picture: PNG with some portraits and their copies
     """
     originals = list(read_rows([labels]))
-    augmented = []
-    for row in progress(originals, "warped copies", len(originals) * settings.copies, step=settings.copies):
-        augmented += copies(row, settings, seed)
-    write_shard(out, augmented, SCHEMA)
-    save_picture(show_copies(originals, augmented), picture)
+    rows = augmented(originals, settings, seed, threads)
+    write_shard(out, rows, SCHEMA)
+    save_picture(show_copies(originals, rows), picture)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from facemill.command import run
 from facemill.errors import BadInput
 from facemill.figures import image_grid, overlay, save_picture
 from facemill.files import write_json
-from facemill.segment.review import against_truth, confidence_quantiles, rows_at, sure_to_unsure
+from facemill.segment.show_pseudo_labels import against_truth, confidence_quantiles, rows_at, sure_to_unsure
 from facemill.shards import decode_image, decode_mask, read_rows
 
 SHOWN = 8

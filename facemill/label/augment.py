@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
 
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facemill.command import progress
 from facemill.config import Augment
 from facemill.figures import image_grid, overlay
 from facemill.label.convert import labelled_row
@@ -88,6 +90,18 @@ def copies(row: dict, settings: Augment, seed: int) -> list[dict]:
         changed = changes(image=image, mask=mask)
         rows.append(labelled_row(f"{row['id']}-{copy:02}", changed["image"], changed["mask"]))
     return rows
+
+
+def augmented(rows: Sequence[dict], settings: Augment, seed: int, threads: int = 1) -> list[dict]:
+    """The changed copies of all rows, in their order; the same for any number of threads.
+
+    Nearly all of the work is OpenCV's, which lets other threads run; it splits none of it among threads of its own.
+    """
+    cv2.setNumThreads(1)
+    with ThreadPoolExecutor(threads) as pool:
+        made = pool.map(lambda row: copies(row, settings, seed), rows)
+        total = len(rows) * settings.copies
+        return [copy for each in progress(made, "warped copies", total, step=settings.copies) for copy in each]
 
 
 def show_copies(

@@ -101,7 +101,7 @@ def _strip(c: int, areas: np.ndarray, away: np.ndarray) -> str:
     )
     middle = 10 + 480 * np.median(areas) / most
     return (
-        f"<div>{CLASSES[c]}: median {np.median(areas):.1%}, {areas.min():.1%} to {areas.max():.1%}, in"
+        f"<div>{CLASSES[c]}: median {np.median(areas):.2%}, {areas.min():.2%} to {areas.max():.2%}, in"
         f" {np.count_nonzero(areas)} portraits"
         f'<svg viewBox="0 0 500 80" preserveAspectRatio="none">{dots}'
         f'<path d="M{middle:.1f} 0V76" stroke="#20222c" stroke-width="2"/></svg></div>'
@@ -120,7 +120,7 @@ def _card(
     id, image = row["id"], decode_image(row["image"]["bytes"])
     figures = "".join(
         f'<span{" class=far" if abs(far) > FAR else ""}><i style="background:{_color(c)}"></i>'
-        f"{CLASSES[c]} {area:.1%}</span>"
+        f"{CLASSES[c]} {area:.2%}</span>"
         for c, (area, far) in enumerate(zip(areas, away, strict=True))
     )
     notes = [f"nearly the same as {leaders[id]}"] if leaders[id] != id else []

@@ -1,80 +1,93 @@
-"""Pseudo-labels looked over: the portraits that show how sure the network was, and how right where that is known."""
+"""The portraits to label next: where U-Nets are unsure or disagree, and no two alike; as labelme files to correct."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image
+import pyarrow as pa
+import torch
 
 from facemill.classes import CLASSES
-from facemill.errors import BadInput
+from facemill.config import Labels
+from facemill.label import labelme
+from facemill.label.convert import class_ids
+from facemill.polygons import polygons, without_specks
 from facemill.segment.metrics import confusion, iou
-from facemill.shards import decode_mask, open_shard, read_rows
+from facemill.segment.predict import BATCH, batched
+from facemill.segment.unet import Unet
+from facemill.shards import decode_image, decode_mask
 
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+SCORES = pa.schema([("id", pa.string()), ("uncertainty", pa.float32()), ("disagreement", pa.float32())])
+"""`uncertainty`: mean entropy of v3's pixels, in nats; `disagreement`: one less the mean IoU of v2's and v3's masks."""
+
+RANKING = SCORES.append(pa.field("score", pa.float32())).append(pa.field("chosen", pa.int32()))
+"""`score`: mean of the two numbers' ranks, 0 to 1; `chosen`: the place among those to label, from 1, else null."""
+
+CANDIDATES = 10
+"""How many times as many portraits as are wanted the choice of different ones is made from: those of highest score."""
+
+JPEG = b"\xff\xd8"
+"""The first bytes of such a file; portraits are JPEG or PNG."""
+
+SPECK = 64
+"""Regions smaller than the square of this part of the mask's side are given to their surroundings before editing."""
 
 
-def confidence_quantiles(confidence: Sequence[float]) -> dict[str, float]:
-    """Quantiles of the portraits' confidences: `{"0.05": ..., ..., "0.95": ...}`."""
-    return {str(q): float(value) for q, value in zip(QUANTILES, np.quantile(confidence, QUANTILES), strict=True)}
+def scores(pseudo_labels: Iterable[dict], others: Iterable[dict]) -> Iterator[dict]:
+    """Yields the rows of `SCORES` from v3's pseudo-labels (id, mask, entropy) and v2's (mask) of the same portraits."""
+    for row, other in zip(pseudo_labels, others, strict=True):
+        pair = decode_mask(row["mask"]["bytes"]), decode_mask(other["mask"]["bytes"])
+        agreement = np.nanmean(iou(confusion(*pair)))
+        yield {"id": row["id"], "uncertainty": row["entropy"], "disagreement": 1 - agreement}
 
 
-def sure_to_unsure(confidence: Sequence[float], each: int) -> dict[str, list[int]]:
-    """Indices of the surest, the median and the least sure portraits, `each` of every kind, the surer first.
+def scored(uncertainty: np.ndarray, disagreement: np.ndarray) -> np.ndarray:
+    """The mean of the two numbers' ranks, each from 0 to 1: float64 (N,)."""
+    ranks = [np.argsort(np.argsort(values, kind="stable"), kind="stable") for values in (uncertainty, disagreement)]
+    return np.mean(ranks, 0) / max(1, len(uncertainty) - 1)
 
-    With fewer than `3 * each` portraits each kind has a third of them, at least one.
+
+@torch.inference_mode()
+def features(unet: Unet, portraits: Iterable[dict]) -> np.ndarray:
+    """What the encoder sees in portraits (image), without where: float32 (N, channels) of length 1."""
+    device, found = next(unet.parameters()).device, []
+    for batch in batched(portraits, BATCH):
+        images = np.stack([decode_image(row["image"]["bytes"]) for row in batch])
+        pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
+        deepest = unet.encoder(((pixels - unet.mean) / unet.std).contiguous(memory_format=torch.channels_last))[-1]
+        found.append(torch.nn.functional.normalize(deepest.mean((2, 3)), dim=1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def choose(score: np.ndarray, seen: np.ndarray, known: np.ndarray, number: int) -> list[int]:
+    """Indices of portraits of high score (N,) that are unlike each other and the labelled ones, best first.
+
+    `seen`, float (N, D), and `known`, float (M, D), are the features of both. One after another the portrait with the
+    greatest product of score and distance to the nearest labelled or chosen one is taken (the greedy k-center of Sener
+    and Savarese 2018, https://arxiv.org/abs/1708.00489, weighted by score).
     """
-    order = np.argsort(-np.asarray(confidence), kind="stable").tolist()
-    each = min(each, max(1, len(order) // 3))
-    middle = (len(order) - each) // 2
-    return {"surest": order[:each], "median": order[middle : middle + each], "least sure": order[-each:]}
+    nearest = np.full(len(seen), np.inf)
+    for one in known:
+        nearest = np.minimum(nearest, np.linalg.norm(seen - one, axis=1))
+    taken: list[int] = []
+    while len(taken) < min(number, len(seen)):
+        gain = score * np.where(np.isinf(nearest), 1, nearest)
+        gain[taken] = -1
+        taken.append(int(gain.argmax()))
+        nearest = np.minimum(nearest, np.linalg.norm(seen - seen[taken[-1]], axis=1))
+    return taken
 
 
-def rows_at(shards: Sequence[Path], places: Collection[int], columns: list[str]) -> dict[int, dict]:
-    """The rows at the given places, counted through all shards in order; other row groups are not read."""
-    found: dict[int, dict] = {}
-    start = 0
-    for path in shards:
-        with open_shard(path) as shard:
-            for group in range(shard.num_row_groups):
-                end = start + shard.metadata.row_group(group).num_rows
-                if wanted := [place for place in places if start <= place < end]:
-                    rows = shard.read_row_group(group, columns).to_pylist()
-                    found |= {place: rows[place - start] for place in wanted}
-                start = end
-    return found
+def write_labelme(folder: Path, pairs: Iterable[tuple[dict, dict]], settings: Labels) -> None:
+    """Writes portraits (id, image) beside labelme files of their masks (mask), and `labels.txt` with all labels.
 
-
-def against_truth(pseudo_labels: Sequence[Path], truth: Path, labelled: Collection[str]) -> dict[str, Any]:
-    """IoU of the pseudo-labels with true masks, `truth/ID.png`, resized to theirs; without the hand-labelled portraits.
-
-    Returns `miou_vs_truth`, `iou_vs_truth` by class (null where no portrait holds it) and `truth_images`. Raises
-    `BadInput` when no portrait, or not every one of them, has a true mask.
+    `labelme FOLDER --labels FOLDER/labels.txt` opens them. A class is written as the first label merged into it.
     """
-    total = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-    images = 0
-    for id, mask in _unlabelled(pseudo_labels, labelled):
-        path = truth / f"{id}.png"
-        if not path.is_file():
-            raise BadInput(f"{path}: no such file; accepted: a true mask for every portrait")
-        total += confusion(mask, _shrunk(decode_mask(path.read_bytes()), mask.shape))
-        images += 1
-    if not images:
-        raise BadInput(f"{truth}: every portrait was labelled by hand; none is left to measure pseudo-labels on")
-    each = iou(total)
-    return {
-        "miou_vs_truth": float(np.nanmean(each)),
-        "iou_vs_truth": {c: None if np.isnan(v) else float(v) for c, v in zip(CLASSES, each, strict=True)},
-        "truth_images": images,
-    }
-
-
-def _unlabelled(pseudo_labels: Sequence[Path], labelled: Collection[str]) -> Iterator[tuple[str, np.ndarray]]:
-    for row in read_rows(pseudo_labels, ["id", "mask"]):
-        if row["id"] not in labelled:
-            yield row["id"], decode_mask(row["mask"]["bytes"])
-
-
-def _shrunk(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.asarray(Image.fromarray(mask).resize(shape[::-1], Image.Resampling.NEAREST))
+    names = [settings.merge[name][0] if settings.merge[name] else name for name in CLASSES]
+    for portrait, row in pairs:
+        id, image, mask = portrait["id"], portrait["image"]["bytes"], decode_mask(row["mask"]["bytes"])
+        parts = polygons(without_specks(mask, round((mask.shape[0] / SPECK) ** 2)))
+        name = f"{id}.jpg" if image.startswith(JPEG) else f"{id}.png"
+        (folder / name).write_bytes(image)
+        labelme.write(folder / f"{id}.json", name, mask.shape, [(names[c], points) for c, points in parts])
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in class_ids(settings)))

@@ -9,7 +9,7 @@ from PIL import Image
 from facemill.classes import CLASSES
 from facemill.errors import BadInput
 from facemill.segment.pseudo_label import SCHEMA
-from facemill.segment.review import against_truth, confidence_quantiles, rows_at, sure_to_unsure
+from facemill.segment.show_pseudo_labels import against_truth, confidence_quantiles, rows_at, sure_to_unsure
 from facemill.shards import encode_mask, write_shard
 
 
