@@ -1,6 +1,6 @@
 from collections import Counter
 
-from facemill.splits import fraction, part
+from facemill.splits import fraction, leaders, part
 
 
 def test_fractions_are_stable_uniform_and_differ_between_salts():
@@ -25,3 +25,9 @@ def test_parts_have_their_shares_and_grow_without_moving():
 
 def test_no_share_keeps_nothing_from_training():
     assert {part(str(i), "s", 0, 0) for i in range(200)} == {"train"}
+
+
+def test_leaders_are_the_first_of_all_that_hang_together():
+    ids = ["3", "10", "a", "b", "c"]
+    assert leaders(ids, []) == {id: id for id in ids}
+    assert leaders(ids, [(1, 3), (3, 4)]) == {"3": "3", "10": "10", "a": "a", "b": "10", "c": "10"}

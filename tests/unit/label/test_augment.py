@@ -6,7 +6,7 @@ import pytest
 from facemill.classes import CLASSES, EYE, FACE, HAIR, IGNORE
 from facemill.config import Augment
 from facemill.figures import colorize
-from facemill.label.augment import copies, show_copies
+from facemill.label.augment import augmented, copies, show_copies
 from facemill.label.convert import SCHEMA, labelled_row
 from facemill.shards import decode_image, decode_mask, read_rows, write_shard
 from scripts.augment_labels import main
@@ -114,6 +114,12 @@ def test_the_command_writes_copies_of_every_portrait(tmp_path):
     assert rows == copies(originals[0], SETTINGS, 1) + copies(originals[1], SETTINGS, 1)
     for file in "train.parquet", "augmented.png":
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_threads_change_no_byte():
+    rows = [portrait(str(i)) for i in range(7)]
+    settings = SETTINGS.model_copy(update={"color": 0.5})
+    assert augmented(rows, settings, 1, threads=3) == augmented(rows, settings, 1)
 
 
 def test_the_picture_shows_originals_and_copies():

@@ -8,12 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from labelme import LabelFile
+from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
-from facemill.label.labelme import POINTS, Annotation, Shape, draw, faults, find_image, read
+from facemill.label import labelme
+from facemill.label.labelme import POINTS, Annotation, Findings, Shape, check, draw, find_image, read
 
 LABELS = {"a": 1, "b": 2, "c": 255}
 SIZE = (40, 60)
+TOLERANCE = 1.5
+
+
+def look(*shapes: Shape, **sizes: int) -> Findings:
+    return check(Annotation(list(shapes), **sizes), SIZE, LABELS, TOLERANCE)
 
 
 def png(mask: np.ndarray) -> str:
@@ -43,7 +51,8 @@ def test_reads_files_of_labelme_3_and_of_today(tmp_path):
     path = write(tmp_path / "x.json", shapes=[old, new, null], imagePath="x.png", imageData=None, lineColor=[0, 0, 0])
     annotation, found = read(path)
     assert found == []
-    assert [s.shape_type for s in annotation.shapes] == ["polygon", "linestrip", "polygon"]
+    assert [s.shape_type for s in annotation.shapes] == [None, "linestrip", None]
+    assert not check(annotation, SIZE, LABELS, 0).faults
     assert annotation.shapes[0].points == [(1, 2), (3.5, 4), (5, 6)]
     assert (annotation.image_path, annotation.image_height) == ("x.png", None)
 
@@ -72,23 +81,38 @@ def test_other_files_are_a_fault(tmp_path, content):
         (shape("polygon", (1, 1), (2, 2)), "2 points; a polygon has 3 or more"),
         (shape("circle", (1, 1)), "1 points; a circle has 2"),
         (shape("point", (1, 1), (2, 2)), "2 points; a point has 1"),
-        (shape("line", (0, 0), (61.5, 3)), "point (61.5, 3) outside the image of 60 x 40 pixels"),
-        (shape("line", (0, 0), (3, -1.5)), "point (3, -1.5) outside"),
-        (shape("mask", (0, 0), (1, 1)), "its mask is not a PNG in base64"),
+        (shape("line", (0, 0), (62.5, 3)), "point (62.5, 3) outside the image of 60 x 40 pixels"),
+        (shape("line", (0, 0), (3, -1.6)), "point (3, -1.6) outside"),
+        (shape("line", (-1.6, 0), (3, 1)), "point (-1.6, 0) outside the image of 60 x 40 pixels; accepted: up to 1.5"),
+        (shape("mask", (0, 0), (1, 1)), "its mask is not a PNG of one channel in base64"),
+        (shape("mask", (0, 0), (1, 1), mask="!"), "its mask is not a PNG of one channel in base64"),
+        (shape("mask", (0, 0), (1, 1), mask=png(np.ones((2, 2, 3), np.uint8))), "its mask is not a PNG of one channel"),
         (shape("mask", (0, 0), (1, 1), mask=png(np.ones((3, 2), bool))), "mask of 2 x 3 pixels in a box of 2 x 2"),
     ],
 )
 def test_faults_name_the_shape_and_the_reason(wrong, words):
-    good = shape("point", (60, 40))
-    [fault] = faults(Annotation([good, wrong]), SIZE, LABELS)
-    assert fault.startswith("shape 1 (") and words in fault
+    found = look(shape("point", (60, 40)), wrong)
+    assert len(found.faults) == 1 and not found.warnings
+    assert found.faults[0].startswith("shape 1 (") and words in found.faults[0]
+
+
+def test_all_faults_of_a_file_are_found():
+    wrong = shape("line", (1, 1)), Shape("nose", [(0, 0), (70, 0), (0, 1)])
+    assert len(look(*wrong, image_height=60, image_width=40).faults) == 4
+
+
+def test_points_just_outside_are_warned_of_and_clipped():
+    near = shape("polygon", (-1.5, 0), (30, -1), (61.5, 20))
+    found = look(shape("point", (60, 40)), near)
+    assert found == ([], ["shape 1 (a): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"])
+    assert look(shape("point", (0, 0)), shape("point", (60, 40))) == ([], [])
+    assert drawn(near).any()
 
 
 def test_faults_of_the_whole_file():
-    [fault] = faults(Annotation([shape("point", (1, 1))], image_height=60, image_width=40), SIZE, LABELS)
+    [fault] = look(shape("point", (1, 1)), image_height=60, image_width=40).faults
     assert fault == "imageHeight, imageWidth are 60, 40; the image's are 40, 60"
-    [fault] = faults(Annotation([]), SIZE, LABELS)
-    assert "no shape" in fault
+    assert "no shape" in look().faults[0]
 
 
 def test_borders_belong_to_polygons_and_rectangles():
@@ -124,21 +148,65 @@ def test_masks_fill_their_box(foreground):
 
 @st.composite
 def random_shapes(draw_from):
-    kind = draw_from(st.sampled_from([kind for kind in POINTS if kind != "mask"]))
+    kind = draw_from(st.sampled_from(list(POINTS)))
+    label = draw_from(st.sampled_from(list(LABELS)))
+    x, y = st.floats(-2, SIZE[1] + 2), st.floats(-2, SIZE[0] + 2)
+    if kind == "mask":  # labelme cuts no mask at the image's edge
+        left, top = draw_from(st.floats(0, 50)), draw_from(st.floats(0, 30))
+        width, height = draw_from(st.integers(1, 9)), draw_from(st.integers(1, 9))
+        bits = draw_from(st.lists(st.booleans(), min_size=width * height, max_size=width * height))
+        corner = (int(left) + width - 1 + 0.5, int(top) + height - 1 + 0.5)
+        return Shape(label, [(left, top), corner], kind, png(np.reshape(bits, (height, width))))
     least, most = POINTS[kind]
-    x, y = st.floats(-1, SIZE[1] + 1), st.floats(-1, SIZE[0] + 1)
     points = st.lists(st.tuples(x, y), min_size=least, max_size=int(min(most, 8)))
-    return Shape(draw_from(st.sampled_from(list(LABELS))), draw_from(points), kind)
+    return Shape(label, draw_from(points), draw_from(st.sampled_from([kind, None])) if kind == "polygon" else kind)
 
 
-@settings(max_examples=150, deadline=None)
+def labelmes_own(shapes: list[Shape]) -> np.ndarray:
+    """The pixels that labelme gives the shapes."""
+    told = [
+        {
+            "label": each.label,
+            "points": [list(point) for point in each.points],
+            "shape_type": each.shape_type,
+            "mask": img_b64_to_arr(each.mask).astype(bool) if each.mask else None,
+        }
+        for each in shapes
+    ]
+    return shapes_to_label(SIZE, told, LABELS)[0]
+
+
+@settings(max_examples=1000, deadline=None)
 @given(st.lists(random_shapes(), min_size=1, max_size=6))
-def test_one_canvas_gives_the_pixels_of_a_mask_for_each_shape(shapes):
-    assert not list(faults(Annotation(shapes), SIZE, LABELS))
-    expected = np.zeros(SIZE, np.uint8)
-    for each in shapes:
-        expected[draw([each], SIZE, dict.fromkeys(LABELS, 1)) == 1] = LABELS[each.label]
-    assert np.array_equal(draw(shapes, SIZE, LABELS), expected)
+def test_the_pixels_are_those_of_labelme(shapes):
+    assert not check(Annotation(shapes), SIZE, LABELS, tolerance=2).faults
+    assert np.array_equal(draw(shapes, SIZE, LABELS), labelmes_own(shapes))
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_every_kind_of_shape_is_drawn_as_by_labelme(kind):
+    random = np.random.default_rng(list(POINTS).index(kind))
+    for _ in range(50):
+        least, most = POINTS[kind]
+        number = int(min(most, random.integers(least, 12)))
+        points = [tuple(p) for p in (random.random((number, 2)) * (SIZE[1], SIZE[0])).tolist()]
+        one = Shape("a", points, kind)
+        if kind == "mask":
+            one = Shape("a", [(3, 4), (12, 9)], kind, png(random.random((6, 10)) > 0.5))
+        assert np.array_equal(drawn(one), labelmes_own([one])) and drawn(one).any()
+
+
+def test_labelme_opens_what_is_written(tmp_path):
+    Image.new("RGB", SIZE[::-1]).save(tmp_path / "x.png")
+    triangle = np.array([[1, 2], [30, 4], [5, 20]])
+    labelme.write(tmp_path / "x.json", "x.png", SIZE, [("a", triangle), ("b", triangle + 1)])
+    opened = LabelFile(str(tmp_path / "x.json"))
+    assert [each["label"] for each in opened.shapes] == ["a", "b"]
+    assert (opened.image_path, opened.shapes[0]["points"]) == ("x.png", triangle.tolist())
+    annotation, found = read(tmp_path / "x.json")
+    assert not found and check(annotation, SIZE, LABELS, 0) == ([], [])
+    own, _ = shapes_to_label(SIZE, opened.shapes, LABELS)
+    assert np.array_equal(draw(annotation.shapes, SIZE, LABELS), own)
 
 
 def test_the_image_is_embedded_or_at_its_path_or_under_the_same_name(tmp_path):
@@ -151,3 +219,5 @@ def test_the_image_is_embedded_or_at_its_path_or_under_the_same_name(tmp_path):
     assert find_image(path, Annotation([], image_path="images\\y.png")) == tmp_path / "images" / "y.png"
     embedded = Annotation([], image_path="images/y.png", image_data=base64.b64encode(b"png").decode())
     assert find_image(path, embedded) == b"png"
+    with pytest.raises(ValueError, match="imageData is not base64"):
+        find_image(path, Annotation([], image_data="?"))

@@ -1,0 +1,123 @@
+"""labelme files to mask PNGs, on one core: this project against labelme's functions and against its VOC export.
+
+    python benchmarks/labelme.py [--labelled FOLDER] [--rounds 5]
+
+Without a folder the sample's portraits are rendered at 512 px. Each file goes through all ways, one after another, and
+what is compared is the processor's time, which other work on the machine disturbs little. All write their files, and
+the masks in them are compared pixel by pixel. The last line holds the ratios as JSON.
+"""
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imgviz
+import numpy as np
+import yaml
+from labelme import LabelFile
+from labelme.utils import img_data_to_arr, shapes_to_label
+from loguru import logger
+from PIL import Image
+
+from facemill.classes import CLASSES, palette
+from facemill.command import run
+from facemill.config import Labels
+from facemill.ingest.sample import render
+from facemill.label import labelme
+from facemill.label.convert import class_ids
+from facemill.shards import encode_mask
+
+ROOT = Path(__file__).parent.parent
+IDS = class_ids(Labels(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"]))
+
+
+def ours(path: Path, out: Path) -> None:
+    """Reads, checks against the image's size, draws and writes."""
+    annotation, _ = labelme.read(path)
+    with Image.open(labelme.find_image(path, annotation)) as picture:
+        size = picture.size[::-1]
+    assert not labelme.check(annotation, size, IDS, tolerance=1).faults
+    (out / f"{path.stem}.png").write_bytes(encode_mask(labelme.draw(annotation.shapes, size, IDS)))
+
+
+def _write_png(label: np.ndarray, path: Path) -> None:
+    picture = Image.fromarray(label.astype(np.uint8)).convert("P")
+    picture.putpalette(palette())
+    picture.save(path)
+
+
+def functions(path: Path, out: Path) -> None:
+    """labelme's LabelFile and shapes_to_label, the PNG by Pillow."""
+    file = LabelFile(str(path))
+    size = (json.loads(path.read_bytes())["imageHeight"], json.loads(path.read_bytes())["imageWidth"])
+    label, _ = shapes_to_label(size, file.shapes, IDS)
+    _write_png(label, out / f"{path.stem}.png")
+
+
+def plain_functions(path: Path, out: Path) -> None:
+    """Python's json and labelme's shapes_to_label, the PNG by Pillow; nothing is checked."""
+    content = json.loads(path.read_bytes())
+    label, _ = shapes_to_label((content["imageHeight"], content["imageWidth"]), content["shapes"], IDS)
+    _write_png(label, out / f"{path.stem}.png")
+
+
+def voc_export(path: Path, out: Path) -> None:
+    """What labelme's example `labelme2voc.py` does for semantic segmentation: image, mask PNG, npy, overlay picture."""
+    file = LabelFile(str(path))
+    (out / f"{path.stem}.jpg").write_bytes(file.image_data)
+    image = img_data_to_arr(file.image_data)
+    label, _ = shapes_to_label(image.shape, file.shapes, IDS)
+    imgviz.io.lblsave(out / f"{path.stem}.png", label.astype(np.uint8))
+    np.save(out / f"{path.stem}.npy", label)
+    shown = imgviz.label2rgb(label, imgviz.rgb2gray(image), font_size=15, label_names=CLASSES, loc="rb")
+    imgviz.io.imsave(out / f"{path.stem}_overlay.jpg", shown)
+
+
+WAYS: dict[str, Callable[[Path, Path], None]] = {
+    "this project": ours,
+    "labelme's functions": functions,
+    "labelme's shapes_to_label alone, unchecked": plain_functions,
+    "labelme's VOC export": voc_export,
+}
+
+
+def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
+    """Times all ways and compares what they write.
+
+    Args:
+        labelled: folder of labelme files with their images
+        rounds: how often every file is converted in each way; the least time counts
+    """
+    logger.remove()
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if labelled is None:
+            for _ in render(folder / "sample", portraits=60, labelled=40, size=256, seed=1):
+                pass
+            labelled = folder / "sample/labelled"
+        files = sorted(labelled.glob("*.json"))
+        spent = {way: np.full(len(files), np.inf) for way in WAYS}
+        for number, path in enumerate(files):
+            for way, convert in WAYS.items():
+                (folder / way).mkdir(exist_ok=True)
+                for _ in range(rounds):
+                    start = time.process_time()
+                    convert(path, folder / way)
+                    spent[way][number] = min(spent[way][number], time.process_time() - start)
+            masks = [np.asarray(Image.open(folder / way / f"{path.stem}.png")) for way in WAYS]
+            masks.append(np.load(folder / "labelme's VOC export" / f"{path.stem}.npy") % 256)
+            assert all(np.array_equal(mask, masks[0]) for mask in masks), path
+    each = {way: times.mean() * 1e3 for way, times in spent.items()}
+    print(f"{len(files)} files, masks of {masks[0].shape[1]} x {masks[0].shape[0]} pixels, the same in all ways")
+    for way, milliseconds in each.items():
+        print(f"{way:45}{milliseconds:8.3f} ms a file{milliseconds / each['this project']:8.1f} x")
+    ratios = {"vs_functions": "labelme's functions", "vs_voc_export": "labelme's VOC export"}
+    print(json.dumps({key: round(each[way] / each["this project"], 2) for key, way in ratios.items()}))
+
+
+if __name__ == "__main__":
+    run(main)
