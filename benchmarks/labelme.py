@@ -9,26 +9,30 @@ the masks in them are compared pixel by pixel. The last line holds the ratios as
 
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import imgviz
-import numpy as np
-import yaml
-from labelme import LabelFile
-from labelme.utils import img_data_to_arr, shapes_to_label
-from loguru import logger
-from PIL import Image
+# Python puts this file's folder first, where the file itself would pass for the package
+sys.path.remove(str(Path(__file__).parent.resolve()))
 
-from facemill.classes import CLASSES, palette
-from facemill.command import run
-from facemill.config import Labels
-from facemill.ingest.sample import render
-from facemill.label import labelme
-from facemill.label.convert import class_ids
-from facemill.shards import encode_mask
+import imgviz  # noqa: E402
+import numpy as np  # noqa: E402
+import yaml  # noqa: E402
+from labelme import LabelFile  # noqa: E402
+from labelme.utils import img_data_to_arr, img_data_to_pil, shapes_to_label  # noqa: E402
+from loguru import logger  # noqa: E402
+from PIL import Image  # noqa: E402
+
+from facemill.classes import CLASSES, palette  # noqa: E402
+from facemill.command import run  # noqa: E402
+from facemill.config import Labels  # noqa: E402
+from facemill.ingest.sample import render  # noqa: E402
+from facemill.label import labelme  # noqa: E402
+from facemill.label.convert import class_ids  # noqa: E402
+from facemill.shards import encode_mask  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 IDS = class_ids(Labels(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"]))
@@ -52,7 +56,7 @@ def _write_png(label: np.ndarray, path: Path) -> None:
 def functions(path: Path, out: Path) -> None:
     """labelme's LabelFile and shapes_to_label, the PNG by Pillow."""
     file = LabelFile(str(path))
-    size = (json.loads(path.read_bytes())["imageHeight"], json.loads(path.read_bytes())["imageWidth"])
+    size = img_data_to_pil(file.image_data).size[::-1]
     label, _ = shapes_to_label(size, file.shapes, IDS)
     _write_png(label, out / f"{path.stem}.png")
 
@@ -68,7 +72,7 @@ def voc_export(path: Path, out: Path) -> None:
     """What labelme's example `labelme2voc.py` does for semantic segmentation: image, mask PNG, npy, overlay picture."""
     file = LabelFile(str(path))
     (out / f"{path.stem}.jpg").write_bytes(file.image_data)
-    image = img_data_to_arr(file.image_data)
+    image = img_data_to_arr(file.image_data)[..., :3]
     label, _ = shapes_to_label(image.shape, file.shapes, IDS)
     imgviz.io.lblsave(out / f"{path.stem}.png", label.astype(np.uint8))
     np.save(out / f"{path.stem}.npy", label)
