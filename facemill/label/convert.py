@@ -16,7 +16,7 @@ from facemill import splits
 from facemill.classes import BACKGROUND, CLASSES, IGNORE
 from facemill.command import log, progress
 from facemill.config import IndexMasks, Labels
-from facemill.duplicates import near_duplicates, perceptual_hash
+from facemill.duplicates import near_duplicates
 from facemill.errors import BadInput
 from facemill.figures import colorize, image_grid, overlay
 from facemill.label import labelme
@@ -216,8 +216,8 @@ def split(rows: Sequence[dict], leaders: Mapping[str, str], settings: Labels, se
 
 def near_duplicates_of(rows: Sequence[dict]) -> dict[str, str]:
     """For the id of each row, in the order of shards, the first id among its near-duplicates and theirs."""
-    hashes = [perceptual_hash(decode_image(row["image"]["bytes"])) for row in rows]
-    first = splits.leaders([row["id"] for row in rows], near_duplicates(hashes))
+    pairs = near_duplicates(decode_image(row["image"]["bytes"]) for row in rows)
+    first = splits.leaders([row["id"] for row in rows], pairs)
     if following := [id for id, leader in first.items() if id != leader]:
         log.info("near-duplicates of others, and on their side: %s", ", ".join(following))
     return first

@@ -27,15 +27,15 @@ CHANGES = {
 @pytest.mark.parametrize("change", CHANGES)
 def test_changed_images_are_found_among_others(change):
     images = [picture(seed) for seed in range(60)] + [CHANGES[change](picture(7))]
-    assert near_duplicates([perceptual_hash(image) for image in images]) == [(7, 60)]
+    assert near_duplicates(images) == [(7, 60)]
 
 
-def test_the_hash_of_the_mirror_image_is_the_second():
-    image = picture(1)
-    assert perceptual_hash(image) != perceptual_hash(image)[::-1]
-    own, mirrored = perceptual_hash(image), perceptual_hash(image[:, ::-1].copy())
-    assert (own[1] ^ mirrored[0]).bit_count() <= 2 and (own[0] ^ mirrored[1]).bit_count() <= 2
+def test_the_hash_says_how_alike_images_are():
+    own = perceptual_hash(picture(1))
+    assert perceptual_hash(picture(1)) == own < 2**64
+    assert (own ^ perceptual_hash(CHANGES["jpeg"](picture(1)))).bit_count() <= 4
+    assert (own ^ perceptual_hash(picture(2))).bit_count() > 16
 
 
 def test_few_images_have_no_pairs():
-    assert near_duplicates([]) == near_duplicates([perceptual_hash(picture(1))]) == []
+    assert near_duplicates([]) == near_duplicates([picture(1)]) == []

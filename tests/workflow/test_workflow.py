@@ -230,6 +230,25 @@ def is_training(process: Path) -> bool:
     return command[0].endswith(b"python") and b"train_unet" in command[1] and bool(handled >> (signal.SIGTERM - 1) & 1)
 
 
+def test_portraits_to_review_are_picked_up_when_they_are_labelled(project, tmp_path):
+    code, said = snakemake(project, "--", "review", "label_quality")
+    assert code == 0, said
+    assert planned(project, "--", "review", "label_quality") == {}
+    ranking = (project / "results/tiny/label_quality/ranking.csv").read_text().splitlines()
+    assert len(ranking) == 1 + 16 and ranking[0].startswith("id,class,deviations,background,")
+    review = project / "results/tiny/review/labelme"
+    assert len(list(review.glob("*.json"))) == 3 and "hair_accessory" in (review / "labels.txt").read_text().split()
+
+    labelled = shutil.copytree(project / "results/tiny/source/labelled", tmp_path / "labelled")
+    source = f"source={{images: {project}/results/tiny/source/images, labelled: {labelled}}}"
+    mine = ["--config", "dataset=mine", "kind=folder", source, "--", "results/mine/labels/labels.html"]
+    assert snakemake(project, *mine)[0] == 0 and planned(project, *mine) == {}
+    shutil.copytree(review, labelled / "reviewed")
+    assert planned(project, *mine) == {"convert_labels": 1}
+    code, said = snakemake(project, *mine)
+    assert code == 0 and "<h1>19 labelled portraits</h1>" in (project / "results/mine/labels/labels.html").read_text()
+
+
 def test_another_folder_can_hold_the_results(finished, tmp_path):
     arguments = ["--snakefile", str(finished / "Snakefile"), "--directory", str(tmp_path)]
     assert planned(finished, *arguments)["train_unet"] == 3
