@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 
 DISTANCE = 8
-"""Bits of 64 in which the hashes of near-duplicates may differ. A real portrait differs from itself as a JPEG of quality
-50, at half the size, brighter or under a caption in up to 6, and less 3% of each edge in 6 as a median; of 1.3 million
-pairs of 1,620 real anime portraits 5 differ in 8 or fewer."""
+"""Bits of 64 in which the hashes of near-duplicates may differ. A real portrait differs from itself as a JPEG of
+quality 50, at half the size, brighter or under a caption in up to 6, and less 3% of each edge in 6 as a median; of 1.3
+million pairs of 1,620 real anime portraits 5 differ in 8 or fewer."""
 
 
 def perceptual_hash(image: np.ndarray) -> int:

@@ -1,6 +1,6 @@
 """Masks as polygons that people can edit, and thin or small regions given to what lies around them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +12,9 @@ TOLERANCES = (0.9, 0.7, 0.5, 0.35)
 
 CHANGES = (0.01, 0.004, 0.002, 0.001, 0)
 """The share of a region's pixels that simplifying its outline may change: the first that keeps the mask is taken."""
+
+LABELME = "6.3.1"
+"""The labelme whose format is written."""
 
 KEPT = 0.995
 """The IoU of every id that simplified polygons, drawn, keep."""
@@ -94,6 +97,24 @@ def drawn(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     points = [*outline.ravel().tolist(), *outline[-1].tolist() * 2]  # never fewer than three
     ImageDraw.Draw(canvas).polygon(points, fill=1, outline=1)
     return np.asarray(canvas)
+
+
+def as_labelme(image: str, size: tuple[int, int], shapes: Iterable[tuple[str, np.ndarray]]) -> dict:
+    """What a labelme file holds for an image of that name and of `size` (height, width), in pixels.
+
+    `shapes` are polygons: labels and vertices, numbers (N, 2) of (x, y); later ones lie over earlier ones. Format:
+    https://github.com/wkentaro/labelme, `labelme/_label_file.py`.
+    """
+    polygon = {"group_id": None, "description": "", "shape_type": "polygon", "flags": {}, "mask": None}
+    return {
+        "version": LABELME,
+        "flags": {},
+        "shapes": [{"label": label, "points": points.astype(float).tolist()} | polygon for label, points in shapes],
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }
 
 
 def without_specks(mask: np.ndarray, least: int) -> np.ndarray:

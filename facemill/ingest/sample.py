@@ -13,12 +13,12 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from facemill.errors import BadInput
 from facemill.files import write_json
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
+from facemill.polygons import as_labelme, polygons
 from facemill.shards import encode_mask
 
 _LABELS = list(FINE_LABELS.values())
@@ -91,36 +91,9 @@ def _post(id: int, seed: int, png: bytes, width: int, tags: list[str]) -> dict:
     }
 
 
-def outline(parts: np.ndarray) -> list[dict]:
-    """labelme shapes that rebuild a drawing: one polygon for each connected region of a part, larger ones first.
-
-    `parts` holds part ids, uint8 (H, W). A region inside another has a smaller outline, so that it is drawn later and
-    holes need no shape of their own. Background is drawn only where it is enclosed; lines one pixel wide and short are
-    left to what surrounds them.
-    """
-    found = []
-    for part in np.unique(parts):
-        mask = (parts == part).astype(np.uint8)
-        contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        outer = [contour for contour, (*_, parent) in zip(contours, hierarchy[0], strict=True) if parent < 0]
-        for contour in outer:
-            x, y, width, height = cv2.boundingRect(contour)
-            at_edge = x == 0 or y == 0 or x + width == parts.shape[1] or y + height == parts.shape[0]
-            area = int(cv2.fillPoly(np.zeros_like(mask), [contour], 1).sum())
-            if len(contour) > 2 and not (part == 0 and at_edge):
-                found.append((area, _LABELS[part], contour[:, 0]))
-    return [
-        {
-            "label": label,
-            "points": points.astype(float).tolist(),
-            "group_id": None,
-            "description": "",
-            "shape_type": "polygon",
-            "flags": {},
-            "mask": None,
-        }
-        for _, label, points in sorted(found, key=lambda region: -region[0])
-    ]
+def outline(parts: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Labels and polygons, int32 (N, 2) of (x, y), that rebuild a drawing of part ids, uint8 (H, W)."""
+    return [(_LABELS[part], points) for part, points in polygons(parts)]
 
 
 def render(folder: Path, portraits: int, labelled: int, size: int, seed: int) -> Iterator[int]:
@@ -150,20 +123,8 @@ def render(folder: Path, portraits: int, labelled: int, size: int, seed: int) ->
                 (bucket / f"{id}.png").write_bytes(png[: len(png) // 2] if fault == "truncated image" else png)
             if id in chosen:
                 (folder / f"labelled/{id}.png").write_bytes(png)
-                write_json(folder / f"labelled/{id}.json", _labelme(f"{id}.png", parts))
+                write_json(folder / f"labelled/{id}.json", as_labelme(f"{id}.png", parts.shape, outline(parts)))
             yield id
-
-
-def _labelme(image: str, parts: np.ndarray) -> dict:
-    return {
-        "version": "5.5.0",
-        "flags": {},
-        "shapes": outline(parts),
-        "imagePath": image,
-        "imageData": None,
-        "imageHeight": parts.shape[0],
-        "imageWidth": parts.shape[1],
-    }
 
 
 def replace_folder(new: Path, old: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
 from facemill.files import write_json
+from facemill.polygons import as_labelme
 
 ShapeType = Literal["polygon", "rectangle", "circle", "line", "linestrip", "point", "mask", "oriented_rectangle"]
 
@@ -36,9 +37,6 @@ LINE_WIDTH, POINT_RADIUS = 10, 5
 """labelme's defaults, in pixels, for lines and points."""
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-
-VERSION = "6.3.1"
-"""The labelme whose format is written."""
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
@@ -209,34 +207,9 @@ def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
     return next((image for name in names if (image := path.parent / name).is_file()), None)
 
 
-def write(path: Path, image: str, size: tuple[int, int], polygons: Sequence[tuple[str, np.ndarray]]) -> None:
-    """Writes a labelme file for the image of that name beside it, of `size` (height, width).
+def write(path: Path, image: str, size: tuple[int, int], shapes: Sequence[tuple[str, np.ndarray]]) -> None:
+    """Writes a labelme file for the image of that name beside it, of `size` (height, width), in pixels.
 
-    `polygons` are labels and vertices, numbers (N, 2) of (x, y) in pixels; later ones lie over earlier ones.
+    `shapes` are polygons: labels and vertices, numbers (N, 2) of (x, y); later ones lie over earlier ones.
     """
-    write_json(path, content(image, size, polygons))
-
-
-def content(image: str, size: tuple[int, int], polygons: Sequence[tuple[str, np.ndarray]]) -> dict:
-    """What `write` writes."""
-    shapes = [
-        {
-            "label": label,
-            "points": points.astype(float).tolist(),
-            "group_id": None,
-            "description": "",
-            "shape_type": "polygon",
-            "flags": {},
-            "mask": None,
-        }
-        for label, points in polygons
-    ]
-    return {
-        "version": VERSION,
-        "flags": {},
-        "shapes": shapes,
-        "imagePath": image,
-        "imageData": None,
-        "imageHeight": size[0],
-        "imageWidth": size[1],
-    }
+    write_json(path, as_labelme(image, size, shapes))

@@ -12,6 +12,7 @@ from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
 from facemill.ingest.filter import select
 from facemill.ingest.sample import choose_ids, oddity, outline, render, replace_folder
+from facemill.polygons import as_labelme
 from facemill.shards import decode_mask
 
 FILTER = Filter(ratings=["g", "s"], min_score=0, min_size=64, tags_all=["solo"], tags_none=["lying", "from_side"])
@@ -81,7 +82,7 @@ def test_labelme_files_rebuild_the_truth(sample: Path):
 @pytest.mark.parametrize("id", range(4))
 def test_outlines_rebuild_every_class(id: int):
     parts = draw(id, 1).part_ids(256)
-    found, truth = rebuilt(outline(parts), 256), CLASS_OF_PART[parts]
+    found, truth = rebuilt(as_labelme("", parts.shape, outline(parts))["shapes"], 256), CLASS_OF_PART[parts]
     for c in np.unique(truth):
         assert ((found == c) & (truth == c)).sum() / ((found == c) | (truth == c)).sum() > 0.98
 
@@ -92,7 +93,7 @@ def test_holes_are_drawn_after_what_surrounds_them():
     parts[5:35, 5:35] = hair
     parts[10:30, 10:30] = 0
     parts[15:25, 15:25] = face
-    shapes = outline(parts)
+    shapes = as_labelme("", parts.shape, outline(parts))["shapes"]
     assert [shape["label"] for shape in shapes] == ["hair", "background", "face"]
     assert (rebuilt(shapes, 40) == CLASS_OF_PART[parts]).all()
 
