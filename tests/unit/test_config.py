@@ -34,6 +34,21 @@ def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
         validate(content)
     places = {key: str(tmp_path) for key in ("images", "labelled", "attributes")} | {"metadata": [str(tmp_path)]}
     assert validate(content | {"source": places}).kind == overlay
+    del places["labelled"]
+    with pytest.raises(BadInput, match="source.labelled: found nothing; accepted: a path, here or in source.masks"):
+        validate(content | {"source": places})
+
+
+def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
+    places = {key: str(tmp_path) for key in ("images", "attributes")} | {"metadata": [str(tmp_path)]}
+    places |= {"masks": {"images": str(tmp_path), "masks": str(tmp_path)}}
+    content = config(**yaml.safe_load((ROOT / "config/celeba.yaml").read_text()))
+    found = validate(content | {"source": places})
+    assert found.source.masks.masks == tmp_path and len(found.labels.numbered) == 19
+    with pytest.raises(BadInput, match="labels.numbered: found nothing; accepted: the labels behind the numbers"):
+        validate(config(kind="folder") | {"source": places})
+    with pytest.raises(BadInput, match="source.masks.masks: found '.*nowhere'; accepted: a path that exists"):
+        validate(content | {"source": places | {"masks": {"images": str(tmp_path), "masks": "nowhere"}}})
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,11 @@ def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
         ({"labels": {"merge": {"mouth": []}}}, r"labels.merge.mouth: found \[\]; accepted: at least one label.*"),
         ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: 'background', 'skin', .*"),
         ({"labels": {"merge": {"mouth": ["ear"]}}}, "labels.merge: found 'ear' twice; accepted: each label in one .*"),
+        (
+            {"labels": {"numbered": ["a"]}},
+            "labels.numbered: found 'a'; accepted: labels that `merge` or `ignore` names",
+        ),
+        ({"label_quality": {"folds": 1}}, "label_quality.folds: found 1; accepted: greater than or equal to 2"),
         ({"labels": {"test": 0.95}}, "labels.test: found 0.95; accepted: less than 1 together with validation"),
         ({"filter": {"created_after": "May"}}, "filter.created_after: found 'May'; accepted: string that matches .*"),
         (
@@ -105,6 +125,8 @@ def test_values_may_come_as_strings_as_snakemake_hands_them_on():
 def test_unet_settings_hold_what_concerns_one_version():
     found = unet_settings(validate(config()), "v1")
     assert (found.decoder, found.reduction) == ("transposed", 4)
+    fold = unet_settings(validate(config()), "v3", validate(config()).label_quality.training)
+    assert (fold.decoder, fold.training.images) == ("upsample", 4000)
     changed = validate(config(unet={"versions": {"v2": {"training": {"batch": 3}}}}))
     assert unet_settings(changed, "v1") == found
     assert unet_settings(changed, "v2").training.batch == 3

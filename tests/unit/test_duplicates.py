@@ -18,7 +18,7 @@ CHANGES = {
     "jpeg": lambda image: decode_image(encode_jpeg(image, 40)),
     "small": lambda image: cv2.resize(image, (40, 40), interpolation=cv2.INTER_AREA),
     "bright": lambda image: np.clip(image * 0.85 + 20, 0, 255).astype(np.uint8),
-    "cropped": lambda image: image[1:-1, 1:-1],
+    "captioned": lambda image: cv2.putText(image.copy(), "A", (80, 90), cv2.FONT_HERSHEY_PLAIN, 1, (255, 255, 255)),
     "mirrored": lambda image: np.ascontiguousarray(image[:, ::-1]),
     "small mirrored": lambda image: cv2.resize(image, (48, 48))[:, ::-1].copy(),
 }
