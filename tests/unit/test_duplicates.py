@@ -18,7 +18,7 @@ CHANGES = {
     "jpeg": lambda image: decode_image(encode_jpeg(image, 40)),
     "small": lambda image: cv2.resize(image, (40, 40), interpolation=cv2.INTER_AREA),
     "bright": lambda image: np.clip(image * 0.85 + 20, 0, 255).astype(np.uint8),
-    "captioned": lambda image: cv2.putText(image.copy(), "A", (80, 90), cv2.FONT_HERSHEY_PLAIN, 1, (255, 255, 255)),
+    "captioned": lambda image: cv2.putText(image.copy(), "A", (84, 92), cv2.FONT_HERSHEY_PLAIN, 0.7, (99, 99, 99)),
     "mirrored": lambda image: np.ascontiguousarray(image[:, ::-1]),
     "small mirrored": lambda image: cv2.resize(image, (48, 48))[:, ::-1].copy(),
 }
