@@ -52,6 +52,8 @@ localrules:
     pseudo_labels,
     latents,
     colors,
+    review,
+    label_quality,
 
 
 rule all:
@@ -81,3 +83,13 @@ rule latents:
 rule colors:
     input:
         expand(shards("colors"), dataset=CONFIG.dataset),
+
+
+rule review:
+    input:
+        f"results/{CONFIG.dataset}/review/labelme",
+
+
+rule label_quality:
+    input:
+        f"results/{CONFIG.dataset}/label_quality/ranking.csv",

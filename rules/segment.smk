@@ -252,15 +252,3 @@ rule judge_labels:
     shell:
         "python {input.code[0]} --models {input.models} --held-out {input.held_out} --ranking {output.ranking}"
         " --picture {output.picture} 2>&1 | tee {log}"
-
-
-rule review:
-    localrule: True
-    input:
-        f"results/{CONFIG.dataset}/review/labelme",
-
-
-rule label_quality:
-    localrule: True
-    input:
-        f"results/{CONFIG.dataset}/label_quality/ranking.csv",
