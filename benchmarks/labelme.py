@@ -109,6 +109,8 @@ def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
             for way, convert in WAYS.items():
                 (folder / way).mkdir(exist_ok=True)
                 for _ in range(rounds):
+                    for written in (folder / way).iterdir():
+                        written.unlink()  # to write over a file takes longer than to write a new one
                     start = time.process_time()
                     convert(path, folder / way)
                     spent[way][number] = min(spent[way][number], time.process_time() - start)

@@ -167,7 +167,9 @@ def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, in
     `values` gives the pixel value, 0 to 255, of each label. The same pixels as labelme's `shapes_to_label`, which
     makes a mask for each shape instead. `check` must have found no fault.
     """
-    canvas = Image.new("L", (size[1], size[0]))
+    mask = np.zeros(size, np.uint8)
+    canvas = Image.frombuffer("L", size[::-1], mask, "raw", "L", 0, 1)
+    canvas.readonly = 0  # drawn on in place, without a copy there and back
     pen = ImageDraw.Draw(canvas)
     for shape in shapes:
         value, points = values[shape.label], shape.points
@@ -184,7 +186,7 @@ def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, in
                 pen.line(points, fill=value, width=LINE_WIDTH)
             case "mask":
                 canvas.paste(value, (int(points[0][0]), int(points[0][1])), decode_shape_mask(shape))
-    return np.asarray(canvas)
+    return mask
 
 
 def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, value: int) -> None:

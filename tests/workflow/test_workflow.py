@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from facemill.files import digest
+from facemill.shards import read_rows
 
 ROOT = Path(__file__).parents[2]
 TINY = Path(__file__).with_name("tiny.yaml")
 PROJECT = ["Snakefile", "config.yaml", "rules", "scripts", "facemill", "envs", "profiles"]
+PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train"]
 V3 = "results/tiny/unet/v3/model.safetensors"
 
 
@@ -100,6 +102,13 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
         "summary.json",
     ]
     assert all(figure["data_uri"].startswith("data:") for figure in shown.values())
+
+
+def test_only_training_portraits_are_augmented(finished):
+    ids = {p: {row["id"] for row in read_rows([finished / f"results/tiny/{p}.parquet"], ["id"])} for p in PARTS}
+    train, validation, test, augmented = ids.values()
+    assert not train & validation and not train & test and not validation & test
+    assert augmented == {f"{id}-{copy:02}" for id in train for copy in range(2)}
 
 
 def test_logs_say_what_each_job_said(finished):
