@@ -1,1 +1,2 @@
-"""Stage `segment`: the U-Nets v1, v2 and v3, their comparison, and pseudo-labels for the whole collection."""
+"""Stage `segment`: the U-Nets v1, v2 and v3, their comparison, pseudo-labels for the whole collection, the portraits to
+label next and the labels to look at again."""
