@@ -97,7 +97,8 @@ def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
     """
     logger.remove()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    with tempfile.TemporaryDirectory() as name:
+    memory = Path("/dev/shm")  # where there is a file system in memory, so that no disk is measured
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder = Path(name)
         if labelled is None:
             for _ in render(folder / "sample", portraits=60, labelled=40, size=256, seed=1):
