@@ -1,5 +1,5 @@
 # make results     the whole workflow on the embedded sample
-# make test        all tests
+# make test        all tests but those on a Slurm cluster, which .ci/run sets up
 # make lock        requirements.lock anew, from pyproject.toml
 # make generated   the files that are generated from others: the config's schema, the conda environment
 # The first two build .venv from requirements.lock when it is missing or older.
@@ -11,7 +11,7 @@ results: .venv/installed
 	$(BIN)/snakemake --cores all
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore tests/slurm
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -41,7 +41,7 @@ include: "rules/report.smk"
 
 wildcard_constraints:
     dataset=CONFIG.dataset,
-    shard=r"\d{4}",
+    shard=r"\d\d\d\d+",
     fold=r"\d+",
     version="|".join(CONFIG.unet.versions),
 

@@ -1,6 +1,9 @@
 """What every command under `scripts/` shares: typed arguments, plain log lines, progress, one line for a mistake."""
 
+import errno
 import logging
+import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +13,8 @@ import cyclopts
 from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
-from facemill.errors import BadInput
+from facemill.errors import BadInput, Damaged
+from facemill.gpu import take_gpu
 from facemill.lifetime import end_with_workflow
 
 log = logging.getLogger("facemill")
@@ -28,22 +32,49 @@ Settings = cyclopts.Parameter(converter=_parse_settings, accepts_keys=False, n_t
 """Marks an argument that is a section of the config, given as JSON: `settings: Annotated[UnetSettings, Settings]`."""
 
 
-def run(main: Callable[..., None]) -> None:
+NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""What the system says of a disk that is full, may not be written or read, or fails."""
+
+
+def run(main: Callable[..., None], *, gpu: bool = False) -> None:
     """Calls `main` with the command line's arguments, typed by its signature; the entry point of every script.
 
-    Lists take several values (`--portraits a b c`). A `BadInput` is shown as one line and exits with 1.
+    Lists take several values (`--portraits a b c`). A `BadInput`, a disk that is full or refuses and a worker process
+    that was killed are shown as one line and exit with 1. A damaged product of the workflow is put aside, so that the
+    next run makes it again. With `gpu` it waits for a GPU of its own, where there is any.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO)
     end_with_workflow()
+    if gpu:
+        take_gpu()
     app = cyclopts.App(
         default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()), help=main.__doc__, version_flags=()
     )
     app.default(main)
     try:
         app()
-    except BadInput as error:
-        sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {error}")
+    except Exception as error:
+        if (fault := _fault_of(error)) is None:
+            raise
+        sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {fault}")
+
+
+def _fault_of(error: Exception) -> str | None:
+    """One line for a fault of the input or the machine; None for one of the code."""
+    match error:
+        case Damaged():
+            return f"{error}; {error.put_aside()}"
+        case BadInput():
+            return str(error)
+        case RuntimeError() if str(error).startswith("DataLoader worker"):
+            return f"{str(error).splitlines()[0]}; the same command goes on from the last checkpoint"
+    number = getattr(error, "errno", None)
+    if told := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
+        number = int(told[1])
+    if number in NO_PLACE:
+        return f"{getattr(error, 'filename', None) or 'a file'}: {os.strerror(number)}"
+    return None
 
 
 def progress(

@@ -1,5 +1,27 @@
-"""The one exception for mistakes of the user's: shown as one line, never as a traceback."""
+"""The exceptions for mistakes of the user's and faults of files: shown as one line, never as a traceback."""
+
+import os
+from pathlib import Path
 
 
 class BadInput(Exception):
     """A file, key or value that cannot be used; the message names it, what was found and what is accepted."""
+
+
+class Damaged(BadInput):
+    """A file that is not as it was written: cut short, or with other bytes in it."""
+
+    def __init__(self, path: Path, found: object) -> None:
+        super().__init__(f"{path}: damaged ({str(found).splitlines()[0]})")
+        self.path = path
+
+    def put_aside(self) -> str:
+        """Renames the file when the workflow made it, so that the next run makes it again; says what was done."""
+        if self.path.parts[:1] != ("results",):
+            return "bring back a sound copy of it"
+        aside = self.path.with_name(f"{self.path.name}.damaged")
+        try:
+            os.replace(self.path, aside)
+        except OSError as error:
+            return f"remove it, and the next run makes it again (not put aside: {error.strerror})"
+        return f"it is put aside as {aside.name}, and the next run makes it again"

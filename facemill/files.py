@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except Exception as error:
+        if not getattr(error, "filename", None):
+            error.filename = str(path)  # a disk that is full does not say where
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a disk that refuses this too has said so above
+            beside.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -42,10 +47,15 @@ def write_json(path: Path, content: Any) -> None:
         beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's contents, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def digest(settings: Any, inputs: Iterable[Path]) -> str:
     """The first 16 hex digits of a SHA-256 over settings (as JSON) and the contents of the input files."""
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for path in inputs:
-        with path.open("rb") as file:
-            total.update(hashlib.file_digest(file, "sha256").digest())
+        total.update(bytes.fromhex(sha256(path)))
     return total.hexdigest()[:16]

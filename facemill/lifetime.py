@@ -6,7 +6,9 @@ import select
 import signal
 import threading
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
+
+import psutil
 
 WORKFLOW = "FACEMILL_WORKFLOW"
 """The environment variable that tells jobs the process id of the Snakemake that started them."""
@@ -50,3 +52,14 @@ def end_with_workflow() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def stop_at_once(*_: object) -> NoReturn:
+    """Takes the place of Snakemake's handler of SIGTERM, which waits until all running jobs have come to their ends.
+
+    Ends the shells of the jobs that run here, which then end with this process, and stops as Ctrl-C does: jobs in a
+    cluster's queue are cancelled.
+    """
+    for shell in psutil.Process().children():
+        shell.terminate()
+    raise KeyboardInterrupt

@@ -9,8 +9,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from facemill.errors import BadInput
-from facemill.files import whole, write_json
+from facemill.errors import BadInput, Damaged
+from facemill.files import sha256, whole, write_json
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -31,20 +31,21 @@ def autocast() -> torch.autocast:
 
 
 def save_model(path: Path, network: nn.Module, arguments: dict[str, Any], settings: dict[str, Any]) -> None:
-    """Writes `path` (safetensors) and a JSON beside it: the network's class, what it is built from, its settings."""
+    """Writes `path` (safetensors) and a JSON beside it.
+
+    The JSON names the network's class, what it is built from, its settings, and the SHA-256 of the weights' file.
+    """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_json(
-        path.with_suffix(".json"),
-        {"network": type(network).__name__, "arguments": arguments, "settings": settings},
-    )
+    about = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
     with whole(path) as beside:
         save_file(state, beside)
+        write_json(path.with_suffix(".json"), about | {"sha256": sha256(beside)})
 
 
 def load_model(kind: type[Network], path: Path) -> Network:
     """A finished model, in evaluation mode, on `device()`. `path` is the safetensors file or the folder that holds it.
 
-    Raises `BadInput` when it is missing, damaged or of another kind.
+    Raises `BadInput` when it is missing or of another kind, `Damaged` when it is not as it was written.
     """
     path = path / "model.safetensors" if path.is_dir() else path
     beside = path.with_suffix(".json")
@@ -52,6 +53,8 @@ def load_model(kind: type[Network], path: Path) -> Network:
         made = json.loads(beside.read_text())
         if made["network"] != kind.__name__:
             raise BadInput(f"{path}: holds a {made['network']}; accepted: a {kind.__name__}")
+        if (found := sha256(path)) != made.get("sha256", found):
+            raise Damaged(path, "its SHA-256 is not the one in the JSON beside it")
         network = kind(**made["arguments"])
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:

@@ -9,6 +9,7 @@ import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from PIL import Image
 
 from facemill import png
 from facemill.classes import CLASSES, IGNORE, palette
-from facemill.errors import BadInput
+from facemill.errors import BadInput, Damaged
 from facemill.files import whole
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -55,13 +56,20 @@ def _features(schema: pa.Schema) -> dict:
 def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
     """Writes rows as one Parquet shard, whole or not at all; image bytes are not compressed a second time.
 
-    The same rows give the same bytes.
+    The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed.
     """
     info = {"info": {"features": _features(schema)}}
     table = pa.Table.from_pylist(list(rows), schema.with_metadata({"huggingface": json.dumps(info)}))
     compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
     with whole(path) as beside:
-        pq.write_table(table, beside, row_group_size=ROWS_PER_GROUP, compression=compression, use_dictionary=False)
+        pq.write_table(
+            table,
+            beside,
+            row_group_size=ROWS_PER_GROUP,
+            compression=compression,
+            use_dictionary=False,
+            write_page_checksum=True,
+        )
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:
@@ -74,12 +82,35 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
             yield field.name
 
 
-def open_shard(path: Path) -> pq.ParquetFile:
-    """Opens a shard for reading; raises `BadInput` when it is missing, cut short or not Parquet."""
+class Shard(pq.ParquetFile):
+    """A shard open for reading; what is read is checked against the pages' checksums."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _noticing_damage(path):
+            super().__init__(path, page_checksum_verification=True)
+
+    def read_row_group(self, group: int, columns: list[str] | None = None) -> pa.Table:
+        """The rows of a row group; raises `Damaged` when they are not as they were written."""
+        with _noticing_damage(self.path):
+            return super().read_row_group(group, columns)
+
+
+@contextmanager
+def _noticing_damage(path: Path) -> Iterator[None]:
     try:
-        return pq.ParquetFile(path)
+        yield
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such shard") from error
     except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"{path}: not a readable Parquet shard ({str(error).splitlines()[0]})") from error
+        if getattr(error, "errno", None):  # the disk's fault, not the file's
+            raise
+        raise Damaged(path, error) from error
+
+
+def open_shard(path: Path) -> Shard:
+    """Opens a shard; raises `BadInput` when it is missing, `Damaged` when it is cut short or not Parquet."""
+    return Shard(path)
 
 
 def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[dict]:
@@ -117,10 +148,13 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 def decode_mask(encoded: bytes) -> np.ndarray:
     """Decodes a mask file: class ids, uint8 (height, width). Raises `BadInput` when it is not one of ours."""
-    with Image.open(io.BytesIO(encoded)) as picture:
-        if picture.mode not in ("P", "L"):
-            raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
-        mask = np.asarray(picture)
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            if picture.mode not in ("P", "L"):
+                raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
+            mask = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput(f"a mask cannot be decoded ({error})") from error
     unknown = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if unknown.size:
         raise BadInput(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")

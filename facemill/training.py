@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -65,10 +65,11 @@ class Run:
         self._board = SummaryWriter(self.folder, purge_step=self.step)
 
     def steps(self, images: int, batch: int, seed: int) -> Iterator[int]:
-        """Yields the numbers of the steps that are left, seeding each; checkpoints on a clock and on SIGTERM."""
+        """Yields the numbers of the steps that are left, seeding each; saves on a clock, on SIGTERM and on Ctrl-C."""
         total, self._batch = math.ceil(images / batch), batch
         stop: list[int] = []
-        before = signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+        signals = (signal.SIGTERM, signal.SIGINT)
+        before = [signal.signal(number, lambda number, frame: stop.append(number)) for number in signals]
         saved = time.monotonic()
         for step in progress(range(self.step, total), self.name, total * batch, done=self.step * batch, step=batch):
             torch.manual_seed(seed * 1_000_003 + step)
@@ -82,7 +83,8 @@ class Run:
             if stop:
                 log.info("%s: stopped at %d images; the same command goes on from here", self.name, self.step * batch)
                 sys.exit(128 + stop[0])
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
 
     def record(self, **losses: Tensor) -> None:
         """Adds a step's losses (scalars) to the curve's next line, which shows their means."""
@@ -127,8 +129,12 @@ class Run:
             save_file(state, beside, about)
 
     def _load(self) -> None:
-        with safe_open(self._checkpoint, "pt") as file:
-            about, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        try:
+            with safe_open(self._checkpoint, "pt") as file:
+                about, state = file.metadata(), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            log.warning("%s: the checkpoint is damaged (%s); begins anew", self.name, error)
+            return
         for name, module in self.modules.items():
             module.load_state_dict(_below(state, f"module/{name}/"))
         for name, optimizer in self.optimizers.items():

@@ -1,11 +1,15 @@
 # What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
 from functools import cache
 
+from facemill.arrays import run_own_task
 from facemill.config import unet_settings
 from facemill.errors import BadInput
 from facemill.imports import code_files
-from facemill.lifetime import WORKFLOW, clear_stale_locks
+from facemill.lifetime import WORKFLOW, clear_stale_locks, stop_at_once
 from facemill.validation import validate
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+run_own_task()
 
 try:
     CONFIG = validate(config)
@@ -14,6 +18,7 @@ except BadInput as error:
 
 if workflow.is_main_process and WORKFLOW not in os.environ:
     ALIVE = clear_stale_locks(Path(".snakemake"))
+    JobScheduler.exit_gracefully = stop_at_once
 os.environ[WORKFLOW] = str(os.getpid())
 
 FOLDS = range(CONFIG.label_quality.folds)
@@ -29,6 +34,11 @@ def code(script):
 def settings(section):
     """A section of the config as JSON, defaults filled in: `--settings {params.settings:q}`."""
     return getattr(CONFIG, section).model_dump_json()
+
+
+def memory(mb):
+    """So many MB at the first try, as many again at each further one."""
+    return lambda wildcards, attempt: mb * attempt
 
 
 def shards(product):

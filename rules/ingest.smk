@@ -34,7 +34,7 @@ rule render_sample:
         seed=lookup(dpath="seed", within=config),
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="20m",
     conda:
         "../envs/facemill.yaml"
@@ -62,7 +62,7 @@ rule ingest_posts:
         settings=SOURCE.model_dump_json(),
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="4h",
     conda:
         "../envs/facemill.yaml"
@@ -96,7 +96,7 @@ rule filter_posts:
         seed=lookup(dpath="seed", within=config),
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"
@@ -123,7 +123,7 @@ rule crop_portraits:
         settings=settings("portraits"),
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"

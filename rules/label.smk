@@ -32,7 +32,7 @@ rule convert_labels:
         seed=lookup(dpath="seed", within=config),
     threads: 2
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="20m",
     conda:
         "../envs/facemill.yaml"
@@ -66,7 +66,7 @@ rule augment_labels:
         seed=lookup(dpath="seed", within=config),
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"
@@ -95,7 +95,7 @@ rule fold_labels:
         seed=lookup(dpath="seed", within=config),
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"

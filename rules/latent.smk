@@ -18,7 +18,7 @@ rule encode_latents:
         "benchmarks/results/{dataset}/encode_latents-{shard}.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
         gpu=1,
     conda:
@@ -45,7 +45,7 @@ rule tag_colors:
         settings=settings("tags"),
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"
@@ -82,7 +82,7 @@ rule plot_tsne:
         limit=lookup(dpath="latents", within=config),
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="2h",
     conda:
         "../envs/facemill.yaml"
@@ -112,7 +112,7 @@ rule attribute_vectors:
         holdout=lookup(dpath="holdout", within=config),
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"
@@ -152,7 +152,7 @@ rule evaluate_attributes:
         seed=lookup(dpath="seed", within=config),
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime="2h",
         gpu=1,
     conda:

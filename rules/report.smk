@@ -49,7 +49,7 @@ rule summarize:
         "benchmarks/results/{dataset}/summarize.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="10m",
     conda:
         "../envs/facemill.yaml"
@@ -78,7 +78,7 @@ rule report:
         config=CONFIG.model_dump_json(),
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="30m",
     conda:
         "../envs/facemill.yaml"

@@ -28,7 +28,7 @@ rule train_unet:
         seed=lookup(dpath="seed", within=config),
     threads: 8
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime="8h",
         gpu=1,
     conda:
@@ -67,7 +67,7 @@ rule compare_unets:
         "benchmarks/results/{dataset}/compare_unets.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
         gpu=1,
     conda:
@@ -94,7 +94,7 @@ rule pseudo_label:
         "benchmarks/results/{dataset}/pseudo_label-{shard}.tsv"
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="4h",
         gpu=1,
     conda:
@@ -131,7 +131,7 @@ rule show_pseudo_labels:
         truth=f"--truth {RENDERED}/truth" if CONFIG.kind == "sample" else "",
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="2h",
     conda:
         "../envs/facemill.yaml"
@@ -158,7 +158,7 @@ rule score_portraits:
         "benchmarks/results/{dataset}/score_portraits-{shard}.tsv"
     threads: 8
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="4h",
         gpu=1,
     conda:
@@ -192,7 +192,7 @@ rule review_portraits:
         labels=settings("labels"),
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
         gpu=1,
     conda:
@@ -244,7 +244,7 @@ rule judge_labels:
         "benchmarks/results/{dataset}/judge_labels.tsv"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
         gpu=1,
     conda:

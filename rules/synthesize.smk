@@ -24,7 +24,7 @@ rule train_vae:
         holdout=lookup(dpath="holdout", within=config),
     threads: 8
     resources:
-        mem_mb=8000,
+        mem_mb=memory(8000),
         runtime="12h",
         gpu=1,
     conda:
@@ -59,7 +59,7 @@ rule evaluate_vae:
         holdout=lookup(dpath="holdout", within=config),
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
         gpu=1,
     conda:
@@ -96,7 +96,7 @@ rule train_gaugan:
         holdout=lookup(dpath="holdout", within=config),
     threads: 8
     resources:
-        mem_mb=12000,
+        mem_mb=memory(12000),
         runtime="7d",
         gpu=1,
     conda:
@@ -138,7 +138,7 @@ rule evaluate_gaugan:
         seed=lookup(dpath="seed", within=config),
     threads: 2
     resources:
-        mem_mb=6000,
+        mem_mb=memory(6000),
         runtime="2h",
         gpu=1,
     conda:

@@ -42,4 +42,4 @@ def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: 
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

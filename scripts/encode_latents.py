@@ -20,4 +20,4 @@ def main(*, vae: Path, portraits: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -69,4 +69,4 @@ def _can_be_edited(row: dict, means: dict[str, np.ndarray]) -> bool:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

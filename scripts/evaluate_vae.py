@@ -58,4 +58,4 @@ def main(*, model: Path, portraits: list[Path], holdout: float, metrics: Path, p
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -60,4 +60,4 @@ def main(*, models: list[Path], held_out: list[Path], ranking: Path, picture: Pa
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -32,4 +32,4 @@ def main(*, model: Path, portraits: Path, out: Path, metrics: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

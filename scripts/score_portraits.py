@@ -29,4 +29,4 @@ def main(*, model: Path, portraits: Path, pseudo_labels: Path, out: Path) -> Non
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -26,4 +26,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

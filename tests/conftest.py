@@ -2,10 +2,12 @@
 
 import os
 import runpy
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from running import new_project, snakemake
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
 
@@ -15,3 +17,34 @@ def script() -> Callable[[str], Callable[..., None]]:
     """The `main` of a script, by the script's name."""
     folder = Path(__file__).parents[1] / "scripts"
     return lambda name: runpy.run_path(str(folder / f"{name}.py"))["main"]
+
+
+AUDIT = """import os, sys
+def note(event, arguments):
+    if event == "pickle.find_class":
+        with open(os.environ["FACEMILL_AUDIT"], "a") as file:
+            file.write(f"{sys.argv[0]} {arguments}\\n")
+if "FACEMILL_AUDIT" in os.environ:
+    sys.addaudithook(note)
+"""
+"""A `sitecustomize` by which every Python of a run notes what it unpickles."""
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A copy of the project in which the whole chain has run; what it unpickled is noted in `audit`."""
+    project = new_project(tmp_path_factory.mktemp("finished") / "facemill")
+    (project / "audit.py").write_text(AUDIT)
+    (project / "sitecustomize.py").write_text(AUDIT)
+    os.environ["FACEMILL_AUDIT"] = str(project / "audit")
+    code, said = snakemake(project)
+    del os.environ["FACEMILL_AUDIT"]
+    (project / "sitecustomize.py").unlink()
+    assert code == 0, said
+    return project
+
+
+@pytest.fixture
+def project(finished, tmp_path) -> Path:
+    """A copy of the finished project that a test may change."""
+    return shutil.copytree(finished, tmp_path / "facemill")

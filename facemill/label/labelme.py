@@ -5,9 +5,9 @@ Format and drawing: https://github.com/wkentaro/labelme, `labelme/_label_file.py
 """
 
 import base64
-import binascii
 import io
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Literal, NamedTuple
@@ -157,7 +157,7 @@ def decode_shape_mask(shape: Shape) -> Image.Image:
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape.mask or "", validate=True))) as picture:
             return Image.fromarray(np.asarray(picture).astype(bool))
-    except (binascii.Error, OSError, SyntaxError, TypeError) as error:
+    except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise ValueError("its mask is not a PNG of one channel in base64") from error
 
 
@@ -197,16 +197,18 @@ def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, 
 def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
     """Where the annotated image is: embedded, at `imagePath` beside the file, or beside it under the same stem.
 
-    Raises `ValueError` for an embedded image that is not base64.
+    Raises `ValueError` for an embedded image that is not base64. An `imagePath` that leads out of the file's folder is
+    not followed.
     """
     if annotation.image_data:
         try:
             return base64.b64decode(annotation.image_data, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise ValueError("imageData is not base64") from error
     names = [PureWindowsPath(annotation.image_path).as_posix()] if annotation.image_path else []
     names += [path.stem + suffix for suffix in IMAGE_SUFFIXES]
-    return next((image for name in names if (image := path.parent / name).is_file()), None)
+    beside = [Path(name) for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return next((image for name in beside if os.path.isfile(image := path.parent / name)), None)
 
 
 def write(path: Path, image: str, size: tuple[int, int], shapes: Sequence[tuple[str, np.ndarray]]) -> None:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from huggingface_hub import hf_hub_download
 from safetensors.torch import load_file
-from segmentation_models_pytorch.encoders import get_encoder
+from segmentation_models_pytorch.encoders import encoders, get_encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.classes import CLASSES
-from facemill.errors import BadInput
+from facemill.errors import BadInput, Damaged
+from facemill.files import sha256
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -112,7 +114,7 @@ def load_encoder(unet: Unet, weights: str | Path | None) -> None:
     if weights is None:
         return
     if weights == "imagenet":
-        unet.encoder.load_state_dict(get_encoder("mobilenet_v2", weights="imagenet").state_dict())
+        unet.encoder.load_state_dict(load_file(imagenet_weights()))
         return
     state = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith("features.")}
     wanted = unet.encoder.state_dict()
@@ -120,6 +122,19 @@ def load_encoder(unet: Unet, weights: str | Path | None) -> None:
     if missing or any(state[name].shape != wanted[name].shape for name in state if name in wanted):
         raise BadInput(f"unet.encoder_weights: {weights} does not fit MobileNetV2 (e.g. {(missing or ['shapes'])[0]})")
     unet.encoder.load_state_dict(state, strict=False)
+
+
+def imagenet_weights() -> Path:
+    """The file of ImageNet's weights, downloaded at the first call.
+
+    Hugging Face keeps a file under its SHA-256 as the server named it; raises `Damaged` when the contents have another.
+    """
+    pretrained = encoders["mobilenet_v2"]["pretrained_settings"]["imagenet"]
+    named = hf_hub_download(pretrained["repo_id"], "model.safetensors", revision=pretrained["revision"])
+    kept = Path(named).resolve()
+    if sha256(kept) != kept.name:
+        raise Damaged(kept, "its SHA-256 is not the one it was downloaded under; remove it to download it again")
+    return kept
 
 
 def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int) -> Tensor:

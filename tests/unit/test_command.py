@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,50 @@ def test_progress_is_lines_every_ten_seconds_and_at_the_end(monkeypatch, caplog)
         "work: 18 of 30 images, 1/s, 12 s left",
         "work: 30 of 30 images, 1/s, 0 s left",
     ]
+
+
+FAULT = """
+import os
+from pathlib import Path
+from facemill.command import run
+from facemill.errors import Damaged
+from facemill.files import whole
+
+def main(*, fault: str):
+    if fault == "full":
+        with whole(Path("out.bin")) as beside:
+            Path("/dev/full").write_text("x")
+    if fault == "rust":
+        from safetensors import SafetensorError
+        with whole(Path("out.bin")):
+            raise SafetensorError("Error: I/O error: No space left on device (os error 28)")
+    if fault == "damaged":
+        raise Damaged(Path("results/a.bin"), "a checksum")
+    if fault == "foreign":
+        raise Damaged(Path("images/a.bin"), "a checksum")
+    raise OSError("a fault of the code")
+
+run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("full", "/dev/full: No space left on device|out.bin: No space left on device"),
+        ("rust", "out.bin: No space left on device"),
+        ("damaged", r"results/a.bin: damaged \(a checksum\); it is put aside as a.bin.damaged, .* makes it again"),
+        ("foreign", r"images/a.bin: damaged \(a checksum\); bring back a sound copy of it"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_line(tmp_path, fault, said):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/a.bin").touch()
+    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", fault], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and re.fullmatch(f"-c: ({said})\n", done.stderr), done.stderr
+    assert (tmp_path / "results/a.bin.damaged").exists() == (fault == "damaged")
+
+
+def test_a_fault_of_the_code_keeps_its_traceback(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", "none"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" in done.stderr

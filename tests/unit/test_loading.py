@@ -1,6 +1,8 @@
 """The order of training rows follows from seed and step alone, and rows of two products stay together."""
 
 import itertools
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -69,3 +71,34 @@ def test_a_shard_cut_short_is_named(products):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(BadInput, match=path.name):
         ShardRows(*products)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import torch
+torch.cuda.is_available = lambda: True  # so that workers decode, as for a GPU
+from facemill import loading
+from facemill.command import run
+from facemill.loading import ShardRows, training_batches
+
+plain = loading.DataLoader
+loading.DataLoader = lambda rows, **options: plain(rows, **options | {"pin_memory": False})  # which needs a GPU
+
+def main(*, images: Path):
+    for step, _ in enumerate(training_batches(ShardRows([images]), batch=2, seed=1)):
+        if step == 3:
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+            os.kill(int(children[0]), signal.SIGKILL)
+
+run(main)
+"""
+
+
+def test_a_killed_worker_ends_the_training_with_one_line(products):
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", KILLED, "--images", products[0][0]], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    line = done.stderr.splitlines()[-1]
+    assert "DataLoader worker" in line and line.endswith("the same command goes on from the last checkpoint")

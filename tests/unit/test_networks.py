@@ -30,7 +30,8 @@ def test_round_trip_by_file_and_by_folder(model):
     [
         (lambda path: path.unlink(), "no such model file"),
         (lambda path: path.with_suffix(".json").unlink(), "no such model file"),
-        (lambda path: path.write_bytes(path.read_bytes()[:100]), "not a readable model"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), "damaged .its SHA-256"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "damaged .its SHA-256"),
         (lambda path: path.with_suffix(".json").write_text("{"), "not a readable model"),
         (
             lambda path: path.with_suffix(".json").write_text('{"network": "Vae", "arguments": {}}'),

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from facemill.classes import CLASSES, IGNORE
-from facemill.errors import BadInput
+from facemill.errors import BadInput, Damaged
 from facemill.shards import (
     IMAGE,
     ROWS_PER_GROUP,
@@ -76,13 +78,31 @@ def test_a_shard_without_rows(tmp_path):
     assert count_rows([tmp_path / "a"]) == 0 and list(read_rows([tmp_path / "a"])) == []
 
 
-def test_a_damaged_or_missing_shard_is_named(tmp_path):
+def test_a_missing_shard_is_named(tmp_path):
+    with pytest.raises(BadInput, match="none.parquet: no such shard"):
+        open_shard(tmp_path / "none.parquet")
+
+
+def test_a_shard_that_is_cut_short_is_damaged(tmp_path):
     path = tmp_path / "shard-0000.parquet"
     write_shard(path, rows(9), SCHEMA)
     os.truncate(path, path.stat().st_size // 2)
-    for broken in (path, tmp_path / "none.parquet"):
-        with pytest.raises(BadInput, match=f"{broken.name}: not a readable Parquet shard"):
-            open_shard(broken)
+    with pytest.raises(Damaged, match="shard-0000.parquet: damaged"):
+        open_shard(path)
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+def test_a_flipped_bit_is_noticed_wherever_it_changes_a_row(tmp_path, data):
+    path = tmp_path / "shard-0000.parquet"
+    write_shard(path, rows(9), SCHEMA)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        assert list(read_rows([path])) == rows(9)
+    except (Damaged, AssertionError) as error:
+        assert isinstance(error, Damaged), "other rows than were written"
 
 
 def test_shards_follow_danbooru_s_bucket_rule_for_numbers():

@@ -13,7 +13,7 @@ from facemill.training import Run, ema_of, set_rate, update_ema, warm_cosine
 IMAGES, BATCH = 80, 4
 
 
-def train(stop_after=None, loss_of=lambda loss: loss):
+def train(stop_after=None, loss_of=lambda loss: loss, by=signal.SIGTERM):
     torch.manual_seed(0)
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 4, 3)]
     network = nn.Sequential(*layers).to(memory_format=torch.channels_last)
@@ -29,16 +29,17 @@ def train(stop_after=None, loss_of=lambda loss: loss):
         update_ema(ema, network, step)
         run.record(loss=loss)
         if step == stop_after:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), by)
     return run, network, ema
 
 
-def test_sigterm_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_training_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch, by):
     monkeypatch.chdir(tmp_path)
     whole_run, network, ema = train()
     with pytest.raises(SystemExit) as stopped:
-        train(stop_after=6)
-    assert stopped.value.code == 128 + signal.SIGTERM
+        train(stop_after=6, by=by)
+    assert stopped.value.code == 128 + by
     assert list(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
     resumed_run, resumed, resumed_ema = train()
     for left, right in ((network, resumed), (ema, resumed_ema)):
@@ -48,6 +49,18 @@ def test_sigterm_saves_and_the_next_run_ends_the_same(tmp_path, monkeypatch):
     resumed_run.finish(tmp_path / "curves.csv")
     assert not list(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
     assert (tmp_path / "curves.csv").read_text().splitlines()[-1].startswith("80,")
+
+
+def test_a_damaged_checkpoint_is_named_and_the_training_begins_anew(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    _, network, _ = train()
+    with pytest.raises(SystemExit):
+        train(stop_after=6)
+    [checkpoint] = tmp_path.glob("work/toy-*/checkpoint.safetensors")
+    os.truncate(checkpoint, 1000)
+    _, anew, _ = train()
+    assert "toy: the checkpoint is damaged" in caplog.text
+    assert all(torch.equal(a, b) for a, b in zip(network.parameters(), anew.parameters(), strict=True))
 
 
 @pytest.mark.parametrize(("factor", "said"), [(float("nan"), "nan"), (float("inf"), "inf"), (1e9, r"\d.*e\+0\d")])

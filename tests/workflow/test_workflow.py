@@ -6,62 +6,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import yaml
+from running import ROOT, command, is_training, jobs_in, planned, snakemake, wait_for
 
 from facemill.files import digest
 from facemill.shards import read_rows
 
-ROOT = Path(__file__).parents[2]
-TINY = Path(__file__).with_name("tiny.yaml")
-PROJECT = ["Snakefile", "config.yaml", "rules", "scripts", "facemill", "envs", "profiles"]
 PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train"]
 V3 = "results/tiny/unet/v3/model.safetensors"
-
-
-def command(*arguments: str) -> list[str]:
-    """Snakemake on the tiny config; one thread a job, so that jobs side by side do not wait for each other."""
-    options = ["--configfile", str(TINY), "--cores", "2", "--max-threads", "1"]
-    return [sys.executable, "-m", "snakemake", *options, *arguments]
-
-
-def snakemake(project: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(command(*arguments), cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
-
-
-def planned(project: Path, *arguments: str) -> dict[str, int]:
-    """The jobs of a dry run, by rule."""
-    code, said = snakemake(project, "-n", *arguments)
-    assert code == 0, said
-    table = re.search(r"Job stats:\n.*\n-.*\n((?:\w+ +\d+\n)+)", said)
-    jobs = dict(line.split() for line in table[1].splitlines()) if table else {"total": 0}
-    return {rule: int(count) for rule, count in jobs.items() if rule != "total"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    """A copy of the project in which the whole chain has run."""
-    project = tmp_path_factory.mktemp("facemill")
-    for name in PROJECT:
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(ROOT / name, project / name)
-    code, said = snakemake(project)
-    assert code == 0, said
-    return project
-
-
-@pytest.fixture
-def project(finished, tmp_path) -> Path:
-    """A copy of the finished project that a test may change."""
-    return shutil.copytree(finished, tmp_path / "facemill")
 
 
 def test_the_summary_holds_every_number(finished):
@@ -208,35 +162,6 @@ def test_a_training_that_was_killed_ends_with_the_same_model(project, killed):
     assert code == 0, said
     assert ("goes on after step" in said) == (killed == "snakemake")  # a job whose Snakemake is gone saves and ends
     assert digest({}, [project / V3]) == expected
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
-
-
-def jobs_in(folder: Path) -> list[Path]:
-    """The processes at work in a folder, as folders of /proc."""
-
-    def works_in(process: Path) -> bool:
-        try:
-            return (process / "cwd").readlink() == folder and (process / "cmdline").read_bytes() != b""
-        except OSError:
-            return False  # it ended meanwhile
-
-    return [process for process in Path("/proc").glob("[0-9]*") if works_in(process)]
-
-
-def is_training(process: Path) -> bool:
-    """Whether a process is a training that has begun: from then on it handles SIGTERM."""
-    try:
-        command, status = (process / "cmdline").read_bytes().split(b"\0"), (process / "status").read_text()
-    except OSError:
-        return False
-    handled = int(re.search(r"SigCgt:\s*(\w+)", status)[1], 16)
-    return command[0].endswith(b"python") and b"train_unet" in command[1] and bool(handled >> (signal.SIGTERM - 1) & 1)
 
 
 def test_portraits_to_review_are_picked_up_when_they_are_labelled(project, tmp_path):

@@ -1,0 +1,87 @@
+"""How Snakemake's planning grows with the number of shards, and what a job costs besides its work.
+
+    python benchmarks/planning.py [SHARDS ...]      1000 10000 by default: about two minutes
+
+Plans are dry runs of config/danbooru.yaml with so many shards. Overhead is measured on crops of a small sample: the
+jobs by Snakemake, against the same commands one after another.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+JOBS = 8
+
+
+def measured(command: list[str], folder: Path) -> tuple[str, float, float]:
+    """What a command says, its seconds and its peak memory in MB."""
+    with tempfile.TemporaryFile("w+") as said:
+        start = time.monotonic()
+        process = subprocess.Popen(command, cwd=folder, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - start
+        said.seek(0)
+        text = said.read()
+    if status:
+        sys.exit(text)
+    return text, seconds, usage.ru_maxrss / 1024
+
+
+def plan(folder: Path, shards: int) -> dict[str, float]:
+    """Jobs, seconds and memory of a dry run with so many shards."""
+    for name in ("images", "labelled"):
+        (folder / name).mkdir(exist_ok=True)
+    (folder / "posts.jsonl").touch()
+    source = {"images": "images", "labelled": "labelled", "metadata": ["posts.jsonl"]}
+    (folder / "overlay.yaml").write_text(yaml.safe_dump({"source": source, "portraits": {"shards": shards}}))
+    configs = [str(ROOT / "config/danbooru.yaml"), str(folder / "overlay.yaml")]
+    text, seconds, memory = measured([*SNAKEMAKE, "--dry-run", "--quiet", "rules", "--configfile", *configs], folder)
+    jobs = int(re.search(r"^total +(\d+)$", text, re.M)[1])
+    return {"shards": shards, "jobs": jobs, "seconds": seconds, "megabytes": memory}
+
+
+def overhead(folder: Path) -> dict[str, float]:
+    """Seconds that a job takes in Snakemake and as a bare command."""
+    settings = {"sample": {"portraits": 4 * JOBS, "labelled": 4}, "portraits": {"size": 128, "shards": JOBS}}
+    (folder / "small.yaml").write_text(yaml.safe_dump({"dataset": "small"} | settings))
+    run = [*SNAKEMAKE, "--configfile", str(folder / "small.yaml"), "--"]
+    measured([*run, "results/small/selected/selected.parquet"], folder)
+    _, nothing, _ = measured([*run, "results/small/selected/selected.parquet"], folder)
+    _, by_snakemake, _ = measured([*run, "portraits"], folder)
+    start = time.monotonic()
+    for shard in range(JOBS):
+        arguments = ["--selected", "results/small/selected/selected.parquet", "--out", f"out-{shard}.parquet"]
+        arguments += ["--settings", json.dumps(settings["portraits"]), "--shard", str(shard)]
+        script = [sys.executable, str(ROOT / "scripts/crop_portraits.py"), *arguments, "--rejects", "rejects.parquet"]
+        subprocess.run(script, cwd=folder, check=True, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": ROOT})
+    bare = (time.monotonic() - start) / JOBS
+    return {"job_seconds": (by_snakemake - nothing) / JOBS, "bare_seconds": bare}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        plans = [plan(folder, shards) for shards in map(int, sys.argv[1:] or ["1000", "10000"])]
+        jobs = overhead(folder)
+    print(f"{'shards':>8} {'jobs':>8} {'seconds':>8} {'MB':>6} {'ms a job':>9}")
+    for row in plans:
+        each = 1000 * row["seconds"] / row["jobs"]
+        print(f"{row['shards']:>8} {row['jobs']:>8} {row['seconds']:>8.1f} {row['megabytes']:>6.0f} {each:>9.2f}")
+    print(f"a job: {jobs['job_seconds']:.2f} s in Snakemake, {jobs['bare_seconds']:.2f} s as a bare command")
+    first, last = plans[0], plans[-1]
+    growth = last["seconds"] / last["jobs"] / (first["seconds"] / first["jobs"])
+    ratio = jobs["job_seconds"] / jobs["bare_seconds"]
+    print(json.dumps({"seconds_a_job_last_vs_first": round(growth, 2), "job_vs_bare_command": round(ratio, 2)}))
+
+
+if __name__ == "__main__":
+    main()

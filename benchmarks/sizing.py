@@ -1,0 +1,164 @@
+"""What a collection would take on a cluster: jobs, disk, transfer, processor and GPU hours.
+
+    python benchmarks/sizing.py [--config config/danbooru.yaml] [--sustained 50] [PORTRAITS ...]
+
+Bytes and processor seconds are measured here, on portraits of the config's size (those of `$FACEMILL_REAL_DATA` where
+it is set, the sample's drawings elsewhere). GPU hours follow from the floating-point operations of the real networks,
+counted, and from what a GPU sustains on them in bfloat16: `--sustained`, in TFLOP/s, is an assumption, not a measure;
+divide by your own. Portraits are 302,652 (Danbooru2019-Portraits) and five million by default, 1,000 to a shard.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import yaml
+from snakemake.utils import update_config
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils.flop_counter import FlopCounterMode
+
+from facemill.classes import CLASSES
+from facemill.colors import region_colors
+from facemill.config import Config, unet_settings
+from facemill.ingest.drawing import CLASS_OF_PART, draw
+from facemill.ingest.portraits import load_portrait
+from facemill.segment.unet import Unet
+from facemill.shards import encode_jpeg, encode_mask
+from facemill.synthesize.gaugan import Discriminator, Generator
+from facemill.synthesize.vae import Vae
+
+ROOT = Path(__file__).parents[1]
+SAMPLES = 40
+PER_SHARD = 1000
+TRAINING = 3
+"""A training step's operations, in those of a forward pass: itself, and the gradients of inputs and of weights."""
+
+
+def settings_of(path: Path) -> Config:
+    """The config of an overlay, with a collection that need not be there."""
+    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+    update_config(settings, yaml.safe_load(path.read_text()))
+    settings["source"] |= {"images": ".", "labelled": ".", "metadata": ["."]}
+    return Config.model_validate(settings)
+
+
+def operations(compute: Callable[[], object]) -> float:
+    """The floating-point operations of a computation; of fake tensors nothing is really computed."""
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    return float(counter.get_total_flops())
+
+
+def networks(config: Config) -> dict[str, float]:
+    """Operations of a forward pass of each network, for one portrait."""
+    size, vae, gaugan = config.portraits.size, config.vae, config.gaugan
+    image = torch.zeros(1, 3, size, size)
+    mask = torch.zeros(1, len(CLASSES), size, size)
+    found = {}
+    with torch.no_grad():
+        for version in config.unet.versions:
+            preset = unet_settings(config, version)
+            unet = Unet(
+                size=size, decoder=preset.decoder, decoder_channels=preset.decoder_channels, reduction=preset.reduction
+            ).eval()
+            found[version] = operations(lambda unet=unet: unet(image))
+        coder = Vae(size=vae.size, z_dim=vae.z_dim, width=vae.width).eval()
+        small = torch.zeros(1, 3, vae.size, vae.size)
+        found["vae"] = operations(lambda: coder(small))
+        found["encoder"] = operations(lambda: coder.encode(small))
+        generator = Generator(size=size, z_dim=vae.z_dim, width=gaugan.width, hidden=gaugan.modulation_width)
+        found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
+        discriminator = Discriminator(width=gaugan.discriminator_width).eval()
+        found["discriminator"] = operations(lambda: discriminator(image, mask))
+    return found
+
+
+def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[str, float]:
+    """Operations of every GPU job over the whole run."""
+    work = {
+        f"train_unet {version}": TRAINING * forward[version] * preset.training.images
+        for version, preset in config.unet.versions.items()
+    }
+    work["pseudo_label"] = 2 * forward["v3"] * portraits  # each portrait and its mirror image
+    work["train_vae"] = TRAINING * forward["vae"] * config.vae.training.images
+    # generator's step: both networks forth, gradients through both; discriminator's: real and painted, each in full
+    step = TRAINING * forward["generator"] + (1 + 1 + 2 * TRAINING) * forward["discriminator"] + forward["encoder"]
+    work["train_gaugan"] = step * config.gaugan.training.images
+    work["encode_latents"] = forward["encoder"] * portraits
+    return work
+
+
+def pictures(size: int) -> list[bytes]:
+    """Image files to measure with."""
+    real = Path(os.environ.get("FACEMILL_REAL_DATA", ROOT / "../shared/data"), "celebamask-hq")
+    files = sorted(path for path in real.rglob("*") if path.suffix == ".jpg")[:SAMPLES]
+    return [path.read_bytes() for path in files] or [draw(id, 1).image(size) for id in range(SAMPLES)]
+
+
+def measured(config: Config) -> dict[str, float]:
+    """Bytes and processor seconds of one portrait, from what the jobs do with each."""
+    size = config.portraits.size
+    files = pictures(size)
+    start = time.process_time()
+    pixels = [load_portrait(file, size) for file in files]
+    portraits = [encode_jpeg(image) for image in pixels]
+    cropped = time.process_time()
+    masks = [CLASS_OF_PART[draw(id, 1).part_ids(size)] for id in range(len(files))]
+    drawn = time.process_time()
+    encoded = [encode_mask(mask) for mask in masks]
+    labelled = time.process_time()
+    for image, mask in zip(pixels, masks, strict=True):
+        region_colors(image, mask)
+    tagged = time.process_time()
+    count = len(files)
+    return {
+        "source_bytes": sum(map(len, files)) / count,
+        "portrait_bytes": sum(map(len, portraits)) / count,
+        "mask_bytes": sum(map(len, encoded)) / count,
+        "latent_bytes": 2 * 4 * config.vae.z_dim,
+        "crop_seconds": (cropped - start) / count,
+        "mask_seconds": (labelled - drawn) / count,
+        "color_seconds": (tagged - labelled) / count,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("portraits", nargs="*", type=int, default=[302_652, 5_000_000])
+    parser.add_argument("--config", type=Path, default=ROOT / "config/danbooru.yaml")
+    parser.add_argument("--sustained", type=float, default=50, help="TFLOP/s of the GPU on these networks, in bfloat16")
+    given = parser.parse_args()
+    config = settings_of(given.config)
+    each = measured(config)
+    with FakeTensorMode():
+        forward = networks(config)
+    columns = {portraits: totals(config, each, forward, portraits, given.sustained) for portraits in given.portraits}
+    print(f"{given.config.name}: {config.portraits.size} px, a GPU that sustains {given.sustained:g} TFLOP/s")
+    print("".join([f"{'':34}", *(f"{portraits:>14,}" for portraits in columns)]))
+    for name in next(iter(columns.values())):
+        print(f"{name:34}" + "".join(f"{column[name]:>14,.2f}" for column in columns.values()))
+    print(json.dumps({str(n): {k: round(v, 2) for k, v in column.items()} for n, column in columns.items()}))
+
+
+def totals(config: Config, each: dict, forward: dict, portraits: int, sustained: float) -> dict[str, float]:
+    """Every figure for a number of portraits, by the name to show."""
+    work = gpu_work(config, forward, portraits)
+    gigabytes = {name: portraits * each[f"{name}_bytes"] / 1e9 for name in ("source", "portrait", "mask", "latent")}
+    made = sum(gigabytes.values()) - gigabytes["source"]
+    processor = portraits * (each["crop_seconds"] + each["mask_seconds"] + each["color_seconds"]) / 3600
+    return (
+        {"shards": -(-portraits // PER_SHARD)}
+        | {f"{name}s, GB": size for name, size in gigabytes.items()}
+        | {"all results, GB": made, "with DVC's cache (copies), GB": 2 * made}
+        | {"share or restore at 1 Gbit/s, h": made * 8 / 3600, "processor hours, shards": processor}
+        | {f"GPU hours, {name}": flops / sustained / 1e12 / 3600 for name, flops in work.items()}
+        | {"GPU hours, all": sum(work.values()) / sustained / 1e12 / 3600}
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""What comes from outside is treated as hostile: files, their names, settings, and code that would run them."""
+
+import ast
+import base64
+import io
+import json
+import re
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import BaseModel
+
+from facemill.config import Config, Labels
+from facemill.errors import BadInput
+from facemill.ingest.celeba import read_celeba
+from facemill.ingest.danbooru import read_danbooru
+from facemill.label import labelme
+from facemill.label.convert import labelled_portraits
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")]
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_source_loads_pickles_or_runs_what_it_reads(source):
+    """No pickle (also inside torch and numpy), no eval, no shell, no archive unpacked without a look at its names."""
+    banned_modules = {"pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+    banned_calls = {
+        "torch.load",
+        "np.load",
+        "pd.read_pickle",
+        "yaml.load",
+        "yaml.unsafe_load",
+        "os.system",
+        "eval",
+        "exec",
+    }
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            assert not banned_modules & {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] not in banned_modules
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) not in banned_calls, ast.unparse(node)
+            assert not any(keyword.arg == "shell" for keyword in node.keywords), ast.unparse(node)
+            assert not ast.unparse(node.func).endswith((".extractall", ".unpack_archive")), ast.unparse(node)
+
+
+def shells() -> dict[str, tuple[str, str]]:
+    """The `params:` and `shell:` sections of every rule."""
+    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    found = {}
+    for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S):
+        sections = dict(re.findall(r"^    (\w+):\n(.*?)(?=^    \w|\Z)", body, re.M | re.S))
+        found[name] = (sections.get("params", ""), sections["shell"])
+    return found
+
+
+def kind_of(key: str) -> object:
+    """The type of a setting, by its path in the config."""
+    kind: type[BaseModel] = Config
+    for part in key.split("/"):
+        kind = kind.model_fields[part].annotation
+    return kind
+
+
+@pytest.mark.parametrize("rule", shells())
+def test_nothing_from_the_config_reaches_a_shell_unquoted(rule):
+    """A setting in a command is quoted, or a number, or one of the words that the config accepts."""
+    params, shell = shells()[rule]
+    for name in re.findall(r"\{params\.(\w+)\}", shell):
+        definition = re.search(rf"^ +{name}=(.*?),$", params, re.M)[1]
+        if lookup := re.fullmatch(r'lookup\(dpath="(.*)", within=config\)', definition):
+            kind = str(kind_of(lookup[1]))
+            assert kind in ("<class 'int'>", "<class 'float'>") or "Literal" in kind, (name, kind)
+        else:  # paths of the workflow's own, which begin with the dataset's name; that holds no other characters
+            assert re.search(r"RENDERED|ROOT / ", definition), (name, definition)
+    assert re.fullmatch(r".*\^\[A-Za-z0-9\].*", str(Config.model_fields["dataset"].metadata))
+
+
+NUMBERS = st.floats() | st.integers(-5, 40)
+SHAPE = st.fixed_dictionaries(
+    {
+        "label": st.sampled_from(["hair", "face", "no such", ""]) | JSON,
+        "points": st.lists(st.tuples(NUMBERS, NUMBERS), max_size=5) | JSON,
+    },
+    optional={
+        "shape_type": st.sampled_from([*labelme.POINTS, None, "no such"]),
+        "mask": st.none() | st.text() | st.binary().map(lambda b: base64.b64encode(b).decode()) | JSON,
+    },
+)
+ANNOTATION = st.fixed_dictionaries(
+    {"shapes": st.lists(SHAPE, max_size=3) | JSON},
+    optional={
+        "imagePath": st.sampled_from(["a.png", "../a.png", "/etc/passwd", "..\\a.png", "\0", "a/" * 3000]) | JSON,
+        "imageData": st.none() | st.text(max_size=20),
+        "imageHeight": st.integers(-1, 40) | JSON,
+        "imageWidth": st.integers(-1, 40) | JSON,
+    },
+)
+LABELS = Labels(
+    merge={
+        "background": [], "skin": ["body"], "face": ["face"], "eye": ["eye"],
+        "mouth": ["mouth"], "hair": ["hair"], "clothes": ["clothes"],
+    },
+    validation=0.1,
+    test=0.1,
+)  # fmt: skip
+
+
+@FUZZ
+@given(content=(ANNOTATION | JSON).map(lambda value: json.dumps(value).encode()) | st.binary(max_size=60))
+def test_any_labelme_file_is_converted_or_its_faults_are_named(tmp_path, content):
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_bytes(content)
+    try:
+        [row] = labelled_portraits(tmp_path, LABELS, 32)
+    except BadInput as error:
+        assert "a.json: " in str(error)
+    else:
+        assert row["id"] == "a"
+
+
+def bomb() -> bytes:
+    """A PNG of a few hundred bytes that claims 40,000 x 40,000 pixels."""
+    file = io.BytesIO()
+    Image.new("1", (8, 8)).save(file, "PNG")
+    content = bytearray(file.getvalue())
+    content[16:24] = (40000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    return bytes(content)
+
+
+@pytest.mark.parametrize("place", ["mask", "imageData", "file"])
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, place):
+    encoded = base64.b64encode(bomb()).decode()
+    shape = {"label": "hair", "points": [[0, 0], [31, 31]], "shape_type": "mask", "mask": encoded}
+    annotation = {"shapes": [shape], "imagePath": "a.png", "imageData": encoded if place == "imageData" else None}
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    if place == "file":
+        (tmp_path / "a.png").write_bytes(bomb())
+    (tmp_path / "a.json").write_text(json.dumps(annotation))
+    with pytest.raises(BadInput, match="a.json: "):
+        labelled_portraits(tmp_path, LABELS, 32)
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "/{folder}/secret.png", "..\\secret.png", "x/../../secret.png"])
+def test_a_labelme_file_does_not_lead_out_of_its_folder(tmp_path, path):
+    Image.new("RGB", (32, 32)).save(tmp_path / "secret.png")
+    folder = tmp_path / "labelled"
+    (folder / "x").mkdir(parents=True)
+    annotation = labelme.Annotation([], image_path=path.format(folder=str(tmp_path)[1:]))
+    assert labelme.find_image(folder / "a.json", annotation) is None
+
+
+FIELDS = ["id", "md5", "created_at", "rating", "score", "image_width", "file_ext", "is_deleted", "favs", "tags"]
+POST = st.fixed_dictionaries({"id": st.integers(0, 3) | JSON}, optional={field: JSON for field in FIELDS[1:]})
+
+
+@FUZZ
+@given(lines=st.lists((POST | JSON).map(lambda v: json.dumps(v).encode()) | st.binary(max_size=40), max_size=6))
+def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
+    images = tmp_path / "images"
+    images.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(images / "1.png")
+    (tmp_path / "metadata.jsonl").write_bytes(b"\n".join(lines))
+    try:
+        collection = read_danbooru([tmp_path / "metadata.jsonl"], images, max_broken=0.99)
+    except BadInput as error:
+        assert "broken" in str(error) or "JSON list" in str(error)
+        return
+    posts = collection.posts_table()
+    assert set(posts["path"]) <= {str(images / "1.png")} and set(posts["id"]) <= {"1"}
+    assert collection.rejects_table().height + posts.height >= 1
+
+
+@FUZZ
+@given(content=st.binary(max_size=200) | st.text(alphabet="1-0 \nabSmiling./", max_size=200).map(str.encode))
+def test_any_attribute_file_becomes_posts_and_rejects(tmp_path, content):
+    images = tmp_path / "images"
+    images.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(images / "a.png")
+    (tmp_path / "list").write_bytes(content)
+    try:
+        collection = read_celeba(tmp_path / "list", images, max_broken=0.99)
+    except BadInput:
+        return
+    assert set(collection.posts_table()["path"]) <= {str(images / "a.png")}

@@ -1,0 +1,248 @@
+"""Results shared through DVC and restored in other clones: the real DVC, a folder and an S3 server as remotes."""
+
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from running import ROOT, planned, wait_for
+
+from facemill.files import sha256
+
+WHO = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+CHANGE = {"attributes": {"steps": 4}}
+
+
+def call(clone: Path, *command: str, code: int = 0) -> str:
+    """What a command says in a clone; `dvc` and scripts are those of this Python."""
+    python = {"dvc": [sys.executable, "-m", "dvc"], "python": [sys.executable]}.get(command[0], [command[0]])
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "GIT_PAGER": ""}
+    environment |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    environment["PYTHONPATH"] = str(clone)  # the clone's own library
+    done = subprocess.run(
+        [*python, *command[1:]], cwd=clone, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert done.returncode == code, done.stdout
+    return done.stdout
+
+
+def commit(clone: Path) -> str:
+    """Commits everything to git; the commit's id."""
+    call(clone, "git", "add", "--all")
+    call(clone, "git", *WHO, "commit", "--quiet", "--message", "results")
+    return call(clone, "git", "rev-parse", "HEAD").strip()
+
+
+def test_nothing_is_restored_where_nothing_was_shared(finished, tmp_path):
+    project = shutil.copytree(finished, tmp_path / "facemill", ignore=shutil.ignore_patterns("results"))
+    refused = call(project, "python", "scripts/restore.py", code=1)
+    assert refused.startswith("restore.py: dvc.lock: not there")
+
+
+def clone_of(repository: Path, folder: Path) -> Path:
+    call(folder.parent, "git", "clone", "--quiet", str(repository), str(folder))
+    return folder
+
+
+def change_settings(clone: Path, change: dict) -> None:
+    settings = yaml.safe_load((clone / "config.yaml").read_text())
+    for section, keys in change.items():
+        settings[section] |= keys
+    (clone / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+
+
+def damage(path: Path) -> None:
+    """Another byte in the middle of a file, whatever its mode."""
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.fixture(scope="module")
+def shared(finished, tmp_path_factory) -> Path:
+    """A repository whose results are shared to `../remote`, at its first commit."""
+    repository = tmp_path_factory.mktemp("dvc") / "first"
+    shutil.copytree(finished, repository)
+    stages = (ROOT / "dvc.yaml").read_text().replace("results/sample", "results/tiny")
+    (repository / "dvc.yaml").write_text(stages)
+    shutil.copytree(ROOT / ".dvc", repository / ".dvc", ignore=lambda *_: {"tmp", "cache", "config.local"})
+    call(repository, "git", "init", "--quiet")
+    call(repository, "dvc", "remote", "add", "--default", "folder", "../../remote")
+    said = call(repository, "python", "scripts/share.py")
+    assert "shared; commit dvc.lock" in said
+    commit(repository)
+    return repository
+
+
+@pytest.fixture
+def clone(shared, tmp_path) -> Path:
+    """A fresh clone of the shared repository, with the remote where it can be changed."""
+    shutil.copytree(shared.parent / "remote", tmp_path / "remote")
+    return clone_of(shared, tmp_path / "clone")
+
+
+def test_a_fresh_clone_restores_and_has_nothing_to_do(shared, clone):
+    assert planned(clone) != {}
+    assert "nothing left to do" in call(clone, "python", "scripts/restore.py")
+    assert planned(clone) == {}
+    for path in shared.glob("results/tiny/*/model.safetensors"):
+        assert sha256(path) == sha256(clone / path.relative_to(shared))
+
+    random.seed(0)
+    for path in clone.rglob("*"):  # dates that any copy of a folder may give
+        if path.is_file() and ".git" not in path.parts and ".snakemake" not in path.parts:
+            os.utime(path, (when := random.uniform(1e9, 1.7e9), when))
+    assert planned(clone) == {}
+
+
+def test_a_user_without_roots_rights_restores_too(clone):
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("the test is run without root's rights, as all others then are")
+    without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", sys.executable]
+    assert "nothing left to do" in call(clone, *without, "scripts/restore.py")
+    call(clone, *without, "-m", "snakemake", "--cores", "1")
+    change_settings(clone, CHANGE)
+    call(clone, *without, "-m", "snakemake", "--cores", "1", "--", "results/tiny/attributes/metrics.json")
+
+
+def test_a_changed_setting_reruns_its_dependents_alone(clone):
+    call(clone, "python", "scripts/restore.py")
+    first = call(clone, "git", "rev-parse", "HEAD").strip()
+    before = sha256(clone / "results/tiny/attributes/transitions.png")
+    change_settings(clone, CHANGE)
+    assert planned(clone) == {"evaluate_attributes": 1, "summarize": 1, "report": 1, "all": 1}
+    refused = call(clone, "python", "scripts/share.py", code=1)
+    assert refused.startswith("share.py: results: not up to date (1 evaluate_attributes, 1 summarize, 1 report);")
+    refused = call(clone, "python", "scripts/restore.py", code=1)
+    assert (
+        "not what these settings and this code make (attributes: attributes" in refused and "Traceback" not in refused
+    )
+
+    said = call(clone, "dvc", "repro")
+    assert re.findall(r"^Running stage '(\w+)':", said, re.M) == ["attributes", "report"]
+    assert planned(clone) == {}
+    for what in ("metrics", "params"):
+        rows = json.loads(call(clone, "dvc", what, "diff", "--json"))
+        assert rows, what
+    assert "attributes.steps" in call(clone, "dvc", "params", "diff")
+    assert call(clone, "python", "scripts/share.py")
+    commit(clone)
+
+    call(clone, "git", "checkout", "--quiet", first)
+    call(clone, "python", "scripts/restore.py")
+    assert planned(clone) == {} and sha256(clone / "results/tiny/attributes/transitions.png") == before
+
+
+def test_two_clones_share_to_one_remote(shared, clone, tmp_path):
+    call(clone, "python", "scripts/restore.py")
+    change_settings(clone, {"attributes": {"steps": 5}})
+    call(clone, "python", "-m", "snakemake", "--cores", "2")
+    call(clone, "python", "scripts/share.py")
+    commit(clone)
+    other = clone_of(shared, tmp_path / "other")
+    call(other, "python", "scripts/restore.py")
+    call(other, "python", "scripts/share.py")
+    call(other, "git", "pull", "--quiet", str(clone))
+    call(other, "python", "scripts/restore.py")
+    assert planned(other) == {}
+
+
+def test_metrics_and_plots_show_the_figures(shared, tmp_path):
+    shown = json.loads(call(shared, "dvc", "metrics", "show", "--json"))
+    numbers = shown[""]["data"]["results/tiny/summary.json"]["data"]
+    assert {"unet", "gaugan", "attributes"} <= numbers.keys()
+    call(shared, "dvc", "plots", "show", "--out", str(tmp_path / "plots"))
+    page = (tmp_path / "plots/index.html").read_text()
+    for name in (
+        "U-Nets, loss",
+        "U-Nets, validation mIoU",
+        "VAE, loss",
+        "GauGAN, losses",
+        "gaugan.png",
+        "transitions.png",
+    ):
+        assert name in page, name
+
+
+def test_one_product_can_be_pulled_alone(clone):
+    call(clone, "dvc", "pull", "gaugan")
+    made = {path.parent.name for path in clone.rglob("results/**/*") if path.is_file()}
+    assert made == {"gaugan"}
+    masks = clone / "masks"
+    masks.mkdir()
+    from PIL import Image
+
+    Image.new("P", (64, 64)).save(masks / "a.png")
+    call(
+        clone,
+        "python",
+        "scripts/generate_portraits.py",
+        "--model",
+        "results/tiny/gaugan",
+        "--masks",
+        "masks",
+        "--seed",
+        "7",
+        "--out",
+        "painted",
+    )
+    assert list((clone / "painted").glob("a.*"))
+
+
+@pytest.mark.parametrize("place", ["the remote", "the cache"])
+def test_a_damaged_file_is_refused(clone, tmp_path, place):
+    lock = yaml.safe_load((clone / "dvc.lock").read_text())
+    md5 = next(out["md5"] for out in lock["stages"]["comparison"]["outs"] if out["path"].endswith(".png"))
+    remote = tmp_path / "remote/files/md5" / md5[:2] / md5[2:]
+    cached = clone / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+    if place == "the cache":
+        call(clone, "dvc", "fetch", "--quiet")
+        damage(cached)
+    else:
+        sound = remote.read_bytes()
+        damage(remote)
+    refused = call(clone, "python", "scripts/restore.py", code=1)
+    assert re.search(r"^restore.py: results/tiny/unet/comparison\S*.png: damaged", refused, re.M)
+    assert planned(clone) != {} and "Traceback" not in refused
+    if place == "the remote":
+        remote.write_bytes(sound)
+    call(clone, "python", "scripts/restore.py")
+    assert planned(clone) == {}
+
+
+@pytest.fixture
+def s3(tmp_path):
+    """The address of an S3 server, moto's, with one empty bucket."""
+    log = (tmp_path / "moto.log").open("w")
+    server = subprocess.Popen([sys.executable, "-m", "moto.server", "--port", "0"], stdout=log, stderr=log)
+    address = []
+
+    def listens() -> bool:
+        address[:] = re.findall(r"http://127\.0\.0\.1:\d+", (tmp_path / "moto.log").read_text())
+        return bool(address)
+
+    wait_for(listens)
+    urllib.request.urlopen(urllib.request.Request(f"{address[0]}/portraits", method="PUT"))
+    yield address[0]
+    server.terminate()
+    server.wait()
+
+
+def test_results_go_through_s3(shared, clone, s3, tmp_path):
+    call(clone, "python", "scripts/restore.py")
+    call(clone, "dvc", "remote", "add", "s3", "s3://portraits/facemill")
+    call(clone, "dvc", "remote", "modify", "s3", "endpointurl", s3)
+    call(clone, "python", "scripts/share.py", "--remote", "s3")
+    commit(clone)
+    other = clone_of(clone, tmp_path / "other")
+    shutil.rmtree(tmp_path / "remote")
+    call(other, "python", "scripts/restore.py", "--remote", "s3")
+    assert planned(other) == {}
