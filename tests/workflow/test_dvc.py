@@ -75,7 +75,7 @@ def shared(finished, tmp_path_factory) -> Path:
     (repository / "dvc.yaml").write_text(stages)
     shutil.copytree(ROOT / ".dvc", repository / ".dvc", ignore=lambda *_: {"tmp", "cache", "config.local"})
     call(repository, "git", "init", "--quiet")
-    call(repository, "dvc", "remote", "add", "--default", "folder", "../../remote")
+    call(repository, "dvc", "remote", "add", "--default", "folder", "../remote")
     said = call(repository, "python", "scripts/share.py")
     assert "shared; commit dvc.lock" in said
     commit(repository)
