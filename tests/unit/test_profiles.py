@@ -11,6 +11,7 @@ from snakemake.profiles import ProfileConfigFileParser
 ROOT = Path(__file__).parents[2]
 TEXT = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
 RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", TEXT, re.M | re.S))
+RULES |= {name: RULES[base] for base, name in re.findall(r"^use rule (\w+) as (\w+)", TEXT, re.M)}
 
 
 def profile(name: str) -> dict:
