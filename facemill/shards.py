@@ -32,7 +32,11 @@ _PALETTE, _TEXT = bytes(palette()), ("classes", json.dumps(CLASSES))
 
 
 def shard_of(id: str, shards: int) -> int:
-    """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise."""
+    """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise.
+
+    What follows a `#` does not count: further portraits of one image lie in its shard.
+    """
+    id = id.partition("#")[0]
     return (int(id) if id.isdecimal() else zlib.crc32(id.encode())) % shards
 
 
@@ -47,6 +51,8 @@ def _features(schema: pa.Schema) -> dict:
             return {"_type": "Image"}
         if pa.types.is_list(kind):
             return {"_type": "List", "feature": feature(kind.value_type)}
+        if pa.types.is_struct(kind):
+            return {field.name: feature(field.type) for field in kind}
         name = {pa.float32(): "float32", pa.float64(): "float64"}.get(kind, str(kind))
         return {"_type": "Value", "dtype": name}
 
@@ -74,8 +80,8 @@ def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:
     for field in schema:
-        if field.type == IMAGE:
-            yield from (f"{field.name}.bytes", f"{field.name}.path")
+        if pa.types.is_struct(field.type):
+            yield from (f"{field.name}.{part.name}" for part in field.type)
         elif pa.types.is_list(field.type):
             yield f"{field.name}.list.element"
         else:

@@ -3,17 +3,22 @@
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
-
 from facemill.command import Settings, log, run
 from facemill.config import Filter
 from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.filter import plot_funnel, select
+from facemill.ingest.filter import plot_funnel, select, write_selected
 
 
 def main(
-    *, posts: Path, settings: Annotated[Filter, Settings], seed: int, out: Path, funnel: Path, picture: Path
+    *,
+    posts: Path,
+    settings: Annotated[Filter, Settings],
+    seed: int,
+    shards: int,
+    out: Path,
+    funnel: Path,
+    picture: Path,
 ) -> None:
     """Keep the posts that all rules of the filter keep.
 
@@ -25,6 +30,8 @@ def main(
         The config's `filter`, as JSON.
     seed
         Draws the posts when the filter has a limit.
+    shards
+        Number of shards that the posts are divided into.
     out
         The posts that are kept, Parquet.
     funnel
@@ -32,12 +39,11 @@ def main(
     picture
         The same as a picture, PNG.
     """
-    kept, counts = select(pl.read_parquet(posts), settings, seed)
+    kept, counts = select(posts, settings, seed)
     if kept.is_empty():
         worst = counts.sort("removed_alone").row(-1, named=True)
         raise BadInput(f"filter: no post is left; '{worst['rule']}' alone removes {worst['removed_alone']}")
-    with whole(out) as beside:
-        kept.write_parquet(beside)
+    write_selected(kept, shards, out)
     with whole(funnel) as beside:
         counts.write_csv(beside)
     plot_funnel(counts, picture)

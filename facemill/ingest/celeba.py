@@ -1,36 +1,93 @@
-"""CelebA's attributes. https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"""
+"""CelebA's attributes and partition. https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from facemill.command import progress
+import numpy as np
+import polars as pl
+
+from facemill.command import log
 from facemill.errors import BadInput
-from facemill.ingest.posts import Collection, images_by_id
+from facemill.ingest.folder import add_files
+from facemill.ingest.posts import Collection
+
+SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
-def read_celeba(attributes: Path, images: Path, max_broken: float) -> Collection:
-    """The images of `list_attr_celeba.txt` that are there, their true attributes as tags.
+def read_names(attributes: Path) -> list[str]:
+    """The names of the attributes, from the file's head.
 
-    The file holds a count, the names of the attributes, then a line an image with its name and 1 or -1 for each.
-    Raises `BadInput` when it has no such form, or more than the share `max_broken` of its lines is broken.
+    The file is `list_attr_celeba.txt` (a count, the names, a line an image) or its CSV form (`image_id` and the names,
+    a row an image). Raises `BadInput` when it is neither.
     """
-    lines = attributes.read_text(errors="replace").splitlines()
-    names = lines[1].split() if len(lines) > 1 else []
-    if not names or not lines[0].strip().isdecimal():
-        raise BadInput(f"{attributes}: not CelebA's attributes; accepted: a count, then a line with the names")
-    collection = Collection()
-    files = images_by_id(images, collection)
-    named: set[str] = set()
-    for number, line in enumerate(progress(lines[2:], "reading attributes", len(lines) - 2), 3):
-        file, *values = line.split() or [""]
-        if len(values) != len(names) or not {"1", "-1"}.issuperset(values):
-            collection.reject_broken(attributes, number, f"accepted: a file name and {len(names)} values of 1 or -1")
-            continue
-        id = Path(file).stem
-        named.add(id)
-        if id in files:
-            collection.add_file(id, files[id], [n for n, value in zip(names, values, strict=True) if value == "1"])
+    with attributes.open(errors="replace") as file:
+        first, second = file.readline().strip(), file.readline()
+    if first.isdecimal() and second.split():
+        return second.split()
+    if first.startswith("image_id,") and len(first.split(",")) > 1:
+        return [name.strip() for name in first.split(",")[1:]]
+    raise BadInput(
+        f"{attributes}: not CelebA's attributes; accepted: a count, then a line with the names; or CSV from image_id on"
+    )
+
+
+def _rows(path: Path, head: int) -> Iterator[tuple[int, list[str]]]:
+    """The values of each line after the head, with its number; CSV and columns between spaces alike."""
+    with path.open(errors="replace") as file:
+        for number, line in enumerate(file, 1):
+            if number > head and line.strip():
+                yield number, [v.strip() for v in line.split(",")] if "," in line else line.split()
+
+
+def read_partition(partition: Path, collection: Collection) -> dict[str, str]:
+    """The split of each image, from `list_eval_partition.txt` or its CSV form; broken lines are rejected."""
+    splits = {}
+    for line, values in _rows(partition, 0):
+        if len(values) == 2 and values[1] in SPLITS:
+            splits[Path(values[0]).stem] = SPLITS[values[1]]
+        elif values != ["image_id", "partition"]:
+            collection.reject_broken(partition, line, "accepted: a file name and 0, 1 or 2")
+    return splits
+
+
+def read_celeba(
+    attributes: Path, partition: Path | None, images: pl.DataFrame, collection: Collection, max_broken: float
+) -> None:
+    """Adds the images of CelebA that have a row of attributes; the true ones are their tags too.
+
+    `images` are as `list_images` gives them, ids without repeats. What the file says of its length is not trusted.
+    Raises `BadInput` when the file has another form, or more than the share `max_broken` of its lines is broken.
+    """
+    names = read_names(attributes)
+    splits = read_partition(partition, collection) if partition else {}
+    place = {id: row for row, id in enumerate(images["id"])}
+    named = np.zeros(len(images), bool)
+    rows: list[int] = []
+    values: list[list[bool]] = []
+    with attributes.open(errors="replace") as file:
+        first = file.readline().strip()
+    for line, (file_name, *given) in _rows(attributes, 2 if first.isdecimal() else 1):
+        collection.records += 1
+        id = Path(file_name).stem
+        if len(given) != len(names) or not {"1", "-1", "0"}.issuperset(given):
+            accepted = f"accepted: a file name and {len(names)} values of 1 or -1"
+            collection.reject_broken(attributes, line, accepted)
+        elif id not in place:
+            collection.reject(attributes, "no image file with this id", line, id)
+        elif named[place[id]]:
+            collection.reject(attributes, "an earlier row has the same id", line, id)
         else:
-            collection.reject(attributes, "no image file with this id", number, id)
-    collection.check_broken(len(lines) - 2, max_broken)
-    collection.reject_unnamed(files, named)
-    return collection
+            named[place[id]] = True
+            rows.append(place[id])
+            values.append([value == "1" for value in given])
+    collection.check_broken(max_broken)
+    if first.isdecimal() and int(first) != collection.records:
+        log.info("%s says it has %s rows, and has %d", attributes, first, collection.records)
+    collection.reject_unnamed(images, named)
+    tags = [[name for name, value in zip(names, row, strict=True) if value] for row in values]
+    truth = [dict(zip(names, row, strict=True)) for row in values]
+    chosen = images[rows]
+    add_files(chosen, tags, collection, {"attributes": truth, "split": [splits.get(id) for id in chosen["id"]]})
+    missing = [id for id in chosen["id"] if id not in splits] if partition else []
+    if missing:
+        log.info("%s names no split for %d images, the first %s", partition, len(missing), missing[0])

@@ -1,158 +1,165 @@
 """Posts: what a collection says about its images, as one typed table whatever the collection is.
 
-Whatever cannot be used is kept as a reject with its reason.
+Whatever cannot be used is kept as a reject with its reason. Both tables are written while they grow, so that memory
+does not grow with the collection.
 """
 
-import datetime
-import os
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
-import msgspec
+import numpy as np
 import polars as pl
-from PIL import Image
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from facemill.command import progress
 from facemill.errors import BadInput
-from facemill.shards import order_of
+from facemill.files import whole
 
-POSTS = pl.Schema(
-    {
-        "id": pl.String,
-        "md5": pl.String,
-        "created_at": pl.Datetime("us", "UTC"),
-        "rating": pl.String,
-        "score": pl.Int32,
-        "fav_count": pl.Int32,
-        "width": pl.Int32,
-        "height": pl.Int32,
-        "ext": pl.String,
-        "is_deleted": pl.Boolean,
-        "is_banned": pl.Boolean,
-        "tags": pl.List(pl.String),
-        "path": pl.String,
-    }
+CATEGORIES = {"general": 0, "artist": 1, "copyright": 3, "character": 4, "meta": 5}
+"""Danbooru's categories of tags and their numbers: https://danbooru.donmai.us/wiki_pages/help:tags"""
+
+TAG_COLUMNS = [f"tags_{category}" for category in CATEGORIES]
+"""The columns of tags; collections that know no categories have all in the first."""
+
+TAGS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
+"""Tags in memory: few thousand different ones in millions of posts. Files hold them as lists of strings."""
+
+POSTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("md5", pa.string()),
+        ("created_at", pa.timestamp("us", "UTC")),
+        ("rating", pa.string()),
+        ("score", pa.int32()),
+        ("fav_count", pa.int32()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("ext", pa.string()),
+        ("is_deleted", pa.bool_()),
+        ("is_banned", pa.bool_()),
+        *((column, TAGS) for column in TAG_COLUMNS),
+        ("source", pa.string()),
+        ("split", pa.string()),
+        ("path", pa.string()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+    ]
 )
-"""The posts table: what a collection does not say is null; `path` is the image file."""
+"""The posts table; what a collection does not say is null.
 
-REJECTS = pl.Schema({"source": pl.String, "line": pl.Int64, "id": pl.String, "reason": pl.String})
+`source` is where the uploader took the image from, `split` train, validation or test where the collection is divided.
+`path` is the image file, or a member of an archive as `zip://member::archive`; in a tar archive its bytes are `length`
+bytes from `offset`. CelebA's table has one more column, `attributes`, a struct of booleans.
+"""
+
+REJECTS = pa.schema([("source", pa.string()), ("line", pa.int64()), ("id", pa.string()), ("reason", pa.string())])
 """The rejects table: a file, the line in it if there is one, the id as far as it is known, and why."""
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
-"""Names that end so are images; what the file really holds is seen when it is opened."""
-
-
-class Post(msgspec.Struct, kw_only=True):
-    """One row of the posts table."""
-
-    id: str
-    path: str
-    tags: list[str] = []
-    width: int | None = None
-    height: int | None = None
-    ext: str | None = None
-    md5: str | None = None
-    created_at: datetime.datetime | None = None
-    rating: str | None = None
-    score: int | None = None
-    fav_count: int | None = None
-    is_deleted: bool | None = None
-    is_banned: bool | None = None
+_BUFFERED = 10_000
 
 
 class Collection:
-    """Posts and rejects, in the order they are found."""
+    """Posts and rejects, written to two Parquet files in the order they are found; a context manager.
 
-    def __init__(self) -> None:
-        self.posts: dict[str, Post] = {}
-        self.rejects: list[tuple[str, int | None, str | None, str]] = []
-        self._records = 0
-        self._broken: list[str] = []
+    Both files appear when the block ends well. `attributes` names the booleans of a further column.
+    """
 
-    def add(self, post: Post, source: Path, line: int | None = None) -> None:
-        """Takes a post; one whose id is there already is rejected."""
-        if post.id in self.posts:
-            self.reject(source, "an earlier post has the same id", line, post.id)
-        else:
-            self.posts[post.id] = post
+    def __init__(self, posts: Path, rejects: Path, attributes: Sequence[str] = ()) -> None:
+        self.schema = POSTS
+        if attributes:
+            self.schema = POSTS.append(pa.field("attributes", pa.struct([(name, pa.bool_()) for name in attributes])))
+        self.posts = self.rejected = self.records = 0
+        self._files = [whole(posts), whole(rejects)]
+        self._rejects: list[tuple[str, int | None, str | None, str]] = []
+        self._broken = 0
+        self._first_broken = ""
 
-    def add_file(self, id: str, path: Path, tags: list[str]) -> None:
-        """Takes an image file as a post; size and kind come from its header, the pixels are not read here."""
-        try:
-            with Image.open(path) as image:
-                width, height = image.size
-                ext = (image.format or path.suffix[1:]).lower().replace("jpeg", "jpg")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            self.reject(path, f"not a readable image ({first_line(error)})", id=id)
-        else:
-            self.add(Post(id=id, path=str(path), tags=tags, width=width, height=height, ext=ext), path)
+    def __enter__(self) -> "Collection":
+        beside = [file.__enter__() for file in self._files]
+        repetitive = ["rating", "ext", "split", *(f"{column}.list.element" for column in TAG_COLUMNS)]
+        self._posts_writer = pq.ParquetWriter(
+            beside[0],
+            self.schema,
+            compression="lz4",
+            use_dictionary=repetitive,
+            dictionary_pagesize_limit=1 << 24,
+            store_schema=False,
+        )
+        self._rejects_writer = pq.ParquetWriter(beside[1], REJECTS, compression="zstd")
+        return self
 
-    def reject(self, source: Path, reason: str, line: int | None = None, id: str | None = None) -> None:
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._flush_rejects()
+        self._posts_writer.close()
+        self._rejects_writer.close()
+        for file in self._files:
+            file.__exit__(kind, error, trace)
+
+    def add(self, columns: dict[str, Any], rows: int) -> None:
+        """Writes posts, given as columns of the table; those left out are null, tags empty."""
+        given = [
+            pa.array(columns[field.name], field.type)
+            if field.name in columns and not isinstance(columns[field.name], pa.Array)
+            else columns.get(field.name, _nothing(field.type, rows))
+            for field in self.schema
+        ]
+        self.posts += rows
+        if rows:
+            self._posts_writer.write_table(pa.Table.from_arrays(given, schema=self.schema))
+
+    def reject(self, source: Path | str, reason: str, line: int | None = None, id: str | None = None) -> None:
         """Notes an input that cannot be used."""
-        self.rejects.append((str(source), line, id, reason))
+        self._rejects.append((str(source), line, id, reason))
+        if len(self._rejects) >= _BUFFERED:
+            self._flush_rejects()
 
-    def reject_broken(self, source: Path, line: int, reason: str) -> None:
+    def reject_lines(self, source: Path | str, reason: str, lines: np.ndarray, ids: np.ndarray) -> None:
+        """Notes many lines of one file that cannot be used for one reason."""
+        if len(lines):
+            columns = {"source": [str(source)] * len(lines), "line": lines, "id": ids.astype(str).tolist()}
+            self._write_rejects(pa.table(columns | {"reason": [reason] * len(lines)}, REJECTS))
+
+    def reject_broken(self, source: Path | str, line: int, reason: str) -> None:
         """Notes a record of the metadata that cannot be decoded."""
-        self._broken.append(f"{source}:{line}: {reason}")
+        self._broken += 1
+        self._first_broken = self._first_broken or f"{source}:{line}: {reason}"
         self.reject(source, f"broken metadata: {reason}", line)
 
-    def reject_unnamed(self, files: dict[str, Path], named: set[str]) -> None:
-        """Notes the image files, by id, that no record of the metadata names."""
-        for id, path in files.items():
-            if id not in named:
-                self.reject(path, "the metadata names no such image", id=id)
-
-    def check_broken(self, records: int, max_broken: float) -> None:
+    def check_broken(self, max_broken: float) -> None:
         """Raises `BadInput` when more than a share of the metadata's records is broken."""
-        if len(self._broken) > max_broken * records:
+        if self._broken > max_broken * self.records:
             raise BadInput(
-                f"{len(self._broken)} of {records} metadata records are broken, the first {self._broken[0]}; "
+                f"{self._broken} of {self.records} metadata records are broken, the first {self._first_broken}; "
                 f"accepted: source.max_broken {max_broken}"
             )
 
-    def posts_table(self) -> pl.DataFrame:
-        """The posts as a table of `POSTS`, in the order of rows in shards."""
-        posts = sorted(self.posts.values(), key=lambda post: order_of(post.id))
-        return pl.DataFrame({name: [getattr(post, name) for post in posts] for name in POSTS}, POSTS)
+    def reject_unnamed(self, images: pl.DataFrame, named: np.ndarray) -> None:
+        """Notes the images that no record of the metadata names."""
+        for id, path in images.filter(~named).select("id", "path").iter_rows():
+            self.reject(path, "the metadata names no such image", id=id)
 
-    def rejects_table(self) -> pl.DataFrame:
-        """The rejects as a table of `REJECTS`."""
-        return pl.DataFrame(self.rejects, REJECTS, orient="row")
+    def _flush_rejects(self) -> None:
+        if self._rejects:
+            columns = zip(*self._rejects, strict=True)
+            self._rejects = []
+            self._write_rejects(
+                pa.Table.from_arrays(
+                    [pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS
+                )
+            )
+
+    def _write_rejects(self, table: pa.Table) -> None:
+        self.rejected += len(table)
+        self._rejects_writer.write_table(table)
+
+
+def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
+    return pa.array([[]] * rows, kind) if kind == TAGS else pa.nulls(rows, kind)
 
 
 def first_line(error: Exception) -> str:
     """What an exception says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]
-
-
-def find_images(folder: Path) -> list[Path]:
-    """All image files under a folder, by their suffix, sorted. Raises `BadInput` when there is none."""
-    found = [
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-    ]
-    if not found:
-        raise BadInput(f"source.images: no image under {str(folder)!r}; accepted: {', '.join(sorted(IMAGE_SUFFIXES))}")
-    return sorted(found)
-
-
-def images_by_id(folder: Path, collection: Collection) -> dict[str, Path]:
-    """The image files under a folder by their stems; of two with the same stem the later is rejected."""
-    files: dict[str, Path] = {}
-    for path in find_images(folder):
-        if files.setdefault(path.stem, path) is not path:
-            collection.reject(path, f"{files[path.stem]} has the same id", id=path.stem)
-    return files
-
-
-def read_folder(images: Path) -> Collection:
-    """A post for each image under a folder. Its id is the file's stem where that is unique, else the relative path."""
-    found = find_images(images)
-    stems = Counter(path.stem for path in found)
-    collection = Collection()
-    for path in progress(found, "reading image headers", len(found)):
-        id = path.stem if stems[path.stem] == 1 else path.relative_to(images).as_posix()
-        collection.add_file(id, path, [])
-    return collection

@@ -1,0 +1,181 @@
+"""The images of a collection: in folders of any depth, and in zip and tar archives, which are read in place."""
+
+import functools
+import os
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+import polars as pl
+
+from facemill.command import log
+from facemill.errors import BadInput
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+"""Names that end so are images; what the file really holds is seen when it is opened."""
+
+MAX_BYTES = 256 << 20
+"""Files larger than this are no images for portraits: a guard against archives that inflate without end."""
+
+_COLUMNS = {"id": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}
+_Found = tuple[str, str, int | None, int | None]  # name within the root, path, offset, length
+_Reject = Callable[[str, str], None]
+
+
+def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) -> pl.DataFrame:
+    """The images of folders and archives, sorted by path: `id` (the name without its suffix), `path`, `offset`,
+    `length`, `name` (the path within its root).
+
+    `reject` is called with the path and the reason for each that cannot be used: links and members that point outside
+    their root (links are followed where `follow_links` says so), members that are encrypted or too large, and of two
+    images with one id the later. Raises `BadInput` when a root is neither folder nor archive, or there is no image.
+    """
+    others: Counter[str] = Counter()
+    found: list[_Found] = []
+    for root in roots:
+        for image in _walk(root, reject, follow_links):
+            suffix = os.path.splitext(image[0])[1].lower()
+            if suffix in SUFFIXES:
+                found.append(image)
+            else:
+                others[suffix or "no suffix"] += 1
+    if others:
+        log.info("no images by their names: %s", ", ".join(f"{count} {kind}" for kind, count in others.most_common()))
+    if not found:
+        accepted = ", ".join(sorted(SUFFIXES))
+        raise BadInput(f"source.images: no image under {', '.join(map(repr, map(str, roots)))}; accepted: {accepted}")
+    table = pl.DataFrame(
+        found, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
+    )
+    stem = pl.col("name").str.replace(r"^.*/", "").str.replace(r"\.[^.]*$", "")
+    return table.sort("path").with_columns(id=stem).select(*_COLUMNS, "name")
+
+
+def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:
+    """The images without those whose id an earlier one has; `reject` is called for each of them."""
+    first = pl.col("path").first().over("id")
+    for path, earlier in images.filter(pl.col("path") != first).select("path", first.alias("first")).iter_rows():
+        reject(path, f"{earlier} has the same id")
+    return images.filter(pl.col("path") == first)
+
+
+def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
+    if root.is_dir():
+        return _walk_folder(root, reject, follow_links)
+    if zipfile.is_zipfile(root):
+        return _walk_zip(root, reject)
+    if root.is_file() and tarfile.is_tarfile(root):
+        return _walk_tar(root, reject)
+    raise BadInput(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
+
+
+def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
+    real, start = os.path.realpath(root), str(root)
+    seen = {real}
+    for parent, folders, names in os.walk(start, followlinks=follow_links):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in list(folders):
+            path = os.path.join(parent, name)
+            if not os.path.islink(path):
+                continue
+            target = os.path.realpath(path)
+            if not follow_links and not f"{target}/".startswith(f"{real}/"):
+                reject(path, f"a link that points outside the root, to {target}")
+            if follow_links and target in seen:  # a circle
+                folders.remove(name)
+            seen.add(target)
+        for name in names:
+            if name.startswith("."):
+                continue
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and not follow_links:
+                target = os.path.realpath(path)
+                if not target.startswith(f"{real}/"):
+                    reject(path, f"a link that points outside the root, to {target}")
+                    continue
+            yield os.path.relpath(path, start), path, None, None
+
+
+def _outside(member: str) -> bool:
+    return member.startswith(("/", "\\")) or ".." in PurePosixPath(member.replace("\\", "/")).parts
+
+
+def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
+    for member in _zip(str(archive)).infolist():
+        name, path = member.filename, f"zip://{member.filename}::{archive}"
+        if member.is_dir() or PurePosixPath(name).name.startswith(".") or name.startswith("__MACOSX/"):
+            continue
+        if stat.S_ISLNK(member.external_attr >> 16):
+            reject(path, "a link, not a file")
+        elif _outside(name):
+            reject(path, "a member that points outside the archive")
+        elif member.flag_bits & 1:
+            reject(path, "an encrypted member")
+        elif member.file_size > MAX_BYTES:
+            reject(path, f"{member.file_size} bytes when unpacked; accepted: up to {MAX_BYTES}")
+        else:
+            yield name, path, None, None
+
+
+def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Found]:
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            for member in tar:
+                tar.members = []  # tarfile would keep all of them
+                name, path = member.name, f"tar://{member.name}::{archive}"
+                if member.isdir() or PurePosixPath(name).name.startswith("."):
+                    continue
+                if member.issym() or member.islnk():
+                    reject(path, "a link, not a file")
+                elif not member.isreg() or member.issparse():
+                    reject(path, "not a plain file")
+                elif _outside(name):
+                    reject(path, "a member that points outside the archive")
+                elif member.size > MAX_BYTES:
+                    reject(path, f"{member.size} bytes; accepted: up to {MAX_BYTES}")
+                else:
+                    yield name, path, member.offset_data, member.size
+            if tar.offset > archive.stat().st_size:
+                reject(str(archive), "the archive is cut short")
+    except tarfile.ReadError as error:
+        if "compressed" in str(error) or not tarfile.is_tarfile(archive):
+            raise BadInput(f"source.images: {archive}: a compressed tar; accepted: a plain tar, or zip") from error
+        reject(str(archive), f"the archive is cut short or damaged ({error})")
+
+
+@functools.lru_cache(maxsize=8)
+def _zip(archive: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadInput(f"source.images: {archive}: not a readable zip archive ({error})") from error
+
+
+def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:
+    """The bytes of an image as `list_images` names it. Raises `ValueError` with the reason when there are none."""
+    try:
+        if path.startswith("zip://"):
+            member, archive = path.removeprefix("zip://").rsplit("::", 1)
+            content = _zip(archive).read(member)
+        elif offset is not None:
+            with open(path.rsplit("::", 1)[1], "rb") as file:
+                file.seek(offset)
+                content = file.read(length)
+            if len(content) != length:
+                raise ValueError("the archive is cut short")
+        else:
+            size = os.path.getsize(path)
+            if size > MAX_BYTES:
+                raise ValueError(f"{size} bytes; accepted: up to {MAX_BYTES}")
+            content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"damaged archive ({error})") from error
+    if not content:
+        raise ValueError("an empty file")
+    return content

@@ -1,0 +1,85 @@
+"""JSON as it comes: plain, compressed, inside a tar, or a compressed file inside a compressed tar."""
+
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import msgspec
+import pyarrow as pa
+
+from facemill.errors import BadInput
+
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
+_LIST_BLOCK = 5_000  # records
+
+
+class Block(NamedTuple):
+    """A stretch of a metadata file."""
+
+    source: str
+    """The file, and after a colon the member where it is a tar."""
+    first: int
+    """The line of the first record, or its place in a JSON list, from 1."""
+    records: bytes | list[bytes]
+    """Whole lines, or the records of a list."""
+
+
+def read_blocks(path: Path, size: int) -> Iterator[Block]:
+    """Reads JSON lines or a JSON list in blocks of about `size` bytes, whatever they are packed in.
+
+    gzip, zstd, bzip2, xz and tar are known by their content, not by their names. Lines are streamed; a list is held in
+    memory as a whole. Raises `BadInput` when a file is damaged or no JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            for source, stream in _unpack(str(path), file):
+                yield from _list(source, stream) if stream.peek(1)[:1] == b"[" else _lines(source, stream, size)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise BadInput(f"{path}: cannot be read whole ({reason})") from error
+
+
+def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]]:
+    stream = io.BufferedReader(file, 1 << 20)  # type: ignore[arg-type]
+    head = stream.peek(512)
+    kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
+    if kind == "xz":
+        yield from _unpack(name, lzma.open(stream))
+    elif kind:
+        yield from _unpack(name, pa.CompressedInputStream(stream, kind))
+    elif head[257:262] == b"ustar":
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for member in tar:
+                if content := tar.extractfile(member):
+                    yield from _unpack(f"{name}:{member.name}", content)
+    elif head.lstrip()[:1] == b"<":
+        raise BadInput(f"{name}: XML or HTML; accepted: JSON lines or a JSON list")
+    else:
+        yield name, stream
+
+
+def _lines(source: str, stream: BinaryIO, size: int) -> Iterator[Block]:
+    first, rest = 1, b""
+    while block := stream.read(size):
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            yield Block(source, first, rest + block[:cut])
+            first += block.count(b"\n", 0, cut)
+            rest = block[cut:]
+        else:
+            rest += block
+    if rest:
+        yield Block(source, first, rest)
+
+
+def _list(source: str, stream: BinaryIO) -> Iterator[Block]:
+    try:
+        records = msgspec.json.decode(stream.read(), type=list[msgspec.Raw])
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{source}: not a whole JSON list ({error}); accepted: JSON lines or a JSON list") from error
+    for start in range(0, len(records), _LIST_BLOCK):
+        yield Block(source, start + 1, [bytes(record) for record in records[start : start + _LIST_BLOCK]])
