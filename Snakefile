@@ -49,6 +49,7 @@ wildcard_constraints:
 localrules:
     all,
     portraits,
+    culling,
     pseudo_labels,
     latents,
     colors,
@@ -67,6 +68,11 @@ rule all:
 rule portraits:
     input:
         expand(shards("portraits"), dataset=CONFIG.dataset),
+
+
+rule culling:
+    input:
+        expand("results/{dataset}/culling/shard-{shard}.html", dataset=CONFIG.dataset, shard=SHARDS),
 
 
 rule pseudo_labels:

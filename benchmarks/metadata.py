@@ -23,7 +23,13 @@ from pathlib import Path
 
 import psutil
 
-SETTINGS = {"ratings": ["s"], "min_score": 5, "min_size": 512, "tags_all": ["solo"], "tags_none": ["lying", "from_side"]}
+SETTINGS = {
+    "ratings": ["s"],
+    "min_score": 5,
+    "min_size": 512,
+    "tags_all": ["solo"],
+    "tags_none": ["lying", "from_side"],
+}
 
 
 def main(posts: int = 100_000, large: int = 1_000_000, rounds: int = 3) -> None:
@@ -46,7 +52,9 @@ def main(posts: int = 100_000, large: int = 1_000_000, rounds: int = 3) -> None:
         small.unlink()
         generate(big, large)
         peak, seconds = measure([sys.executable, __file__, "facemill", str(big), str(large), folder])
-        print(f"{large} posts, {big.stat().st_size / 1e9:.2f} GB: {seconds:.1f} s, peak {peak / 1e9:.2f} GB in all processes")
+        print(
+            f"{large} posts, {big.stat().st_size / 1e9:.2f} GB: {seconds:.1f} s, peak {peak / 1e9:.2f} GB in all processes"
+        )
     print(json.dumps({"vs_pandas": round(ratio, 1), "peak_gb": round(peak / 1e9, 2)}))
 
 
@@ -79,7 +87,9 @@ def generate(path: Path, posts: int) -> None:
     """Writes posts as the 2021 dump has them: 12 to 52 tags, up to 25 favourites, some 2.5 kB."""
     halves = [Path(f"{path}.{part}") for part in range(os.cpu_count() or 1)]
     bounds = [posts * part // len(halves) for part in range(len(halves) + 1)]
-    jobs = [Process(target=_generate, args=(h, *ends)) for h, ends in zip(halves, itertools.pairwise(bounds), strict=True)]
+    jobs = [
+        Process(target=_generate, args=(h, *ends)) for h, ends in zip(halves, itertools.pairwise(bounds), strict=True)
+    ]
     for job in jobs:
         job.start()
     for job in jobs:

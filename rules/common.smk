@@ -1,5 +1,6 @@
 # What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
 from functools import cache
+from shlex import quote
 
 from facemill.arrays import run_own_task
 from facemill.config import unet_settings
@@ -49,6 +50,11 @@ def shards(product):
 def given(key):
     """The file that the config names under a key, so that its contents count; nothing when it names none."""
     return [str(path) for named, path in CONFIG.paths().items() if named == key]
+
+
+def fetched(place):
+    """A file or folder as an input; what has an http(s):// or s3:// address is fetched by Snakemake."""
+    return storage(place) if isinstance(place, str) else str(place)
 
 
 def labelled_files(source):

@@ -26,7 +26,7 @@ rule summarize:
         portraits=shards("portraits"),
         rejects=[
             "results/{dataset}/posts/rejects.parquet",
-            *expand("results/{{dataset}}/portraits/rejects-{shard}.parquet", shard=SHARDS),
+            *expand(PORTRAIT_REJECTS, shard=SHARDS),
         ],
         labels=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
         augmented="results/{dataset}/augmented/train.parquet",

@@ -4,18 +4,31 @@ from pathlib import Path
 from typing import Annotated
 
 import polars as pl
+import pyarrow as pa
 
 from facemill.command import Settings, log, progress, run
 from facemill.config import Portraits
+from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.portraits import SCHEMA, Unreadable, load_portrait
-from facemill.shards import encode_jpeg, order_of, shard_of, write_shard
+from facemill.ingest.candidates import REJECTS
+from facemill.ingest.culling import read_rejected
+from facemill.ingest.filter import read_selected
+from facemill.ingest.images import read_image
+from facemill.ingest.portraits import SCHEMA, Box, crop_portrait
+from facemill.shards import write_shard
 
-REJECTS = {"id": pl.String, "source": pl.String, "reason": pl.String}
 
-
-def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:
-    """Open, check, cut square and resize the images of one shard.
+def main(
+    *,
+    selected: Path,
+    settings: Annotated[Portraits, Settings],
+    shard: int,
+    candidates: Path | None = None,
+    duplicates: Path | None = None,
+    out: Path,
+    rejects: Path,
+) -> None:
+    """Open, check, cut and resize the images of one shard.
 
     Parameters
     ----------
@@ -25,26 +38,68 @@ def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int
         The config's `portraits`, as JSON.
     shard
         Which shard: the posts whose id falls into it.
+    candidates
+        Where the portraits are in their images; without it they are in the middle.
+    duplicates
+        The portraits that repeat another one, and are left out.
     out
         The shard of portraits, Parquet.
     rejects
-        The images that cannot be used, with the reason, Parquet.
+        The images that cannot be used and the portraits that were rejected by hand, with the reason, Parquet.
     """
-    posts = pl.read_parquet(selected, columns=["id", "path", "tags"]).to_dicts()
-    mine = sorted((p for p in posts if shard_of(p["id"], settings.shards) == shard), key=lambda p: order_of(p["id"]))
-    rows, unreadable = [], []
-    for post in progress(mine, f"portraits {shard}", len(mine)):
-        try:
-            pixels = load_portrait(Path(post["path"]), settings.size)
-        except Unreadable as error:
-            unreadable.append((post["id"], post["path"], str(error)))
+    posts = {post["id"]: post for post in read_selected(selected, shard)}
+    schema = with_truth(selected)
+    found: list[dict] = [{"id": id, "post": id} for id in posts]
+    if candidates:
+        found = pl.read_parquet(candidates).to_dicts()
+    repeated = set(pl.read_parquet(duplicates)["id"]) if duplicates else set()
+    culled = read_lists(settings.rejected_ids)
+    rows, rejected = [], []
+    for portrait in progress(found, f"portraits {shard}", len(found)):
+        id, post = portrait["id"], posts[portrait["post"]]
+        if id in repeated:
             continue
-        image = {"bytes": encode_jpeg(pixels), "path": f"{post['id']}.jpg"}
-        rows.append({"id": post["id"], "image": image, "tags": post["tags"], "source": post["path"]})
+        if id in culled:
+            rejected.append((id, post["path"], "rejected by hand"))
+            continue
+        try:
+            content = read_image(post["path"], post["offset"], post["length"])
+            box = Box(*(portrait[side] for side in Box._fields)) if candidates else None
+            encoded, suffix = crop_portrait(content, box, settings.width, settings.size)
+        except ValueError as error:
+            rejected.append((id, post["path"], str(error)))
+            continue
+        image = {"bytes": encoded, "path": f"{id}{suffix}"}
+        own = {"id": id, "image": image, "tags": post["tags"], "source": post["path"]}
+        rows.append(own | {name: post[name] for name in schema.names[len(SCHEMA) :]})
     with whole(rejects) as beside:
-        pl.DataFrame(unreadable, REJECTS, orient="row").write_parquet(beside)
-    write_shard(out, rows, SCHEMA)
-    log.info("shard %d: %d portraits, %d rejected", shard, len(rows), len(unreadable))
+        pl.DataFrame(rejected, REJECTS, orient="row").write_parquet(beside)
+    write_shard(out, rows, schema)
+    log.info(
+        "shard %d: %d portraits, %d rejected, %d repeat others",
+        shard,
+        len(rows),
+        len(rejected),
+        len(found) - len(rows) - len(rejected),
+    )
+
+
+def with_truth(selected: Path) -> pa.Schema:
+    """The columns of the shard: CelebA's split and attributes too."""
+    given = pl.read_parquet_schema(selected)
+    attributes = given.get("attributes")
+    if not isinstance(attributes, pl.Struct):
+        return SCHEMA
+    booleans = pa.struct([(field.name, pa.bool_()) for field in attributes.fields])
+    return SCHEMA.append(pa.field("split", pa.string())).append(pa.field("attributes", booleans))
+
+
+def read_lists(paths: list[Path]) -> set[str]:
+    """The ids in lists that culling sheets exported."""
+    try:
+        return set().union(*(read_rejected(path.read_text(), str(path)) for path in paths))
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"portraits.rejected_ids: {error}") from error
 
 
 if __name__ == "__main__":

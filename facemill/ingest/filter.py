@@ -114,7 +114,9 @@ def select(posts: Path, settings: Filter, seed: int) -> tuple[pl.DataFrame, pl.D
         in_order += (~left).sum(0)
         frames.append(_kept(group, left[:, -1] if applied else np.ones(len(group), bool)))
     kept = pl.concat(frames) if frames else pl.read_parquet(posts).with_columns(tags=pl.lit([], pl.List(pl.String)))
-    counts = zip(applied, alone.tolist(), np.diff(in_order, prepend=0).tolist(), (total - in_order).tolist(), strict=True)
+    counts = zip(
+        applied, alone.tolist(), np.diff(in_order, prepend=0).tolist(), (total - in_order).tolist(), strict=True
+    )
     funnel = [("all posts", 0, 0, total), *counts]
     if settings.limit is not None:
         drawn = sorted(kept["id"], key=lambda id: fraction(id, f"limit-{seed}"))[: settings.limit]
@@ -140,6 +142,11 @@ def write_selected(selected: pl.DataFrame, shards: int, out: Path) -> None:
     shard = pl.Series("shard", [key[0] for key in keys], pl.Int32)
     with whole(out) as beside:
         selected.with_columns(shard)[order].write_parquet(beside, row_group_size=max(1000, len(order) // 200))
+
+
+def read_selected(selected: Path, shard: int) -> list[dict]:
+    """The kept posts of one shard, in the order of its rows."""
+    return pl.scan_parquet(selected).filter(pl.col("shard") == shard).collect().to_dicts()
 
 
 def plot_funnel(funnel: pl.DataFrame, picture: Path) -> None:

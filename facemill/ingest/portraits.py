@@ -1,30 +1,107 @@
-"""Portraits: images that were opened, checked, turned upright, cut square and brought to one size."""
+"""Portraits: images that were opened, checked, turned upright, cut to one shape and brought to one size."""
 
+import io
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageOps
+from PIL import Image
 
-from facemill.portrait import read_rgb
-from facemill.shards import IMAGE
+from facemill.portrait import IMAGE_ERRORS, read_rgb
+from facemill.shards import IMAGE, encode_jpeg
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("source", pa.string())])
-"""Columns of a shard of portraits; `source` is the file that the portrait was made from."""
+"""Columns of a shard of portraits; `source` is the file that the portrait was made from.
+
+CelebA's shards have two more, `split` and the struct of booleans `attributes`.
+"""
 
 
 class Unreadable(ValueError):
     """An image that cannot be used; the message says why."""
 
 
-def load_portrait(source: Path | bytes, size: int) -> np.ndarray:
-    """The largest square in the middle of an image file, or of its bytes: uint8 RGB (size, size, 3).
+class Box(NamedTuple):
+    """A part of an upright image, as shares of its width and height."""
 
-    It is read as `read_rgb` does and resized with antialiasing (Lanczos). Raises `Unreadable` when it cannot be read
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+def middle(width: int, height: int, ratio: float) -> Box:
+    """The largest box of a height:width ratio in the middle of an image of `width` x `height` pixels."""
+    w = min(width, height / ratio)
+    left, top = (width - w) / 2, (height - w * ratio) / 2
+    return Box(left / width, top / height, 1 - left / width, 1 - top / height)
+
+
+def around(face: tuple[int, int, int, int], width: int, height: int, ratio: float, margin: float) -> Box:
+    """The box of a height:width ratio around a face `(x, y, w, h)` in an image of `width` x `height` pixels.
+
+    `margin` is added to each side, as a share of the face's height; at a ratio above 1 the rest lies below, where the
+    body is. A box that leaves the image is moved into it, and made smaller where it does not fit.
+    """
+    x, y, w, h = face
+    side = h * (1 + 2 * margin)
+    fit = min(1, width / side, height / (side * ratio))
+    box_w, box_h = side * fit, side * ratio * fit
+    left = min(max(x + w / 2 - box_w / 2, 0), width - box_w)
+    top = min(max(y - margin * h * fit, 0), height - box_h)
+    return Box(left / width, top / height, (left + box_w) / width, (top + box_h) / height)
+
+
+def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> tuple[bytes, str]:
+    """A portrait of `width` x `height` pixels as an encoded file, and the suffix of its kind.
+
+    It is the box of the image, or the largest in its middle. It is resized with antialiasing (Lanczos) and encoded as
+    JPEG; a file in which there is nothing to change is kept as it is. Raises `Unreadable` when the image cannot be read
     whole.
     """
     try:
-        image = read_rgb(source)
+        enough = (
+            max(width, height) if box is None else max(width, height) / min(box.right - box.left, box.bottom - box.top)
+        )
+        image = read_rgb(content, int(enough) + 1)
     except ValueError as error:
         raise Unreadable(str(error)) from error
-    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.LANCZOS))
+    if box is None:
+        box = middle(*image.size, height / width)
+    if (
+        image.size == (width, height)
+        and (suffix := _kept_suffix(content, image))
+        and min(box[2:]) - max(box[:2]) > 0.999
+    ):
+        return content, suffix
+    pixels = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
+    portrait = image.resize((width, height), Image.Resampling.LANCZOS, pixels)
+    return encode_jpeg(np.asarray(portrait)), ".jpg"
+
+
+def _kept_suffix(content: bytes, image: Image.Image) -> str | None:
+    """The suffix of a file that every reader shows alike: a plain JPEG or PNG of RGB, not turned by EXIF."""
+    with Image.open(io.BytesIO(content)) as file:
+        plain = file.mode == "RGB" and file.size == image.size and "transparency" not in file.info
+        upright = file.getexif().get(0x0112, 1) == 1
+        return {"JPEG": ".jpg", "PNG": ".png"}.get(file.format or "") if plain and upright else None
+
+
+def load_portrait(source: Path, size: int) -> np.ndarray:
+    """The largest square in the middle of an image file, uint8 RGB (size, size, 3). Raises `Unreadable`."""
+    try:
+        encoded, _ = crop_portrait(source.read_bytes(), None, size, size)
+    except OSError as error:
+        raise Unreadable(str(error)) from error
+    return np.asarray(read_rgb(encoded))
+
+
+def upright_size(content: bytes) -> tuple[int, int]:
+    """Width and height of an image as people see it, from its header. Raises `Unreadable`."""
+    try:
+        with Image.open(io.BytesIO(content)) as file:
+            turned = file.getexif().get(0x0112, 1) > 4
+            return (file.height, file.width) if turned else file.size
+    except IMAGE_ERRORS as error:
+        raise Unreadable(f"cannot be read ({error})") from error

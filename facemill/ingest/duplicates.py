@@ -1,0 +1,97 @@
+"""Near-duplicates by perceptual hashes: of portraits that look alike the best is kept."""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import polars as pl
+
+BITS = 64
+_PAIRS_AT_ONCE = 1 << 22
+
+
+def perceptual_hash(image: np.ndarray) -> int:
+    """The 64-bit perceptual hash ("pHash") of uint8 RGB (H, W, 3).
+
+    Signs of the 64 lowest frequencies of the DCT of the image in 32 x 32 grays, against their median (Zauner,
+    Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, 3.2).
+    """
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(small)[1:9, 1:9]
+    return int(np.packbits(low > np.median(low)).view(">u8")[0])
+
+
+def find_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, distance: int) -> pl.DataFrame:
+    """The rows that repeat a better one: `id`, `repeats` (the id of the one that is kept) and `distance` in bits.
+
+    `hashes` are uint64 (N,), `quality` sorts rows, larger is better (ties: the earlier row). From the best row on, each
+    is kept unless its hash lies within `distance` bits of that of a kept one: no chains, so that what is removed does
+    look like what is kept.
+    """
+    order = np.argsort(-quality, kind="stable")
+    distinct, first, group = np.unique(hashes[order], return_index=True, return_inverse=True)
+    # distinct hashes by their best row, best first; rank[g] is the place of group g among them
+    best_first = np.argsort(first)
+    rank = np.empty_like(best_first)
+    rank[best_first] = np.arange(len(best_first))
+    keeper = np.arange(len(distinct))
+    apart = np.zeros(len(distinct), np.int64)
+    for worse, better, bits in _sorted_pairs(distinct[best_first], distance):
+        if keeper[better] == better and keeper[worse] == worse:  # pairs come with the worse one's best match first
+            keeper[worse], apart[worse] = better, bits
+    place = rank[group]
+    kept_row = order[first[best_first][keeper[place]]]
+    repeated = np.flatnonzero(kept_row != order)
+    return pl.DataFrame(
+        {
+            "id": [ids[order[i]] for i in repeated],
+            "repeats": [ids[kept_row[i]] for i in repeated],
+            "distance": apart[place[repeated]],
+        },
+        {"id": pl.String, "repeats": pl.String, "distance": pl.Int64},
+    )
+
+
+def _sorted_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int, int]]:
+    """Pairs `(later, earlier, bits)` of hashes within a distance, sorted by the later, then by bits."""
+    if not distance:
+        return
+    found = [pairs for pairs in _near(hashes, distance) if pairs.size]
+    if found:
+        pairs = np.unique(np.concatenate(found, axis=1), axis=1)
+        order = np.lexsort((pairs[1], pairs[2], pairs[0]))
+        yield from zip(*pairs[:, order].tolist(), strict=True)
+
+
+def _near(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
+    """Pairs of places of distinct hashes within a distance: int64 (3, P) of later, earlier, bits; some of them twice.
+
+    Cut into `distance` + 1 bands, two such hashes agree in one band at least (pigeonhole), so that only rows that share
+    a band are compared.
+    """
+    edges = np.linspace(0, BITS, distance + 2).round().astype(int)
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        starts = np.flatnonzero(np.diff(band[order], prepend=band[order[:1]] ^ np.uint64(1)))
+        ends = np.append(starts[1:], len(order))
+        after = np.repeat(ends, ends - starts) - np.arange(len(order)) - 1  # rows later in the same bucket
+        for start, stop in _stretches(after):
+            counts = after[start:stop]
+            a = np.repeat(np.arange(start, stop), counts)
+            b = a + 1 + np.arange(len(a)) - np.repeat(np.cumsum(counts) - counts, counts)
+            a, b = order[a], order[b]
+            bits = np.bitwise_count(hashes[a] ^ hashes[b])
+            near = np.flatnonzero(bits <= distance)
+            yield np.stack([np.maximum(a[near], b[near]), np.minimum(a[near], b[near]), bits[near].astype(np.int64)])
+
+
+def _stretches(counts: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Stretches of rows with some million pairs each."""
+    total, start = np.cumsum(counts), 0
+    while start < len(counts):
+        done = total[start - 1] if start else 0
+        stop = max(int(np.searchsorted(total, done + _PAIRS_AT_ONCE, "right")), start + 1)
+        yield start, stop
+        start = stop

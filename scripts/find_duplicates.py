@@ -1,0 +1,37 @@
+"""Finds portraits that repeat another one, across all shards."""
+
+from pathlib import Path
+
+import polars as pl
+
+from facemill.command import log, run
+from facemill.files import whole
+from facemill.ingest.duplicates import find_duplicates
+
+
+def main(*, candidates: list[Path], distance: int, out: Path, table: Path) -> None:
+    """Keep the best of portraits that look alike: the one with most pixels, then with the highest score.
+
+    Parameters
+    ----------
+    candidates
+        The candidates of all shards.
+    distance
+        Portraits whose perceptual hashes differ in at most so many of 64 bits look alike.
+    out
+        The portraits that repeat a kept one: `id`, `repeats`, `distance`. Parquet.
+    table
+        The same for people, CSV.
+    """
+    rows = pl.read_parquet(candidates, columns=["id", "hash", "pixels", "score"])
+    quality = rows.select(pl.struct(pl.col("pixels").fill_null(0), pl.col("score").fill_null(0)).rank("dense"))
+    found = find_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), quality.to_series().to_numpy(), distance)
+    with whole(out) as beside:
+        found.write_parquet(beside)
+    with whole(table) as beside:
+        found.write_csv(beside)
+    log.info("%d of %d portraits repeat another within %d bits", len(found), len(rows), distance)
+
+
+if __name__ == "__main__":
+    run(main)

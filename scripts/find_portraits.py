@@ -1,0 +1,49 @@
+"""Finds the portraits in one shard of selected images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+
+from facemill.command import Settings, log, progress, run
+from facemill.config import Portraits
+from facemill.files import whole
+from facemill.ingest.candidates import CANDIDATES, REJECTS, find_candidates
+from facemill.ingest.faces import face_finder
+from facemill.ingest.filter import read_selected
+from facemill.ingest.portraits import Unreadable
+
+
+def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:
+    """Find the faces in the images of one shard, and hash what would become portraits.
+
+    Parameters
+    ----------
+    selected
+        The table of selected posts.
+    settings
+        The config's `portraits`, as JSON.
+    shard
+        Which shard: the posts whose id falls into it.
+    out
+        A row for each portrait: where it is in its image, its perceptual hash, its size. Parquet.
+    rejects
+        The images in which there is none, with the reason, Parquet.
+    """
+    posts = read_selected(selected, shard)
+    find = face_finder(settings.detector) if settings.detector else None
+    rows, rejected = [], []
+    for post in progress(posts, f"portraits {shard}", len(posts)):
+        try:
+            rows += find_candidates(post, settings, find)
+        except Unreadable as error:
+            rejected.append((post["id"], post["path"], str(error)))
+    with whole(out) as beside:
+        pl.DataFrame(rows, CANDIDATES).write_parquet(beside)
+    with whole(rejects) as beside:
+        pl.DataFrame(rejected, REJECTS, orient="row").write_parquet(beside)
+    log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
+
+
+if __name__ == "__main__":
+    run(main)
