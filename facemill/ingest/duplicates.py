@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 BITS = 64
+_REPEATS = {"id": pl.String, "repeats": pl.String, "distance": pl.Int64}
 _PAIRS_AT_ONCE = 1 << 22
 
 
@@ -27,8 +28,10 @@ def find_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, dis
 
     `hashes` are uint64 (N,), `quality` sorts rows, larger is better (ties: the earlier row). From the best row on, each
     is kept unless its hash lies within `distance` bits of that of a kept one: no chains, so that what is removed does
-    look like what is kept.
+    look like what is kept. Rows of one hash are judged together, at the place of the best of them.
     """
+    if not ids:
+        return pl.DataFrame(schema=_REPEATS)
     order = np.argsort(-quality, kind="stable")
     distinct, first, group = np.unique(hashes[order], return_index=True, return_inverse=True)
     # distinct hashes by their best row, best first; rank[g] is the place of group g among them
@@ -49,7 +52,7 @@ def find_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, dis
             "repeats": [ids[kept_row[i]] for i in repeated],
             "distance": apart[place[repeated]],
         },
-        {"id": pl.String, "repeats": pl.String, "distance": pl.Int64},
+        _REPEATS,
     )
 
 

@@ -42,7 +42,7 @@ def _cascade(path: Path | None) -> Callable[[np.ndarray, float], list[Face]]:
     try:
         classifier = cv2.CascadeClassifier(str(path))
         usable = not classifier.empty()
-    except cv2.error:
+    except (cv2.error, SystemError):
         usable = False
     if not usable:
         raise BadInput(f"portraits.detector.cascade: {path}: accepted: a cascade that OpenCV {cv2.__version__} reads")

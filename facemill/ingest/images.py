@@ -57,10 +57,11 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
 
 def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:
     """The images without those whose id an earlier one has; `reject` is called for each of them."""
-    first = pl.col("path").first().over("id")
-    for path, earlier in images.filter(pl.col("path") != first).select("path", first.alias("first")).iter_rows():
-        reject(path, f"{earlier} has the same id")
-    return images.filter(pl.col("path") == first)
+    images = images.with_columns(first=pl.col("path").first().over("id"))
+    repeats = pl.col("path") != pl.col("first")
+    for path, first in images.filter(repeats).select("path", "first").iter_rows():
+        reject(path, f"{first} has the same id")
+    return images.filter(~repeats).drop("first")
 
 
 def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
@@ -69,6 +70,9 @@ def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
     if zipfile.is_zipfile(root):
         return _walk_zip(root, reject)
     if root.is_file() and tarfile.is_tarfile(root):
+        with root.open("rb") as file:
+            if file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+                raise BadInput(f"source.images: {str(root)!r} is a compressed tar; accepted: a plain tar, or zip")
         return _walk_tar(root, reject)
     raise BadInput(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
 
@@ -142,9 +146,7 @@ def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Found]:
             if tar.offset > archive.stat().st_size:
                 reject(str(archive), "the archive is cut short")
     except tarfile.ReadError as error:
-        if "compressed" in str(error) or not tarfile.is_tarfile(archive):
-            raise BadInput(f"source.images: {archive}: a compressed tar; accepted: a plain tar, or zip") from error
-        reject(str(archive), f"the archive is cut short or damaged ({error})")
+        reject(str(archive), f"the archive is damaged ({error})")
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,6 +1,7 @@
 """Portraits: images that were opened, checked, turned upright, cut to one shape and brought to one size."""
 
 import io
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,45 +57,49 @@ def around(face: tuple[int, int, int, int], width: int, height: int, ratio: floa
 def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> tuple[bytes, str]:
     """A portrait of `width` x `height` pixels as an encoded file, and the suffix of its kind.
 
-    It is the box of the image, or the largest in its middle. It is resized with antialiasing (Lanczos) and encoded as
-    JPEG; a file in which there is nothing to change is kept as it is. Raises `Unreadable` when the image cannot be read
-    whole.
+    It is what `cut` gives as a JPEG; a file in which there is nothing to change is kept as it is. Raises `Unreadable`
+    when the image cannot be read whole.
     """
-    try:
-        enough = (
-            max(width, height) if box is None else max(width, height) / min(box.right - box.left, box.bottom - box.top)
-        )
-        image = read_rgb(content, int(enough) + 1)
-    except ValueError as error:
-        raise Unreadable(str(error)) from error
-    if box is None:
-        box = middle(*image.size, height / width)
-    if (
-        image.size == (width, height)
-        and (suffix := _kept_suffix(content, image))
-        and min(box[2:]) - max(box[:2]) > 0.999
-    ):
+    pixels, is_whole = cut(content, box, width, height)
+    if is_whole and (suffix := _plain_suffix(content, (width, height))):
         return content, suffix
-    pixels = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
-    portrait = image.resize((width, height), Image.Resampling.LANCZOS, pixels)
-    return encode_jpeg(np.asarray(portrait)), ".jpg"
-
-
-def _kept_suffix(content: bytes, image: Image.Image) -> str | None:
-    """The suffix of a file that every reader shows alike: a plain JPEG or PNG of RGB, not turned by EXIF."""
-    with Image.open(io.BytesIO(content)) as file:
-        plain = file.mode == "RGB" and file.size == image.size and "transparency" not in file.info
-        upright = file.getexif().get(0x0112, 1) == 1
-        return {"JPEG": ".jpg", "PNG": ".png"}.get(file.format or "") if plain and upright else None
+    return encode_jpeg(pixels), ".jpg"
 
 
 def load_portrait(source: Path, size: int) -> np.ndarray:
-    """The largest square in the middle of an image file, uint8 RGB (size, size, 3). Raises `Unreadable`."""
+    """The largest square in the middle of an image file: uint8 RGB (size, size, 3), as `cut` gives it.
+
+    Raises `Unreadable` when it cannot be read whole.
+    """
     try:
-        encoded, _ = crop_portrait(source.read_bytes(), None, size, size)
+        return cut(source.read_bytes(), None, size, size)[0]
     except OSError as error:
+        raise Unreadable(f"cannot be read ({error})") from error
+
+
+def cut(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
+    """The box of an image, or the largest in its middle, uint8 RGB (height, width, 3); whether that is all of it.
+
+    It is resized with antialiasing (Lanczos; large JPEGs are decoded smaller first). Raises `Unreadable`.
+    """
+    least = 1 if box is None else min(box.right - box.left, box.bottom - box.top)
+    try:
+        image = read_rgb(content, math.ceil(max(width, height) / least))
+    except ValueError as error:
         raise Unreadable(str(error)) from error
-    return np.asarray(read_rgb(encoded))
+    box = box or middle(*image.size, height / width)
+    place = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
+    if place == (0, 0, width, height) and image.size == (width, height):
+        return np.asarray(image), True
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, place)), False
+
+
+def _plain_suffix(content: bytes, size: tuple[int, int]) -> str | None:
+    """The suffix of a file of this size that every reader shows alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
+    with Image.open(io.BytesIO(content)) as file:
+        plain = file.size == size and file.mode == "RGB" and "transparency" not in file.info
+        plain = plain and file.getexif().get(0x0112, 1) == 1
+        return {"JPEG": ".jpg", "PNG": ".png"}.get(file.format or "") if plain else None
 
 
 def upright_size(content: bytes) -> tuple[int, int]:

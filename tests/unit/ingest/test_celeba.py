@@ -1,57 +1,72 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from facemill.errors import BadInput
-from facemill.ingest.celeba import read_celeba
+from facemill.ingest.celeba import read_celeba, read_names
+from facemill.ingest.images import list_images, without_repeats
 
 HEAD = ["4", "Smiling Male Young"]
 ROWS = ["000001.jpg  1 -1  1", "000002.jpg -1 -1 -1"]
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
-    (tmp_path / "img").mkdir()
-    for id in ("000001", "000002", "000009"):
-        Image.new("RGB", (178, 218)).save(tmp_path / f"img/{id}.jpg")
-    return tmp_path / "img"
+def read(tmp_path: Path, collect, picture):
+    """A function that reads attribute and partition files on three images."""
+
+    def tables(attributes: list[str], partition: list[str] | None = None, max_broken: float = 0, suffix: str = "txt"):
+        for id in ("000001", "000002", "000009"):
+            picture(tmp_path / f"img/{id}.jpg", (178, 218))
+        path, splits = tmp_path / f"list_attr_celeba.{suffix}", tmp_path / f"list_eval_partition.{suffix}"
+        path.write_text("\n".join(attributes) + "\n")
+        splits.write_text("\n".join(partition or []))
+
+        def fill(collection):
+            images = without_repeats(list_images([tmp_path / "img"], collection.reject), collection.reject)
+            read_celeba(path, splits if partition else None, images, collection, max_broken)
+
+        return collect(fill, read_names(path))
+
+    return tables
 
 
-def attributes(folder: Path, lines: list[str]) -> Path:
-    path = folder / "list_attr_celeba.txt"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-def test_true_attributes_are_tags(tmp_path: Path, images: Path):
-    table = read_celeba(attributes(tmp_path, HEAD + ROWS), images, 0).posts_table()
-    assert table["id"].to_list() == ["000001", "000002"]
-    assert table["tags"].to_list() == [["Smiling", "Young"], []]
-    assert table.select("width", "height", "ext").row(0) == (178, 218, "jpg")
-
-
-def test_rejects_have_a_reason(tmp_path: Path, images: Path):
-    path = attributes(tmp_path, [*HEAD, *ROWS, "000003.jpg 1 1 1", "000004.jpg 1 1", "000005.jpg 1 2 1"])
-    collection = read_celeba(path, images, 0.4)
-    assert [(line, id) for _, line, id, _ in collection.rejects] == [
-        (5, "000003"),
-        (6, None),
-        (7, None),
-        (None, "000009"),
+@pytest.mark.parametrize("form", ["txt", "csv"])
+def test_attributes_are_booleans_and_the_true_ones_tags(read, form: str, caplog):
+    with caplog.at_level("INFO", "facemill"):
+        if form == "txt":
+            posts, rejects = read(HEAD + ROWS, ["000001.jpg 0", "000002.jpg 2", "000003.jpg 1"])
+        else:
+            head, *rows = [",".join(line.split()) for line in ["image_id Smiling Male Young", *ROWS]]
+            posts, rejects = read([head, *rows], ["image_id,partition", "000001.jpg,0", "000002.jpg,2"], suffix="csv")
+    assert posts["id"].to_list() == ["000001", "000002"]
+    assert posts["attributes"].to_list() == [
+        {"Smiling": True, "Male": False, "Young": True},
+        {"Smiling": False, "Male": False, "Young": False},
     ]
-    reasons = [reason.split(":")[0] for *_, reason in collection.rejects]
-    assert reasons == [
-        "no image file with this id",
-        "broken metadata",
-        "broken metadata",
-        "the metadata names no such image",
+    assert posts["tags_general"].to_list() == [["Smiling", "Young"], []]
+    assert posts["split"].to_list() == ["train", "test"]
+    assert posts.select("width", "height", "ext").row(0) == (178, 218, "jpg")
+    assert rejects["reason"].to_list() == ["the metadata names no such image"]
+    assert ("says it has 4 rows, and has 2" in caplog.text) == (form == "txt")
+
+
+def test_rejects_have_a_reason(read):
+    lines = [*HEAD, *ROWS, "000003.jpg 1 1 1", "000004.jpg 1 1", "000005.jpg 1 2 1", "000001.jpg 1 1 1"]
+    posts, rejects = read(lines, ["000001.jpg train", "000002.jpg 1"], max_broken=0.5)
+    assert posts["split"].to_list() == [None, "validation"]
+    assert [(row[1], row[2], row[3].split(":")[0]) for row in rejects.rows()] == [
+        (1, None, "broken metadata"),
+        (5, "000003", "no image file with this id"),
+        (6, None, "broken metadata"),
+        (7, None, "broken metadata"),
+        (8, "000001", "an earlier row has the same id"),
+        (None, "000009", "the metadata names no such image"),
     ]
-    with pytest.raises(BadInput, match="2 of 5 metadata records are broken"):
-        read_celeba(path, images, 0.1)
+    with pytest.raises(BadInput, match="2 of 6 metadata records are broken"):
+        read(lines, None, max_broken=0.1)
 
 
-@pytest.mark.parametrize("lines", [[], ["Smiling Male"], ["three", "Smiling"], ["3", ""]])
-def test_another_form_of_file(tmp_path: Path, images: Path, lines: list[str]):
+@pytest.mark.parametrize("lines", [[], ["Smiling Male"], ["three", "Smiling"], ["3", ""], ["image_id"]])
+def test_another_form_of_file(read, lines: list[str]):
     with pytest.raises(BadInput, match="not CelebA's attributes"):
-        read_celeba(attributes(tmp_path, lines), images, 0)
+        read(lines)

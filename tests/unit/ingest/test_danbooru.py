@@ -2,32 +2,46 @@ import datetime
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
-from PIL import Image
 
 from facemill.errors import BadInput
-from facemill.ingest.danbooru import read_danbooru
+from facemill.ingest.danbooru import decode, read_danbooru
+from facemill.ingest.images import list_images
+from facemill.ingest.streams import Block
 
 DUMP = {
     "id": "263162", "created_at": "2008-06-10 03:08:07.34205 UTC", "score": "-1", "md5": "9a0f", "rating": "s",
     "image_width": "797", "image_height": "794", "file_ext": "jpg", "is_deleted": False, "is_banned": True,
-    "tags": [{"id": "1", "name": "1girl", "category": "0"}, {"id": "2", "name": "blue_hair", "category": "0"}],
-    "favs": ["15115", "159766", "23892"], "pools": [],
+    "tags": [{"id": "1", "name": "1girl", "category": "0"}, {"id": "2", "name": "blue_hair", "category": "0"},
+             {"id": "3", "name": "someone", "category": "1"}, {"id": "4", "name": "highres", "category": "5"}],
+    "favs": ["15115", "159766", "23892"], "pools": [], "source": "https://a.b/c",
 }  # fmt: skip
 API = {
     "id": 4018204, "created_at": "2020-07-26T10:31:20.176-04:00", "score": 1, "md5": "4f39", "rating": "g",
     "image_width": 1037, "image_height": 988, "file_ext": "png", "is_deleted": True, "is_banned": False,
-    "tag_string": "1girl ahoge solo", "fav_count": 5,
+    "tag_string": "1girl ahoge solo someone_(else)", "tag_string_general": "1girl ahoge solo",
+    "tag_string_character": "someone_(else)", "tag_string_artist": "", "fav_count": 5,
 }  # fmt: skip
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
-    for name in ("0162/263162.jpg", "0204/4018204.jpg"):
-        path = tmp_path / "images" / name
-        path.parent.mkdir(parents=True)
-        Image.new("RGB", (8, 8)).save(path)
-    return tmp_path / "images"
+def read(tmp_path: Path, collect, picture):
+    """A function that reads metadata files on the images `0162/263162.jpg` and `0204/4018204.jpg`, or others."""
+
+    def tables(*metadata: Path, images: tuple[str, ...] = ("0162/263162.jpg", "0204/4018204.jpg"), **settings):
+        for name in images:
+            picture(tmp_path / "images" / name)
+
+        def fill(collection):
+            found = list_images([tmp_path / "images"], collection.reject)
+            read_danbooru(
+                list(metadata), found, collection, settings.get("max_broken", 0), settings.get("processes", 1)
+            )
+
+        return collect(fill)
+
+    return tables
 
 
 def write(path: Path, *records: dict | str) -> Path:
@@ -35,34 +49,89 @@ def write(path: Path, *records: dict | str) -> Path:
     return path
 
 
-def test_both_forms_give_the_same_typed_posts(tmp_path: Path, images: Path):
+def tags(row: dict) -> dict[str, list[str]]:
+    return {key.removeprefix("tags_"): value for key, value in row.items() if key.startswith("tags_") and value}
+
+
+def test_both_forms_give_the_same_typed_posts(tmp_path: Path, read):
     lines = write(tmp_path / "dump.jsonl", DUMP)
     api = write(tmp_path / "api.json", json.dumps([API], indent=1))
-    collection = read_danbooru([lines, api], images, 0)
-    dump_row, api_row = collection.posts_table().to_dicts()
-    assert collection.rejects == []
-    assert dump_row == {
+    posts, rejects = read(lines, api)
+    dump_row, api_row = posts.to_dicts()
+    assert rejects.is_empty()
+    assert dump_row | {
         "id": "263162", "md5": "9a0f", "rating": "s", "score": -1, "fav_count": 3, "width": 797, "height": 794,
         "created_at": datetime.datetime(2008, 6, 10, 3, 8, 7, 342050, datetime.UTC), "ext": "jpg",
-        "is_deleted": False, "is_banned": True, "tags": ["1girl", "blue_hair"], "path": f"{images}/0162/263162.jpg",
-    }  # fmt: skip
-    assert api_row == {
+        "is_deleted": False, "is_banned": True, "source": "https://a.b/c",
+        "path": f"{tmp_path}/images/0162/263162.jpg", "offset": None, "length": None,
+    } == dump_row  # fmt: skip
+    assert tags(dump_row) == {"general": ["1girl", "blue_hair"], "artist": ["someone"], "meta": ["highres"]}
+    assert api_row | {
         "id": "4018204", "md5": "4f39", "rating": "g", "score": 1, "fav_count": 5, "width": 1037, "height": 988,
         "created_at": datetime.datetime(2020, 7, 26, 14, 31, 20, 176000, datetime.UTC), "ext": "png",
-        "is_deleted": True, "is_banned": False, "tags": ["1girl", "ahoge", "solo"],
-        "path": f"{images}/0204/4018204.jpg",
-    }  # fmt: skip
+        "is_deleted": True, "is_banned": False, "path": f"{tmp_path}/images/0204/4018204.jpg",
+    } == api_row  # fmt: skip
+    assert tags(api_row) == {"general": ["1girl", "ahoge", "solo"], "character": ["someone_(else)"]}
 
 
-def test_the_api_form_as_lines(tmp_path: Path, images: Path):
-    assert list(read_danbooru([write(tmp_path / "a.jsonl", API, DUMP)], images, 0).posts) == ["4018204", "263162"]
+def test_the_api_form_as_lines_among_the_dump_s(tmp_path: Path, read):
+    posts, rejects = read(write(tmp_path / "a.jsonl", API, "", DUMP))
+    assert posts["id"].to_list() == ["4018204", "263162"] and rejects.is_empty()
+    assert [list(tags(row)) for row in posts.to_dicts()] == [["general", "character"], ["general", "artist", "meta"]]
+    alone, _ = read(write(tmp_path / "b.jsonl", {k: v for k, v in API.items() if not k.startswith("tag_string_")}))
+    assert tags(alone.row(0, named=True)) == {"general": ["1girl", "ahoge", "solo", "someone_(else)"]}
 
 
-def test_flat_folders_of_images(tmp_path: Path):
-    (tmp_path / "flat").mkdir()
-    Image.new("RGB", (8, 8)).save(tmp_path / "flat/263162.png")
-    posts = read_danbooru([write(tmp_path / "m.jsonl", DUMP)], tmp_path / "flat", 0).posts
-    assert posts["263162"].path == str(tmp_path / "flat/263162.png")
+def test_a_post_that_says_little(tmp_path: Path, read):
+    posts, _ = read(write(tmp_path / "a.jsonl", {"id": "263162", "tags": [], "favs": [], "created_at": ""}))
+    row = posts.row(0, named=True)
+    assert (row["fav_count"], row["created_at"], row["score"], tags(row)) == (0, None, None, {})
+
+
+TAG_LISTS = {
+    "spaces": '[ {"id": "1", "name": "a"} , {"id": "2", "name": "b"} ]',
+    "braces in a name": '[{"name":"},{"},{"name":"b"}]',
+    "escapes": '[{"name":"\\u3042"},{"name":"b","category":"4"}]',
+    "null": "null",
+}
+
+
+@pytest.mark.parametrize("text", TAG_LISTS.values(), ids=TAG_LISTS)
+def test_lists_of_tags_in_another_writing(text: str):
+    expected = [tag["name"] for tag in json.loads(text) or []]
+    found = decode(Block("m", 1, f'{{"id":1,"tags":{text}}}\n'.encode()), pl.Series([1]).to_numpy())
+    if text == "null":
+        assert found.broken[0][0] == 1 and found.broken[0][1].startswith("tags: ")
+    else:
+        assert [
+            tag
+            for row in zip(*(found.columns[f"tags_{c}"].to_pylist() for c in ("general", "character")), strict=True)
+            for tags in row
+            for tag in tags
+        ] == expected
+
+
+def test_flat_folders_and_the_portraits_set(tmp_path: Path, read):
+    posts, rejects = read(
+        write(tmp_path / "m.jsonl", DUMP), images=("263162_1.jpg", "263162-0.png", "cover.jpg", "99x.jpg")
+    )
+    assert posts["id"].to_list() == ["263162-0", "263162_1"]
+    assert posts["score"].to_list() == [-1, -1] and posts["tags_artist"].to_list() == [["someone"]] * 2
+    assert dict(rejects.select("id", "reason").rows()) == {
+        "cover": "its name does not begin with a post's id",
+        "99x": "the metadata names no such image",
+    }
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_blocks_in_several_processes(tmp_path: Path, read, monkeypatch, processes: int):
+    monkeypatch.setattr("facemill.ingest.danbooru.BLOCK", 2000)
+    records = [DUMP | {"id": str(id), "score": str(id % 7)} for id in range(40)]
+    path = write(tmp_path / "m.jsonl", *records[:20], '{"id"', *records[20:])
+    posts, rejects = read(path, images=tuple(f"{id}.jpg" for id in range(40)), max_broken=0.1, processes=processes)
+    assert posts["id"].to_list() == [str(id) for id in range(40)]
+    assert posts["score"].to_list() == [id % 7 for id in range(40)]
+    assert [(source, line) for source, line, *_ in rejects.rows()] == [(str(path), 21)]
 
 
 BROKEN = {
@@ -72,36 +141,36 @@ BROKEN = {
     "no number": json.dumps(DUMP | {"image_width": "wide"}),
     "too large": json.dumps(DUMP | {"score": "99999999999"}),
     "no date": json.dumps(DUMP | {"created_at": "yesterday"}),
+    "negative id": json.dumps(DUMP | {"id": "-4"}),
+    "a tag, no post": json.dumps({"id": 1, "name": "x", "category": 1}),
+    "tags of another form": json.dumps(DUMP | {"tags": "1girl"}),
     "no UTF-8": '{"id": "1", "md5": "\udcff"}',
 }
 
 
 @pytest.mark.parametrize("line", BROKEN.values(), ids=BROKEN)
-def test_broken_lines_are_rejected_with_their_place(tmp_path: Path, images: Path, line: str):
+def test_broken_lines_are_rejected_with_their_place(tmp_path: Path, read, line: str):
     path = tmp_path / "m.jsonl"
     path.write_bytes(b"\n".join([json.dumps(API).encode(), b"", line.encode(errors="surrogateescape"), b""]))
-    collection = read_danbooru([path], images, 0.5)
-    assert list(collection.posts) == ["4018204"]
-    (source, number, id, reason), (unnamed, *_) = collection.rejects
+    posts, rejects = read(path, max_broken=0.5)
+    assert posts["id"].to_list() == ["4018204"]
+    (source, number, id, reason), (unnamed, *_) = rejects.rows()
     assert (source, number, id) == (str(path), 3, None)
     assert reason.startswith("broken metadata: ")
     assert unnamed.endswith("263162.jpg")
     with pytest.raises(BadInput, match=r"1 of 2 metadata records are broken, the first .*m.jsonl:3: "):
-        read_danbooru([path], images, 0.49)
+        read(path, max_broken=0.49)
 
 
-def test_posts_without_image_and_images_without_post_are_rejected(tmp_path: Path, images: Path):
-    path = write(tmp_path / "m.jsonl", DUMP, DUMP | {"id": "77", "file_ext": "mp4"})
-    collection = read_danbooru([path], images, 0)
-    assert list(collection.posts) == ["263162"]
-    assert collection.rejects == [
+def test_posts_without_image_images_without_post_and_repeats_are_rejected(tmp_path: Path, read):
+    path = write(tmp_path / "m.jsonl", DUMP, DUMP | {"id": "77", "file_ext": "mp4"}, DUMP | {"score": 9}, DUMP)
+    again = write(tmp_path / "n.jsonl", DUMP)
+    posts, rejects = read(path, again)
+    assert posts["id"].to_list() == ["263162"] and posts["score"].to_list() == [-1]
+    assert rejects.rows() == [
         (str(path), 2, "77", "no image file with this id"),
-        (f"{images}/0204/4018204.jpg", None, "4018204", "the metadata names no such image"),
+        (str(path), 3, "263162", "an earlier post has the same id"),
+        (str(path), 4, "263162", "an earlier post has the same id"),
+        (str(again), 1, "263162", "an earlier post has the same id"),
+        (f"{tmp_path}/images/0204/4018204.jpg", None, "4018204", "the metadata names no such image"),
     ]
-
-
-def test_a_list_that_is_cut_short(tmp_path: Path, images: Path):
-    path = tmp_path / "api.json"
-    path.write_text(json.dumps([API])[:-5])
-    with pytest.raises(BadInput, match=r"api.json: not a whole JSON list .*; accepted: JSON lines or a JSON list"):
-        read_danbooru([path], images, 0.5)

@@ -1,10 +1,14 @@
+import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from facemill.ingest.portraits import Unreadable, load_portrait
+from facemill.ingest.portraits import Box, Unreadable, around, crop_portrait, load_portrait, middle, upright_size
+from facemill.shards import decode_image
 
 
 def test_the_middle_square_is_kept(tmp_path: Path):
@@ -72,6 +76,114 @@ def test_files_cut_short_are_unreadable(tmp_path: Path, kind: str):
 
 def test_missing_and_other_files_are_unreadable(tmp_path: Path):
     (tmp_path / "text.jpg").write_text("no image")
-    for name in ("text.jpg", "missing.jpg"):
-        with pytest.raises(Unreadable, match=name):
+    for name, reason in {"text.jpg": "cannot identify", "missing.jpg": "missing.jpg"}.items():
+        with pytest.raises(Unreadable, match=reason):
             load_portrait(tmp_path / name, 32)
+
+
+def encoded(image: Image.Image, kind: str, **settings) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **settings)
+    return file.getvalue()
+
+
+def noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(1).integers(0, 255, (height, width, 3), np.uint8))
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])
+def test_of_animations_the_first_frame_is_taken(kind: str):
+    frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
+    moving = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert np.abs(decode_image(crop_portrait(moving, None, 20, 20)[0]).astype(int) - (255, 0, 0)).max() < 4
+
+
+def bomb() -> bytes:
+    """A PNG of 40,000 x 40,000 pixels in a few bytes."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(10_000))) + chunk(b"IEND", b"")
+    )
+
+
+HOSTILE = {
+    "decompression bomb": (bomb(), "decompression bomb"),
+    "half a JPEG": (encoded(noise(64, 64), "JPEG")[:1500], "truncated"),
+    "half a PNG": (encoded(noise(64, 64), "PNG")[:3000], "truncated|broken"),
+    "half a WebP": (encoded(noise(64, 64), "WEBP")[:1500], "cannot be read"),
+    "half a GIF": (encoded(noise(64, 64), "GIF")[:1500], "truncated|cannot be read"),
+    "a head alone": (b"\xff\xd8\xff\xe0", "cannot"),
+    "damaged PNG": (encoded(noise(64, 64), "PNG").replace(b"IDAT", b"IDAT\xff\xff", 1), "cannot be read"),
+    "32-bit floats": (encoded(Image.fromarray(np.ones((8, 8), np.float32)), "TIFF"), "pixels of mode F"),
+}
+
+
+@pytest.mark.parametrize(("content", "reason"), HOSTILE.values(), ids=HOSTILE)
+def test_hostile_files_are_rejected_with_a_reason(content: bytes, reason: str):
+    with pytest.raises(Unreadable, match=f"(?i){reason}"):
+        crop_portrait(content, None, 32, 32)
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_damaged_exif_does_not_matter():
+    content = encoded(noise(64, 64), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\xff" + bytes(5))
+    assert decode_image(crop_portrait(content, None, 32, 32)[0]).shape == (32, 32, 3)
+
+
+def test_adobe_s_cmyk_keeps_its_colours():
+    content = encoded(Image.new("RGB", (32, 32), (200, 60, 20)).convert("CMYK"), "JPEG", quality=95)
+    assert np.abs(decode_image(crop_portrait(content, None, 16, 16)[0]).astype(int) - (200, 60, 20)).max() < 6
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("JPEG", ".jpg"), ("PNG", ".png")])
+def test_a_file_with_nothing_to_change_is_kept(kind: str, suffix: str):
+    content = encoded(noise(64, 64), kind)
+    assert crop_portrait(content, None, 64, 64) == (content, suffix)
+    assert crop_portrait(content, Box(0, 0, 1, 1), 64, 64) == (content, suffix)
+    for other in (encoded(noise(64, 64).convert("CMYK"), "JPEG"), encoded(noise(64, 64), "WEBP", lossless=True)):
+        assert crop_portrait(other, None, 64, 64)[0] != other
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    turned = encoded(noise(64, 64), "JPEG", exif=exif)
+    assert crop_portrait(turned, None, 64, 64)[0] != turned
+    assert crop_portrait(content, Box(0, 0, 0.5, 0.5), 64, 64)[0] != content
+
+
+def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same():
+    waves = (np.sin(np.indices((512, 512)).sum(0) / 30) * 100 + 128).astype(np.uint8)
+    image = Image.fromarray(waves).convert("RGB")
+    fast = decode_image(crop_portrait(encoded(image, "JPEG", quality=95), None, 100, 100)[0]).astype(int)
+    exact = decode_image(crop_portrait(encoded(image, "PNG"), None, 100, 100)[0]).astype(int)
+    assert np.abs(fast - exact).mean() < 1.5
+
+
+def test_half_body_portraits():
+    assert middle(100, 400, 2) == Box(0, 0.25, 1, 0.75)
+    assert middle(400, 100, 2) == Box(0.4375, 0, 0.5625, 1)
+    content = encoded(noise(100, 400), "PNG")
+    assert decode_image(crop_portrait(content, None, 32, 64)[0]).shape == (64, 32, 3)
+
+
+def pixels(box: Box, width: int, height: int) -> list[int]:
+    return [round(v) for v in (box.left * width, box.top * height, box.right * width, box.bottom * height)]
+
+
+def test_a_box_around_a_face():
+    assert pixels(around((400, 300, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [350, 250, 550, 450]
+    assert pixels(around((400, 300, 100, 100), 1000, 1000, 2, 0.5), 1000, 1000) == [350, 250, 550, 650]  # body below
+    assert pixels(around((0, 0, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [0, 0, 200, 200]  # moved inside
+    assert pixels(around((50, 20, 100, 100), 200, 150, 1, 0.5), 200, 150) == [25, 0, 175, 150]  # made smaller
+    assert pixels(around((50, 20, 100, 100), 200, 150, 2, 0.5), 200, 150) == [62, 0, 138, 150]
+
+
+def test_the_size_as_people_see_it():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert upright_size(encoded(noise(20, 10), "JPEG", exif=exif)) == (10, 20)
+    assert upright_size(encoded(noise(20, 10), "PNG")) == (20, 10)
+    with pytest.raises(Unreadable):
+        upright_size(b"no image")

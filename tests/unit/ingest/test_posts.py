@@ -1,74 +1,58 @@
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
-from PIL import Image
 
 from facemill.errors import BadInput
-from facemill.ingest.posts import POSTS, REJECTS, Collection, Post, find_images, images_by_id, read_folder
+from facemill.ingest.posts import TAG_COLUMNS, Collection
 
 
-def image(path: Path, size: tuple[int, int] = (6, 4), kind: str = "PNG") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, "red").save(path, kind)
-    return path
+def test_columns_left_out_are_null_and_tags_empty(collect):
+    posts, rejects = collect(lambda c: c.add({"id": ["1", "2"], "score": [3, None], "tags_artist": [["a"], []]}, 2))
+    assert posts["score"].to_list() == [3, None] and posts["tags_artist"].to_list() == [["a"], []]
+    assert posts["tags_general"].to_list() == [[], []] and posts["md5"].null_count() == 2
+    assert all(posts.schema[column] == pl.List(pl.String) for column in TAG_COLUMNS)
+    assert posts.schema["created_at"] == pl.Datetime("us", "UTC") and posts.schema["score"] == pl.Int32
+    assert rejects.is_empty() and rejects.columns == ["source", "line", "id", "reason"]
 
 
-def test_a_folder_gives_a_post_for_each_image(tmp_path: Path):
-    image(tmp_path / "10.png")
-    image(tmp_path / "deep/9.JPG", (3, 5), "JPEG")
-    image(tmp_path / "a/cat.jpg", kind="PNG")  # PNG data under another name
-    image(tmp_path / "b/cat.png")
-    (tmp_path / "notes.txt").write_text("not an image")
-    table = read_folder(tmp_path).posts_table()
-    assert table.schema == POSTS
-    assert table["id"].to_list() == ["9", "10", "a/cat.jpg", "b/cat.png"]
-    assert table["ext"].to_list() == ["jpg", "png", "png", "png"]
-    assert table.row(0, named=True) | {"width": 3, "height": 5, "tags": [], "score": None} == table.row(0, named=True)
-    assert Path(table["path"][0]) == tmp_path / "deep/9.JPG"
+def test_posts_and_rejects_of_many_calls(collect):
+    def read(collection: Collection) -> None:
+        for i in range(3):
+            collection.add({"id": [f"{i}"]}, 1)
+            collection.reject("f", "because", i, str(i))
+        collection.reject_lines("g", "all", np.array([4, 5]), np.array([40, 50]))
+
+    posts, rejects = collect(read)
+    assert posts["id"].to_list() == ["0", "1", "2"]
+    assert sorted(rejects.rows()) == [
+        ("f", 0, "0", "because"), ("f", 1, "1", "because"), ("f", 2, "2", "because"),
+        ("g", 4, "40", "all"), ("g", 5, "50", "all"),
+    ]  # fmt: skip
 
 
-def test_what_is_no_image_is_rejected(tmp_path: Path):
-    image(tmp_path / "good.png")
-    (tmp_path / "bad.png").write_bytes(b"GIF89 or not")
-    (tmp_path / "empty.jpg").touch()
-    collection = read_folder(tmp_path)
-    assert list(collection.posts) == ["good"]
-    rejects = collection.rejects_table()
-    assert rejects.schema == REJECTS
-    assert rejects["id"].to_list() == ["bad", "empty"]
-    assert all(reason.startswith("not a readable image") for reason in rejects["reason"])
+def test_attributes_are_booleans(collect):
+    posts, _ = collect(
+        lambda c: c.add({"id": ["1"], "attributes": [{"Smiling": True, "Male": False}]}, 1), ("Smiling", "Male")
+    )
+    assert posts["attributes"].to_list() == [{"Smiling": True, "Male": False}]
 
 
-def test_hidden_files_and_empty_folders(tmp_path: Path):
-    image(tmp_path / ".a.part.png")
-    with pytest.raises(BadInput, match="source.images: no image under"):
-        find_images(tmp_path)
+def test_nothing_is_written_when_reading_fails(tmp_path: Path):
+    with pytest.raises(BadInput), Collection(tmp_path / "posts.parquet", tmp_path / "rejects.parquet") as collection:
+        collection.add({"id": ["1"]}, 1)
+        raise BadInput("no")
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_of_two_images_with_one_id_the_later_is_rejected(tmp_path: Path):
-    first, second = image(tmp_path / "0001/1.jpg", kind="JPEG"), image(tmp_path / "0001/1.png")
-    collection = Collection()
-    assert images_by_id(tmp_path, collection) == {"1": first}
-    assert collection.rejects == [(str(second), None, "1", f"{first} has the same id")]
+def test_broken_records_stop_the_run_only_above_their_share(collect):
+    def read(collection: Collection) -> None:
+        collection.reject_broken(Path("m.jsonl"), 7, "no id")
+        collection.records = 100
+        collection.check_broken(0.01)
+        collection.records = 99
+        with pytest.raises(BadInput, match="1 of 99 .* the first m.jsonl:7: no id; accepted: source.max_broken 0.01"):
+            collection.check_broken(0.01)
 
-
-def test_of_two_posts_with_one_id_the_later_is_rejected():
-    collection = Collection()
-    collection.add(Post(id="1", path="a"), Path("m.jsonl"), 1)
-    collection.add(Post(id="1", path="b"), Path("m.jsonl"), 2)
-    assert collection.posts["1"].path == "a"
-    assert collection.rejects == [("m.jsonl", 2, "1", "an earlier post has the same id")]
-
-
-def test_broken_records_stop_the_run_only_above_their_share():
-    collection = Collection()
-    collection.reject_broken(Path("m.jsonl"), 7, "no id")
-    collection.check_broken(100, 0.01)
-    with pytest.raises(BadInput, match="1 of 99 .* the first m.jsonl:7: no id; accepted: source.max_broken 0.01"):
-        collection.check_broken(99, 0.01)
-
-
-def test_tables_of_nothing_keep_their_columns():
-    assert Collection().posts_table().schema == POSTS
-    assert Collection().rejects_table().equals(pl.DataFrame(schema=REJECTS))
+    assert collect(read)[1]["reason"].to_list() == ["broken metadata: no id"]

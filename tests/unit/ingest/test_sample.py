@@ -11,6 +11,7 @@ from facemill.errors import BadInput
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
 from facemill.ingest.filter import select
+from facemill.ingest.images import list_images
 from facemill.ingest.sample import choose_ids, oddity, outline, render, replace_folder
 from facemill.polygons import as_labelme
 from facemill.shards import decode_mask
@@ -52,11 +53,15 @@ def test_metadata_has_the_form_of_the_dump(sample: Path):
     assert (sample / f"images/{int(first['id']) % 1000:04}/{first['id']}.png").is_file()
 
 
-def test_it_enters_by_the_door_of_real_collections(sample: Path):
-    collection = read_danbooru([sample / "metadata.jsonl"], sample / "images", 0.01)
-    assert len(collection.posts) == 29
-    assert [reason for *_, reason in collection.rejects] == ["no image file with this id"]
-    kept, funnel = select(collection.posts_table(), FILTER, 1)
+def test_it_enters_by_the_door_of_real_collections(sample: Path, collect, tmp_path: Path):
+    def read(collection):
+        images = list_images([sample / "images"], collection.reject)
+        read_danbooru([sample / "metadata.jsonl"], images, collection, 0.01)
+
+    posts, rejects = collect(read)
+    assert len(posts) == 29
+    assert rejects["reason"].to_list() == ["no image file with this id"]
+    kept, funnel = select(tmp_path / "out/posts.parquet", FILTER, 1)
     assert set(kept["id"]) >= {path.stem for path in (sample / "labelled").glob("*.json")}
     assert 0 < funnel["removed_in_order"].sum() < 12
 

@@ -1,0 +1,167 @@
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from PIL import Image
+
+from facemill.errors import BadInput
+from facemill.ingest.images import list_images, read_image, without_repeats
+
+
+def png(color: str = "red") -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (6, 4), color).save(file, "PNG")
+    return file.getvalue()
+
+
+def listed(*roots: Path, follow_links: bool = False) -> tuple[pl.DataFrame, dict[str, str]]:
+    rejects: dict[str, str] = {}
+    return list_images(list(roots), rejects.__setitem__, follow_links), rejects
+
+
+def opened(images: pl.DataFrame) -> dict[str, tuple[int, int]]:
+    """The red, green and blue of each image, as it is read back."""
+    rows = images.select("id", "path", "offset", "length").rows()
+    return {id: Image.open(io.BytesIO(read_image(*place))).getpixel((0, 0)) for id, *place in rows}
+
+
+def tar(path: Path, members: dict[str, bytes | tarfile.TarInfo]) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in members.items():
+            info = content if isinstance(content, tarfile.TarInfo) else tarfile.TarInfo(name)
+            info.name = name
+            if isinstance(content, bytes):
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+            else:
+                archive.addfile(info)
+    return path
+
+
+def link(target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo()
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+def test_folders_zips_and_tars_are_read_alike(tmp_path: Path, picture, caplog):
+    picture(tmp_path / "folder/0001/1.png")
+    (tmp_path / "folder/notes.txt").write_text("not an image")
+    with zipfile.ZipFile(tmp_path / "some.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("deep/2.png", png("lime"))
+        archive.writestr("__MACOSX/deep/._2.png", b"")
+    tar(tmp_path / "some.tar", {"0003/3.png": png("blue"), "0003/movie.mp4": b"-"})
+    with caplog.at_level("INFO", "facemill"):
+        images, rejects = listed(tmp_path / "folder", tmp_path / "some.zip", tmp_path / "some.tar")
+    assert rejects == {}
+    assert opened(images) == {"1": (255, 0, 0), "2": (0, 255, 0), "3": (0, 0, 255)}
+    assert set(images["name"]) == {"0001/1.png", "deep/2.png", "0003/3.png"}
+    assert f"zip://deep/2.png::{tmp_path}/some.zip" in images["path"].to_list()
+    assert "1 .mp4" in caplog.text and "1 .txt" in caplog.text
+
+
+def test_links_out_of_the_root_are_rejected_unless_followed(tmp_path: Path, picture):
+    picture(tmp_path / "outside/1.png")
+    picture(tmp_path / "root/2.png")
+    os.symlink(tmp_path / "outside/1.png", tmp_path / "root/3.png")
+    os.symlink(tmp_path / "outside", tmp_path / "root/folder")
+    os.symlink("2.png", tmp_path / "root/4.png")
+    os.symlink("nowhere.png", tmp_path / "root/5.png")
+    os.symlink(".", tmp_path / "root/circle")
+    images, rejects = listed(tmp_path / "root")
+    assert set(images["id"]) == {"2", "4", "5"}
+    assert rejects == {
+        f"{tmp_path}/root/3.png": f"a link that points outside the root, to {tmp_path}/outside/1.png",
+        f"{tmp_path}/root/folder": f"a link that points outside the root, to {tmp_path}/outside",
+    }
+    with pytest.raises(ValueError, match="No such file"):
+        read_image(f"{tmp_path}/root/5.png")
+    followed, rejects = listed(tmp_path / "root", follow_links=True)
+    assert set(followed["id"]) == {"1", "2", "3", "4", "5"} and rejects == {}
+
+
+def test_members_that_point_outside_the_archive_are_rejected(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1.png", png())
+        archive.writestr("../2.png", png())
+        archive.writestr("/etc/3.png", png())
+        info = zipfile.ZipInfo("4.png")
+        info.external_attr = 0o120777 << 16
+        archive.writestr(info, "../../5.png")
+    members = {"6.png": png(), "../7.png": png(), "8.png": link("/etc/passwd")}
+    tar(tmp_path / "b.tar", members)
+    images, rejects = listed(tmp_path / "a.zip", tmp_path / "b.tar")
+    assert set(images["id"]) == {"1", "6"}
+    reasons = {path.split("::")[0].split("://")[1]: reason for path, reason in rejects.items()}
+    outside, a_link = "a member that points outside the archive", "a link, not a file"
+    assert reasons == {
+        "../2.png": outside,
+        "/etc/3.png": outside,
+        "4.png": a_link,
+        "../7.png": outside,
+        "8.png": a_link,
+    }
+
+
+def test_members_that_would_inflate_without_end_are_rejected(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("facemill.ingest.images.MAX_BYTES", 1000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", png())
+        archive.writestr("2.png", bytes(10_000))
+    tar(tmp_path / "b.tar", {"3.png": bytes(10_000)})
+    images, rejects = listed(tmp_path / "a.zip", tmp_path / "b.tar")
+    assert images["id"].to_list() == ["1"] and len(rejects) == 2
+    assert all("10000 bytes" in reason for reason in rejects.values())
+    (tmp_path / "4.png").write_bytes(bytes(2000))
+    with pytest.raises(ValueError, match="2000 bytes; accepted: up to 1000"):
+        read_image(str(tmp_path / "4.png"))
+
+
+def test_damaged_members_and_empty_files(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1.png", png())
+    content = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(content.replace(b"IHDR", b"IDHR"))
+    (path,) = listed(tmp_path / "a.zip")[0]["path"]
+    with pytest.raises(ValueError, match="damaged archive .*CRC"):
+        read_image(path)
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ValueError, match="an empty file"):
+        read_image(str(tmp_path / "empty.png"))
+
+
+def test_a_tar_that_is_cut_short(tmp_path: Path):
+    path = tar(tmp_path / "a.tar", {"1.png": png(), "2.png": png() + bytes(9000)})
+    os.truncate(path, 2200)
+    images, rejects = listed(path)
+    assert opened(images.filter(pl.col("id") == "1")) == {"1": (255, 0, 0)}
+    if "2" in images["id"]:
+        with pytest.raises(ValueError, match="cut short"):
+            read_image(*images.filter(pl.col("id") == "2").select("path", "offset", "length").row(0))
+    assert list(rejects) == [str(path)]
+
+
+def test_other_files_are_no_roots(tmp_path: Path, picture):
+    (tmp_path / "a.rar").write_bytes(b"Rar!")
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        archive.add(picture(tmp_path / "1.png"), "1.png")
+    (tmp_path / "empty").mkdir()
+    for name, reason in {
+        "a.rar": "no folder, zip or tar",
+        "a.tar.gz": "a compressed tar",
+        "empty": "no image under",
+    }.items():
+        with pytest.raises(BadInput, match=f"source.images: .*{reason}"):
+            listed(tmp_path / name)
+
+
+def test_of_two_images_with_one_id_the_later_is_rejected(tmp_path: Path, picture):
+    first, second = picture(tmp_path / "0001/1.jpg"), picture(tmp_path / "0001/1.png")
+    picture(tmp_path / ".hidden.png")
+    rejects: dict[str, str] = {}
+    assert without_repeats(listed(tmp_path)[0], rejects.__setitem__)["path"].to_list() == [str(first)]
+    assert rejects == {str(second): f"{first} has the same id"}

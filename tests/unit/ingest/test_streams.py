@@ -1,0 +1,78 @@
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from facemill.errors import BadInput
+from facemill.ingest.streams import read_blocks
+
+LINES = b"".join(b'{"id": %d}\n' % i for i in range(1000))
+
+
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, "zstd"))
+
+
+PACKED = {"plain": bytes, "gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": zstd}
+
+
+def in_a_tar(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize("inside", ["file", "tar"])
+def test_blocks_of_whole_lines_from_every_packing(tmp_path: Path, packing: str, inside: str):
+    content = in_a_tar({"metadata/0": LINES, "metadata/1": gzip.compress(LINES)}) if inside == "tar" else LINES
+    path = tmp_path / "posts"  # its name says nothing
+    path.write_bytes(PACKED[packing](content))
+    blocks = list(read_blocks(path, 1000))
+    sources = [str(path)] if inside == "file" else [f"{path}:metadata/0", f"{path}:metadata/1"]
+    for source in sources:
+        mine = [block for block in blocks if block.source == source]
+        assert len(mine) > 5 and b"".join(block.records for block in mine) == LINES
+        first = 1
+        for block in mine:
+            assert block.first == first and block.records.endswith(b"\n")
+            first += block.records.count(b"\n")
+    assert {block.source for block in blocks} == set(sources)
+
+
+def test_a_last_line_without_end_and_a_line_longer_than_a_block(tmp_path: Path):
+    (tmp_path / "m").write_bytes(b"1\n" + b"2" * 50 + b"\n3")
+    blocks = [(block.first, block.records) for block in read_blocks(tmp_path / "m", 8)]
+    assert b"".join(records for _, records in blocks) == b"1\n" + b"2" * 50 + b"\n3"
+    assert [first for first, _ in blocks] == [1, 2, 3]
+
+
+def test_a_json_list(tmp_path: Path):
+    (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id": 2}]')
+    assert list(read_blocks(tmp_path / "m", 8)) == [(str(tmp_path / "m"), 1, [b'{"id": 1}', b'{"id": 2}'])]
+    (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id')
+    with pytest.raises(BadInput, match="m: not a whole JSON list .*; accepted: JSON lines or a JSON list"):
+        list(read_blocks(tmp_path / "m", 8))
+
+
+@pytest.mark.parametrize("packing", ["gz", "xz", "zst"])
+def test_a_packed_file_that_is_cut_short(tmp_path: Path, packing: str):
+    whole = PACKED[packing](LINES * 100)
+    (tmp_path / "m").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=r"m: cannot be read whole \(.+\)"):
+        list(read_blocks(tmp_path / "m", 1000))
+
+
+def test_xml_is_named(tmp_path: Path):
+    (tmp_path / "m.xml").write_text("<?xml version='1.0'?>")
+    with pytest.raises(BadInput, match="m.xml: XML or HTML; accepted: JSON lines or a JSON list"):
+        list(read_blocks(tmp_path / "m.xml", 1000))
