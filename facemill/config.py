@@ -74,7 +74,7 @@ class Source(Section):
     """Where the collection lies; the sample renders its own."""
 =======
 Url = Annotated[str, Field(pattern=r"^(https?|s3)://")]
-Location = Path | Url
+Location = Annotated[Url | Path, Field(union_mode="left_to_right")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
 >>>>>>> fc7eba4 (Ingest: metadata in every packing, decoded by blocks in several processes; archives in place; filter by row groups)
 
@@ -170,7 +170,7 @@ class Portraits(Section):
     ratio: float = Field(1, ge=1, le=4, description="height : width; above 1 the body below the face is kept too")
     shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
     detector: Detector | None = Field(None, description="finds faces to crop to; null takes the middle of each image")
-    duplicates: Annotated[int, Field(ge=0, le=12)] | None = Field(
+    duplicates: Annotated[int, Field(ge=0, le=8)] | None = Field(
         None, description="of portraits whose 64-bit perceptual hashes differ in at most so many bits one is kept"
     )
     rejected_ids: list[Path] = Field([], description="lists of ids to leave out, one a line, as culling sheets export")

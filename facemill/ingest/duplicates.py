@@ -8,7 +8,7 @@ import polars as pl
 
 BITS = 64
 _REPEATS = {"id": pl.String, "repeats": pl.String, "distance": pl.Int64}
-_PAIRS_AT_ONCE = 1 << 22
+_PAIRS_AT_ONCE = 1 << 18  # which stay in the cache
 
 
 def perceptual_hash(image: np.ndarray) -> int:
@@ -60,7 +60,7 @@ def _sorted_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int,
     """Pairs `(later, earlier, bits)` of hashes within a distance, sorted by the later, then by bits."""
     if not distance:
         return
-    found = [pairs for pairs in _near(hashes, distance) if pairs.size]
+    found = list(_near(hashes, distance))
     if found:
         pairs = np.unique(np.concatenate(found, axis=1), axis=1)
         order = np.lexsort((pairs[1], pairs[2], pairs[0]))
@@ -79,22 +79,18 @@ def _near(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order], prepend=band[order[:1]] ^ np.uint64(1)))
         ends = np.append(starts[1:], len(order))
-        after = np.repeat(ends, ends - starts) - np.arange(len(order)) - 1  # rows later in the same bucket
-        for start, stop in _stretches(after):
-            counts = after[start:stop]
-            a = np.repeat(np.arange(start, stop), counts)
-            b = a + 1 + np.arange(len(a)) - np.repeat(np.cumsum(counts) - counts, counts)
-            a, b = order[a], order[b]
-            bits = np.bitwise_count(hashes[a] ^ hashes[b])
-            near = np.flatnonzero(bits <= distance)
-            yield np.stack([np.maximum(a[near], b[near]), np.minimum(a[near], b[near]), bits[near].astype(np.int64)])
+        for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
+            yield from _near_in_bucket(hashes, order[start:end], distance)
 
 
-def _stretches(counts: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Stretches of rows with some million pairs each."""
-    total, start = np.cumsum(counts), 0
-    while start < len(counts):
-        done = total[start - 1] if start else 0
-        stop = max(int(np.searchsorted(total, done + _PAIRS_AT_ONCE, "right")), start + 1)
-        yield start, stop
-        start = stop
+def _near_in_bucket(hashes: np.ndarray, places: np.ndarray, distance: int) -> Iterator[np.ndarray]:
+    """The pairs among a few places: every one with every later one, a stretch of rows at a time."""
+    own = hashes[places]
+    step = max(1, _PAIRS_AT_ONCE // len(places))
+    for row in range(0, len(places), step):
+        bits = np.bitwise_count(own[row : row + step, None] ^ own[None, row:])
+        a, b = np.nonzero(bits <= distance)
+        a, b, bits = a[a < b], b[a < b], bits[a, b][a < b]
+        if len(a):
+            earlier, later = places[a + row], places[b + row]  # sorted stably, so that places grow in a bucket
+            yield np.stack([later, earlier, bits.astype(np.int64)])
