@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from facemill.command import Settings, log, progress, run
 from facemill.config import Portraits
 from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.candidates import REJECTS
+from facemill.ingest.archives import read_image
 from facemill.ingest.culling import read_rejected
-from facemill.ingest.filter import read_selected
-from facemill.ingest.images import read_image
-from facemill.ingest.portraits import SCHEMA, Box, crop_portrait
+from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
+from facemill.ingest.selected import read_selected
 from facemill.shards import write_shard
 
 
@@ -51,8 +50,8 @@ def main(
     schema = with_truth(selected)
     found: list[dict] = [{"id": id, "post": id} for id in posts]
     if candidates:
-        found = pl.read_parquet(candidates).to_dicts()
-    repeated = set(pl.read_parquet(duplicates)["id"]) if duplicates else set()
+        found = pq.read_table(candidates).to_pylist()
+    repeated = set(pq.read_table(duplicates, columns=["id"])["id"].to_pylist()) if duplicates else set()
     culled = read_lists(settings.rejected_ids)
     rows, rejected = [], []
     for portrait in progress(found, f"portraits {shard}", len(found)):
@@ -60,20 +59,20 @@ def main(
         if id in repeated:
             continue
         if id in culled:
-            rejected.append((id, post["path"], "rejected by hand"))
+            rejected.append({"id": id, "source": post["path"], "reason": "rejected by hand"})
             continue
         try:
             content = read_image(post["path"], post["offset"], post["length"])
             box = Box(*(portrait[side] for side in Box._fields)) if candidates else None
             encoded, suffix = crop_portrait(content, box, settings.width, settings.size)
         except ValueError as error:
-            rejected.append((id, post["path"], str(error)))
+            rejected.append({"id": id, "source": post["path"], "reason": str(error)})
             continue
         image = {"bytes": encoded, "path": f"{id}{suffix}"}
         own = {"id": id, "image": image, "tags": post["tags"], "source": post["path"]}
         rows.append(own | {name: post[name] for name in schema.names[len(SCHEMA) :]})
     with whole(rejects) as beside:
-        pl.DataFrame(rejected, REJECTS, orient="row").write_parquet(beside)
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), beside)
     write_shard(out, rows, schema)
     log.info(
         "shard %d: %d portraits, %d rejected, %d repeat others",
@@ -86,12 +85,10 @@ def main(
 
 def with_truth(selected: Path) -> pa.Schema:
     """The columns of the shard: CelebA's split and attributes too."""
-    given = pl.read_parquet_schema(selected)
-    attributes = given.get("attributes")
-    if not isinstance(attributes, pl.Struct):
+    given = pq.read_schema(selected)
+    if "attributes" not in given.names:
         return SCHEMA
-    booleans = pa.struct([(field.name, pa.bool_()) for field in attributes.fields])
-    return SCHEMA.append(pa.field("split", pa.string())).append(pa.field("attributes", booleans))
+    return SCHEMA.append(pa.field("split", pa.string())).append(given.field("attributes"))
 
 
 def read_lists(paths: list[Path]) -> set[str]:

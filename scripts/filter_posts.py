@@ -7,7 +7,8 @@ from facemill.command import Settings, log, run
 from facemill.config import Filter
 from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.filter import plot_funnel, select, write_selected
+from facemill.ingest.filter import plot_funnel, select
+from facemill.ingest.selected import write_selected
 
 
 def main(
@@ -43,7 +44,7 @@ def main(
     if kept.is_empty():
         worst = counts.sort("removed_alone").row(-1, named=True)
         raise BadInput(f"filter: no post is left; '{worst['rule']}' alone removes {worst['removed_alone']}")
-    write_selected(kept, shards, out)
+    write_selected(kept.to_arrow(), shards, out)
     with whole(funnel) as beside:
         counts.write_csv(beside)
     plot_funnel(counts, picture)

@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from facemill.command import Settings, log, progress, run
 from facemill.config import Portraits
 from facemill.files import whole
-from facemill.ingest.candidates import CANDIDATES, REJECTS, find_candidates
+from facemill.ingest.candidates import CANDIDATES, find_candidates
 from facemill.ingest.faces import face_finder
-from facemill.ingest.filter import read_selected
-from facemill.ingest.portraits import Unreadable
+from facemill.ingest.portraits import REJECTS, Unreadable
+from facemill.ingest.selected import read_selected
 
 
 def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:
@@ -37,11 +38,11 @@ def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int
         try:
             rows += find_candidates(post, settings, find)
         except Unreadable as error:
-            rejected.append((post["id"], post["path"], str(error)))
+            rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
     with whole(out) as beside:
-        pl.DataFrame(rows, CANDIDATES).write_parquet(beside)
+        pq.write_table(pa.Table.from_pylist(rows, CANDIDATES), beside)
     with whole(rejects) as beside:
-        pl.DataFrame(rejected, REJECTS, orient="row").write_parquet(beside)
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), beside)
     log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
 
 

@@ -3,30 +3,29 @@
 from collections.abc import Callable
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
 from facemill.config import Portraits
+from facemill.ingest.archives import read_image
 from facemill.ingest.duplicates import perceptual_hash
 from facemill.ingest.faces import Face
-from facemill.ingest.images import read_image
 from facemill.ingest.portraits import Box, Unreadable, around, middle, upright_size
 from facemill.portrait import read_rgb
 
-CANDIDATES = {
-    "id": pl.String,
-    "post": pl.String,
-    **dict.fromkeys(Box._fields, pl.Float64),
-    "hash": pl.UInt64,
-    "pixels": pl.Float64,
-    "score": pl.Int32,
-}
+CANDIDATES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("post", pa.string()),
+        *((side, pa.float64()) for side in Box._fields),
+        ("hash", pa.uint64()),
+        ("pixels", pa.float64()),
+        ("score", pa.int32()),
+    ]
+)
 """Columns of the candidates: `id` is the post's, with `#2` and so on for further faces; the box in shares of the
 upright image's width and height; the perceptual hash of what is in it, and how many pixels that is in the file."""
 
 _ENOUGH = 64  # pixels, for a hash of 32 x 32
-
-REJECTS = {"id": pl.String, "source": pl.String, "reason": pl.String}
-"""Columns of the tables of images, or portraits, that are left out."""
 
 
 def find_candidates(post: dict, settings: Portraits, find: Callable[[np.ndarray], list[Face]] | None) -> list[dict]:

@@ -14,9 +14,8 @@ import pyarrow.parquet as pq
 
 from facemill import figures
 from facemill.config import Filter
-from facemill.files import whole
 from facemill.ingest.posts import TAG_COLUMNS
-from facemill.shards import open_shard, order_of, shard_of
+from facemill.shards import open_shard
 from facemill.splits import fraction
 
 
@@ -133,20 +132,6 @@ def _kept(group: pa.Table, keep: np.ndarray) -> pl.DataFrame:
 
 def _newest(posts: Path) -> datetime.datetime | None:
     return pl.scan_parquet(posts).select(pl.col("created_at").max()).collect().item()
-
-
-def write_selected(selected: pl.DataFrame, shards: int, out: Path) -> None:
-    """Writes the kept posts, sorted by shard and id, with a column `shard`: a job reads no other shard's rows."""
-    keys = [(shard_of(id, shards), order_of(id)) for id in selected["id"]]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    shard = pl.Series("shard", [key[0] for key in keys], pl.Int32)
-    with whole(out) as beside:
-        selected.with_columns(shard)[order].write_parquet(beside, row_group_size=max(1000, len(order) // 200))
-
-
-def read_selected(selected: Path, shard: int) -> list[dict]:
-    """The kept posts of one shard, in the order of its rows."""
-    return pl.scan_parquet(selected).filter(pl.col("shard") == shard).collect().to_dicts()
 
 
 def plot_funnel(funnel: pl.DataFrame, picture: Path) -> None:

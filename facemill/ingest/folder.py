@@ -12,7 +12,7 @@ from PIL import Image
 
 from facemill.command import log, progress
 from facemill.errors import BadInput
-from facemill.ingest.images import read_image
+from facemill.ingest.archives import read_image
 from facemill.ingest.posts import TAG_COLUMNS, Collection, first_line
 from facemill.portrait import IMAGE_ERRORS
 

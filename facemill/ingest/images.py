@@ -1,11 +1,9 @@
 """The images of a collection: in folders of any depth, and in zip and tar archives, which are read in place."""
 
-import functools
 import os
 import stat
 import tarfile
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -14,12 +12,11 @@ import polars as pl
 
 from facemill.command import log
 from facemill.errors import BadInput
+from facemill.ingest import archives
+from facemill.ingest.archives import open_zip
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 """Names that end so are images; what the file really holds is seen when it is opened."""
-
-MAX_BYTES = 256 << 20
-"""Files larger than this are no images for portraits: a guard against archives that inflate without end."""
 
 _COLUMNS = {"id": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}
 _Found = tuple[str, str, int | None, int | None]  # name within the root, path, offset, length
@@ -68,7 +65,7 @@ def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
     if root.is_dir():
         return _walk_folder(root, reject, follow_links)
     if zipfile.is_zipfile(root):
-        return _walk_zip(root, reject)
+        return _walkopen_zip(root, reject)
     if root.is_file() and tarfile.is_tarfile(root):
         with root.open("rb") as file:
             if file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
@@ -108,8 +105,8 @@ def _outside(member: str) -> bool:
     return member.startswith(("/", "\\")) or ".." in PurePosixPath(member.replace("\\", "/")).parts
 
 
-def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
-    for member in _zip(str(archive)).infolist():
+def _walkopen_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
+    for member in open_zip(str(archive)).infolist():
         name, path = member.filename, f"zip://{member.filename}::{archive}"
         if member.is_dir() or PurePosixPath(name).name.startswith(".") or name.startswith("__MACOSX/"):
             continue
@@ -119,8 +116,8 @@ def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
             reject(path, "a member that points outside the archive")
         elif member.flag_bits & 1:
             reject(path, "an encrypted member")
-        elif member.file_size > MAX_BYTES:
-            reject(path, f"{member.file_size} bytes when unpacked; accepted: up to {MAX_BYTES}")
+        elif member.file_size > archives.MAX_BYTES:
+            reject(path, f"{member.file_size} bytes when unpacked; accepted: up to {archives.MAX_BYTES}")
         else:
             yield name, path, None, None
 
@@ -139,45 +136,11 @@ def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Found]:
                     reject(path, "not a plain file")
                 elif _outside(name):
                     reject(path, "a member that points outside the archive")
-                elif member.size > MAX_BYTES:
-                    reject(path, f"{member.size} bytes; accepted: up to {MAX_BYTES}")
+                elif member.size > archives.MAX_BYTES:
+                    reject(path, f"{member.size} bytes; accepted: up to {archives.MAX_BYTES}")
                 else:
                     yield name, path, member.offset_data, member.size
             if tar.offset > archive.stat().st_size:
                 reject(str(archive), "the archive is cut short")
     except tarfile.ReadError as error:
         reject(str(archive), f"the archive is damaged ({error})")
-
-
-@functools.lru_cache(maxsize=8)
-def _zip(archive: str) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(archive)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise BadInput(f"source.images: {archive}: not a readable zip archive ({error})") from error
-
-
-def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:
-    """The bytes of an image as `list_images` names it. Raises `ValueError` with the reason when there are none."""
-    try:
-        if path.startswith("zip://"):
-            member, archive = path.removeprefix("zip://").rsplit("::", 1)
-            content = _zip(archive).read(member)
-        elif offset is not None:
-            with open(path.rsplit("::", 1)[1], "rb") as file:
-                file.seek(offset)
-                content = file.read(length)
-            if len(content) != length:
-                raise ValueError("the archive is cut short")
-        else:
-            size = os.path.getsize(path)
-            if size > MAX_BYTES:
-                raise ValueError(f"{size} bytes; accepted: up to {MAX_BYTES}")
-            content = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(error.strerror or str(error)) from error
-    except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"damaged archive ({error})") from error
-    if not content:
-        raise ValueError("an empty file")
-    return content

@@ -19,6 +19,10 @@ CelebA's shards have two more, `split` and the struct of booleans `attributes`.
 """
 
 
+REJECTS = pa.schema([("id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
+"""Columns of the tables of images, or portraits, that are left out."""
+
+
 class Unreadable(ValueError):
     """An image that cannot be used; the message says why."""
 
@@ -61,7 +65,7 @@ def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> t
     when the image cannot be read whole.
     """
     pixels, is_whole = cut(content, box, width, height)
-    if is_whole and (suffix := _plain_suffix(content, (width, height))):
+    if is_whole and (suffix := _plain_suffix(content)):
         return content, suffix
     return encode_jpeg(pixels), ".jpg"
 
@@ -78,7 +82,7 @@ def load_portrait(source: Path, size: int) -> np.ndarray:
 
 
 def cut(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
-    """The box of an image, or the largest in its middle, uint8 RGB (height, width, 3); whether that is all of it.
+    """The box of an image, or the largest in its middle, uint8 RGB (height, width, 3); whether that is the file's own.
 
     It is resized with antialiasing (Lanczos; large JPEGs are decoded smaller first). Raises `Unreadable`.
     """
@@ -89,15 +93,15 @@ def cut(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.nd
         raise Unreadable(str(error)) from error
     box = box or middle(*image.size, height / width)
     place = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
-    if place == (0, 0, width, height) and image.size == (width, height):
-        return np.asarray(image), True
+    if place == (0, 0, width, height):
+        return np.asarray(image), upright_size(content) == (width, height)
     return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, place)), False
 
 
-def _plain_suffix(content: bytes, size: tuple[int, int]) -> str | None:
-    """The suffix of a file of this size that every reader shows alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
+def _plain_suffix(content: bytes) -> str | None:
+    """The suffix of a file that every reader shows alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
     with Image.open(io.BytesIO(content)) as file:
-        plain = file.size == size and file.mode == "RGB" and "transparency" not in file.info
+        plain = file.mode == "RGB" and "transparency" not in file.info
         plain = plain and file.getexif().get(0x0112, 1) == 1
         return {"JPEG": ".jpg", "PNG": ".png"}.get(file.format or "") if plain else None
 

@@ -48,7 +48,8 @@ def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]
     head = stream.peek(512)
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     if kind == "xz":
-        yield from _unpack(name, lzma.open(stream))
+        with lzma.open(stream) as content:
+            yield from _unpack(name, content)
     elif kind:
         yield from _unpack(name, pa.CompressedInputStream(stream, kind))
     elif head[257:262] == b"ustar":

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 from PIL import Image
 
 from facemill.config import Detector, Filter, Portraits, Source
 from facemill.errors import BadInput
+from facemill.ingest.archives import read_image
 from facemill.ingest.candidates import CANDIDATES, find_candidates
 from facemill.ingest.duplicates import find_duplicates
 from facemill.ingest.faces import face_finder
 from facemill.ingest.filter import select
-from facemill.ingest.images import read_image
 from facemill.ingest.portraits import Unreadable, crop_portrait, load_portrait
 from facemill.shards import decode_image
 
@@ -130,7 +131,7 @@ def test_near_duplicates_of_anime_portraits(tmp_path: Path, ingest):
             if number < 20:
                 image.convert("RGB").resize((160, 160)).save(folder / f"{path.stem}-copy.jpg", quality=60)
     posts, _ = ingest("folder", images=folder)
-    rows = pl.DataFrame(candidates(posts, Portraits(size=64, shards=1))[0], CANDIDATES)
+    rows = pl.from_arrow(pa.Table.from_pylist(candidates(posts, Portraits(size=64, shards=1))[0], CANDIDATES))
     found = find_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), rows["pixels"].to_numpy(), 6)
     copies = {row["id"]: row["repeats"] for row in found.to_dicts() if row["id"].endswith("-copy")}
     assert len(copies) >= 19 and all(id == f"{kept}-copy" for id, kept in copies.items())

@@ -19,7 +19,9 @@ CASCADE = """<?xml version="1.0"?>
 <featureParams><maxCatCount>0</maxCatCount></featureParams>
 <stageNum>1</stageNum>
 <stages><_><maxWeakCount>1</maxWeakCount><stageThreshold>0.5</stageThreshold>
-<weakClassifiers><_><internalNodes>0 -1 0 0.9</internalNodes><leafValues>-1. 1.</leafValues></_></weakClassifiers></_></stages>
+<weakClassifiers><_>
+<internalNodes>0 -1 0 0.9</internalNodes><leafValues>-1. 1.</leafValues></_>
+</weakClassifiers></_></stages>
 <features><_><rects><_>0 0 24 24 -1.</_><_>0 12 24 12 2.</_></rects><tilted>0</tilted></_></features>
 </cascade></opencv_storage>"""
 

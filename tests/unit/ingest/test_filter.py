@@ -1,13 +1,13 @@
 import datetime
 from pathlib import Path
 
-import polars as pl
 import pytest
 from PIL import Image
 
 from facemill.config import Filter
-from facemill.ingest.filter import plot_funnel, read_selected, rules, select, write_selected
+from facemill.ingest.filter import plot_funnel, rules, select
 from facemill.ingest.posts import Collection
+from facemill.ingest.selected import read_selected, write_selected
 from facemill.shards import order_of, shard_of
 
 
@@ -105,7 +105,7 @@ def test_a_limit_draws_by_id_and_seed(posts):
 def test_kept_posts_have_all_their_tags_and_lie_by_shards(posts, tmp_path: Path):
     kept, _ = select(posts(*[{"tags_character": [f"c{i}"]} for i in range(20)]), Filter(min_score=0), 1)
     assert kept["tags"].to_list() == [["solo", f"c{i}"] for i in range(20)]
-    write_selected(kept, 3, tmp_path / "selected.parquet")
+    write_selected(kept.to_arrow(), 3, tmp_path / "selected.parquet")
     for shard in range(3):
         rows = read_selected(tmp_path / "selected.parquet", shard)
         ids = sorted((id for id in kept["id"] if shard_of(id, 3) == shard), key=order_of)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from facemill.errors import BadInput
-from facemill.ingest.images import list_images, read_image, without_repeats
+from facemill.ingest.archives import read_image
+from facemill.ingest.images import list_images, without_repeats
 
 
 def png(color: str = "red") -> bytes:
@@ -108,7 +109,7 @@ def test_members_that_point_outside_the_archive_are_rejected(tmp_path: Path):
 
 
 def test_members_that_would_inflate_without_end_are_rejected(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("facemill.ingest.images.MAX_BYTES", 1000)
+    monkeypatch.setattr("facemill.ingest.archives.MAX_BYTES", 1000)
     with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("1.png", png())
         archive.writestr("2.png", bytes(10_000))

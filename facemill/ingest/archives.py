@@ -1,0 +1,47 @@
+"""The bytes of images: of files, and of members of archives, which are read in place."""
+
+import functools
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+from facemill.errors import BadInput
+
+MAX_BYTES = 256 << 20
+"""Files larger than this are no images for portraits: a guard against archives that inflate without end."""
+
+
+@functools.lru_cache(maxsize=8)
+def open_zip(archive: str) -> zipfile.ZipFile:
+    """A zip archive, opened once in a process. Raises `BadInput`."""
+    try:
+        return zipfile.ZipFile(archive)
+    except (OSError, zipfile.BadZipFile) as error:
+        raise BadInput(f"source.images: {archive}: not a readable zip archive ({error})") from error
+
+
+def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:
+    """The bytes of an image as `list_images` names it. Raises `ValueError` with the reason when there are none."""
+    try:
+        if path.startswith("zip://"):
+            member, archive = path.removeprefix("zip://").rsplit("::", 1)
+            content = open_zip(archive).read(member)
+        elif offset is not None:
+            with open(path.rsplit("::", 1)[1], "rb") as file:
+                file.seek(offset)
+                content = file.read(length)
+            if len(content) != length:
+                raise ValueError("the archive is cut short")
+        else:
+            size = os.path.getsize(path)
+            if size > MAX_BYTES:
+                raise ValueError(f"{size} bytes; accepted: up to {MAX_BYTES}")
+            content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"damaged archive ({error})") from error
+    if not content:
+        raise ValueError("an empty file")
+    return content

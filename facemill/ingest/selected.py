@@ -1,0 +1,25 @@
+"""The table of selected posts, in which the rows of a shard lie together."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facemill.files import whole
+from facemill.shards import order_of, shard_of
+
+
+def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
+    """Writes the kept posts, sorted by shard and id, with a column `shard`: a job reads no other shard's rows."""
+    keys = [(shard_of(id, shards), order_of(id)) for id in selected["id"].to_pylist()]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    table = selected.append_column("shard", pa.array([key[0] for key in keys], pa.int32())).take(
+        pa.array(order, pa.int64())
+    )
+    with whole(out) as beside:
+        pq.write_table(table, beside, row_group_size=max(1000, len(order) // 200), compression="zstd")
+
+
+def read_selected(selected: Path, shard: int) -> list[dict]:
+    """The kept posts of one shard, in the order of its rows."""
+    return pq.read_table(selected, filters=[("shard", "=", shard)]).to_pylist()
