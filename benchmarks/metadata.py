@@ -4,8 +4,8 @@
 
 Posts of realistic length are generated in the form of the Danbooru2021 dump. Both sides start as new processes and end
 with the kept posts in a Parquet file; Facemill's writes the table of all posts on the way, and uses all cores. A
-second, larger file shows the peak memory of all of Facemill's processes together. The last line is JSON: `vs_pandas`, how many
-times faster, and `peak_gb`.
+second, larger file shows the peak memory of all of Facemill's processes together. The last line is JSON: `vs_pandas`,
+how many times faster, and `peak_gb`.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def main(posts: int = 100_000, large: int = 1_000_000, rounds: int = 3) -> None:
         small.unlink()
         generate(big, large)
         peak, seconds = measure([sys.executable, __file__, "facemill", str(big), str(large), folder])
-        print(f"{large} posts, {big.stat().st_size / 1e9:.2f} GB: {seconds:.1f} s, peak of all processes {peak / 1e9:.2f} GB")
+        print(f"{large} posts, {big.stat().st_size / 1e9:.2f} GB: {seconds:.1f} s, peak {peak / 1e9:.2f} GB")
     print(json.dumps({"vs_pandas": round(ratio, 1), "peak_gb": round(peak / 1e9, 2)}))
 
 

@@ -157,21 +157,23 @@ def _has_tags(row: _Record) -> bool:
 
 def _dates(texts: pa.Array, faults: dict[int, str]) -> pa.Array:
     """Dates of the dumps (`2008-06-10 03:08:07.34205 UTC`) and of the API (`2020-07-26T10:31:20.176-04:00`), in UTC."""
-    given = pl.Series(texts)
-    plain = given.str.strip_suffix(" UTC").str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False)
-    dates = plain.dt.cast_time_unit("us").dt.replace_time_zone("UTC")
-    rest = (dates.is_null() & given.is_not_null() & (given != "")).arg_true()
-    if len(rest):
-        found: list[datetime.datetime | None] = []
-        for i in rest:
-            try:
-                date = datetime.datetime.fromisoformat(given[i].replace(" UTC", "+00:00"))
-                found.append(date.replace(tzinfo=date.tzinfo or datetime.UTC).astimezone(datetime.UTC))
-            except ValueError as error:
-                faults[i] = f"created_at: {first_line(error)}"
-                found.append(None)
-        dates = dates.scatter(rest, pl.Series(found, dtype=pl.Datetime("us", "UTC")))
-    return dates.to_arrow().cast(POSTS.field("created_at").type)
+    try:
+        return pc.utf8_rtrim(texts, " UTC").cast(pa.timestamp("us")).cast(POSTS.field("created_at").type)
+    except pa.ArrowInvalid:  # offsets, or what is no date
+        return pa.array(
+            [_date(i, text, faults) for i, text in enumerate(texts.to_pylist())], POSTS.field("created_at").type
+        )
+
+
+def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.datetime | None:
+    if not text:
+        return None
+    try:
+        date = datetime.datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+    except ValueError as error:
+        faults[row] = f"created_at: {first_line(error)}"
+        return None
+    return date.replace(tzinfo=date.tzinfo or datetime.UTC).astimezone(datetime.UTC)
 
 
 def _favourites(counts: pa.Array, rows: list[_Record]) -> pa.Array:
