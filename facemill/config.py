@@ -62,7 +62,6 @@ class Sample(Section):
     labelled: Positive = Field(description="how many of them also come with labelme files")
 
 
-<<<<<<< HEAD
 class IndexMasks(Section):
     """Ready-made masks: single-channel PNGs of label numbers, and images of the same names."""
 
@@ -70,13 +69,9 @@ class IndexMasks(Section):
     masks: Path = Field(description="folder of masks, each of its image's stem and proportions")
 
 
-class Source(Section):
-    """Where the collection lies; the sample renders its own."""
-=======
 Url = Annotated[str, Field(pattern=r"^(https?|s3)://")]
 Location = Annotated[Url | Path, Field(union_mode="left_to_right")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")]
->>>>>>> fc7eba4 (Ingest: metadata in every packing, decoded by blocks in several processes; archives in place; filter by row groups)
 
 
 def _regex(value: str) -> str:
@@ -94,11 +89,7 @@ class Source(Section):
         None, description="folders (bucket folders by id % 1000, flat, any depth), zip and tar archives of images"
     )
     labelled: Path | None = Field(None, description="folder of images with labelme JSON files beside them")
-<<<<<<< HEAD
     masks: IndexMasks | None = Field(None, description="ready-made masks, besides `labelled` or instead of it")
-    metadata: list[Path] = Field([], description="Danbooru metadata files, JSON lines")
-    attributes: Path | None = Field(None, description="CelebA's list_attr_celeba.txt")
-=======
     metadata: list[Location] = Field([], description="Danbooru metadata: JSON lines or lists, packed or plain")
     attributes: Location | None = Field(None, description="CelebA's list_attr_celeba.txt, or its CSV form")
     partition: Location | None = Field(None, description="CelebA's list_eval_partition.txt, or its CSV form")
@@ -108,7 +99,6 @@ class Source(Section):
     )
     sha256: dict[str, Sha256] = Field({}, description="checksums of files and archives named above, by their names")
     follow_links: bool = Field(False, description="take images that links in the folders point to, wherever they are")
->>>>>>> fc7eba4 (Ingest: metadata in every packing, decoded by blocks in several processes; archives in place; filter by row groups)
     max_broken: Share = Field(0.01, description="share of broken metadata lines above which the run stops")
 
     def image_roots(self) -> list[Location]:
@@ -362,13 +352,9 @@ class Config(Section):
         source = self.source
         named = {
             "source.labelled": source.labelled,
-<<<<<<< HEAD
             "source.masks.images": source.masks and source.masks.images,
             "source.masks.masks": source.masks and source.masks.masks,
-            "source.attributes": source.attributes,
-=======
             "portraits.detector.cascade": self.portraits.detector and self.portraits.detector.cascade,
->>>>>>> fc7eba4 (Ingest: metadata in every packing, decoded by blocks in several processes; archives in place; filter by row groups)
             "unet.encoder_weights": self.unet.encoder_weights,
             "gaugan.vgg_weights": self.gaugan.vgg_weights,
         }

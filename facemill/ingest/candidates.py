@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.config import Portraits
+from facemill.duplicates import perceptual_hash
 from facemill.ingest.archives import read_image
-from facemill.ingest.duplicates import perceptual_hash
 from facemill.ingest.faces import Face
 from facemill.ingest.portraits import Box, Unreadable, around, middle, upright_size
 from facemill.portrait import read_rgb

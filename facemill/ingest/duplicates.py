@@ -2,25 +2,12 @@
 
 from collections.abc import Iterator
 
-import cv2
 import numpy as np
 import polars as pl
 
 BITS = 64
 _REPEATS = {"id": pl.String, "repeats": pl.String, "distance": pl.Int64}
 _PAIRS_AT_ONCE = 1 << 18  # which stay in the cache
-
-
-def perceptual_hash(image: np.ndarray) -> int:
-    """The 64-bit perceptual hash ("pHash") of uint8 RGB (H, W, 3).
-
-    Signs of the 64 lowest frequencies of the DCT of the image in 32 x 32 grays, against their median (Zauner,
-    Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, 3.2).
-    """
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    small = cv2.resize(gray, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
-    low = cv2.dct(small)[1:9, 1:9]
-    return int(np.packbits(low > np.median(low)).view(">u8")[0])
 
 
 def find_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, distance: int) -> pl.DataFrame:

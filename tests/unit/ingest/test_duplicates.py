@@ -2,8 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
+from facemill.duplicates import perceptual_hash
 from facemill.ingest.drawing import draw
-from facemill.ingest.duplicates import find_duplicates, perceptual_hash
+from facemill.ingest.duplicates import find_duplicates
 from facemill.shards import decode_image, encode_jpeg
 
 
