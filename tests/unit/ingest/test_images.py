@@ -93,7 +93,13 @@ def test_members_that_point_outside_the_archive_are_rejected(tmp_path: Path):
         info = zipfile.ZipInfo("4.png")
         info.external_attr = 0o120777 << 16
         archive.writestr(info, "../../5.png")
-    members = {"6.png": png(), "../7.png": png(), "8.png": link("/etc/passwd")}
+        archive.writestr("9.png", png())
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1  # the last member of the directory is encrypted
+    (tmp_path / "a.zip").write_bytes(content)
+    device = tarfile.TarInfo()
+    device.type = tarfile.CHRTYPE
+    members = {"6.png": png(), "../7.png": png(), "8.png": link("/etc/passwd"), "10.png": device}
     tar(tmp_path / "b.tar", members)
     images, rejects = listed(tmp_path / "a.zip", tmp_path / "b.tar")
     assert set(images["id"]) == {"1", "6"}
@@ -105,6 +111,8 @@ def test_members_that_point_outside_the_archive_are_rejected(tmp_path: Path):
         "4.png": a_link,
         "../7.png": outside,
         "8.png": a_link,
+        "9.png": "an encrypted member",
+        "10.png": "not a plain file",
     }
 
 
