@@ -141,7 +141,7 @@ rule find_portraits:
         ).model_dump_json(),
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime="2h",
     conda:
         "../envs/facemill.yaml"
@@ -168,7 +168,7 @@ rule find_duplicates:
         distance=lookup(dpath="portraits/duplicates", within=config),
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=memory(4000),
         runtime="1h",
     conda:
         "../envs/facemill.yaml"
@@ -226,7 +226,7 @@ rule culling_sheet:
         "benchmarks/results/{dataset}/culling_sheet-{shard}.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=memory(1000),
         runtime="30m",
     conda:
         "../envs/facemill.yaml"
