@@ -80,12 +80,15 @@ def test_nothing_from_the_config_reaches_a_shell_unquoted(rule):
     """A setting in a command is quoted, or a number, or one of the words that the config accepts."""
     params, shell = shells()[rule]
     for name in re.findall(r"\{params\.(\w+)\}", shell):
-        definition = re.search(rf"^ +{name}=(.*?),$", params, re.M)[1]
+        definition = re.search(rf"^        {name}=(.*?),\n(?=        \w+=|\Z)", params, re.M | re.S)[1]
         if lookup := re.fullmatch(r'lookup\(dpath="(.*)", within=config\)', definition):
             kind = str(kind_of(lookup[1]))
-            assert kind in ("<class 'int'>", "<class 'float'>") or "Literal" in kind, (name, kind)
-        else:  # paths of the workflow's own and words; a dataset's name holds no other characters
-            assert re.search(r'RENDERED|ROOT / |^"[\w{}]+"$', definition), (name, definition)
+            assert "Literal" in kind or not re.search("str|Path", kind), (name, kind)
+        else:  # paths of the workflow's own, words, or quoted there
+            assert re.search(r'RENDERED|ROOT / |^"[\w{}]+"$|map\(quote, |\{input\[key\]\}', definition), (
+                name,
+                definition,
+            )
     assert re.fullmatch(r".*\^\[A-Za-z0-9\].*", str(Config.model_fields["dataset"].metadata))
 
 
