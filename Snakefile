@@ -52,7 +52,8 @@ localrules:
     culling,
     pseudo_labels,
     latents,
-    colors,
+    tags,
+    attributes,
     review,
     label_quality,
 
@@ -84,11 +85,19 @@ rule pseudo_labels:
 rule latents:
     input:
         expand(shards("latents"), dataset=CONFIG.dataset),
+        f"results/{CONFIG.dataset}/latents/metrics.json",
 
 
-rule colors:
+rule tags:
     input:
-        expand(shards("colors"), dataset=CONFIG.dataset),
+        expand(shards("tags"), dataset=CONFIG.dataset),
+        f"results/{CONFIG.dataset}/tags/metrics.json",
+
+
+rule attributes:
+    input:
+        expand("results/{dataset}/attributes/{file}.json", dataset=CONFIG.dataset, file=["probes", "metrics"]),
+        f"results/{CONFIG.dataset}/attributes/walks.png",
 
 
 rule review:

@@ -283,18 +283,43 @@ class Gaugan(Section):
     training: Training
 
 
-class Tags(Section):
-    """Where hair colours come from, and what they are called."""
+Palette = Annotated[
+    dict[str, Annotated[list[HexColor], Field(min_length=1)]],
+    BeforeValidator(_without_nulls),
+    Field({}, description="names, as tags have them, and typical colours; null takes a name away"),
+]
 
-    source: Literal["color", "tags"] = Field(description="`color`: the hair's median colour; `tags`: the posts' tags")
-    hair_colors: Annotated[dict[str, list[HexColor]], BeforeValidator(_without_nulls)] = Field(
-        min_length=1, description="names, as in the posts' tags, and typical colours; null takes a name away"
+
+class Tags(Section):
+    """Where tags come from, and what colours are called."""
+
+    sources: Annotated[list[Literal["tags", "color", "i2v", "wd14"]], Field(min_length=1)] = Field(
+        description="`tags`: the collection's own; `color`: median colours under the masks; `i2v`, `wd14`: networks; "
+        "the first that has a name gives it"
     )
+    i2v: Path | None = Field(None, description="folder of illustration2vec's published files")
+    wd14: Path | None = Field(None, description="folder of a WD14 tagger's model.onnx and selected_tags.csv")
+    threshold: Share = Field(0.25, description="probability from which a network's tag is believed")
+    hair_colors: Palette
+    skin_colors: Palette
+    eye_colors: Palette
+
+    @model_validator(mode="after")
+    def _networks_have_files(self) -> "Tags":
+        if missing := [name for name in ("i2v", "wd14") if name in self.sources and getattr(self, name) is None]:
+            raise ValueError(f"{missing[0]}: found nothing; accepted: the folder of its files, since sources names it")
+        return self
 
 
 class Attributes(Section):
     """Attribute vectors and the pictures they make."""
 
+    booleans: list[str] = Field([], description="tags that are attributes of their own, such as Smiling")
+    method: Literal["means", "logistic"] = Field(
+        "means", description="difference of means, or the normal of a logistic regression"
+    )
+    hold: list[str] = Field([], description="regions whose colours, and booleans, that vectors leave as they are")
+    strength: float = Field(1, gt=0, description="how many times a vector is added")
     min_images: Positive = Field(description="least number of latents behind a vector")
     edited: Positive = Field(description="held-out portraits on which each vector is tried")
     steps: Annotated[int, Field(ge=2)] = Field(description="pictures in a transition")
@@ -318,7 +343,7 @@ class Config(Section):
     label_quality: LabelQuality
     vae: Vae
     gaugan: Gaugan
-    latents: Positive = Field(description="portraits shown in the t-SNE plane and behind the vectors")
+    latents: Positive = Field(description="portraits, at most, that are encoded: in the plane and behind the vectors")
     tags: Tags
     attributes: Attributes
 
@@ -333,8 +358,10 @@ class Config(Section):
         missing = [key for key in needed if not getattr(self.source, key)]
         if missing:
             raise ValueError(f"source.{missing[0]}: found nothing; accepted: a path, which kind {self.kind!r} needs")
-        if self.kind != "sample" and not (self.source.labelled or self.source.masks):
-            raise ValueError("source.labelled: found nothing; accepted: a path, here or in source.masks")
+        if "color" in self.tags.sources and not self.masked:
+            raise ValueError(
+                "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources"
+            )
         if self.source.masks and not self.labels.numbered:
             raise ValueError("labels.numbered: found nothing; accepted: the labels behind the numbers in source.masks")
         if self.kind == "sample" and self.sample is None:
@@ -347,6 +374,11 @@ class Config(Section):
                 )
         return self
 
+    @property
+    def masked(self) -> bool:
+        """Whether there are labelled portraits, and so masks for all; otherwise the chain is that of the VAE alone."""
+        return self.kind == "sample" or bool(self.source.labelled or self.source.masks)
+
     def paths(self) -> dict[str, Path]:
         """Every path that the config names, by its key."""
         source = self.source
@@ -357,6 +389,8 @@ class Config(Section):
             "portraits.detector.cascade": self.portraits.detector and self.portraits.detector.cascade,
             "unet.encoder_weights": self.unet.encoder_weights,
             "gaugan.vgg_weights": self.gaugan.vgg_weights,
+            "tags.i2v": self.tags.i2v,
+            "tags.wd14": self.tags.wd14,
         }
         lists = {f"source.{key}": paths for key, paths in source.files().items()}
         lists |= {"portraits.rejected_ids": self.portraits.rejected_ids}

@@ -72,6 +72,22 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture.save(beside, optimize=True)
 
 
+def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: int = 4, cell: int = 128) -> None:
+    """Writes an animated WebP, whole or not at all: strips of uint8 RGB images side by side, played there and back.
+
+    Strips are of one length; it repeats for ever.
+    """
+    frames = []
+    for images in zip(*strips, strict=True):
+        rows = [images[i : i + columns] for i in range(0, len(images), columns)]
+        frames.append(image_grid(rows, cell=cell))
+    there_and_back = frames + frames[-2:0:-1]
+    with whole(path) as beside:
+        there_and_back[0].save(
+            beside, save_all=True, append_images=there_and_back[1:], duration=120, loop=0, quality=85, method=4
+        )
+
+
 @contextmanager
 def plot(path: Path, width: float = 9, height: float = 5, **subplots) -> Iterator[tuple]:
     """Yields matplotlib's `(figure, axes)` in the project's style and writes the PNG when the block ends well.

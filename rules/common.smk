@@ -1,4 +1,5 @@
 # What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
+import shlex
 from functools import cache
 from shlex import quote
 
@@ -45,6 +46,14 @@ def memory(mb):
 def shards(product):
     """The shards of a product: results/<dataset>/<product>/shard-0000.parquet and so on."""
     return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=SHARDS)
+
+
+MASKS = shards("pseudo_labels") if CONFIG.masked else []
+
+
+def option(name, values):
+    """An option of a command with its values; nothing where there are none."""
+    return f"{name} {' '.join(shlex.quote(str(value)) for value in values)}" if values else ""
 
 
 def given(key):

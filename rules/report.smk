@@ -1,18 +1,40 @@
 # Report: every number of a run in one file, and the pictures of all stages in one page.
 
-FIGURES = [
-    "selected/funnel.png",
+MASKED_FIGURES = [
     "labels/labels.png",
     "augmented/augmented.png",
     "unet/comparison.png",
     "unet/comparison_metrics.png",
     "pseudo_labels/pseudo_labels.png",
+]
+FIGURES = [
+    "selected/funnel.png",
+    *(MASKED_FIGURES if CONFIG.masked else []),
     "vae/vae.png",
-    "gaugan/gaugan.png",
+    *(["gaugan/gaugan.png"] if CONFIG.masked else []),
+    "latents/latents.png",
     "tsne/tsne.png",
     "attributes/transitions.png",
+    "attributes/transitions.webp",
+    "attributes/sliders.png",
+    "attributes/walks.png",
+    "attributes/walks.webp",
+    "attributes/lines.png",
+    "attributes/lines.webp",
     "summary.json",
 ]
+
+# What each stage measured, by its name in the summary.
+MEASURED = {
+    **({"unet": "unet/comparison.json", "pseudo_labels": "pseudo_labels/metrics.json"} if CONFIG.masked else {}),
+    "vae": "vae/metrics.json",
+    **({"gaugan": "gaugan/metrics.json"} if CONFIG.masked else {}),
+    "latents": "latents/metrics.json",
+    "tags": "tags/metrics.json",
+    "tsne": "tsne/metrics.json",
+    "probes": "attributes/probes.json",
+    "attributes": "attributes/metrics.json",
+}
 
 
 rule summarize:
@@ -28,14 +50,13 @@ rule summarize:
             "results/{dataset}/posts/rejects.parquet",
             *expand(PORTRAIT_REJECTS, shard=SHARDS),
         ],
-        labels=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
-        augmented="results/{dataset}/augmented/train.parquet",
-        unet="results/{dataset}/unet/comparison.json",
-        pseudo_labels="results/{dataset}/pseudo_labels/metrics.json",
-        vae="results/{dataset}/vae/metrics.json",
-        gaugan="results/{dataset}/gaugan/metrics.json",
-        tsne="results/{dataset}/tsne/metrics.json",
-        attributes="results/{dataset}/attributes/metrics.json",
+        labels=(
+            expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])
+            if CONFIG.masked
+            else []
+        ),
+        augmented=["results/{dataset}/augmented/train.parquet"] if CONFIG.masked else [],
+        measured=expand("results/{{dataset}}/{file}", file=MEASURED.values()),
     output:
         report(
             "results/{dataset}/summary.json",
@@ -47,6 +68,10 @@ rule summarize:
         "logs/{dataset}/summarize.log",
     benchmark:
         "benchmarks/results/{dataset}/summarize.tsv"
+    params:
+        names=option("--names", MEASURED),
+        labels=lambda wildcards, input: option("--labels", input.labels),
+        augmented=lambda wildcards, input: option("--augmented", input.augmented),
     threads: 1
     resources:
         mem_mb=memory(1000),
@@ -55,9 +80,8 @@ rule summarize:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --posts {input.posts} --selected {input.selected} --portraits {input.portraits}"
-        " --rejects {input.rejects} --labels {input.labels} --augmented {input.augmented} --unet {input.unet}"
-        " --pseudo-labels {input.pseudo_labels} --vae {input.vae} --gaugan {input.gaugan} --tsne {input.tsne}"
-        " --attributes {input.attributes} --out {output} 2>&1 | tee {log}"
+        " --rejects {input.rejects} {params.labels} {params.augmented} {params.names} --measured {input.measured}"
+        " --out {output} 2>&1 | tee {log}"
 
 
 rule report:

@@ -9,7 +9,7 @@ rule train_vae:
     input:
         code=code("train_vae"),
         portraits=shards("portraits"),
-        pseudo_labels=shards("pseudo_labels"),
+        pseudo_labels=MASKS,
     output:
         model="results/{dataset}/vae/model.safetensors",
         about="results/{dataset}/vae/model.json",
@@ -22,6 +22,7 @@ rule train_vae:
         settings=settings("vae"),
         seed=lookup(dpath="seed", within=config),
         holdout=lookup(dpath="holdout", within=config),
+        masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
     threads: 8
     resources:
         mem_mb=memory(8000),
@@ -31,7 +32,7 @@ rule train_vae:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {params.seed} --holdout {params.holdout}"
-        " --portraits {input.portraits} --pseudo-labels {input.pseudo_labels} --model {output.model}"
+        " --portraits {input.portraits} {params.masks} --model {output.model}"
         " --curves {output.curves} 2>&1 | tee {log}"
 
 

@@ -1,27 +1,63 @@
-"""Makes the vectors between hair colours in latent space."""
+"""Makes the attribute vectors."""
 
 from collections import Counter
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from facemill.colors import REGIONS
 from facemill.command import log, run
-from facemill.latent.attributes import hair_means, save_vectors
-from facemill.latent.rows import joined_rows
-from facemill.splits import held_out
+from facemill.errors import BadInput
+from facemill.latent.attributes import attribute_vectors, save_vectors, split_half
+from facemill.latent.rows import held_columns, joined_rows, labels_of
+from facemill.latent.tagging import GROUPS
+from facemill.splits import fraction, held_out
 
 
-def main(*, latents: list[Path], colors: list[Path], min_images: int, holdout: float, vectors: Path) -> None:
-    """Writes the mean latent of each hair colour and the vectors between them, and a JSON beside; held-out portraits
-    are left out."""
-    pairs = joined_rows((latents, ["latent"]), (colors, ["hair_color"]))
-    rows = [row for row in pairs if not held_out(row["id"], holdout)]
-    names = [row["hair_color"] for row in rows]
-    counts = Counter(name for name in names if name is not None)
-    means = hair_means(np.array([row["latent"] for row in rows]), names, min_images)
-    save_vectors(vectors, means, counts)
-    for name in sorted(counts.keys() - means.keys()):
-        log.info("attribute_vectors: %s left out, it has %d of %d images", name, counts[name], min_images)
+def main(
+    *,
+    latents: list[Path],
+    tags: list[Path],
+    booleans: list[str] | None = None,
+    hold: list[str] | None = None,
+    method: Literal["means", "logistic"],
+    min_images: int,
+    holdout: float,
+    vectors: Path,
+) -> None:
+    """Writes the vectors between the names of each exclusive group and of each boolean, and a JSON beside; held-out
+    portraits are left out.
+
+    Parameters
+    ----------
+    booleans:
+        tags that are attributes of their own
+    hold:
+        regions' colours, and booleans, that vectors leave as they are
+    method:
+        difference of means, or normal of a logistic regression
+    min_images:
+        least number of latents behind a vector
+    """
+    columns = [*GROUPS, "tags", *REGIONS]
+    rows = [row for row in joined_rows((latents, ["latent"]), (tags, columns)) if not held_out(row["id"], holdout)]
+    points = np.array([row["latent"] for row in rows])
+    labels, held = labels_of(rows, GROUPS, booleans or []), held_columns(rows, hold or [], booleans or [])
+    counts = Counter(row[group] for row in rows for group in GROUPS if row[group] is not None)
+    counts.update({name: int(has.sum()) for name, has in labels.booleans.items()})
+
+    found = attribute_vectors(points, labels, held, method, min_images)
+    if not found.names():
+        most = ", ".join(f"{name} {count}" for name, count in counts.most_common(3)) or "none"
+        raise BadInput(
+            f"attributes.min_images: found {min_images}, which fewer than two names of a group reach; "
+            f"accepted: a number that two of them reach (most frequent: {most})"
+        )
+    halves = np.array([fraction(row["id"], "halves") < 0.5 for row in rows])
+    save_vectors(vectors, found, counts, split_half(points, labels, held, method, halves))
+    for name in sorted(counts.keys() - set(found.names())):
+        log.info("attribute_vectors: %s left out, it has %d images", name, counts[name])
 
 
 if __name__ == "__main__":

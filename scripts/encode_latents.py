@@ -4,18 +4,21 @@ from pathlib import Path
 
 from facemill.command import progress, run
 from facemill.latent.latents import LATENT_SCHEMA, encode
+from facemill.latent.rows import drawn
 from facemill.networks import load_model
-from facemill.shards import count_rows, decode_image, read_rows, write_shard
+from facemill.shards import decode_image, read_rows, write_shard
 from facemill.synthesize.vae import Vae
 
 
-def main(*, vae: Path, portraits: Path, out: Path) -> None:
-    """Writes where the VAE's encoder puts each portrait of a shard: its mean, same rows in the same order."""
+def main(*, vae: Path, portraits: Path, limit: int, seed: int, out: Path) -> None:
+    """Writes where the VAE's encoder puts portraits of a shard, at most `limit` of them drawn with the seed: mean and
+    spread, rows in the shard's order."""
     network = load_model(Vae, vae)
-    ids = [row["id"] for row in read_rows([portraits], ["id"])]
-    images = (decode_image(row["image"]["bytes"]) for row in read_rows([portraits], ["image"]))
-    latents = progress(encode(network, images), "encode_latents", count_rows([portraits]))
-    rows = [{"id": id, "latent": latent} for id, latent in zip(ids, latents, strict=True)]
+    chosen = set(drawn([row["id"] for row in read_rows([portraits], ["id"])], limit, f"latents-{seed}"))
+    ids = [row["id"] for row in read_rows([portraits], ["id"]) if row["id"] in chosen]
+    images = (decode_image(row["image"]["bytes"]) for row in read_rows([portraits]) if row["id"] in chosen)
+    encoded = progress(encode(network, images), "encode_latents", len(ids))
+    rows = [{"id": id, "latent": mean, "spread": spread} for id, (mean, spread) in zip(ids, encoded, strict=True)]
     write_shard(out, rows, LATENT_SCHEMA)
 
 

@@ -1,71 +1,158 @@
-"""Measures and shows what the vectors between hair colours do."""
+"""Measures and shows what attribute vectors do."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Attributes, Tags
+from facemill.command import Annotated, Settings, log, run
+from facemill.config import Tags
 from facemill.errors import BadInput
-from facemill.figures import image_grid, save_picture
+from facemill.figures import image_grid, save_animation, save_picture
 from facemill.files import write_json
-from facemill.latent.attributes import load_means
+from facemill.latent.attributes import Vectors, load_vectors
 from facemill.latent.colors import lab_palette
-from facemill.latent.editing import Styled, choose_transitions, transition, try_vectors
+from facemill.latent.editing import (
+    Edit,
+    Judge,
+    Studio,
+    along,
+    choose_transitions,
+    decoding_painter,
+    judge_of,
+    mask_painter,
+    try_vector,
+)
+from facemill.latent.probes import load_probes
 from facemill.latent.rows import drawn, images_of, joined_rows, masks_of
+from facemill.latent.tagging import GROUPS, TAG_SCHEMA, load_tagger
 from facemill.networks import load_model
+from facemill.segment.unet import Unet
 from facemill.splits import held_out
 from facemill.synthesize.gaugan import Generator
+from facemill.synthesize.vae import Vae
 
 TRANSITIONS = 8
-"""Rows of the picture."""
+"""Rows of the picture for exclusive groups; each boolean has two more, added and taken away."""
+
+ALONG = 8
+"""Portraits whose way is looked at."""
 
 
 def main(
     *,
     vectors: Path,
-    gaugan: Path,
+    probes: Path,
+    vae: Path,
     latents: list[Path],
-    colors: list[Path],
-    pseudo_labels: list[Path],
+    tags: list[Path],
     portraits: list[Path],
-    settings: Annotated[Attributes, Settings],
-    tags: Annotated[Tags, Settings],
+    gaugan: Path | None = None,
+    unet: Path | None = None,
+    pseudo_labels: list[Path] | None = None,
+    settings: Annotated[Tags, Settings],
+    edited: int,
+    strength: float,
+    steps: int,
     holdout: float,
     seed: int,
     metrics: Path,
     transitions: Path,
+    animation: Path,
 ) -> None:
-    """Tries each vector on held-out portraits painted by GauGAN: writes how many turn into the hair colour (success)
-    and how much else changes (drift), and a picture of transitions."""
-    means, palette = load_means(vectors), lab_palette(tags.hair_colors)
-    generator = load_model(Generator, gaugan)
-    rows = joined_rows((latents, ["latent"]), (colors, ["hair_color", "hair"]))
-    usable = {row["id"]: row for row in rows if held_out(row["id"], holdout) and _can_be_edited(row, means)}
-    own = {id: usable[id]["hair_color"] for id in drawn(usable, len(usable), f"edited-{seed}")}
-    if not own:
-        raise BadInput(f"holdout: found {holdout}, which leaves no portrait with a hair colour; accepted: more")
+    """Tries each vector on held-out portraits and writes how often it takes (success) and what else changes (drift),
+    with a picture and an animation of transitions.
 
-    edits = {name: [id for id in own if own[id] != name][: settings.edited] for name in means}
-    shown = choose_transitions(own, list(means), palette, TRANSITIONS)
-    masks = masks_of(pseudo_labels, {id for ids in edits.values() for id in ids} | {id for id, _ in shown})
-    styled = {id: Styled(own[id], mask, np.array(usable[id]["latent"])) for id, mask in masks.items()}
+    Parameters
+    ----------
+    gaugan:
+        paints the edited latents with each portrait's mask held; without it the VAE decodes them
+    unet:
+        with GauGAN: segments what it painted
+    pseudo_labels:
+        with GauGAN: the masks
+    """
+    found, encoder = load_vectors(vectors), load_model(Vae, vae)
+    rows = _held_out_rows(latents, tags, holdout, seed)
+    edits = {target: _edits(rows, target, found, gaugan is not None)[:edited] for target in found.names()}
+    if not any(edits.values()):
+        raise BadInput(f"holdout: found {holdout}, which leaves no portrait to turn into anything; accepted: more")
+    shown = _shown(edits, found, settings)
+    ids = {edit.id for of_target in edits.values() for edit in of_target}
+    masks = masks_of(pseudo_labels, ids) if pseudo_labels else {}
+    painter = mask_painter(load_model(Generator, gaugan), masks) if gaugan else decoding_painter(encoder)
+    studio = Studio(painter, masks, load_model(Unet, unet) if unet else None)
 
-    write_json(metrics, try_vectors(generator, styled, edits, means, palette))
+    looking = [source for source in settings.sources if source != "tags"]
+    judges = {source: load_tagger(source, settings, list(found.booleans)) for source in looking}
+    judges["probe"] = seen = load_probes(probes, encoder)
+    figures = {}
+    for target, of_target in edits.items():
+        group = next((group for group, names in found.groups.items() if target in names), None)
+        given_by = _given_by(rows, group, settings.sources)
+        name = judge_of(target, given_by, {source: judges[source] for source in looking}, seen)
+        judge = Judge(judges[name], target, found.groups[group] if group else [])
+        measured = try_vector(studio, of_target, target, found, judge, seen, strength=strength, along=ALONG)
+        figures[target] = measured | {"labels": given_by, "judge": name}
+        log.info("evaluate_attributes: %s, success %s, drift %s", target, measured["success"], measured["drift"])
+    write_json(metrics, figures)
 
-    images = images_of(portraits, [id for id, _ in shown])
+    images = images_of(portraits, [edit.id for _, edit in shown])
+    places = np.linspace(0, 1, steps)
     strips = [
-        [images[id], *transition(generator, styled[id], means[name] - means[own[id]], settings.steps)]
-        for id, name in shown
+        list(along(painter, edit.id, edit.latent, strength * found.step(edit.own, target), places))
+        for target, edit in shown
     ]
-    columns = ["portrait", *(f"{part:.0%}" for part in np.linspace(0, 1, settings.steps))]
-    captions = [f"{own[id]} to {name}".replace("_", " ") for id, name in shown]
-    save_picture(image_grid(strips, columns, captions), transitions)
+    captions = [_caption(edit, target) for target, edit in shown]
+    columns = ["portrait", *(f"{place:.0%}" for place in places)]
+    whole = [[images[edit.id], *strip] for (_, edit), strip in zip(shown, strips, strict=True)]
+    save_picture(image_grid(whole, columns, captions), transitions)
+    save_animation(strips, animation)
 
 
-def _can_be_edited(row: dict, means: dict[str, np.ndarray]) -> bool:
-    """Whether a portrait's hair colour has a mean to start from, and its mask enough hair to judge by."""
-    return row["hair_color"] in means and row["hair"] is not None
+def _held_out_rows(latents: list[Path], tags: list[Path], holdout: float, seed: int) -> list[dict]:
+    joined = joined_rows((latents, ["latent"]), (tags, TAG_SCHEMA.names[1:]))
+    rows = {row["id"]: row for row in joined if held_out(row["id"], holdout)}
+    return [rows[id] for id in drawn(rows, len(rows), f"edited-{seed}")]
+
+
+def _edits(rows: list[dict], target: str, vectors: Vectors, masked: bool) -> list[Edit]:
+    """The portraits that can be turned into a target: with masks, those in which its region has a colour."""
+    if target in vectors.booleans:
+        return [Edit(row["id"], np.array(row["latent"]), target in row["tags"]) for row in rows]
+    group = next(group for group, names in vectors.groups.items() if target in names)
+    others = set(vectors.groups[group]) - {target}
+    return [
+        Edit(row["id"], np.array(row["latent"]), row[group])
+        for row in rows
+        if row[group] in others and not (masked and row[GROUPS[group]] is None)
+    ]
+
+
+def _given_by(rows: list[dict], group: str | None, sources: list[str]) -> str:
+    """The source that named most portraits of a group; for booleans the first of all."""
+    counts = Counter(row[f"{group}_source"] for row in rows if row[group]) if group else Counter()
+    return counts.most_common(1)[0][0] if counts else sources[0]
+
+
+def _shown(edits: dict[str, list[Edit]], vectors: Vectors, settings: Tags) -> list[tuple[str, Edit]]:
+    """Targets and portraits of the picture's rows."""
+    rows = []
+    for group, names in list(vectors.groups.items())[:1]:
+        found = {edit.id: edit for name in names for edit in edits[name]}
+        own = {id: str(edit.own) for id, edit in found.items()}
+        chosen = choose_transitions(own, names, lab_palette(getattr(settings, f"{group}s")), TRANSITIONS)
+        rows += [(target, found[id]) for id, target in chosen]
+    for name in vectors.booleans:
+        for has in (False, True):
+            rows += [(name, edit) for edit in edits[name] if edit.own == has][:1]
+    return rows
+
+
+def _caption(edit: Edit, target: str) -> str:
+    if isinstance(edit.own, bool):
+        return f"{target} {'taken away' if edit.own else 'added'}".replace("_", " ")
+    return f"{edit.own} to {target}".replace("_", " ")
 
 
 if __name__ == "__main__":

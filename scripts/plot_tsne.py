@@ -7,37 +7,53 @@ import numpy as np
 from facemill.command import Annotated, Settings, run
 from facemill.config import Tags
 from facemill.files import write_json
-from facemill.latent.rows import drawn, images_of, joined_rows
-from facemill.latent.tsne import PLANE_SCHEMA, plot_plane, purity, spread, tsne
+from facemill.latent.rows import images_of, joined_rows
+from facemill.latent.tsne import (
+    PLANE_SCHEMA,
+    discriminant_purity,
+    pca,
+    plot_plane,
+    purity,
+    spread,
+    trustworthiness,
+    tsne,
+)
 from facemill.shards import write_shard
+from facemill.splits import held_out
 
 
 def main(
     *,
     latents: list[Path],
-    colors: list[Path],
+    tags: list[Path],
     portraits: list[Path],
     palette: Annotated[Tags, Settings],
+    holdout: float,
     seed: int,
-    limit: int,
     out: Path,
     picture: Path,
     metrics: Path,
 ) -> None:
-    """Places at most `limit` latents in a plane by t-SNE; writes places, picture, and how pure neighbourhoods are."""
-    rows = {row["id"]: row for row in joined_rows((latents, ["latent"]), (colors, ["hair_color"]))}
-    ids = drawn(rows, limit, f"tsne-{seed}")
-    points = np.array([rows[id]["latent"] for id in ids], np.float32)
-    names = [rows[id]["hair_color"] for id in ids]
-    plane = tsne(points, seed)
-    places = zip(ids, plane[:, 0], plane[:, 1], names, strict=True)
+    """Places latents in a plane by t-SNE, and in another by PCA; writes the places, a picture, how true the planes are
+    to the latents, and how pure neighbourhoods are."""
+    rows = list(joined_rows((latents, ["latent"]), (tags, ["hair_color"])))
+    ids, names = [row["id"] for row in rows], [row["hair_color"] for row in rows]
+    points = np.array([row["latent"] for row in rows], np.float32)
+    plane, (principal, variance) = tsne(points, seed), pca(points)
+    places = zip(ids, *plane.T, *principal.T, names, strict=True)
     write_shard(out, [dict(zip(PLANE_SCHEMA.names, place, strict=True)) for place in places], PLANE_SCHEMA)
-    write_json(metrics, purity(points, names))
+    kept_out = np.array([held_out(id, holdout) for id in ids])
+    trust = {
+        "trustworthiness": trustworthiness(points, plane),
+        "pca_trustworthiness": trustworthiness(points, principal),
+    }
+    figures = purity(points, names) | discriminant_purity(points, names, kept_out)
+    write_json(metrics, figures | trust | {"pca_variance": variance})
 
     shown = spread(plane)
     images = images_of(portraits, [ids[i] for i in shown])
     display = {name: typical[0] for name, typical in palette.hair_colors.items()}
-    plot_plane(picture, plane, names, display, {i: images[ids[i]] for i in shown})
+    plot_plane(picture, plane, principal, names, display, {i: images[ids[i]] for i in shown})
 
 
 if __name__ == "__main__":

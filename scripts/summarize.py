@@ -14,14 +14,10 @@ def main(
     selected: Path,
     portraits: list[Path],
     rejects: list[Path],
-    labels: list[Path],
-    augmented: Path,
-    unet: Path,
-    pseudo_labels: Path,
-    vae: Path,
-    gaugan: Path,
-    tsne: Path,
-    attributes: Path,
+    labels: list[Path] | None = None,
+    augmented: Path | None = None,
+    names: list[str],
+    measured: list[Path],
     out: Path,
 ) -> None:
     """Gathers every number of a run in one JSON: rows are counted, the rest is what each stage measured itself.
@@ -31,14 +27,10 @@ def main(
         selected: table of the posts that the filter keeps
         portraits: shards of portraits
         rejects: tables of what could not be used
-        labels: the labelled portraits' parts
-        augmented: shard of augmented portraits
-        unet: metrics of each U-Net version
-        pseudo_labels: metrics of the masks of the whole collection
-        vae: metrics of the VAE
-        gaugan: metrics of GauGAN
-        tsne: metrics of the plane of latents
-        attributes: metrics of each attribute vector
+        labels: the labelled portraits' parts, where there are any
+        augmented: shard of augmented portraits, where there is one
+        names: what the summary calls each of the measured
+        measured: JSON files of what stages measured
         out: the JSON to write
     """
     counted = {
@@ -46,17 +38,11 @@ def main(
         "selected": count_rows([selected]),
         "portraits": count_rows(portraits),
         "rejected": count_rows(rejects),
-        "labels": {"images": count_rows(labels), "augmented": count_rows([augmented])},
     }
-    measured = {
-        "unet": unet,
-        "pseudo_labels": pseudo_labels,
-        "vae": vae,
-        "gaugan": gaugan,
-        "tsne": tsne,
-        "attributes": attributes,
-    }
-    write_json(out, counted | {name: json.loads(path.read_text()) for name, path in measured.items()})
+    if labels and augmented:
+        counted["labels"] = {"images": count_rows(labels), "augmented": count_rows([augmented])}
+    found = {name: json.loads(path.read_text()) for name, path in zip(names, measured, strict=True)}
+    write_json(out, counted | found)
 
 
 if __name__ == "__main__":

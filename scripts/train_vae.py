@@ -14,7 +14,7 @@ def main(
     seed: int,
     holdout: float,
     portraits: list[Path],
-    pseudo_labels: list[Path],
+    pseudo_labels: list[Path] | None = None,
     model: Path,
     curves: Path,
 ) -> None:
@@ -24,7 +24,7 @@ def main(
         seed=seed,
         holdout=holdout,
         portraits=portraits,
-        pseudo_labels=pseudo_labels,
+        pseudo_labels=pseudo_labels or [],
         model=model,
         curves=curves,
     )

@@ -7,20 +7,24 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from facemill.synthesize.measure import styles
-from facemill.synthesize.vae import Vae
+from facemill.networks import autocast, device
+from facemill.synthesize.vae import Vae, to_unit_range
 
-LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))])
-"""Rows of a `latents` shard: the mean of the encoder's Gaussian."""
+LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32())), ("spread", pa.list_(pa.float32()))])
+"""Rows of a `latents` shard: mean and standard deviation of the encoder's Gaussian."""
 
 BATCH = 32
 
 
-def encode(vae: Vae, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields the latent of each image in turn, float32 (Z,): the mean that `vae.encode` gives, without noise.
+@torch.inference_mode()
+def encode(vae: Vae, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields mean and standard deviation of q(z|x) for each image in turn, float32 (Z,) each.
 
     `images` are uint8 RGB (S, S, 3).
     """
     stream = iter(images)
     while batch := list(islice(stream, BATCH)):
-        yield from styles(vae, torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)).cpu().numpy()
+        pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(device())
+        with autocast():
+            mean, log_variance = vae.encode(to_unit_range(pixels))
+        yield from zip(mean.float().cpu().numpy(), (0.5 * log_variance).exp().float().cpu().numpy(), strict=True)

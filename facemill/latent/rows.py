@@ -1,34 +1,72 @@
 """Rows of products that were made from the same portraits: side by side, drawn, held out."""
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 
+from facemill.colors import REGIONS
 from facemill.errors import BadInput
-from facemill.shards import decode_image, decode_mask, read_rows
+from facemill.latent.attributes import Labels
+from facemill.latent.tagging import GROUPS
+from facemill.shards import decode_image, decode_mask, open_shard, read_rows
 from facemill.splits import fraction
 
 Product = tuple[Sequence[Path], list[str]]
 """Shards of a product in order, and the columns wanted of them."""
 
 
-def joined_rows(*products: Product) -> Iterator[dict]:
-    """Yields the rows of products with the same ids in the same order, each as one dict of `id` and all columns.
+def joined_rows(first: Product, *others: Product) -> Iterator[dict]:
+    """Yields the rows of the first product with what the others say of the same ids, each as one dict.
 
-    Raises `BadInput` where the products part.
+    All products have their rows in the same order; the first may lack some of them. Raises `BadInput` where another
+    lacks one of the first.
     """
-    streams = [read_rows(paths, ["id", *columns]) for paths, columns in products]
-    for number, rows in enumerate(zip_longest(*streams, fillvalue={"id": None})):
-        ids = [row["id"] for row in rows]
-        for (paths, _), id in zip(products, ids, strict=True):
-            if id != ids[0]:
+    streams = [(paths, read_rows(paths, ["id", *columns])) for paths, columns in others]
+    for row in read_rows(first[0], ["id", *first[1]]):
+        whole = dict(row)
+        for paths, stream in streams:
+            found = next((other for other in stream if other["id"] == row["id"]), None)
+            if found is None:
                 raise BadInput(
-                    f"{paths[0]}: row {number} has id {id}, where {products[0][0][0]} has {ids[0]}; "
+                    f"{paths[0]}: has no id {row['id']} where {first[0][0]} has it; "
                     "accepted: shards made from the same portraits"
                 )
-        yield {key: value for row in rows for key, value in row.items()}
+            whole |= found
+        yield whole
+
+
+def labels_of(rows: Sequence[dict], groups: Collection[str], booleans: Collection[str]) -> Labels:
+    """What rows of tags say of exclusive groups and of booleans; a name that is both counts as a boolean alone."""
+    has = {name: np.array([name in row["tags"] for row in rows], bool) for name in booleans}
+    names = {group: [None if row[group] in booleans else row[group] for row in rows] for group in groups}
+    return Labels(names, has)
+
+
+def held_columns(rows: Sequence[dict], hold: Sequence[str], booleans: Collection[str]) -> dict[str, np.ndarray]:
+    """What vectors shall leave as it is, in numbers: the colours (N, 3) of regions, booleans (N, 1).
+
+    A region stands under the name of the group that names its colour, where there is one; regions without any colour
+    are left out. Raises `BadInput` for a name that is neither a region nor one of the booleans.
+    """
+    if unknown := [name for name in hold if name not in REGIONS and name not in booleans]:
+        accepted = ", ".join([*REGIONS, *booleans])
+        raise BadInput(f"attributes.hold: found {unknown[0]!r}; accepted: a region or a boolean: {accepted}")
+    group_of = {region: group for group, region in GROUPS.items()}
+    columns = {}
+    for name in hold:
+        if name in REGIONS:
+            colors = [[np.nan] * 3 if row[name] is None else row[name] for row in rows]
+            columns[group_of.get(name, name)] = np.array(colors, float)
+        else:
+            columns[name] = np.array([[name in row["tags"]] for row in rows], float)
+    return {name: numbers for name, numbers in columns.items() if not np.isnan(numbers).all()}
+
+
+def own_test_ids(portraits: Sequence[Path]) -> set[str]:
+    """The ids of portraits that the collection itself keeps for tests, as CelebA's partition does."""
+    named = [path for path in portraits if "split" in open_shard(path).schema_arrow.names]
+    return {row["id"] for row in read_rows(named, ["id", "split"]) if row["split"] == "test"}
 
 
 def drawn(ids: Collection[str], count: int, salt: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Latents in a plane, and how pure their neighbourhoods are."""
+"""Latents in a plane, how true it is to them, and how pure their neighbourhoods are."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,20 @@ import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
 from openTSNE import TSNE
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.manifold import trustworthiness as _trust
 from sklearn.neighbors import NearestNeighbors
 
 from facemill.errors import BadInput
 from facemill.figures import plot
 from facemill.latent.colors import rgb
 
-PLANE_SCHEMA = pa.schema([("id", pa.string()), ("x", pa.float32()), ("y", pa.float32()), ("hair_color", pa.string())])
-"""Rows of `tsne.parquet`: a portrait's place in the plane, and its hair colour or null."""
+PLACES = ["x", "y", "pca_x", "pca_y"]
+PLANE_SCHEMA = pa.schema(
+    [("id", pa.string()), *((place, pa.float32()) for place in PLACES), ("hair_color", pa.string())]
+)
+"""Rows of `tsne.parquet`: a portrait's place in the t-SNE plane and in the PCA plane, and its hair colour or null."""
 
 NEIGHBOURS = 10
 """Nearest neighbours that count for the purity."""
@@ -42,6 +48,24 @@ def tsne(latents: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(TSNE(perplexity=perplexity, random_state=seed, n_jobs=1).fit(latents), np.float32)
 
 
+def pca(latents: np.ndarray) -> tuple[np.ndarray, float]:
+    """The latents (N, Z) on their first two principal axes, float32 (N, 2), and the share of variance along these."""
+    model = PCA(2, svd_solver="full").fit(latents)
+    return np.float32(model.transform(latents)), float(model.explained_variance_ratio_.sum())
+
+
+def trustworthiness(latents: np.ndarray, plane: np.ndarray) -> float | None:
+    """How far neighbours in the plane are neighbours in latent space: from 0 to 1 (Venna and Kaski 2001).
+
+    `NEIGHBOURS` of each count; None where there are too few latents for that.
+    """
+    return None if len(latents) < 4 else float(_trust(latents, plane, n_neighbors=_neighbours(len(latents) // 2)))
+
+
+def _neighbours(others: int) -> int:
+    return min(NEIGHBOURS, others - 1)
+
+
 def purity(latents: np.ndarray, names: Sequence[str | None]) -> dict[str, float | int | None]:
     """How alike the hair colours of neighbours are in latent space (not in the plane); the nameless are left out.
 
@@ -54,12 +78,40 @@ def purity(latents: np.ndarray, names: Sequence[str | None]) -> dict[str, float 
     if len(kept) < 2:
         return {"purity": None, "majority": None, "images": len(kept)}
     points, colors = np.asarray(latents)[kept], np.array([names[i] for i in kept])
-    nearest = NearestNeighbors(n_neighbors=min(NEIGHBOURS, len(kept) - 1)).fit(points).kneighbors(return_distance=False)
+    nearest = NearestNeighbors(n_neighbors=_neighbours(len(kept))).fit(points).kneighbors(return_distance=False)
     return {
         "purity": float((colors[nearest] == colors[:, None]).mean()),
         "majority": Counter(colors).most_common(1)[0][1] / len(kept),
         "images": len(kept),
     }
+
+
+def discriminant_purity(
+    latents: np.ndarray, names: Sequence[str | None], kept_out: np.ndarray
+) -> dict[str, float | int | None]:
+    """The purity where distances are measured along the directions that tell hair colours apart.
+
+    A latent says everything about a portrait, and its background says more than its hair, so that plain distances are
+    mostly other things'. Linear discriminant analysis weighs the latents instead (Fisher 1936; covariance shrunk after
+    Ledoit and Wolf); it is fitted without the latents that are `kept_out`, bool (N,), and for these alone the share of
+    the same colour among their ten nearest neighbours of the fitted ones is counted.
+
+    Returns:
+        `discriminant_purity`, and how many latents were asked, `discriminant_images`; None and 0 where none can be.
+    """
+    colors = np.array([name or "" for name in names], object)
+    fitted, asked = (colors != "") & ~kept_out, (colors != "") & kept_out
+    counts = Counter(colors[fitted])
+    usable = np.isin(colors, [name for name, count in counts.items() if count > 1])
+    fitted, asked = fitted & usable, asked & usable
+    if len(set(colors[fitted])) < 2 or not asked.any():
+        return {"discriminant_purity": None, "discriminant_images": 0}
+    points = np.asarray(latents, float)
+    model = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(points[fitted], colors[fitted].astype(str))
+    neighbours = NearestNeighbors(n_neighbors=min(NEIGHBOURS, int(fitted.sum()))).fit(model.transform(points[fitted]))
+    nearest = neighbours.kneighbors(model.transform(points[asked]), return_distance=False)
+    same = colors[fitted][nearest] == colors[asked][:, None]
+    return {"discriminant_purity": float(same.mean()), "discriminant_images": int(asked.sum())}
 
 
 @dataclass(frozen=True)
@@ -103,14 +155,16 @@ def spread(plane: np.ndarray) -> list[int]:
 def plot_plane(
     path: Path,
     plane: np.ndarray,
+    principal: np.ndarray,
     names: Sequence[str | None],
     colors: Mapping[str, str],
     thumbnails: Mapping[int, np.ndarray],
 ) -> None:
-    """Writes the plane twice, side by side: as dots in their hair colour, and as portraits framed in it.
+    """Writes planes side by side: t-SNE as dots in their hair colour and as portraits framed in it, PCA as dots.
 
     Args:
-        plane: float (N, 2).
+        plane: by t-SNE, float (N, 2).
+        principal: by PCA, float (N, 2).
         names: the hair colour of each place, or None.
         colors: a display colour (hex) for each name.
         thumbnails: portraits, uint8 RGB (H, W, 3), by their index in the plane.
@@ -122,22 +176,26 @@ def plot_plane(
         _stamp(canvas, pixels, centres[i], colors.get(names[i], NAMELESS))
 
     width, height = view.size / 110
-    with plot(path, 2 * width, height + 1, ncols=2) as (figure, (left, right)):
+    with plot(path, 3 * width, height + 1, ncols=3) as (figure, (left, middle, right)):
         _draw_dots(left, plane, names, colors)
-        right.imshow(canvas, extent=view.extent())
-        for axes in (left, right):
-            axes.axis(view.extent())
+        middle.imshow(canvas, extent=view.extent())
+        _draw_dots(right, principal, names, colors, labelled=False)
+        for axes, extent in ((left, view.extent()), (middle, view.extent()), (right, frame(principal).extent())):
+            axes.axis(extent)
             axes.set_aspect("equal")
             axes.axis("off")
         left.set_title(f"t-SNE of {len(plane)} latents by hair colour")
-        right.set_title(f"{len(thumbnails)} of the portraits, framed in their hair colour")
+        middle.set_title(f"{len(thumbnails)} of the portraits, framed in their hair colour")
+        right.set_title("The same latents on their first two principal axes")
         figure.legend(loc="outside lower center", ncols=7, frameon=False)
 
 
-def _draw_dots(axes: Axes, plane: np.ndarray, names: Sequence[str | None], colors: Mapping[str, str]) -> None:
+def _draw_dots(
+    axes: Axes, plane: np.ndarray, names: Sequence[str | None], colors: Mapping[str, str], labelled: bool = True
+) -> None:
     for name, color in [*colors.items(), (None, NAMELESS)]:
         of_name = [i for i, other in enumerate(names) if other == name]
-        label = f"{(name or 'no name').replace('_', ' ')} ({len(of_name)})"
+        label = f"{(name or 'no name').replace('_', ' ')} ({len(of_name)})" if labelled else None
         if of_name:
             axes.scatter(*plane[of_name].T, s=26, color=color, edgecolor="#40404c", linewidth=0.4, label=label)
 

@@ -13,9 +13,10 @@ from skimage.color import rgb2lab
 
 from facemill.classes import BACKGROUND, FACE, HAIR
 from facemill.colors import region_colors
-from facemill.config import Labels
+from facemill.config import Labels, Tags
 from facemill.label.convert import labelled_portraits
-from facemill.latent.colors import Palette, lab_palette, name_by_color
+from facemill.latent.taggers import CollectionTagger, Portrait
+from facemill.latent.tagging import agreement, believed_tags, color_tagger, names_of, tag_row
 from facemill.shards import decode_image, decode_mask
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
@@ -34,18 +35,23 @@ SEEN = {
 
 
 @pytest.fixture(scope="module")
-def palette() -> Palette:
-    return lab_palette(CONFIG["tags"]["hair_colors"])
+def settings() -> Tags:
+    """The config's, with what config/folder.yaml adds."""
+    folder = yaml.safe_load((Path(__file__).parents[2] / "config/folder.yaml").read_text())["tags"]
+    return Tags(**CONFIG["tags"] | {"hair_colors": CONFIG["tags"]["hair_colors"] | folder["hair_colors"]})
 
 
-def test_plain_hair_is_called_what_it_is_seen_as(palette):
+def test_plain_hair_is_called_what_it_is_seen_as():
+    tagger, names = color_tagger(Tags(**CONFIG["tags"])), list(CONFIG["tags"]["hair_colors"])
     rows = {
         row["id"]: row for row in labelled_portraits(DATA / "anime-portraits/labelled", Labels(**CONFIG["labels"]), 128)
     }
     for name, ids in SEEN.items():
         for id in ids:
             image, mask = decode_image(rows[id]["image"]["bytes"]), decode_mask(rows[id]["mask"]["bytes"])
-            assert name_by_color(region_colors(image, mask)["hair"], palette)[0] == name, id
+            portrait = Portrait(image, colors=region_colors(image, mask))
+            probable = tagger.estimate_specific_tags([portrait], names)[0]
+            assert max(probable, key=probable.get) == name, id
 
 
 def rough_mask(image: np.ndarray) -> np.ndarray:
@@ -57,15 +63,19 @@ def rough_mask(image: np.ndarray) -> np.ndarray:
     return mask
 
 
-def test_names_agree_with_peoples_tags(palette):
-    agreed = []
+def test_colours_agree_with_peoples_tags(settings):
+    groups = {"hair_color": names_of(settings)["hair_color"]}
+    ids, portraits = [], []
     with (DATA / "tagged-faces/tags.csv").open() as file, zipfile.ZipFile(DATA / "tagged-faces/images.zip") as images:
         for id, text in list(csv.reader(file))[::8]:
-            tag = re.search(r"(\w+) hair", text)
-            name = f"{tag[1]}_hair".replace("gray", "grey") if tag else None
-            if name in palette:
-                image = decode_image(images.read(f"{id}.jpg"))
-                found, _ = name_by_color(region_colors(image, rough_mask(image))["hair"], palette)
-                agreed.append(found == name)
-    assert len(agreed) > 500
-    assert np.mean(agreed) > 0.65  # 0.11 by chance; the masks are rough
+            image = decode_image(images.read(f"{id}.jpg"))
+            colors = region_colors(image, rough_mask(image))
+            portraits.append(Portrait(image, re.findall(r"\w+ (?:hair|eyes)", text), colors))
+            ids.append(id)
+    taggers = {"tags": CollectionTagger(groups["hair_color"]), "color": color_tagger(settings)}
+    believed = believed_tags(taggers, portraits, groups, [])
+    rows = [tag_row(id, own, groups, None) for id, own in zip(ids, believed, strict=True)]
+    found = agreement(rows, groups, ["tags", "color"])["hair_color"]
+    assert found["names"]["grey_hair"] > 50  # they write gray
+    assert found["tags_color"]["images"] > 900
+    assert found["tags_color"]["agreement"] > 0.6 and found["tags_color"]["kappa"] > 0.5  # the masks are rough

@@ -35,8 +35,15 @@ def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
     places = {key: str(tmp_path) for key in ("images", "labelled", "attributes")} | {"metadata": [str(tmp_path)]}
     assert validate(content | {"source": places}).kind == overlay
     del places["labelled"]
-    with pytest.raises(BadInput, match="source.labelled: found nothing; accepted: a path, here or in source.masks"):
+    if overlay == "celeba":
+        assert not validate(content | {"source": places}).masked
+        return
+    with pytest.raises(
+        BadInput, match="source.labelled: found nothing; accepted: a path, here or in source.masks; or no"
+    ):
         validate(content | {"source": places})
+    without = content | {"source": places, "tags": content["tags"] | {"sources": ["tags"]}}
+    assert not validate(without).masked
 
 
 def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
@@ -82,6 +89,13 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         (
             {"tags": {"hair_colors": {"red_hair": ["red"]}}},
             "tags.hair_colors.red_hair.0: found 'red'; accepted: a .*",
+        ),
+        ({"tags": {"sources": []}}, r"tags.sources: found \[\]; accepted: .*"),
+        ({"tags": {"sources": ["wd14"]}}, "tags.wd14: found nothing; accepted: the folder of its files, .*"),
+        ({"tags": {"i2v": "no.folder"}}, "tags.i2v: found 'no.folder'; accepted: a path that exists"),
+        (
+            {"kind": "celeba", "source": {"images": ".", "attributes": "."}},
+            "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources",
         ),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
         ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),

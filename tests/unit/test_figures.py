@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image
 
 from facemill.classes import COLORS, HAIR, IGNORE
-from facemill.figures import CAPTION, PAPER, colorize, image_grid, overlay, plot, save_picture
+from facemill.figures import CAPTION, PAPER, colorize, image_grid, overlay, plot, save_animation, save_picture
 
 
 def flat(color: tuple[int, int, int], size: int = 8) -> np.ndarray:
@@ -52,3 +52,16 @@ def test_pictures_and_plots_are_written_whole_and_the_same_each_time(tmp_path):
     assert (tmp_path / "a-plot.png").read_bytes() == (tmp_path / "b-plot.png").read_bytes()
     assert Image.open(tmp_path / "a-plot.png").size == (240, 240)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_an_animation_plays_there_and_back(tmp_path):
+    shades = [flat((value, 0, 0)) for value in (0, 90, 180, 255)]
+    save_animation([shades, shades[::-1]], tmp_path / "a.webp", columns=2, cell=32)
+    with Image.open(tmp_path / "a.webp") as animation:
+        assert animation.n_frames == 6 and animation.size == (6 + 2 * 38, 6 + 38)
+        shown = []
+        for frame in range(6):
+            animation.seek(frame)
+            shown.append([animation.convert("RGB").getpixel((6 + 16 + 38 * x, 22))[0] for x in (0, 1)])
+    expected = [(0, 255), (90, 180), (180, 90), (255, 0), (180, 90), (90, 180)]
+    assert np.abs(np.array(shown) - expected).max() < 12

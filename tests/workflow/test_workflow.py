@@ -32,6 +32,9 @@ def test_the_summary_holds_every_number(finished):
     assert {"reconstruction_l1", "kl"} <= found["vae"].keys()
     assert {"resegmentation_miou", "frechet_distance", "style_hair_color_error"} <= found["gaugan"].keys()
     assert found["attributes"] and all({"success", "drift"} <= a.keys() for a in found["attributes"].values())
+    assert found["tags"]["hair_color"]["tags_color"]["images"] > 30 and "hair_color" in found["probes"]
+    assert len(found["latents"]["kolmogorov_smirnov"]) == 16  # dimensions
+    assert {"purity", "discriminant_purity", "trustworthiness", "pca_variance"} <= found["tsne"].keys()
 
 
 def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
@@ -51,8 +54,15 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
         "pseudo_labels/pseudo_labels.png",
         "vae/vae.png",
         "gaugan/gaugan.png",
+        "latents/latents.png",
         "tsne/tsne.png",
         "attributes/transitions.png",
+        "attributes/transitions.webp",
+        "attributes/sliders.png",
+        "attributes/walks.png",
+        "attributes/walks.webp",
+        "attributes/lines.png",
+        "attributes/lines.webp",
         "summary.json",
     ]
     assert all(figure["data_uri"].startswith("data:") for figure in shown.values())
@@ -78,11 +88,13 @@ def test_a_second_run_does_nothing_and_says_so(finished):
 
 SHARDS = 2
 LAST = {"summarize": 1, "report": 1, "all": 1}
-VECTORS = {"attribute_vectors": 1, "evaluate_attributes": 1}
-LATENT = {"encode_latents": SHARDS, "plot_tsne": 1} | VECTORS
+TRIED = {"evaluate_attributes": 1, "walk_latents": 1}
+VECTORS = {"attribute_vectors": 1, "probe_latents": 1} | TRIED
+LATENT = {"encode_latents": SHARDS, "plot_latents": 1, "plot_tsne": 1} | VECTORS
 VAE = {"train_vae": 1, "evaluate_vae": 1}
 SYNTHESIZE = {"train_gaugan": 1, "evaluate_gaugan": 1}
-MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, "plot_tsne": 1}
+TAGS = {"tag_portraits": SHARDS, "compare_tags": 1, "plot_tsne": 1}
+MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1} | TAGS
 
 
 @pytest.mark.parametrize(
@@ -91,7 +103,7 @@ MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, 
         ("unet={versions: {v1: {training: {batch: 4}}}}", {"train_unet": 1, "compare_unets": 1}),
         (
             "unet={versions: {v2: {training: {batch: 4}}}}",
-            {"train_unet": 1, "compare_unets": 1, "evaluate_gaugan": 1},
+            {"train_unet": 1, "compare_unets": 1, "evaluate_gaugan": 1, "evaluate_attributes": 1},
         ),
         (
             "unet={versions: {v3: {training: {batch: 4}}}}",
@@ -106,11 +118,13 @@ MASKS = {"pseudo_label": SHARDS, "show_pseudo_labels": 1, "tag_colors": SHARDS, 
             {"filter_posts": 1, "crop_portraits": SHARDS} | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
         ("vae={kl_weight: 0.001}", VAE | SYNTHESIZE | LATENT),
-        ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | {"evaluate_attributes": 1}),
-        ("tags={hair_colors: {red_hair: ['#ff0000']}}", {"tag_colors": SHARDS, "plot_tsne": 1} | VECTORS),
-        ("latents=50", {"plot_tsne": 1}),
+        ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | TRIED),
+        ("tags={hair_colors: {red_hair: ['#ff0000']}}", TAGS | VECTORS),
+        ("latents=50", LATENT),
         ("attributes={min_images: 2}", VECTORS),
-        ("attributes={steps: 4}", {"evaluate_attributes": 1}),
+        ("attributes={steps: 4}", TRIED),
+        ("attributes={edited: 2}", {"evaluate_attributes": 1}),
+        ("attributes={hold: []}", {"attribute_vectors": 1} | TRIED),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it(finished, change, jobs):

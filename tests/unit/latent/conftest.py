@@ -28,14 +28,15 @@ HAIR_PAINT = {"black_hair": (32, 32, 36), "red_hair": (192, 32, 32), "grey_hair"
 class Colorist(nn.Module):
     """Stands in for GauGAN: the hair has the colour z[:3], and the background z[3:] where that is given."""
 
-    def forward(self, onehot: Tensor, z: Tensor) -> Tensor:
+    def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         colors = torch.zeros(len(z), 7, 3)
         for id, color in PAINT.items():
             colors[:, id] = torch.tensor(color) / 127.5 - 1
         colors[:, HAIR] = z[:, :3]
         if z.shape[1] > 3:
             colors[:, BACKGROUND] = z[:, 3:]
-        return torch.einsum("bchw,bcx->bxhw", onehot.cpu(), colors).to(onehot.device)
+        painted = torch.stack([own[mask.long()] for own, mask in zip(colors, masks.cpu(), strict=True)])
+        return painted.permute(0, 3, 1, 2).to(masks.device)
 
 
 @pytest.fixture

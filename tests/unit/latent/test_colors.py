@@ -1,8 +1,4 @@
-"""Median colours of regions, and what hair colours are called."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""Median colours of regions, and how probable the names of a palette are."""
 
 import numpy as np
 import pytest
@@ -10,12 +6,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from facemill.classes import BACKGROUND, HAIR
 from facemill.colors import MIN_PIXELS, region_colors
-from facemill.config import Tags
-from facemill.errors import BadInput
-from facemill.latent.colors import lab_palette, name_by_color, name_by_tags, probabilities, rgb
-from facemill.shards import read_rows
-
-TAGS = {"black_hair": ["#202024"], "red_hair": ["#c02020"], "grey_hair": ["#c4c6cc"]}
+from facemill.latent.colors import lab_palette, probabilities, rgb
 
 
 def lab(*color: int) -> np.ndarray:
@@ -55,10 +46,12 @@ def test_a_small_region_has_no_colour(pixels, measured):
 
 
 def test_a_name_is_as_near_as_its_nearest_typical_colour(palette):
-    assert name_by_color(lab(100, 18, 18), palette)[0] == "red_hair"
-    assert name_by_color(lab(192, 32, 32), palette)[0] == "red_hair"
-    assert name_by_color(lab(40, 38, 40), palette)[0] == "black_hair"
-    assert name_by_color(lab(230, 230, 230), palette)[0] == "grey_hair"
+    def nearest(*color: int) -> str:
+        return list(palette)[int(probabilities(lab(*color), palette).argmax())]
+
+    assert nearest(100, 18, 18) == nearest(192, 32, 32) == "red_hair"
+    assert nearest(40, 38, 40) == "black_hair"
+    assert nearest(230, 230, 230) == "grey_hair"
 
 
 def test_probabilities_are_a_softmax_of_ciede2000(palette):
@@ -66,53 +59,8 @@ def test_probabilities_are_a_softmax_of_ciede2000(palette):
     far = [min(deltaE_ciede2000(color, typical) for typical in of_name) for of_name in palette.values()]
     expected = np.exp(-np.array(far) / 5) / np.exp(-np.array(far) / 5).sum()
     np.testing.assert_allclose(probabilities(color, palette), expected)
-    name, probability = name_by_color(color, palette)
-    assert name == list(palette)[int(expected.argmax())]
-    assert probability == pytest.approx(expected.max())
-
-
-def test_no_hair_has_no_name(palette):
-    assert name_by_color(None, palette) == (None, None)
-
-
-def test_tags_name_a_colour_only_when_they_are_of_one_mind(palette):
-    assert name_by_tags(["solo", "red_hair"], palette) == ("red_hair", 1.0)
-    assert name_by_tags(["black_hair", "red_hair"], palette) == (None, None)
-    assert name_by_tags(["solo", "long_hair"], palette) == (None, None)
 
 
 def test_hex_colours():
     assert rgb("#ff0080") == (1, 0, 128 / 255)
     np.testing.assert_allclose(lab_palette({"a": ["#ffffff", "#000000"]})["a"], [[100, 0, 0], [0, 0, 0]], atol=0.01)
-
-
-@pytest.mark.parametrize(
-    ("hair_colors", "message"), [({}, "tags.hair_colors: found no name"), ({"a": []}, r"tags.hair_colors.a: found no")]
-)
-def test_an_empty_palette_is_refused(hair_colors, message):
-    with pytest.raises(BadInput, match=message):
-        lab_palette(hair_colors)
-
-
-@pytest.mark.parametrize("source", ["color", "tags"])
-def test_tag_colors_names_every_portrait(script, collection, tmp_path, source):
-    portraits, pseudo_labels = collection["portraits"][0], collection["pseudo_labels"][0]
-    settings, out = Tags(source=source, hair_colors=TAGS), tmp_path / "out.parquet"
-    script("tag_colors")(settings=settings, portraits=portraits, pseudo_labels=pseudo_labels, out=out)
-    first = out.read_bytes()
-    rows, truth = list(read_rows([out])), list(read_rows([portraits]))
-    assert [(row["id"], row["hair_color"]) for row in rows] == [(row["id"], row["tags"][0]) for row in truth]
-    assert all((row["probability"] == 1) == (source == "tags") for row in rows)
-    assert all(deltaE_ciede2000(row["skin"], lab(220, 170, 140)) < 2 for row in rows)
-
-    script("tag_colors")(settings=settings, portraits=portraits, pseudo_labels=pseudo_labels, out=out)
-    assert out.read_bytes() == first
-
-
-def test_tag_colors_needs_no_torch():
-    code = "import runpy, sys; runpy.run_path('scripts/tag_colors.py'); print('torch' in sys.modules)"
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, env={"PYTHONPATH": "."}, capture_output=True, text=True
-    )
-    assert done.stdout == "False\n", done.stderr

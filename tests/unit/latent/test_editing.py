@@ -4,22 +4,44 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from facemill.classes import BACKGROUND, HAIR
-from facemill.colors import REGIONS
-from facemill.config import Attributes, Tags
+from facemill.config import Tags
 from facemill.errors import BadInput
-from facemill.latent.attributes import save_vectors
-from facemill.latent.colors import COLOR_SCHEMA
-from facemill.latent.editing import Styled, choose_transitions, measure_edits, transition, try_vectors
+from facemill.latent.attributes import Vectors, save_vectors
+from facemill.latent.editing import (
+    Edit,
+    Judge,
+    Studio,
+    along,
+    choose_transitions,
+    decoding_painter,
+    judge_of,
+    mask_painter,
+    try_vector,
+)
 from facemill.latent.latents import LATENT_SCHEMA
+from facemill.latent.probes import Probes, save_probes
+from facemill.latent.taggers import CollectionTagger, ColorTagger
+from facemill.latent.tagging import TAG_SCHEMA
+from facemill.networks import save_model
 from facemill.shards import read_rows, write_shard
 from facemill.splits import held_out
+from facemill.synthesize.vae import Vae
+
+NAMES = ["black_hair", "grey_hair", "red_hair"]
+NO_PROBES = Probes({}, {})
 
 
 def code(color: tuple[int, int, int]) -> np.ndarray:
     return np.array(color) / 127.5 - 1
+
+
+def vectors_of(means: dict[str, np.ndarray]) -> Vectors:
+    pairs = {(a, b): means[b] - means[a] for a in means for b in means if a != b}
+    return Vectors({"hair_color": sorted(means)}, pairs, {})
 
 
 @pytest.fixture
@@ -27,64 +49,146 @@ def means(hair_paint) -> dict[str, np.ndarray]:
     return {name: code(color) for name, color in hair_paint.items()}
 
 
+class Segmenter(torch.nn.Module):
+    """Stands in for a U-Net: sees clothes wherever there is much blue and little red, else background."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = torch.zeros(len(images), 7, *images.shape[2:])
+        logits[:, 6] = images[:, 2] - images[:, 0] - 0.2
+        return logits
+
+
 @pytest.fixture
-def portraits(hair_paint, mask) -> list[Styled]:
-    return [Styled(name, mask, code(color)) for name, color in hair_paint.items() if name != "grey_hair"]
+def studio(colorist, mask) -> Studio:
+    masks = {"a": mask, "b": mask}
+    return Studio(mask_painter(colorist, masks), masks, Segmenter())
 
 
-def edited_to_grey(generator, portraits: list[Styled], means, palette) -> dict:
-    named = {str(number): portrait for number, portrait in enumerate(portraits)}
-    return try_vectors(generator, named, {"grey_hair": list(named)}, means, palette)["grey_hair"]
+@pytest.fixture
+def edited_to_grey(studio, means, palette):
+    """What is measured when a black-haired and a red-haired portrait are turned grey."""
+
+    def measured(means=means, more=(), studio=studio):
+        judge = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES)
+        own = {"a": "black_hair", "b": "red_hair"}
+        edits = [Edit(id, np.concatenate([code_of[name], *more]), name) for id, name in own.items()]
+        return try_vector(studio, edits, "grey_hair", vectors_of(means), judge, NO_PROBES, strength=1, along=2)
+
+    code_of = means
+    return measured
 
 
-def test_a_perfect_edit_hits_and_moves_nothing_else(colorist, portraits, means, palette):
-    figures = edited_to_grey(colorist, portraits, means, palette)
-    assert figures == {"success": 1.0, "before": 0.0, "drift": 0.0, "images": 2}
-
-
-def test_an_edit_that_stops_halfway_misses(colorist, portraits, means, palette):
-    means["grey_hair"] = (means["grey_hair"] + means["red_hair"]) / 2
-    assert edited_to_grey(colorist, portraits, means, palette)["success"] == 0
-
-
-def test_each_colour_is_tried_on_its_own_portraits(colorist, portraits, means, palette):
-    named = {"a": portraits[0], "b": portraits[1]}
-    figures = try_vectors(
-        colorist, named, {"grey_hair": ["a", "b"], "black_hair": ["b"], "red_hair": []}, means, palette
-    )
-    assert {name: (of["success"], of["images"]) for name, of in figures.items()} == {
-        "grey_hair": (1.0, 2),
-        "black_hair": (1.0, 1),
-        "red_hair": (None, 0),
+def test_a_perfect_edit_hits_and_moves_nothing_else(edited_to_grey):
+    assert edited_to_grey() == {
+        "success": 1.0,
+        "before": 0.0,
+        "drift": 0.0,
+        "mask_kept": 1.0,
+        "monotony": 1.0,
+        "images": 2,
     }
 
 
-def test_drift_is_the_mean_over_regions_of_the_share_that_moved(colorist, portraits, means, palette):
+def test_an_edit_that_stops_halfway_misses(edited_to_grey, means):
+    assert edited_to_grey(means | {"grey_hair": (means["grey_hair"] + means["red_hair"]) / 2})["success"] == 0
+
+
+def test_strength_multiplies_the_vector(studio, means, palette):
+    short = vectors_of(means | {"grey_hair": 0.4 * means["grey_hair"] + 0.6 * means["black_hair"]})
+    judge, edits = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES), [Edit("a", means["black_hair"], NAMES[0])]
+    found = [
+        try_vector(studio, edits, "grey_hair", short, judge, NO_PROBES, strength=s, along=1)["success"]
+        for s in (1, 2.5)
+    ]
+    assert found == [0, 1]
+
+
+def test_an_edit_that_leads_away_is_not_monotonous(studio, means, palette):
+    judge, edits = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES), [Edit("a", means["grey_hair"], NAMES[0])]
+    away = Vectors({"hair_color": NAMES}, {("black_hair", "grey_hair"): means["red_hair"] - means["grey_hair"]}, {})
+    figures = try_vector(studio, edits, "grey_hair", away, judge, NO_PROBES, strength=1, along=1)
+    assert figures["monotony"] < 1 and figures["before"] == 1 and figures["success"] is None
+
+
+def test_drift_is_the_mean_over_regions_of_the_share_that_moved(edited_to_grey, means):
     # the last three dimensions are the background's colour: here one of two edits moves it, one of five regions
     green, brown = code((40, 160, 90)), code((120, 80, 40))
     means = {name: np.concatenate([mean, brown if name == "red_hair" else green]) for name, mean in means.items()}
-    longer = [Styled(p.hair_color, p.mask, np.concatenate([p.latent, green])) for p in portraits]
-    figures = edited_to_grey(colorist, longer, means, palette)
+    figures = edited_to_grey(means, [green])
     assert figures["drift"] == pytest.approx(1 / 2 / 5)
     assert figures["success"] == 1
 
 
-def test_regions_that_are_not_there_do_not_drift(colorist, portraits, means, palette):
-    hair_alone = [Styled(p.hair_color, np.full_like(p.mask, HAIR), p.latent) for p in portraits]
-    assert edited_to_grey(colorist, hair_alone, means, palette)["drift"] == 0
+def test_a_mask_that_is_not_kept_shows(edited_to_grey, means):
+    green, blue = code((40, 160, 90)), code((20, 40, 200))
+    means = {name: np.concatenate([mean, blue if name == "grey_hair" else green]) for name, mean in means.items()}
+    assert edited_to_grey(means, [green])["mask_kept"] < 0.6
 
 
-def test_success_is_measured_against_what_was_there_before(palette):
-    grey, red = {name: palette[name][-1] for name in ("grey_hair", "red_hair")}.values()
-    before = [{region: None for region in REGIONS} | {"hair": color} for color in (grey, red, red, red)]
-    after = [{region: None for region in REGIONS} | {"hair": color} for color in (grey, grey, grey, red)]
-    figures = measure_edits(before, after, "grey_hair", palette)
-    assert figures == {"success": 0.75, "before": 0.25, "drift": 0.0, "images": 4}
+def test_regions_that_are_not_there_do_not_drift(edited_to_grey, colorist, mask):
+    masks = dict.fromkeys("ab", np.full_like(mask, HAIR))
+    assert edited_to_grey(studio=Studio(mask_painter(colorist, masks), masks, None))["drift"] == 0
 
 
-def test_a_transition_goes_straight_from_one_colour_to_the_other(colorist, mask):
-    portrait = Styled("black_hair", mask, code((0, 0, 0)))
-    pictures = transition(colorist, portrait, code((200, 100, 0)) - code((0, 0, 0)), steps=5)
+def test_success_counts_what_was_not_there_before(studio, means, palette):
+    judge = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES)
+    edits = [Edit("a", means["grey_hair"], "red_hair"), Edit("b", means["red_hair"], "red_hair")]
+    nowhere = vectors_of(means | {"grey_hair": means["red_hair"]})
+    figures = try_vector(studio, edits, "grey_hair", nowhere, judge, NO_PROBES, strength=1, along=2)
+    assert (figures["success"], figures["before"]) == (0.0, 0.5)
+
+
+def test_nothing_to_edit_is_measured_as_nothing(studio, means, palette):
+    judge = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES)
+    figures = try_vector(studio, [], "grey_hair", vectors_of(means), judge, NO_PROBES, strength=1, along=2)
+    assert figures["images"] == 0 and figures["success"] is None
+
+
+class Gray(torch.nn.Module):
+    """Stands in for the VAE: the latent is the image's brightness on its left and on its right."""
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        halves = images.mean(1).unflatten(2, (2, -1)).mean((1, 3))
+        return halves, torch.zeros_like(halves)
+
+    def decode(self, z: torch.Tensor) -> torch.Tensor:
+        return z[:, None, None, :].repeat_interleave(4, 3).expand(-1, 3, 8, -1)
+
+
+@pytest.fixture
+def probes() -> Probes:
+    """Left is bright where it is above 0, and right likewise."""
+    tensors = {f"{side}.weight": np.float32(9 * np.eye(2)[:, [i]]) for i, side in enumerate(("left", "right"))}
+    return Probes({}, tensors | {f"{side}.bias": np.zeros(1, np.float32) for side in ("left", "right")}, Gray())
+
+
+def test_booleans_are_added_and_taken_away_and_judged_by_probes(probes):
+    studio = Studio(decoding_painter(Gray()), {}, None)
+    edits = [Edit("a", np.array([-0.5, 0.2]), False), Edit("b", np.array([0.5, -0.2]), True)]
+    judge = Judge(probes, "left", [])
+    straight = Vectors({}, {}, {"left": np.array([1.0, 0.0])})
+    expected = {"success": 1.0, "before": 0.0, "drift": 0.0, "mask_kept": None, "monotony": 1.0, "images": 2}
+    assert try_vector(studio, edits, "left", straight, judge, probes, strength=1, along=2) == expected
+    skew = Vectors({}, {}, {"left": np.array([1.0, -0.4])})  # it turns the right dark, and bright when taken away
+    assert try_vector(studio, edits, "left", skew, judge, probes, strength=1, along=2)["drift"] == 1
+
+
+def test_a_judge_is_another_than_gave_the_labels(palette, probes):
+    judges = {"color": ColorTagger({"hair": palette}), "wd14": CollectionTagger(["red_hair", "smile"])}
+    assert judge_of("red_hair", "tags", judges, probes) == "color"
+    assert judge_of("red_hair", "color", judges, probes) == "wd14"
+    assert judge_of("grey_hair", "color", judges, probes) == "color"
+    assert judge_of("smile", "tags", judges, probes) == "wd14"
+    assert judge_of("left", "tags", judges, probes) == "probe"
+
+
+def test_a_transition_goes_straight_from_one_colour_to_the_other(studio, mask):
+    start = code((0, 0, 0))
+    pictures = along(studio.painter, "a", start, code((200, 100, 0)) - start, np.linspace(0, 1, 5))
     hair = [picture[mask == HAIR][0].tolist() for picture in pictures]
     assert hair == [[0, 0, 0], [50, 25, 0], [100, 50, 0], [150, 75, 0], [200, 100, 0]]
     assert len({picture[mask == BACKGROUND].tobytes() for picture in pictures}) == 1
@@ -92,9 +196,8 @@ def test_a_transition_goes_straight_from_one_colour_to_the_other(colorist, mask)
 
 def test_black_to_silver_comes_first(palette):
     own = {"1": "red_hair", "2": "grey_hair", "3": "black_hair", "4": "red_hair", "5": "black_hair"}
-    names = ["black_hair", "grey_hair", "red_hair"]
-    assert choose_transitions(own, names, palette, 8) == [("3", "grey_hair"), ("1", "black_hair"), ("2", "red_hair")]
-    assert choose_transitions(own, names, palette, 2) == [("3", "grey_hair"), ("1", "black_hair")]
+    assert choose_transitions(own, NAMES, palette, 8) == [("3", "grey_hair"), ("1", "black_hair"), ("2", "red_hair")]
+    assert choose_transitions(own, NAMES, palette, 2) == [("3", "grey_hair"), ("1", "black_hair")]
 
 
 def test_without_dark_hair_there_are_other_transitions(palette):
@@ -102,56 +205,90 @@ def test_without_dark_hair_there_are_other_transitions(palette):
 
 
 @pytest.fixture
-def evaluate(script, collection, colorist, hair_paint, means, tmp_path):
-    """Runs `evaluate_attributes` on the collection, with the stand-in as GauGAN."""
-    latents, colors = [], []
+def commands(script, collection, colorist, hair_paint, means, tmp_path):
+    """Runs `evaluate_attributes` or `walk_latents` on the collection, with stand-ins for GauGAN and the U-Net."""
+    latents, tags = [], []
     for path in collection["portraits"]:
         names = [(row["id"], row["tags"][0]) for row in read_rows([path])]
         latents.append(tmp_path / "latents" / path.name)
-        colors.append(tmp_path / "colors" / path.name)
+        tags.append(tmp_path / "tags" / path.name)
         write_shard(latents[-1], [{"id": id, "latent": means[name]} for id, name in names], LATENT_SCHEMA)
-        rows = [{"id": id, "hair_color": name, "hair": [50.0, 0.0, 0.0]} for id, name in names]
-        write_shard(colors[-1], rows, COLOR_SCHEMA)
-    save_vectors(tmp_path / "vectors.safetensors", means, dict.fromkeys(means, 20))
-    main = script("evaluate_attributes")
-    main.__globals__["load_model"] = lambda kind, path: colorist
+        some = {"hair": [50.0, 0.0, 0.0], "tags": [], "hair_color_source": "tags"}
+        rows = [dict.fromkeys(TAG_SCHEMA.names) | some | {"id": id, "hair_color": name} for id, name in names]
+        write_shard(tags[-1], rows, TAG_SCHEMA)
+    save_vectors(tmp_path / "vectors.safetensors", vectors_of(means), dict.fromkeys(means, 20), {})
+    tensors = {"hair_color.weight": np.ones((3, 3), np.float32), "hair_color.bias": np.zeros(3, np.float32)}
+    save_probes(tmp_path / "probes.safetensors", Probes({"hair_color": NAMES}, tensors))
+    arguments = {"size": 32, "z_dim": 3, "width": 4}
+    save_model(tmp_path / "vae/model.safetensors", Vae(**arguments), arguments, {})
+    shared = {
+        "vectors": tmp_path / "vectors.safetensors",
+        "vae": tmp_path / "vae",
+        "gaugan": tmp_path / "gaugan",
+        "latents": latents,
+        "tags": tags,
+        "pseudo_labels": collection["pseudo_labels"],
+        "strength": 1,
+        "steps": 3,
+        "holdout": 0.4,
+        "seed": 1,
+    }
 
-    def run(**changed):
-        main(
-            **{
-                "vectors": tmp_path / "vectors.safetensors",
-                "gaugan": tmp_path / "gaugan",
-                "latents": latents,
-                "colors": colors,
-                "pseudo_labels": collection["pseudo_labels"],
-                "portraits": collection["portraits"],
-                "settings": Attributes(min_images=2, edited=4, steps=3),
-                "tags": Tags(source="color", hair_colors={n: ["#" + bytes(c).hex()] for n, c in hair_paint.items()}),
-                "holdout": 0.4,
-                "seed": 1,
-                "metrics": tmp_path / "metrics.json",
-                "transitions": tmp_path / "transitions.png",
-            }
-            | changed
-        )
+    def run(name: str, **more) -> None:
+        main = script(name)
+        load = main.__globals__["load_model"]
+        stand_ins = {"Generator": colorist, "Unet": Segmenter()}
+        main.__globals__["load_model"] = lambda kind, path: stand_ins.get(kind.__name__) or load(kind, path)
+        main(**shared | more)
+
+    return run
+
+
+@pytest.fixture
+def evaluate(commands, collection, hair_paint, tmp_path):
+    def run(**changed) -> tuple[dict, Image.Image]:
+        palette = {name: ["#" + bytes(color).hex()] for name, color in hair_paint.items()}
+        files = {
+            "probes": tmp_path / "probes.safetensors",
+            "portraits": collection["portraits"],
+            "unet": tmp_path / "unet",
+            "edited": 4,
+            "settings": Tags(sources=["tags", "color"], hair_colors=palette),
+            "metrics": tmp_path / "metrics.json",
+            "transitions": tmp_path / "transitions.png",
+            "animation": tmp_path / "transitions.webp",
+        }
+        commands("evaluate_attributes", **files | changed)
         return json.loads((tmp_path / "metrics.json").read_text()), Image.open(tmp_path / "transitions.png")
 
     return run
 
 
-def test_evaluate_attributes_writes_metrics_and_transitions(evaluate, hair_paint):
+def test_evaluate_attributes_writes_metrics_and_transitions(evaluate, hair_paint, tmp_path):
     figures, picture = evaluate()
     assert figures.keys() == hair_paint.keys()
-    assert all(of == {"success": 1.0, "before": 0.0, "drift": 0.0, "images": 4} for of in figures.values())
+    for of in figures.values():
+        assert of | {"monotony": 1} == {
+            "success": 1.0,
+            "before": 0.0,
+            "drift": 0.0,
+            "mask_kept": 1.0,
+            "monotony": 1,
+            "images": 4,
+            "labels": "tags",
+            "judge": "color",
+        }
     assert picture.height > 3 * 128  # three colours, three rows; a portrait and three steps in each
     assert 4 * 128 < picture.width < 6 * 128 + 60
+    with Image.open(tmp_path / "transitions.webp") as animation:
+        assert animation.n_frames == 4  # three steps there, one back
 
 
 def test_only_held_out_portraits_are_edited(evaluate, hair_paint):
     names = list(hair_paint)
     held = [names[n % 3] for n in range(100, 160) if held_out(str(n), 0.1)]
     assert 0 < len(held) < 20
-    figures, _ = evaluate(holdout=0.1, settings=Attributes(min_images=2, edited=100, steps=2))
+    figures, _ = evaluate(holdout=0.1, edited=100, steps=2)
     assert {name: of["images"] for name, of in figures.items()} == {
         name: len(held) - held.count(name) for name in names
     }
@@ -160,3 +297,16 @@ def test_only_held_out_portraits_are_edited(evaluate, hair_paint):
 def test_nothing_held_out_is_one_line(evaluate):
     with pytest.raises(BadInput, match="holdout: found 0"):
         evaluate(holdout=0.0)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_walk_latents_draws_sliders_walks_and_lines(commands, tmp_path, masked):
+    names = ["sliders.png", "walks.png", "walks.webp", "lines.png", "lines.webp"]
+    keys = ["sliders", "walks", "walks_animation", "lines", "lines_animation"]
+    without = {} if masked else {"gaugan": None, "pseudo_labels": None}
+    commands("walk_latents", **dict(zip(keys, (tmp_path / name for name in names), strict=True)), **without)
+    pictures = {name: Image.open(tmp_path / name) for name in names}
+    assert pictures["sliders.png"].height > 3 * 96 and pictures["sliders.png"].width > 6 * 96  # three pairs
+    assert pictures["walks.png"].height > 4 * 128 and pictures["lines.png"].width > 3 * 128
+    if masked:  # what the untrained VAE paints hardly changes, and equal frames are stored once
+        assert pictures["walks.webp"].n_frames == 48 and pictures["lines.webp"].n_frames == 16

@@ -1,11 +1,11 @@
-"""Products side by side, draws by id."""
+"""Products side by side, draws by id, labels and held colours in numbers."""
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from facemill.errors import BadInput
-from facemill.latent.rows import drawn, images_of, joined_rows, masks_of
+from facemill.latent.rows import drawn, held_columns, images_of, joined_rows, labels_of, masks_of
 from facemill.shards import write_shard
 from facemill.splits import held_out
 
@@ -17,12 +17,26 @@ def test_rows_of_two_products_are_joined(collection):
     assert rows[1]["tags"] == ["black_hair", "solo"]
 
 
-@pytest.mark.parametrize("ids", [["100", "102", "105"], [str(n) for n in range(100, 162, 2)]])
+def some(path, ids: list[str]):
+    write_shard(path, [{"id": id, "x": float(id)} for id in ids], pa.schema([("id", pa.string()), ("x", pa.float32())]))
+    return [path]
+
+
+def test_the_first_product_may_have_some_rows_alone(collection, tmp_path):
+    first = some(tmp_path / "some.parquet", ["102", "108", "101"])
+    rows = list(joined_rows((first, ["x"]), (collection["portraits"], ["tags"]), (collection["pseudo_labels"], [])))
+    assert [(row["id"], row["x"], row["tags"][0]) for row in rows] == [
+        ("102", 102, "black_hair"),
+        ("108", 108, "black_hair"),
+        ("101", 101, "grey_hair"),
+    ]
+
+
+@pytest.mark.parametrize("ids", [["100", "102", "105"], ["102", "100"]])
 def test_products_of_other_portraits_are_refused(collection, tmp_path, ids):
-    other = tmp_path / "other.parquet"
-    write_shard(other, [{"id": id, "x": 1.0} for id in ids], pa.schema([("id", pa.string()), ("x", pa.float32())]))
-    with pytest.raises(BadInput, match=r"other.parquet: row \d+ has id"):
-        list(joined_rows((collection["portraits"][:1], ["tags"]), ([other], ["x"])))
+    first = some(tmp_path / "first.parquet", ids)
+    with pytest.raises(BadInput, match=rf"shard-0000.parquet: has no id {ids[-1]} where .*first.parquet has it"):
+        list(joined_rows((first, ["x"]), (collection["portraits"][:1], ["tags"])))
 
 
 def test_a_draw_is_stable():
@@ -49,3 +63,29 @@ def test_only_the_wanted_are_decoded(collection, mask):
     assert images["104"].shape == (32, 32, 3)
     assert masks.keys() == {"104", "159"}
     np.testing.assert_array_equal(masks["159"], mask)
+
+
+ROWS = [
+    {"hair_color": "Black_Hair", "tags": ["Black_Hair", "Smiling"], "hair": [10.0, 0.0, 0.0], "background": None},
+    {"hair_color": "Gray_Hair", "tags": ["Gray_Hair"], "hair": [60.0, 0.0, 0.0], "background": [1.0, 2.0, 3.0]},
+]
+
+
+def test_a_name_that_is_a_boolean_too_counts_as_that_alone():
+    labels = labels_of(ROWS, ["hair_color"], ["Black_Hair", "Smiling"])
+    assert labels.groups == {"hair_color": [None, "Gray_Hair"]}
+    assert {name: has.tolist() for name, has in labels.booleans.items()} == {
+        "Black_Hair": [True, False],
+        "Smiling": [True, False],
+    }
+
+
+def test_held_colours_and_booleans_are_numbers():
+    columns = held_columns(ROWS, ["background", "hair", "Smiling"], ["Smiling"])
+    assert columns.keys() == {"background", "hair_color", "Smiling"}  # hair is its group's own
+    np.testing.assert_array_equal(columns["background"], [[np.nan] * 3, [1, 2, 3]])
+    np.testing.assert_array_equal(columns["Smiling"], [[1], [0]])
+    nowhere = [row | {"background": None} for row in ROWS]
+    assert held_columns(nowhere, ["background"], []) == {}
+    with pytest.raises(BadInput, match="attributes.hold: found 'Smiling'; accepted: a region or a boolean: hair, skin"):
+        held_columns(ROWS, ["Smiling"], [])

@@ -9,7 +9,18 @@ from PIL import Image
 
 from facemill.config import Tags
 from facemill.errors import BadInput
-from facemill.latent.tsne import CANVAS, FRAMED, frame, plot_plane, purity, spread, tsne
+from facemill.latent.tsne import (
+    CANVAS,
+    FRAMED,
+    discriminant_purity,
+    frame,
+    pca,
+    plot_plane,
+    purity,
+    spread,
+    trustworthiness,
+    tsne,
+)
 from facemill.shards import read_rows, write_shard
 
 
@@ -55,6 +66,41 @@ def test_nameless_latents_are_no_neighbours():
     assert purity(latents, ["a", None, None, None]) == {"purity": None, "majority": None, "images": 1}
 
 
+def test_discriminant_purity_looks_past_what_hides_the_hair(clusters):
+    latents, names = clusters
+    random = np.random.default_rng(1)
+    hidden = np.concatenate([latents / 4, 40 * random.normal(size=(60, 2))], 1)
+    kept_out = np.arange(60) % 4 == 0
+    assert purity(hidden, names)["purity"] < 0.5
+    found = discriminant_purity(hidden, names, kept_out)
+    assert found["discriminant_purity"] > 0.95 and found["discriminant_images"] == 15
+
+
+def test_discriminant_purity_of_noise_is_chance():
+    random = np.random.default_rng(2)
+    latents, names = random.normal(size=(300, 40)), [("a", "b", "c")[i] for i in random.integers(0, 3, 300)]
+    assert discriminant_purity(latents, names, np.arange(300) % 3 == 0)["discriminant_purity"] < 0.45
+    nothing = {"discriminant_purity": None, "discriminant_images": 0}
+    assert discriminant_purity(latents, [None] * 300, np.arange(300) % 3 == 0) == nothing
+    assert discriminant_purity(latents, names, np.zeros(300, bool)) == nothing
+
+
+def test_the_principal_plane_keeps_the_most_variance():
+    latents = np.random.default_rng(0).normal(size=(500, 3)) * [5, 0.1, 3]
+    plane, variance = pca(latents)
+    assert plane.shape == (500, 2) and variance > 0.99
+    assert abs(np.corrcoef(plane[:, 0], latents[:, 0])[0, 1]) > 0.99
+
+
+def test_a_plane_is_trustworthy_where_neighbours_are_neighbours(clusters):
+    latents, _ = clusters
+    assert trustworthiness(latents, pca(latents)[0]) > trustworthiness(
+        latents, np.random.default_rng(0).random((60, 2))
+    )
+    assert trustworthiness(latents[:, :2], latents[:, :2]) == 1
+    assert trustworthiness(np.eye(3), np.eye(3)[:, :2]) is None
+
+
 def test_the_frame_holds_all_places_with_their_thumbnails():
     plane = np.array([[-3.0, 1.0], [5.0, 2.0], [0.0, -1.0]])
     view = frame(plane)
@@ -78,10 +124,10 @@ def test_the_picture_frames_portraits_in_their_hair_colour(tmp_path):
     colors = {"red_hair": "#c80000", "blue_hair": "#0000c8"}
     names = ["red_hair", "blue_hair", None, "red_hair"]
     thumbnails = {i: np.full((64, 64, 3), 128, np.uint8) for i in range(4)}
-    plot_plane(tmp_path / "plane.png", plane, names, colors, thumbnails)
+    plot_plane(tmp_path / "plane.png", plane, -plane, names, colors, thumbnails)
     pixels = np.asarray(Image.open(tmp_path / "plane.png").convert("RGB")).astype(int)
-    right = pixels[:, pixels.shape[1] // 2 :]
-    upper, lower = np.array_split(right, 2)
+    middle = pixels[:, pixels.shape[1] // 3 : 2 * pixels.shape[1] // 3]
+    upper, lower = np.array_split(middle, 2)
 
     def share(part: np.ndarray, color: tuple[int, int, int]) -> float:
         return (np.abs(part - color).max(2) < 30).mean()
@@ -89,29 +135,29 @@ def test_the_picture_frames_portraits_in_their_hair_colour(tmp_path):
     assert share(lower, (0, 0, 200)) > 0.0005  # the blue one is below, one red above, one below
     assert share(upper, (0, 0, 200)) == 0
     assert share(upper, (200, 0, 0)) > 0.0005
-    assert share(right, (128, 128, 128)) > 0.004
+    assert share(middle, (128, 128, 128)) > 0.004
 
 
 def test_plot_tsne_writes_places_picture_and_metrics(script, collection, hair_paint, tmp_path):
     random = np.random.default_rng(0)
-    latents, colors = [], []
+    latents, tags = [], []
     for path in collection["portraits"]:
         rows = [(row["id"], row["tags"][0]) for row in read_rows([path])]
         latents.append(tmp_path / "latents" / path.name)
-        colors.append(tmp_path / "colors" / path.name)
+        tags.append(tmp_path / "tags" / path.name)
         points = [{"id": id, "latent": [*hair_paint[name], *random.normal(size=2)]} for id, name in rows]
-        write_shard(latents[-1], points, pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))]))
+        write_shard(latents[-1], points[5:], pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))]))
         names = [{"id": id, "hair_color": name} for id, name in rows]
-        write_shard(colors[-1], names, pa.schema([("id", pa.string()), ("hair_color", pa.string())]))
-    palette = Tags(source="color", hair_colors={name: ["#" + bytes(rgb).hex()] for name, rgb in hair_paint.items()})
+        write_shard(tags[-1], names, pa.schema([("id", pa.string()), ("hair_color", pa.string())]))
+    palette = Tags(sources=["color"], hair_colors={name: ["#" + bytes(rgb).hex()] for name, rgb in hair_paint.items()})
     out, picture, metrics = tmp_path / "tsne.parquet", tmp_path / "tsne.png", tmp_path / "metrics.json"
     script("plot_tsne")(
         latents=latents,
-        colors=colors,
+        tags=tags,
         portraits=collection["portraits"],
         palette=palette,
+        holdout=0.3,
         seed=1,
-        limit=50,
         out=out,
         picture=picture,
         metrics=metrics,
@@ -119,8 +165,10 @@ def test_plot_tsne_writes_places_picture_and_metrics(script, collection, hair_pa
     rows = list(read_rows([out]))
     assert len({row["id"] for row in rows}) == 50
     assert all(row["hair_color"] == list(hair_paint)[int(row["id"]) % 3] for row in rows)
-    assert np.ptp([row["x"] for row in rows]) > 1
+    assert np.ptp([row["x"] for row in rows]) > 1 and np.ptp([row["pca_x"] for row in rows]) > 1
     figures = json.loads(metrics.read_text())
     assert figures["images"] == 50
-    assert figures["purity"] > 0.99
+    assert figures["purity"] > 0.95 and figures["pca_variance"] > 0.95
+    assert figures["discriminant_purity"] > 0.75  # of one colour there are fewer than ten others
+    assert figures["trustworthiness"] > 0.8 and figures["pca_trustworthiness"] > 0.8
     assert Image.open(picture).width > 1500

@@ -1,0 +1,19 @@
+"""Counts tags, and compares the sources that gave them."""
+
+from pathlib import Path
+
+from facemill.command import Annotated, Settings, run
+from facemill.config import Tags
+from facemill.files import write_json
+from facemill.latent.tagging import GROUPS, agreement, names_of
+from facemill.shards import read_rows
+
+
+def main(*, tags: list[Path], settings: Annotated[Tags, Settings], out: Path) -> None:
+    """Writes for each exclusive group how often each name was given, and how far each two sources agree."""
+    columns = [*GROUPS, "tags", "tag_probabilities", "tag_sources"]
+    write_json(out, agreement(read_rows(tags, columns), names_of(settings), settings.sources))
+
+
+if __name__ == "__main__":
+    run(main)

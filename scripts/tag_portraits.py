@@ -1,0 +1,66 @@
+"""Tags a shard of portraits."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from facemill.colors import region_colors
+from facemill.command import Annotated, Settings, log, progress, run
+from facemill.config import Tags
+from facemill.latent.rows import joined_rows
+from facemill.latent.taggers import Portrait
+from facemill.latent.tagging import GROUPS, TAG_SCHEMA, believed_tags, load_tagger, names_of, tag_row
+from facemill.shards import count_rows, decode_image, decode_mask, write_shard
+
+BATCH = 32
+
+
+def main(
+    *,
+    settings: Annotated[Tags, Settings],
+    portraits: Path,
+    out: Path,
+    pseudo_labels: Path | None = None,
+    booleans: list[str] | None = None,
+) -> None:
+    """Writes what each source says of each portrait, and the median colours of its regions; same rows, same order.
+
+    Parameters
+    ----------
+    pseudo_labels:
+        the masks, where there are any
+    booleans:
+        tags wanted besides the names of hair, skin and eye colours
+    """
+    groups, wanted = names_of(settings), booleans or []
+    taggers = {source: load_tagger(source, settings, wanted) for source in settings.sources}
+    masks = [([pseudo_labels], ["mask"])] if pseudo_labels else []
+    found = progress(joined_rows(([portraits], ["image", "tags"]), *masks), "tag_portraits", count_rows([portraits]))
+    rows = []
+    for batch in _batches(found):
+        seen = [_portrait(row) for row in batch]
+        believed = believed_tags(taggers, seen, groups, wanted)
+        rows += [
+            tag_row(row["id"], tags, groups, portrait.colors)
+            for row, portrait, tags in zip(batch, seen, believed, strict=True)
+        ]
+    write_shard(out, rows, TAG_SCHEMA)
+    for group in groups:
+        nameless = sum(row[group] is None for row in rows)
+        log.info("tag_portraits: %d of %d portraits have no %s colour", nameless, len(rows), GROUPS[group])
+
+
+def _portrait(row: dict) -> Portrait:
+    image = decode_image(row["image"]["bytes"])
+    colors = region_colors(image, decode_mask(row["mask"]["bytes"])) if "mask" in row else None
+    return Portrait(image, row["tags"], colors)
+
+
+def _batches(rows: Iterable[dict]) -> Iterator[list[dict]]:
+    stream = iter(rows)
+    while batch := list(islice(stream, BATCH)):
+        yield batch
+
+
+if __name__ == "__main__":
+    run(main)
