@@ -1,5 +1,4 @@
 # What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
-import shlex
 from functools import cache
 from shlex import quote
 
@@ -53,7 +52,7 @@ MASKS = shards("pseudo_labels") if CONFIG.masked else []
 
 def option(name, values):
     """An option of a command with its values; nothing where there are none."""
-    return f"{name} {' '.join(shlex.quote(str(value)) for value in values)}" if values else ""
+    return f"{name} {' '.join(quote(str(value)) for value in values)}" if values else ""
 
 
 def given(key):

@@ -85,12 +85,12 @@ def read(path: Path) -> tuple[Annotation | None, list[str]]:
 def _faulty_shapes(content: bytes) -> Iterator[str]:
     try:
         shapes = msgspec.json.decode(content, type=_Unread).shapes
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:  # malformed further on than where the first fault was
         return
     for number, raw in enumerate(shapes):
         try:
             msgspec.json.decode(raw, type=Shape)
-        except msgspec.ValidationError as error:
+        except msgspec.DecodeError as error:
             yield f"shape {number}: {error}"
 
 

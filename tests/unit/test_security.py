@@ -6,8 +6,10 @@ import io
 import json
 import re
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,10 +18,12 @@ from pydantic import BaseModel
 
 from facemill.config import Config, Labels
 from facemill.errors import BadInput
-from facemill.ingest.celeba import read_celeba
+from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import read_danbooru
+from facemill.ingest.images import list_images
+from facemill.ingest.posts import Collection
 from facemill.label import labelme
-from facemill.label.convert import labelled_portraits
+from facemill.label.convert import labelled_portraits, labelme_files
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")]
@@ -85,7 +89,9 @@ def test_nothing_from_the_config_reaches_a_shell_unquoted(rule):
             kind = str(kind_of(lookup[1]))
             assert "Literal" in kind or not re.search("str|Path", kind), (name, kind)
         else:  # paths of the workflow's own, words, or quoted there
-            assert re.search(r'RENDERED|ROOT / |^"[\w{}]+"$|map\(quote, |\{input\[key\]\}', definition), (
+            assert re.search(
+                r'RENDERED|ROOT / |^"[\w{}]+"$|option\(|map\(quote, |\{input\[key\]\}|^-\(-CONFIG.latents', definition
+            ), (
                 name,
                 definition,
             )
@@ -128,7 +134,7 @@ def test_any_labelme_file_is_converted_or_its_faults_are_named(tmp_path, content
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     (tmp_path / "a.json").write_bytes(content)
     try:
-        [row] = labelled_portraits(tmp_path, LABELS, 32)
+        [row], _ = labelled_portraits(labelme_files(tmp_path, LABELS), 32)
     except BadInput as error:
         assert "a.json: " in str(error)
     else:
@@ -155,7 +161,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, place):
         (tmp_path / "a.png").write_bytes(bomb())
     (tmp_path / "a.json").write_text(json.dumps(annotation))
     with pytest.raises(BadInput, match="a.json: "):
-        labelled_portraits(tmp_path, LABELS, 32)
+        labelled_portraits(labelme_files(tmp_path, LABELS), 32)
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/{folder}/secret.png", "..\\secret.png", "x/../../secret.png"])
@@ -167,6 +173,21 @@ def test_a_labelme_file_does_not_lead_out_of_its_folder(tmp_path, path):
     assert labelme.find_image(folder / "a.json", annotation) is None
 
 
+def collected(folder: Path, read: Callable[[Collection], None], attributes: tuple[str, ...] = ()):
+    """The tables of posts and rejects that a reader fills."""
+    with Collection(folder / "posts.parquet", folder / "rejects.parquet", attributes) as collection:
+        read(collection)
+    return pl.read_parquet(folder / "posts.parquet"), pl.read_parquet(folder / "rejects.parquet")
+
+
+def images_of(folder: Path, name: str) -> pl.DataFrame:
+    """A folder of images with one image in it, as the readers take it."""
+    images = folder / "images"
+    images.mkdir(exist_ok=True)
+    Image.new("RGB", (8, 8)).save(images / name)
+    return list_images([images], lambda path, reason: None)
+
+
 FIELDS = ["id", "md5", "created_at", "rating", "score", "image_width", "file_ext", "is_deleted", "favs", "tags"]
 POST = st.fixed_dictionaries({"id": st.integers(0, 3) | JSON}, optional={field: JSON for field in FIELDS[1:]})
 
@@ -174,29 +195,28 @@ POST = st.fixed_dictionaries({"id": st.integers(0, 3) | JSON}, optional={field: 
 @FUZZ
 @given(lines=st.lists((POST | JSON).map(lambda v: json.dumps(v).encode()) | st.binary(max_size=40), max_size=6))
 def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
-    images = tmp_path / "images"
-    images.mkdir(exist_ok=True)
-    Image.new("RGB", (8, 8)).save(images / "1.png")
-    (tmp_path / "metadata.jsonl").write_bytes(b"\n".join(lines))
+    images, metadata = images_of(tmp_path, "1.png"), tmp_path / "metadata.jsonl"
+    metadata.write_bytes(b"\n".join(lines))
     try:
-        collection = read_danbooru([tmp_path / "metadata.jsonl"], images, max_broken=0.99)
+        posts, rejects = collected(tmp_path, lambda collection: read_danbooru([metadata], images, collection, 0.99))
     except BadInput as error:
         assert "broken" in str(error) or "JSON list" in str(error)
         return
-    posts = collection.posts_table()
-    assert set(posts["path"]) <= {str(images / "1.png")} and set(posts["id"]) <= {"1"}
-    assert collection.rejects_table().height + posts.height >= 1
+    assert set(posts["path"]) <= set(images["path"]) and set(posts["id"]) <= {"1"}
+    assert len(rejects) + len(posts) >= 1
 
 
 @FUZZ
 @given(content=st.binary(max_size=200) | st.text(alphabet="1-0 \nabSmiling./", max_size=200).map(str.encode))
 def test_any_attribute_file_becomes_posts_and_rejects(tmp_path, content):
-    images = tmp_path / "images"
-    images.mkdir(exist_ok=True)
-    Image.new("RGB", (8, 8)).save(images / "a.png")
-    (tmp_path / "list").write_bytes(content)
+    images, attributes = images_of(tmp_path, "a.png"), tmp_path / "list"
+    attributes.write_bytes(content)
     try:
-        collection = read_celeba(tmp_path / "list", images, max_broken=0.99)
+        posts, _ = collected(
+            tmp_path,
+            lambda collection: read_celeba(attributes, None, images, collection, 0.99),
+            read_names(attributes),
+        )
     except BadInput:
         return
-    assert set(collection.posts_table()["path"]) <= {str(images / "a.png")}
+    assert set(posts["path"]) <= set(images["path"])

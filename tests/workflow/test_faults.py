@@ -20,7 +20,7 @@ SELECTED = "results/tiny/selected/selected.parquet"
 SHARD = "results/tiny/portraits/shard-0000.parquet"
 MASKS = "results/tiny/pseudo_labels/shard-0000.parquet"
 LATENTS = "results/tiny/latents/shard-0000.parquet"
-COLORS = "results/tiny/colors/shard-0000.parquet"
+TAGS = "results/tiny/tags/shard-0000.parquet"
 
 
 def ends_as_undisturbed(finished: Path, project: Path, *targets: str) -> None:
@@ -130,7 +130,7 @@ def flip(path: Path) -> None:
     [
         (cut, SHARD, LATENTS),
         (flip, SHARD, LATENTS),
-        (flip, MASKS, COLORS),
+        (flip, MASKS, TAGS),
         (flip, V1, "results/tiny/unet/comparison.json"),
     ],
 )
