@@ -94,6 +94,10 @@ stop() {
     [ -e "$STATE" ] || return 0
     FOLDER=$(cat "$STATE")
     scancel --user=root 2>/dev/null || true
+    for _ in $(seq 100); do  # a job that outlived this cluster would drain the next one's node
+        pgrep slurmstepd >/dev/null || break
+        sleep 0.2
+    done
     for name in slurmd slurmctld munged; do
         [ -e "$FOLDER/$name.pid" ] && kill "$(cat "$FOLDER/$name.pid")" 2>/dev/null || true
     done
