@@ -73,7 +73,8 @@ def _fault_of(error: Exception) -> str | None:
     if told := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
         number = int(told[1])
     if number in NO_PLACE:
-        return f"{getattr(error, 'filename', None) or 'a file'}: {os.strerror(number)}"
+        named = getattr(error, "filename", None) or getattr(error, "output", None) or "a file"
+        return f"{named}: {os.strerror(number)}"
     return None
 
 

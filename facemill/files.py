@@ -22,8 +22,7 @@ def whole(path: Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except Exception as error:
-        if not getattr(error, "filename", None):
-            error.filename = str(path)  # a disk that is full does not say where
+        error.output = path  # a disk that is full does not say where
         raise
     finally:
         with suppress(OSError):  # a disk that refuses this too has said so above

@@ -91,6 +91,10 @@ def main(*, fault: str):
         from safetensors import SafetensorError
         with whole(Path("out.bin")):
             raise SafetensorError("Error: I/O error: No space left on device (os error 28)")
+    if fault == "polars":
+        import polars as pl
+        with whole(Path("out.bin")):
+            pl.DataFrame({"a": range(1000)}).write_parquet("/dev/full")
     if fault == "damaged":
         raise Damaged(Path("results/a.bin"), "a checksum")
     if fault == "foreign":
@@ -106,6 +110,7 @@ run(main)
     [
         ("full", "/dev/full: No space left on device|out.bin: No space left on device"),
         ("rust", "out.bin: No space left on device"),
+        ("polars", "out.bin: No space left on device"),
         ("damaged", r"results/a.bin: damaged \(a checksum\); it is put aside as a.bin.damaged, .* makes it again"),
         ("foreign", r"images/a.bin: damaged \(a checksum\); bring back a sound copy of it"),
     ],
