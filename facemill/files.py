@@ -1,13 +1,17 @@
 """Outputs that appear whole or not at all, and hashes of inputs."""
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from facemill.errors import BadInput
 
 
 @contextmanager
@@ -22,7 +26,9 @@ def whole(path: Path) -> Iterator[Path]:
         yield beside
         os.replace(beside, path)
     except Exception as error:
-        error.output = path  # a disk that is full does not say where
+        error.output = path  # a disk that is full does not say where, and some libraries do not say that it is
+        if not isinstance(error, OSError | BadInput) and not shutil.disk_usage(path.parent).free:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
         with suppress(OSError):  # a disk that refuses this too has said so above
