@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
