@@ -145,7 +145,8 @@ def _shown(edits: dict[str, list[Edit]], vectors: Vectors, settings: Tags) -> li
         rows += [(target, found[id]) for id, target in chosen]
     for name in vectors.booleans:
         for has in (False, True):
-            rows += [(name, edit) for edit in edits[name] if edit.own == has][:1]
+            fresh = [edit for edit in edits[name] if edit.own == has and edit.id not in {other.id for _, other in rows}]
+            rows += [(name, edit) for edit in fresh[:1]]
     return rows
 
 
