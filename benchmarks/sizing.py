@@ -11,6 +11,7 @@ divide by your own. Portraits are 302,652 (Danbooru2019-Portraits) and five mill
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,7 +58,7 @@ def networks(config: Config) -> dict[str, float]:
     """Operations of a forward pass of each network, for one portrait."""
     size, vae, gaugan = config.portraits.size, config.vae, config.gaugan
     image = torch.zeros(1, 3, size, size)
-    mask = torch.zeros(1, len(CLASSES), size, size)
+    ids, mask = torch.zeros(1, size, size, dtype=torch.uint8), torch.zeros(1, len(CLASSES), size, size)
     found = {}
     with torch.no_grad():
         for version in config.unet.versions:
@@ -71,7 +72,7 @@ def networks(config: Config) -> dict[str, float]:
         found["vae"] = operations(lambda: coder(small))
         found["encoder"] = operations(lambda: coder.encode(small))
         generator = Generator(size=size, z_dim=vae.z_dim, width=gaugan.width, hidden=gaugan.modulation_width)
-        found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
+        found["generator"] = operations(lambda: generator(ids, torch.zeros(1, vae.z_dim)))
         discriminator = Discriminator(width=gaugan.discriminator_width).eval()
         found["discriminator"] = operations(lambda: discriminator(image, mask))
     return found
@@ -92,19 +93,24 @@ def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[
     return work
 
 
-def pictures(size: int) -> list[bytes]:
-    """Image files to measure with."""
+def pictures(size: int, folder: Path) -> list[Path]:
+    """Image files to measure with; the sample's are drawn into the folder."""
     real = Path(os.environ.get("FACEMILL_REAL_DATA", ROOT / "../shared/data"), "celebamask-hq")
-    files = sorted(path for path in real.rglob("*") if path.suffix == ".jpg")[:SAMPLES]
-    return [path.read_bytes() for path in files] or [draw(id, 1).image(size) for id in range(SAMPLES)]
+    if files := sorted(path for path in real.rglob("*") if path.suffix == ".jpg")[:SAMPLES]:
+        return files
+    for id in range(SAMPLES):
+        (folder / f"{id}.png").write_bytes(draw(id, 1).image(size))
+    return sorted(folder.iterdir())
 
 
 def measured(config: Config) -> dict[str, float]:
     """Bytes and processor seconds of one portrait, from what the jobs do with each."""
     size = config.portraits.size
-    files = pictures(size)
-    start = time.process_time()
-    pixels = [load_portrait(file, size) for file in files]
+    with tempfile.TemporaryDirectory() as folder:
+        files = pictures(size, Path(folder))
+        source_bytes = sum(file.stat().st_size for file in files)
+        start = time.process_time()
+        pixels = [load_portrait(file, size) for file in files]
     portraits = [encode_jpeg(image) for image in pixels]
     cropped = time.process_time()
     masks = [CLASS_OF_PART[draw(id, 1).part_ids(size)] for id in range(len(files))]
@@ -116,7 +122,7 @@ def measured(config: Config) -> dict[str, float]:
     tagged = time.process_time()
     count = len(files)
     return {
-        "source_bytes": sum(map(len, files)) / count,
+        "source_bytes": source_bytes / count,
         "portrait_bytes": sum(map(len, portraits)) / count,
         "mask_bytes": sum(map(len, encoded)) / count,
         "latent_bytes": 2 * 4 * config.vae.z_dim,
