@@ -58,7 +58,7 @@ def networks(config: Config) -> dict[str, float]:
     """Operations of a forward pass of each network, for one portrait."""
     size, vae, gaugan = config.portraits.size, config.vae, config.gaugan
     image = torch.zeros(1, 3, size, size)
-    ids, mask = torch.zeros(1, size, size, dtype=torch.uint8), torch.zeros(1, len(CLASSES), size, size)
+    mask = torch.zeros(1, len(CLASSES), size, size)
     found = {}
     with torch.no_grad():
         for version in config.unet.versions:
@@ -72,7 +72,8 @@ def networks(config: Config) -> dict[str, float]:
         found["vae"] = operations(lambda: coder(small))
         found["encoder"] = operations(lambda: coder.encode(small))
         generator = Generator(size=size, z_dim=vae.z_dim, width=gaugan.width, hidden=gaugan.modulation_width)
-        found["generator"] = operations(lambda: generator(ids, torch.zeros(1, vae.z_dim)))
+        generator._seen = lambda masks, side: mask[..., :side, :side]  # as in training: every pixel, one-hot
+        found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
         discriminator = Discriminator(width=gaugan.discriminator_width).eval()
         found["discriminator"] = operations(lambda: discriminator(image, mask))
     return found
