@@ -131,16 +131,16 @@ def with_shards(project: Path, shards: int) -> None:
 def test_two_hundred_shards_are_seven_arrays(project, on_slurm):
     with_shards(project, 200)
     subprocess.run(["scontrol", "update", "PartitionName=cpu", "State=DOWN"], check=True)  # all wait, none runs
+    main = subprocess.Popen(on_slurm("--", "portraits"), cwd=project, stderr=subprocess.DEVNULL)
     try:
-        main = subprocess.Popen(on_slurm("--", "portraits"), cwd=project, stderr=subprocess.DEVNULL)
         wait_for(lambda: len(queue("--array")) == 200)
         arrays = [job.split("_")[0] for job in queue("--array", "--format=%i")]
         assert sorted(arrays.count(array) for array in set(arrays)) == [20] + [30] * 6
+    finally:
         main.terminate()
         main.wait()
-        wait_for(lambda: not queue(), 60)
-    finally:
         subprocess.run(["scontrol", "update", "PartitionName=cpu", "State=UP"], check=True)
+    assert not queue()
 
 
 def test_each_task_of_an_array_makes_its_own_shard(project, on_slurm):
