@@ -69,6 +69,8 @@ def _fault_of(error: Exception) -> str | None:
             return str(error)
         case RuntimeError() if str(error).startswith("DataLoader worker"):
             return f"{str(error).splitlines()[0]}; the same command goes on from the last checkpoint"
+        case ConnectionResetError():  # what is said instead when it was handing over a batch
+            return f"a DataLoader worker was killed ({error}); the same command goes on from the last checkpoint"
     number = getattr(error, "errno", None)
     if told := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
         number = int(told[1])

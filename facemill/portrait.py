@@ -15,6 +15,9 @@ IMAGE_ERRORS = (
 )
 """What Pillow raises on files that are damaged in one way or another."""
 
+MOST_PIXELS = 178_956_970
+"""Pillow's limit against decompression bombs, kept here because other libraries lift Pillow's own."""
+
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as many pixels are refused
 
 
@@ -23,10 +26,12 @@ def read_rgb(source: Path | bytes, enough: int | None = None) -> Image.Image:
 
     Of animations it is the first frame. A JPEG may come 2, 4 or 8 times smaller when both sides still have `enough`
     pixels, which is decoded faster. Raises `ValueError` with the reason when it cannot be read whole, or has more than
-    179 million pixels (Pillow's limit against decompression bombs).
+    `MOST_PIXELS`.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            if picture.width * picture.height > MOST_PIXELS:
+                raise ValueError(f"{picture.width} x {picture.height} pixels could be a decompression bomb")
             if enough and (shrink := min(picture.size) // enough) > 1 and picture.mode in ("RGB", "L"):
                 picture.draft(picture.mode, (picture.width // shrink, picture.height // shrink))
             if picture.mode in ("F", "I"):

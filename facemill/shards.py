@@ -95,6 +95,10 @@ class Shard(pq.ParquetFile):
         self.path = path
         with _noticing_damage(path):
             super().__init__(path, page_checksum_verification=True)
+            schema = self.schema_arrow
+            named = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
+            if named and named["info"]["features"] != _features(schema):  # no checksum covers the columns' names
+                raise pa.ArrowInvalid("its columns are not those that its metadata names")
 
     def read_row_group(self, group: int, columns: list[str] | None = None) -> pa.Table:
         """The rows of a row group; raises `Damaged` when they are not as they were written."""
@@ -108,7 +112,7 @@ def _noticing_damage(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no such shard") from error
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowInvalid, ValueError, LookupError) as error:
         if getattr(error, "errno", None):  # the disk's fault, not the file's
             raise
         raise Damaged(path, error) from error

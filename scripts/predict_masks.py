@@ -9,7 +9,7 @@ from PIL import Image
 from facemill.command import log, progress, run
 from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.posts import IMAGE_SUFFIXES
+from facemill.ingest.images import SUFFIXES
 from facemill.networks import load_model
 from facemill.portrait import read_rgb
 from facemill.segment.predict import predict
@@ -57,9 +57,9 @@ def images_in(folder: Path, out: Path) -> list[Path]:
     if target == folder.resolve():
         raise BadInput(f"--out {out}: is the folder of images; accepted: another, so that no image is replaced")
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and target not in path.resolve().parents]
-    found = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not found:
-        accepted = ", ".join(sorted(IMAGE_SUFFIXES))
+        accepted = ", ".join(sorted(SUFFIXES))
         raise BadInput(f"--images {folder}: no image among {len(files)} files; accepted: {accepted}")
     if len(found) < len(files):
         log.info("%d files are no images by their names and are left out", len(files) - len(found))

@@ -99,4 +99,4 @@ def _slid(vectors: Vectors, rows: dict[str, dict]) -> list[tuple[str, str, np.nd
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, gpu=True)

@@ -14,7 +14,7 @@ from skimage.color import rgb2lab
 from facemill.classes import BACKGROUND, FACE, HAIR
 from facemill.colors import region_colors
 from facemill.config import Labels, Tags
-from facemill.label.convert import labelled_portraits
+from facemill.label.convert import labelled_portraits, labelme_files
 from facemill.latent.taggers import CollectionTagger, Portrait
 from facemill.latent.tagging import agreement, believed_tags, color_tagger, names_of, tag_row
 from facemill.shards import decode_image, decode_mask
@@ -43,9 +43,8 @@ def settings() -> Tags:
 
 def test_plain_hair_is_called_what_it_is_seen_as():
     tagger, names = color_tagger(Tags(**CONFIG["tags"])), list(CONFIG["tags"]["hair_colors"])
-    rows = {
-        row["id"]: row for row in labelled_portraits(DATA / "anime-portraits/labelled", Labels(**CONFIG["labels"]), 128)
-    }
+    files = labelme_files(DATA / "anime-portraits/labelled", Labels(**CONFIG["labels"]))
+    rows = {row["id"]: row for row in labelled_portraits(files, 128)[0]}
     for name, ids in SEEN.items():
         for id in ids:
             image, mask = decode_image(rows[id]["image"]["bytes"]), decode_mask(rows[id]["mask"]["bytes"])
