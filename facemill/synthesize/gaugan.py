@@ -18,8 +18,9 @@ from facemill.synthesize.neighborhoods import Neighborhoods, neighborhoods
 BOTTOM = 4
 """Side of the generator's first feature map, as long as the size is 4 times a power of 2 up to 512."""
 
-SPARSE_FROM = 64
-"""Side of a feature map from which modulations are computed once for each distinct label neighborhood."""
+SPARSE_SIDE, SPARSE_HIDDEN = 64, 64
+"""Side of a feature map, and hidden channels of a modulation, from which modulations are computed once for each distinct
+label neighborhood; below, finding and looking them up takes longer than the convolutions."""
 
 
 def one_hot(masks: Tensor, classes: int = len(CLASSES)) -> Tensor:
@@ -81,7 +82,7 @@ class Generator(nn.Module):
 
     def __init__(self, *, size: int, z_dim: int, width: int, hidden: int, classes: int = len(CLASSES)) -> None:
         super().__init__()
-        self.size, self.z_dim, self.classes = size, z_dim, classes
+        self.size, self.z_dim, self.hidden, self.classes = size, z_dim, hidden, classes
         ups = int(math.log2(size // BOTTOM))
         channels = [width * min(2 ** (ups - level), 16) for level in range(ups + 1)]
         self.first = nn.Linear(z_dim, channels[0] * BOTTOM**2)
@@ -101,7 +102,8 @@ class Generator(nn.Module):
         """What a block at this side sees of the masks: their nearest pixels, one-hot or as distinct neighborhoods."""
         step = masks.shape[-1] // side
         nearest = masks[:, ::step, ::step]
-        distinct = neighborhoods(nearest, self.classes) if side >= SPARSE_FROM else None
+        sparse = side >= SPARSE_SIDE and self.hidden >= SPARSE_HIDDEN
+        distinct = neighborhoods(nearest, self.classes) if sparse else None
         return distinct or one_hot(nearest, self.classes).contiguous(memory_format=torch.channels_last)
 
 

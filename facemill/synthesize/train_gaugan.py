@@ -30,7 +30,7 @@ from facemill.synthesize.perceptual import PerceptualLoss
 from facemill.synthesize.vae import Vae, reparameterize, to_unit_range
 from facemill.training import Run, accelerator, ema_of, set_rate, update_ema
 
-PICTURES = 12
+PICTURES = 8
 """Grids that are painted in the course of a training, in its folder under `work/`."""
 SHOWN = 6
 """Masks and styles of such a grid: held-out portraits, the same in each."""
