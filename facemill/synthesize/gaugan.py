@@ -19,8 +19,8 @@ BOTTOM = 4
 """Side of the generator's first feature map, as long as the size is 4 times a power of 2 up to 512."""
 
 SPARSE_SIDE, SPARSE_HIDDEN = 64, 64
-"""Side of a feature map, and hidden channels of a modulation, from which modulations are computed once for each distinct
-label neighborhood; below, finding and looking them up takes longer than the convolutions."""
+"""Side of a feature map, and hidden channels of a modulation, from which modulations are computed once for each
+distinct label neighborhood; below, finding and looking them up takes longer than the convolutions."""
 
 
 def one_hot(masks: Tensor, classes: int = len(CLASSES)) -> Tensor:
