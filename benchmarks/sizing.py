@@ -95,8 +95,8 @@ def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[
 
 
 def pictures(size: int, folder: Path) -> list[Path]:
-    """Image files to measure with; the sample's are drawn into the folder."""
-    real = Path(os.environ.get("FACEMILL_REAL_DATA", ROOT / "../shared/data"), "celebamask-hq")
+    """Photos to measure with, where `FACEMILL_REAL_DATA` names a folder of some; else drawn into the folder."""
+    real = Path(os.environ.get("FACEMILL_REAL_DATA", folder), "celebamask-hq")
     if files := sorted(path for path in real.rglob("*") if path.suffix == ".jpg")[:SAMPLES]:
         return files
     for id in range(SAMPLES):

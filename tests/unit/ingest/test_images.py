@@ -67,21 +67,21 @@ def test_folders_zips_and_tars_are_read_alike(tmp_path: Path, picture, caplog):
 
 def test_links_out_of_the_root_are_rejected_unless_followed(tmp_path: Path, picture):
     picture(tmp_path / "outside/1.png")
-    picture(tmp_path / "root/2.png")
-    os.symlink(tmp_path / "outside/1.png", tmp_path / "root/3.png")
-    os.symlink(tmp_path / "outside", tmp_path / "root/folder")
-    os.symlink("2.png", tmp_path / "root/4.png")
-    os.symlink("nowhere.png", tmp_path / "root/5.png")
-    os.symlink(".", tmp_path / "root/circle")
-    images, rejects = listed(tmp_path / "root")
+    picture(tmp_path / "inside/2.png")
+    os.symlink(tmp_path / "outside/1.png", tmp_path / "inside/3.png")
+    os.symlink(tmp_path / "outside", tmp_path / "inside/folder")
+    os.symlink("2.png", tmp_path / "inside/4.png")
+    os.symlink("nowhere.png", tmp_path / "inside/5.png")
+    os.symlink(".", tmp_path / "inside/circle")
+    images, rejects = listed(tmp_path / "inside")
     assert set(images["id"]) == {"2", "4", "5"}
     assert rejects == {
-        f"{tmp_path}/root/3.png": f"a link that points outside the root, to {tmp_path}/outside/1.png",
-        f"{tmp_path}/root/folder": f"a link that points outside the root, to {tmp_path}/outside",
+        f"{tmp_path}/inside/3.png": f"a link that points outside the root, to {tmp_path}/outside/1.png",
+        f"{tmp_path}/inside/folder": f"a link that points outside the root, to {tmp_path}/outside",
     }
     with pytest.raises(ValueError, match="No such file"):
-        read_image(f"{tmp_path}/root/5.png")
-    followed, rejects = listed(tmp_path / "root", follow_links=True)
+        read_image(f"{tmp_path}/inside/5.png")
+    followed, rejects = listed(tmp_path / "inside", follow_links=True)
     assert set(followed["id"]) == {"1", "2", "3", "4", "5"} and rejects == {}
 
 
