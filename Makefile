@@ -11,7 +11,7 @@ results: .venv/installed
 	$(BIN)/snakemake --cores all
 
 test: .venv/installed
-	$(BIN)/python -m pytest --ignore tests/slurm
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/slurm
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -63,3 +63,10 @@ def digest(settings: Any, inputs: Iterable[Path]) -> str:
     for path in inputs:
         total.update(bytes.fromhex(sha256(path)))
     return total.hexdigest()[:16]
+
+
+def check_writable(folder: Path) -> None:
+    """Raises `BadInput` when a folder, or one of those one or two levels below it, may not be written."""
+    for place in (folder, *folder.glob("*/"), *folder.glob("*/*/")):
+        if place.is_dir() and not os.access(place, os.W_OK):
+            raise BadInput(f"{place}: may not be written; accepted: a folder where results can be made")

@@ -42,6 +42,7 @@ class Run:
 
     Give it every module and optimizer whose state belongs to the training; iterate over `steps()`; call `record` with
     the step's losses; call `finish` when the model is saved. The same command again resumes from the last checkpoint.
+    What `kept` holds is shown on every line of the curves until it changes, and saved with each checkpoint.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Run:
         self.modules, self.optimizers = modules, optimizers
         self.step = 0
         self.curves: list[dict[str, float]] = []
+        self.kept: dict[str, float] = {}
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._checkpoint = self.folder / "checkpoint.safetensors"
@@ -95,7 +97,7 @@ class Run:
     def _write_line(self, images: int) -> None:
         if not self._due:
             return
-        line = self._means(images)
+        line = self._means(images) | self.kept
         self._sums, self._summed = {}, 0
         self.curves.append({"images": images} | line)
         for name, value in line.items():
@@ -125,6 +127,7 @@ class Run:
         state |= {f"sum/{name}": value for name, value in self._sums.items()}
         state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
         about = {"step": str(self.step), "summed": str(self._summed), "curves": json.dumps(self.curves)}
+        about["kept"] = json.dumps(self.kept)
         with whole(self._checkpoint) as beside:
             save_file(state, beside, about)
 
@@ -148,6 +151,7 @@ class Run:
                 slots |= {k: torch.empty_like(weight).copy_(v) for k, v in slots.items() if v.shape == weight.shape}
         self._sums, self._summed = _below(state, "sum/"), int(about["summed"])
         self.step, self.curves = int(about["step"]), json.loads(about["curves"])
+        self.kept = json.loads(about["kept"])
         log.info("%s: goes on after step %d", self.name, self.step)
 
     def finish(self, curves: Path) -> None:

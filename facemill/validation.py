@@ -4,6 +4,7 @@
 """
 
 import json
+from pathlib import Path
 from types import UnionType
 from typing import Any
 
@@ -22,7 +23,14 @@ def validate(content: dict) -> Config:
     for key, path in config.paths().items():
         if not path.exists():
             raise BadInput(f"{key}: found {str(path)!r}; accepted: a path that exists")
+        check_braces(key, path)
     return config
+
+
+def check_braces(key: str, path: Path) -> None:
+    """Raises `BadInput` for a path that Snakemake would take for a pattern, at whatever place it is an input."""
+    if {"{", "}"} & set(str(path)):
+        raise BadInput(f"{key}: found {str(path)!r}; accepted: a path without braces, Snakemake's sign for wildcards")
 
 
 def _describe(error: ValidationError) -> str:

@@ -5,9 +5,10 @@ from shlex import quote
 from facemill.arrays import run_own_task
 from facemill.config import unet_settings
 from facemill.errors import BadInput
+from facemill.files import check_writable
 from facemill.imports import code_files
 from facemill.lifetime import WORKFLOW, clear_stale_locks, stop_at_once
-from facemill.validation import validate
+from facemill.validation import check_braces, validate
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 run_own_task()
@@ -21,6 +22,14 @@ if workflow.is_main_process and WORKFLOW not in os.environ:
     ALIVE = clear_stale_locks(Path(".snakemake"))
     JobScheduler.exit_gracefully = stop_at_once
 os.environ[WORKFLOW] = str(os.getpid())
+
+
+onstart:
+    try:
+        check_writable(Path("results") / CONFIG.dataset)
+    except BadInput as error:
+        sys.exit(str(error))
+
 
 FOLDS = range(CONFIG.label_quality.folds)
 SHARDS = [f"{number:04}" for number in range(CONFIG.portraits.shards)]
@@ -75,6 +84,11 @@ def labelled_files(source):
         marked = {path.stem for path in source.masks.masks.rglob("*.png")}
         folders = (source.masks.masks, source.masks.images)
         found += [path for folder in folders for path in folder.rglob("*") if path.stem in marked]
+    try:
+        for path in found:
+            check_braces("source", path)
+    except BadInput as error:
+        sys.exit(f"config: {error}")
     return sorted({str(path) for path in found})
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from running import new_project, snakemake
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
@@ -32,8 +33,20 @@ if "FACEMILL_AUDIT" in os.environ:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory) -> Path:
-    """A copy of the project in which the whole chain has run; what it unpickled is noted in `audit`."""
-    project = new_project(tmp_path_factory.mktemp("finished") / "facemill")
+    """A copy of the project in which the whole chain has run, one for all of pytest's processes; what it unpickled is
+    noted in `audit`."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    project, made = root / "finished/facemill", root / "finished/made"
+    with FileLock(root / "finished.lock"):
+        if not made.exists():
+            shutil.rmtree(project, ignore_errors=True)
+            run_whole_chain(new_project(project))
+            made.touch()
+    return project
+
+
+def run_whole_chain(project: Path) -> None:
     (project / "audit.py").write_text(AUDIT)
     (project / "sitecustomize.py").write_text(AUDIT)
     os.environ["FACEMILL_AUDIT"] = str(project / "audit")
@@ -41,7 +54,6 @@ def finished(tmp_path_factory) -> Path:
     del os.environ["FACEMILL_AUDIT"]
     (project / "sitecustomize.py").unlink()
     assert code == 0, said
-    return project
 
 
 @pytest.fixture

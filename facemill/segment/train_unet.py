@@ -58,7 +58,7 @@ def train_unet(
     total = math.ceil(images / batch)
     batches = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
     held_out = ShardRows(validation)
-    score = torch.tensor(0.0)
+    run.kept.setdefault("validation_miou", 0.0)
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
         loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE)
@@ -67,8 +67,8 @@ def train_unet(
         optimizer.zero_grad()
         update_ema(ema, accelerate.unwrap_model(unet), step)
         if (step + 1) % max(total // VALIDATIONS, 1) == 0:
-            score = torch.tensor(measure(ema, held_out))
-        run.record(loss=loss, validation_miou=score)
+            run.kept["validation_miou"] = measure(ema, held_out)
+        run.record(loss=loss)
     save_model(model, ema, arguments, hashed)
     run.finish(curves)
 

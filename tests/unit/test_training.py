@@ -28,6 +28,8 @@ def train(stop_after=None, loss_of=lambda loss: loss, by=signal.SIGTERM):
         optimizer.zero_grad()
         update_ema(ema, network, step)
         run.record(loss=loss)
+        if step % 5 == 0:
+            run.kept["step"] = step
         if step == stop_after:
             os.kill(os.getpid(), by)
     return run, network, ema

@@ -1,5 +1,6 @@
 """Hostile names through the real Snakefile, and what its Pythons unpickle."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 import yaml
 from running import ROOT, merged, new_project, snakemake
 
-HOSTILE = "a b; touch hacked & $(touch hacked) `touch hacked` 'x' \"y\" \\  * ~ #"
+HOSTILE = "a b; touch hacked & $(touch hacked) `touch hacked` 'x' \"y\" \\ * ~ #"
 
 
 def test_a_whole_run_unpickles_nothing(finished):
@@ -42,6 +43,17 @@ def test_names_of_folders_and_labels_reach_no_shell(finished, tmp_path):
     assert code == 0, said
     assert len(list((project / "results/hostile/portraits").glob("shard-*.parquet"))) == 2
     assert not list(project.rglob("hacked"))
+
+
+@pytest.mark.parametrize(("folder", "file"), [("{input}", "a.json"), ("labelled", "{input}.json")])
+def test_names_with_braces_are_refused_in_one_line(finished, tmp_path, folder, file):
+    labelled = tmp_path / folder
+    labelled.mkdir()
+    (labelled / file).write_text("{}")
+    source = json.dumps({"images": str(labelled), "labelled": str(labelled)})
+    code, said = snakemake(finished, "-n", "--config", "dataset=mine", "kind=folder", f"source={source}")
+    [line] = [line for line in said.splitlines() if line.startswith("config: ")]
+    assert code == 1 and "{input}" in line and line.endswith("a path without braces, Snakemake's sign for wildcards")
 
 
 @pytest.mark.parametrize("dataset", ["../up", "a b", "a;touch hacked", "$(touch hacked)", "-n", ""])
