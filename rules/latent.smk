@@ -25,7 +25,7 @@ rule encode_latents:
     params:
         limit=-(-CONFIG.latents // len(SHARDS)),
         seed=lookup(dpath="seed", within=config),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(4000),
         runtime="1h",
@@ -272,7 +272,7 @@ rule evaluate_attributes:
         masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
         holdout=lookup(dpath="holdout", within=config),
         seed=lookup(dpath="seed", within=config),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(6000),
         runtime="2h",
@@ -341,7 +341,7 @@ rule walk_latents:
         masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
         holdout=lookup(dpath="holdout", within=config),
         seed=lookup(dpath="seed", within=config),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(4000),
         runtime="1h",

@@ -65,7 +65,7 @@ rule compare_unets:
         "logs/{dataset}/compare_unets.log",
     benchmark:
         "benchmarks/results/{dataset}/compare_unets.tsv"
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(4000),
         runtime="1h",

@@ -58,7 +58,7 @@ rule evaluate_vae:
         "benchmarks/results/{dataset}/evaluate_vae.tsv"
     params:
         holdout=lookup(dpath="holdout", within=config),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(4000),
         runtime="1h",
@@ -137,7 +137,7 @@ rule evaluate_gaugan:
         settings=settings("gaugan"),
         holdout=lookup(dpath="holdout", within=config),
         seed=lookup(dpath="seed", within=config),
-    threads: 2
+    threads: 1
     resources:
         mem_mb=memory(6000),
         runtime="2h",

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from facemill.command import Annotated, Settings, run
-from facemill.config import IndexMasks, Labels
+from facemill.config import Labels
+from facemill.config.ingest import IndexMasks
 from facemill.figures import save_picture
 from facemill.files import whole
 from facemill.label.convert import (

@@ -12,7 +12,7 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from facemill.config import Detector
+from facemill.config.ingest import Detector
 from facemill.errors import BadInput
 
 Face = tuple[int, int, int, int]

@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 from facemill import splits
 from facemill.classes import BACKGROUND, CLASSES, IGNORE
 from facemill.command import log, progress
-from facemill.config import IndexMasks, Labels
+from facemill.config import Labels
+from facemill.config.ingest import IndexMasks
 from facemill.duplicates import near_duplicates
 from facemill.errors import BadInput
 from facemill.figures import colorize, image_grid, overlay

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from facemill.config import Detector, Filter, Portraits, Source
+from facemill.config import Filter, Portraits, Source
+from facemill.config.ingest import Detector
 from facemill.errors import BadInput
 from facemill.ingest.archives import read_image
 from facemill.ingest.candidates import CANDIDATES, find_candidates

@@ -11,7 +11,8 @@ from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
 from facemill.classes import CLASSES
-from facemill.config import IndexMasks, Labels
+from facemill.config import Labels
+from facemill.config.ingest import IndexMasks
 from facemill.label.convert import SCHEMA, class_ids, labelled_portraits, labelme_files, mask_files, read_labelme
 from facemill.label.labelme import check, draw, read
 from facemill.polygons import KEPT, drawn, polygons

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from facemill.config import Detector, Portraits
+from facemill.config import Portraits
+from facemill.config.ingest import Detector
 from facemill.errors import BadInput
 from facemill.ingest.candidates import find_candidates
 from facemill.ingest.faces import face_finder

@@ -8,7 +8,8 @@ import pytest
 from PIL import ExifTags, Image
 
 from facemill.classes import CLASSES, EYE, FACE, HAIR, IGNORE, MOUTH, SKIN, palette
-from facemill.config import IndexMasks, Labels
+from facemill.config import Labels
+from facemill.config.ingest import IndexMasks
 from facemill.errors import BadInput
 from facemill.ingest.portraits import load_portrait
 from facemill.label import convert

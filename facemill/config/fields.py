@@ -1,0 +1,59 @@
+"""What the config's sections are made of."""
+
+import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+def _hex_color(value: str) -> str:
+    if len(value) != 7 or value[0] != "#" or not all(c in "0123456789abcdefABCDEF" for c in value[1:]):
+        raise ValueError(f"found {value!r}; accepted: a colour such as '#a0b1c2'")
+    return value
+
+
+HexColor = Annotated[str, AfterValidator(_hex_color)]
+
+
+def _iso_date(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.date) else value  # YAML reads dates as dates
+
+
+Date = Annotated[str, BeforeValidator(_iso_date), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+def _without_nulls(value: Any) -> Any:
+    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+def number(value: Any) -> Any:
+    """A number that came as a string, as Snakemake's `--config` hands it on."""
+    return int(value) if isinstance(value, str) and value.isdecimal() else value
+
+
+Size = Annotated[Literal[32, 64, 128, 256, 512], BeforeValidator(number)]
+Reduction = Annotated[Literal[1, 2, 4], BeforeValidator(number)]
+
+
+Palette = Annotated[
+    dict[str, Annotated[list[HexColor], Field(min_length=1)]],
+    BeforeValidator(_without_nulls),
+    Field({}, description="names, as tags have them, and typical colours; null takes a name away"),
+]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are refused.
+
+    Numbers and null may come as strings: Snakemake's `--config key='{a: 1, b: null}'` hands them on so.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_nulls(cls, content: Any) -> Any:
+        return {k: None if v == "null" else v for k, v in content.items()} if isinstance(content, dict) else content
