@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import yaml
-from running import is_training, jobs_in, new_project, results_of, wait_for
+from running import is_training, jobs_in, new_project, results_of, snakemake, wait_for
 
 from facemill.files import sha256
 from facemill.shards import read_rows
@@ -121,11 +121,12 @@ def test_nothing_runs_on_when_the_main_job_is_cancelled(project, on_slurm):
 
 
 def with_shards(project: Path, shards: int) -> None:
-    """Gives the project so many shards, none of them made."""
+    """Gives the project so many shards, none of them made; the posts for them are selected here."""
     settings = yaml.safe_load((project / "config.yaml").read_text())
     settings["portraits"]["shards"] = shards
     (project / "config.yaml").write_text(yaml.safe_dump(settings))
     shutil.rmtree(project / "results/tiny/portraits")
+    assert snakemake(project, "--", "results/tiny/selected/selected.parquet")[0] == 0
 
 
 def test_two_hundred_shards_are_seven_arrays(project, on_slurm):
@@ -144,11 +145,11 @@ def test_two_hundred_shards_are_seven_arrays(project, on_slurm):
 
 
 def test_each_task_of_an_array_makes_its_own_shard(project, on_slurm):
-    with_shards(project, 32)
-    said = run(on_slurm("--", "portraits"), project)
+    with_shards(project, 8)
+    said = run(on_slurm("--slurm-array-limit=5", "--", "portraits"), project)
     tasks = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", said)
-    assert [len(ids.split(",")) for ids in tasks] == [30, 2]
+    assert [len(ids.split(",")) for ids in tasks] == [5, 3]
     shards = sorted(project.glob("results/tiny/portraits/shard-*.parquet"))
     ids = [[row["id"] for row in read_rows([path], ["id"])] for path in shards]
-    assert len(shards) == 32 and all(int(id) % 32 == n for n, found in enumerate(ids) for id in found)
+    assert len(shards) == 8 and all(int(id) % 8 == n for n, found in enumerate(ids) for id in found)
     assert queue() == [] and "Error" not in said
