@@ -21,7 +21,7 @@ else:
 
 # Images that Snakemake fetches are inputs of the jobs that open them; local ones are known by the table of posts.
 FETCHED = [path for place, path in zip(SOURCE.image_roots(), READ["images"]) if isinstance(place, str)]
-WITH_CANDIDATES = CONFIG.portraits.detector is not None or CONFIG.portraits.duplicates is not None
+WITH_CANDIDATES = any(getattr(CONFIG.portraits, key) is not None for key in ("detector", "person", "duplicates"))
 PORTRAIT_REJECTS = [
     f"results/{{{{dataset}}}}/{product}/rejects-{{shard}}.parquet"
     for product in ["candidates"] * WITH_CANDIDATES + ["portraits"]
@@ -128,6 +128,7 @@ rule find_portraits:
         selected="results/{dataset}/selected/selected.parquet",
         fetched=FETCHED,
         cascade=given("portraits.detector.cascade"),
+        tagger=given("portraits.person.files"),
     output:
         candidates="results/{dataset}/candidates/shard-{shard}.parquet",
         rejects="results/{dataset}/candidates/rejects-{shard}.parquet",
@@ -196,7 +197,9 @@ rule crop_portraits:
     benchmark:
         "benchmarks/results/{dataset}/crop_portraits-{shard}.tsv"
     params:
-        settings=CONFIG.portraits.model_copy(update={"detector": None, "duplicates": None}).model_dump_json(),
+        settings=CONFIG.portraits.model_copy(
+            update={"detector": None, "person": None, "duplicates": None}
+        ).model_dump_json(),
         found=lambda wildcards, input: " ".join(
             f"--{key} {input[key]}" for key in ("candidates", "duplicates") if input[key]
         ),

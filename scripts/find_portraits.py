@@ -11,12 +11,13 @@ from facemill.config import Portraits
 from facemill.files import whole
 from facemill.ingest.candidates import CANDIDATES, find_candidates
 from facemill.ingest.faces import face_finder
+from facemill.ingest.persons import person_check
 from facemill.ingest.portraits import REJECTS, Unreadable
 from facemill.ingest.selected import read_selected
 
 
 def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:
-    """Find the faces in the images of one shard, and hash what would become portraits.
+    """Find the persons and faces in the images of one shard, and hash what would become portraits.
 
     Parameters
     ----------
@@ -33,10 +34,11 @@ def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int
     """
     posts = read_selected(selected, shard)
     find = face_finder(settings.detector) if settings.detector else None
+    check = person_check(settings.person) if settings.person else None
     rows, rejected = [], []
     for post in progress(posts, f"portraits {shard}", len(posts)):
         try:
-            rows += find_candidates(post, settings, find)
+            rows += find_candidates(post, settings, find, check)
         except Unreadable as error:
             rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
     with whole(out) as beside:

@@ -8,9 +8,9 @@ from facemill.colors import region_colors
 from facemill.command import Annotated, Settings, log, progress, run
 from facemill.config import Tags
 from facemill.latent.rows import joined_rows
-from facemill.latent.taggers import Portrait
 from facemill.latent.tagging import GROUPS, TAG_SCHEMA, believed_tags, load_tagger, names_of, tag_row
 from facemill.shards import count_rows, decode_image, decode_mask, write_shard
+from facemill.taggers import Portrait
 
 BATCH = 32
 

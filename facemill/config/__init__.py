@@ -219,6 +219,7 @@ class Config(Section):
             "source.masks.images": source.masks and source.masks.images,
             "source.masks.masks": source.masks and source.masks.masks,
             "portraits.detector.cascade": self.portraits.detector and self.portraits.detector.cascade,
+            "portraits.person.files": self.portraits.person and self.portraits.person.files,
             "unet.encoder_weights": self.unet.encoder_weights,
             "gaugan.vgg_weights": self.gaugan.vgg_weights,
             "tags.i2v": self.tags.i2v,

@@ -107,6 +107,17 @@ class Detector(Section):
         return self
 
 
+class Person(Section):
+    """A tagger that must see a person in an image; where it sees none the image is rejected."""
+
+    tagger: Literal["i2v", "wd14"] = Field(description="illustration2vec, or an ONNX tagger of the WD14 family")
+    files: Path = Field(description="folder of the tagger's files, as `tags.i2v` and `tags.wd14` name them")
+    tags: Annotated[list[str], Field(min_length=1)] = Field(
+        ["1girl", "1boy", "multiple_girls", "multiple_boys"], description="one of these must be seen"
+    )
+    threshold: Share = Field(0.25, description="probability from which a tag is seen")
+
+
 class Portraits(Section):
     """The shards of checked portraits."""
 
@@ -114,6 +125,7 @@ class Portraits(Section):
     ratio: float = Field(1, ge=1, le=4, description="height : width; above 1 the body below the face is kept too")
     shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
     detector: Detector | None = Field(None, description="finds faces to crop to; null takes the middle of each image")
+    person: Person | None = Field(None, description="rejects images in which a tagger sees no person")
     duplicates: Annotated[int, Field(ge=0, le=8)] | None = Field(
         None, description="of portraits whose 64-bit perceptual hashes differ in at most so many bits one is kept"
     )

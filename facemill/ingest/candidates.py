@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from facemill.config import Portraits
 from facemill.duplicates import perceptual_hash
+from facemill.ingest import persons
 from facemill.ingest.archives import read_image
 from facemill.ingest.faces import Face
 from facemill.ingest.portraits import Box, Unreadable, around, middle, upright_size
@@ -28,20 +29,27 @@ upright image's width and height; the perceptual hash of what is in it, and how 
 _ENOUGH = 64  # pixels, for a hash of 32 x 32
 
 
-def find_candidates(post: dict, settings: Portraits, find: Callable[[np.ndarray], list[Face]] | None) -> list[dict]:
+def find_candidates(
+    post: dict,
+    settings: Portraits,
+    find: Callable[[np.ndarray], list[Face]] | None,
+    check: Callable[[np.ndarray], None] | None = None,
+) -> list[dict]:
     """The candidates of a selected post: one for each face, or without a detector one in the middle of the image.
 
-    Raises `Unreadable` when the image cannot be read, or shows no face.
+    Raises `Unreadable` when the image cannot be read, does not pass the check, or shows no face.
     """
     try:
         content = read_image(post["path"], post["offset"], post["length"])
         full_width, full_height = upright_size(content)
-        image = read_rgb(content, None if find else _ENOUGH)
+        image = read_rgb(content, None if find else persons.ENOUGH if check else _ENOUGH)
     except Unreadable:
         raise
     except ValueError as error:
         raise Unreadable(str(error)) from error
     pixels = np.asarray(image)
+    if check:
+        check(pixels)
     if find is None:
         boxes = [middle(*image.size, settings.ratio)]
     else:

@@ -10,7 +10,6 @@ from facemill.colors import REGIONS, difference, region_colors
 from facemill.latent.attributes import Vectors
 from facemill.latent.colors import Palette
 from facemill.latent.probes import Probes
-from facemill.latent.taggers import Portrait, Tagger
 from facemill.latent.tagging import GROUPS, best
 from facemill.networks import autocast, device
 from facemill.segment.metrics import confusion, iou
@@ -19,6 +18,7 @@ from facemill.segment.unet import Unet
 from facemill.synthesize.gaugan import Generator
 from facemill.synthesize.measure import BATCH, paint
 from facemill.synthesize.vae import Vae, to_pixels
+from facemill.taggers import Portrait, Tagger
 
 DRIFT = 10.0
 """CIEDE2000 difference above which a region's colour has moved."""

@@ -16,8 +16,8 @@ from facemill.errors import BadInput
 from facemill.files import whole
 from facemill.latent.attributes import Labels
 from facemill.latent.latents import encode
-from facemill.latent.taggers import Portrait, Tagger
 from facemill.synthesize.vae import Vae
+from facemill.taggers import Portrait, Tagger
 
 PENALTY = 0.01
 """Inverse strength of the weights' penalty, latents scaled to a deviation of 1."""

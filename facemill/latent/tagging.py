@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -11,7 +10,8 @@ from facemill.colors import REGIONS
 from facemill.config import Tags
 from facemill.errors import BadInput
 from facemill.latent.colors import lab_palette
-from facemill.latent.taggers import CollectionTagger, ColorTagger, Portrait, Tagger
+from facemill.latent.taggers import CollectionTagger, ColorTagger
+from facemill.taggers import Portrait, Tagger, network_tagger
 
 GROUPS = {"hair_color": "hair", "skin_color": "skin", "eye_color": "eye"}
 """Exclusive groups, of whose names a portrait has one at most, and the region whose colour they name."""
@@ -52,22 +52,9 @@ def load_tagger(source: str, settings: Tags, booleans: Sequence[str]) -> Tagger:
             return color_tagger(settings)
         case "tags":
             return CollectionTagger([name for names in names_of(settings).values() for name in names] + list(booleans))
-        case "i2v":
-            from facemill.latent.i2v import I2v
-
-            return I2v(_folder(settings, source), settings.threshold)
-        case "wd14":
-            from facemill.latent.wd14 import Wd14
-
-            return Wd14(_folder(settings, source), settings.threshold)
-    raise BadInput(f"tags.sources: found {source!r}; accepted: color, tags, i2v, wd14")
-
-
-def _folder(settings: Tags, source: str) -> Path:
-    folder = getattr(settings, source)
-    if folder is None:
-        raise BadInput(f"tags.{source}: found nothing; accepted: the folder of its files, which tags.sources asks for")
-    return folder
+        case "i2v" | "wd14" if folder := getattr(settings, source):
+            return network_tagger(source, folder, settings.threshold)
+    raise BadInput(f"tags.sources: found {source!r}; accepted: color, tags, and i2v or wd14 where it names their files")
 
 
 def best(probable: Mapping[str, float], names: Iterable[str]) -> tuple[str | None, float | None]:

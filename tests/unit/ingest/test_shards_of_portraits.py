@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tagger_files import write_brightness_tagger
 
 from facemill.config import Portraits
+from facemill.config.ingest import Person
 from facemill.errors import BadInput
 from facemill.ingest.drawing import draw
 from facemill.ingest.posts import Collection
@@ -87,6 +89,16 @@ def test_rejected_ids_are_left_out_and_said_to_be(make, tmp_path: Path):
     assert rejects["2"] == rejects["7"] == "rejected by hand"
     with pytest.raises(BadInput, match="portraits.rejected_ids: .*none.txt"):
         make(rejected_ids=[tmp_path / "none.txt"])
+
+
+def test_images_in_which_a_tagger_sees_nobody_are_listed(make, tmp_path: Path):
+    brightness = {row["id"]: decode_image(row["image"]["bytes"]).mean() for row in make()[0]}
+    least = np.median(list(brightness.values()))
+    files = write_brightness_tagger(tmp_path / "wd14", least)
+    rows, rejects = make(duplicates=0, person=Person(tagger="wd14", files=files, tags=["blue_hair"], threshold=0.5))
+    assert rejects.pop("21") and all(reason.startswith("no person seen (blue_hair: ") for reason in rejects.values())
+    assert {row["id"] for row in rows} | rejects.keys() == brightness.keys() and 4 <= len(rows) <= 8
+    assert max(brightness[id] for id in rejects) < min(brightness[row["id"]] for row in rows) + 2
 
 
 def test_half_body(make):

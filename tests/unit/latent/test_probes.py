@@ -11,11 +11,11 @@ from facemill.errors import BadInput
 from facemill.latent.attributes import Labels
 from facemill.latent.latents import LATENT_SCHEMA, encode
 from facemill.latent.probes import Probes, balanced_accuracies, fit_probes, load_probes, save_probes
-from facemill.latent.taggers import Portrait
 from facemill.latent.tagging import TAG_SCHEMA
 from facemill.shards import write_shard
 from facemill.splits import held_out
 from facemill.synthesize.vae import Vae
+from facemill.taggers import Portrait
 
 
 @pytest.fixture

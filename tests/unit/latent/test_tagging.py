@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import I2V_SIZE, write_i2v
 from skimage.color import deltaE_ciede2000, rgb2lab
+from tagger_files import I2V_SIZE, write_i2v
 
 from facemill.config import Tags
 from facemill.errors import BadInput
-from facemill.latent.taggers import CollectionTagger, Portrait
+from facemill.latent.taggers import CollectionTagger
 from facemill.latent.tagging import TAG_SCHEMA, agreement, believed_tags, best, load_tagger, names_of, tag_row
 from facemill.shards import read_rows
+from facemill.taggers import Portrait
 
 HAIR = {"black_hair": ["#202024"], "red_hair": ["#c02020"], "grey_hair": ["#c4c6cc"]}
 GROUPS = {"hair_color": list(HAIR)}

@@ -89,3 +89,12 @@ def write_wd14(folder: Path, features: np.ndarray, weights: np.ndarray, bias: np
         writer.writerow(["tag_id", "name", "category", "count"])
         writer.writerows([n, name, category, 100] for n, (name, category) in enumerate(WD14_TAGS))
     return folder
+
+
+def write_brightness_tagger(folder: Path, least: float) -> Path:
+    """A WD14 tagger that sees blue hair where the mean of all pixels, 0 to 255, is above `least`, and nothing else."""
+    pixels = WD14_SIZE * WD14_SIZE * 3
+    weights, bias = np.zeros((1, len(WD14_TAGS))), np.full(len(WD14_TAGS), -10.0)
+    blue = WD14_TAGS.index(("blue_hair", "0"))
+    weights[0, blue], bias[blue] = 1, -least
+    return write_wd14(folder, np.full((pixels, 1), 1 / pixels), weights, bias)

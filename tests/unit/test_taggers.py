@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from networks import I2V_SIZE, I2V_TAGS, WD14_SIZE, write_i2v, write_wd14
 from scipy.special import expit
+from tagger_files import I2V_SIZE, I2V_TAGS, WD14_SIZE, write_i2v, write_wd14
 
 from facemill.errors import BadInput
 from facemill.latent.colors import lab_palette
-from facemill.latent.i2v import MEAN_BGR, I2v
-from facemill.latent.taggers import CollectionTagger, ColorTagger, Portrait
-from facemill.latent.wd14 import Wd14
+from facemill.latent.taggers import CollectionTagger, ColorTagger
+from facemill.taggers import Portrait
+from facemill.taggers.i2v import MEAN_BGR, I2v
+from facemill.taggers.wd14 import Wd14
 
 
 @pytest.fixture

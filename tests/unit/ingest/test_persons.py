@@ -1,0 +1,31 @@
+"""A tagger that sees persons, and those it does not see."""
+
+import numpy as np
+import pytest
+from tagger_files import write_brightness_tagger
+
+from facemill.config.ingest import Person
+from facemill.errors import BadInput
+from facemill.ingest.persons import person_check
+from facemill.ingest.portraits import Unreadable
+
+BRIGHT, DARK = (np.full((40, 30, 3), value, np.uint8) for value in (250, 5))
+
+
+@pytest.fixture
+def files(tmp_path):
+    return write_brightness_tagger(tmp_path / "wd14", 128)
+
+
+def test_an_image_without_one_of_the_tags_is_refused(files):
+    check = person_check(Person(tagger="wd14", files=files, tags=["red hair", "blue_hair"], threshold=0.9))
+    check(BRIGHT)
+    with pytest.raises(Unreadable, match=r"no person seen \(red hair: 0.00\)"):
+        check(DARK)
+    with pytest.raises(Unreadable):
+        person_check(Person(tagger="wd14", files=files, tags=["red_hair"]))(BRIGHT)
+
+
+def test_tags_that_the_tagger_does_not_know_are_named(files):
+    with pytest.raises(BadInput, match="portraits.person.tags: found '1girl'; accepted: tags that .*wd14 names"):
+        person_check(Person(tagger="wd14", files=files))
