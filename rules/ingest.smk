@@ -12,7 +12,7 @@ if CONFIG.kind == "sample":
             "follow_links": True,  # DVC may link to its cache
         }
     )
-    SOURCE_FILES = [RENDERED]
+    SOURCE_FILES = [ancient(RENDERED), f"{RENDERED}.sha256"]  # its checksums tell when it changed, not a folder's date
     READ = {"images": [f"{RENDERED}/images"], "metadata": [f"{RENDERED}/metadata.jsonl"]}
 else:
     SOURCE = CONFIG.source
@@ -35,7 +35,8 @@ rule render_sample:
     input:
         code=code("render_sample"),
     output:
-        directory("results/{dataset}/source"),
+        source=directory("results/{dataset}/source"),
+        checksums="results/{dataset}/source.sha256",
     log:
         "logs/{dataset}/render_sample.log",
     benchmark:
@@ -52,7 +53,7 @@ rule render_sample:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
-        " --out {output} 2>&1 | tee {log}"
+        " --out {output.source} --checksums {output.checksums} 2>&1 | tee {log}"
 
 
 rule ingest_posts:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from facemill.command import run
+from facemill.command import log, run
 from facemill.errors import BadInput
 from facemill.figures import colorize, image_grid, save_picture
 from facemill.files import write_json
 from facemill.networks import load_model
-from facemill.segment.compare import measure, plot_comparison, telling
+from facemill.segment.compare import measure, overlaps, plot_comparison, telling
 from facemill.segment.unet import Unet
 from facemill.shards import decode_image, decode_mask, read_rows
 
@@ -32,6 +32,8 @@ def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: 
     versions = {path.parent.name: measure(load_model(Unet, path), images, truths) for path in models}
     summaries = {name: measured.summary() for name, measured in versions.items()}
     write_json(metrics, summaries)
+    for a, b in overlaps(summaries):
+        log.info("%s and %s: their intervals of mean IoU overlap, these portraits do not tell them apart", a, b)
     plot_comparison(plot, summaries)
 
     predicted = [measured.masks for measured in versions.values()]

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from facemill.command import Settings, progress, run
 from facemill.config import Sample
+from facemill.files import sha256, whole
 from facemill.ingest.sample import render, replace_folder
 
 
-def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Path) -> None:
+def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Path, checksums: Path) -> None:
     """Render portraits with their exact masks, as a Danbooru dump with labelme files.
 
     Parameters
@@ -22,6 +23,8 @@ def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Pa
         Another seed gives other portraits.
     out
         The folder to write; an earlier one is replaced.
+    checksums
+        The SHA-256 of every file in it, in the form of `sha256sum`.
     """
     beside = out.with_name(f".{out.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
@@ -29,6 +32,9 @@ def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Pa
     for _ in progress(rendered, "rendering", settings.portraits, "portraits"):
         pass
     replace_folder(beside, out)
+    files = sorted(path for path in out.rglob("*") if path.is_file())
+    with whole(checksums) as new:
+        new.write_text("".join(f"{sha256(path)}  {path.relative_to(out)}\n" for path in files))
 
 
 if __name__ == "__main__":

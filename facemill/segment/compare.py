@@ -1,5 +1,6 @@
 """U-Net versions on the same test portraits: their faults in numbers, and the portraits that show them."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -13,6 +14,9 @@ from facemill.figures import plot
 from facemill.segment import metrics
 from facemill.segment.predict import BATCH, batched, logits_of
 from facemill.segment.unet import Unet
+
+RESAMPLES = 1000
+"""How often the test portraits are drawn anew, with replacement, for an interval."""
 
 BARS = ("#b4b9c8", "#e3a23b", "#3d6fc2", "#3f9b6d")
 """Colours of the versions, in their order."""
@@ -36,9 +40,10 @@ class Measured:
         """The numbers of `comparison.json`: IoUs from pixels summed over the portraits, means of the others.
 
         A class that no portrait holds, in truth or prediction, has a null IoU. `miou_spread` is the standard deviation
-        over portraits of the mean IoU within one.
+        over portraits of the mean IoU within one. `interval` holds 95% bootstrap intervals of `miou` and of each IoU.
         """
         each = metrics.iou(self.confusion.sum(0))
+        low, high = self.intervals().tolist()
         within = [np.nanmean(metrics.iou(one)) for one in self.confusion]
         return {
             "miou": float(np.nanmean(each)),
@@ -48,7 +53,24 @@ class Measured:
             "checkerboard": float(self.checkerboard.mean()),
             "test_images": len(self.masks),
             "miou_spread": float(np.std(within)),
+            "interval": {
+                name: None if np.isnan(ends).any() else list(ends)
+                for name, *ends in zip(["miou", *CLASSES], low, high, strict=True)
+            },
         }
+
+    def intervals(self) -> np.ndarray:
+        """95% percentile intervals of the mean IoU and of each class's: float64 (2, 1 + classes).
+
+        Portraits are what is drawn: a bootstrap over pixels would take neighbours for independent (Efron 1979,
+        https://doi.org/10.1214/aos/1176344552). The same seed for every version, so that all see the same draws.
+        """
+        n = len(self.confusion)
+        draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+        summed = np.einsum("rn,nij->rij", draws, self.confusion)
+        each = np.array([metrics.iou(one) for one in summed])
+        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # classes that no portrait holds
+            return np.nanpercentile(np.column_stack([np.nanmean(each, 1), each]), [2.5, 97.5], axis=0)
 
 
 def measure(unet: Unet, images: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Measured:
@@ -77,8 +99,14 @@ def telling(masks: Sequence[Sequence[np.ndarray]], limit: int) -> list[int]:
     return (most + [i for i in typical if i not in most])[:limit]
 
 
+def overlaps(summaries: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
+    """The pairs of versions whose intervals of the mean IoU overlap: these test portraits do not tell them apart."""
+    ends = {name: numbers["interval"]["miou"] for name, numbers in summaries.items()}
+    return [(a, b) for a, b in combinations(ends, 2) if ends[a][0] <= ends[b][1] and ends[b][0] <= ends[a][1]]
+
+
 def plot_comparison(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
-    """Draws the summaries: IoU per class as bars by version, and a small panel for each other number."""
+    """Draws the summaries: IoU per class as bars by version, with intervals, and a panel for each other number."""
     panels = {
         "boundary_iou": "boundary IoU (2 px)",
         "specks": "specks per portrait",
@@ -91,14 +119,20 @@ def plot_comparison(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
         for i, (version, numbers) in enumerate(versions.items()):
             values = [numbers["miou"], *(numbers["iou"][name] or 0 for name in CLASSES)]
             places = np.arange(len(names)) + (i - (len(versions) - 1) / 2) * width
-            by_class.bar(places, values, width, color=colors[i], label=version)
-            for x, value in zip(places, values, strict=True):
-                by_class.text(x, value + 0.01, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", fontsize=7)
+            ends = [numbers["interval"][name] or [0, 0] for name in ["miou", *CLASSES]]
+            errors = np.abs(np.array(ends).T - values)
+            style = {"color": colors[i], "error_kw": {"elinewidth": 0.8, "ecolor": "#444"}}
+            by_class.bar(places, values, width, yerr=errors, label=version, **style)
+            for x, value, (_, high) in zip(places, values, ends, strict=True):
+                by_class.text(x, high + 0.01, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", fontsize=7)
         by_class.set_xticks(range(len(names)), names)
         for tick, color in zip(by_class.get_xticklabels()[1:], COLORS, strict=True):
             tick.set_bbox({"facecolor": [c / 255 for c in color], "edgecolor": "none", "alpha": 0.45, "pad": 2})
         by_class.set_ylim(0, 1.05)
-        by_class.set_title("IoU on test portraits", loc="left", fontsize=10)
+        alike = ", ".join(f"{a} and {b}" for a, b in overlaps(versions)) or "none"
+        by_class.set_title(
+            f"IoU on test portraits, 95% intervals (overlap of the mean: {alike})", loc="left", fontsize=10
+        )
         by_class.legend(ncols=len(versions), loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0)
         for axes, (key, title) in zip(small, panels.items(), strict=True):
             bars = axes.bar(list(versions), [numbers[key] for numbers in versions.values()], 0.65, color=colors)

@@ -9,7 +9,8 @@ from PIL import Image
 from facemill.classes import CLASSES, EYE, HAIR, MOUTH
 from facemill.errors import BadInput
 from facemill.figures import colorize
-from facemill.segment.compare import measure, telling
+from facemill.segment import metrics
+from facemill.segment.compare import measure, overlaps, telling
 
 
 def test_a_network_that_is_right_has_no_faults(painter, paint):
@@ -39,6 +40,34 @@ def test_each_fault_shows_in_its_number(painter):
     assert numbers["miou_spread"] == pytest.approx(np.std(alone))
 
 
+def test_intervals_hold_what_other_draws_of_portraits_would_have_given(painter, paint):
+    random = np.random.default_rng(5)
+    truths = [paint(seed, 32, 32) for seed in range(24)]
+    seen = [
+        np.where(random.random((32, 32)) < share, 0, t).astype(np.uint8)
+        for share, t in zip(random.random(24), truths, strict=True)
+    ]
+    measured = measure(painter, [colorize(mask) for mask in seen], truths)
+    numbers = measured.summary()
+    low, high = numbers["interval"]["miou"]
+    assert low < numbers["miou"] < high and set(numbers["interval"]) == {"miou", *CLASSES}
+    drawn = [random.integers(0, 24, 24) for _ in range(300)]
+    others = [np.nanmean(metrics.iou(measured.confusion[portraits].sum(0))) for portraits in drawn]
+    assert np.mean([low <= one <= high for one in others]) == pytest.approx(0.95, abs=0.04)
+
+
+def test_a_class_that_no_portrait_holds_has_no_interval(painter):
+    truth = np.zeros((32, 32), np.uint8)
+    numbers = measure(painter, [colorize(truth)] * 2, [truth] * 2).summary()
+    assert numbers["interval"]["hair"] is None and numbers["interval"]["background"] == [1, 1]
+
+
+def test_versions_are_told_apart_where_their_intervals_do_not_overlap():
+    ends = {"v1": [0.5, 0.6], "v2": [0.7, 0.8], "v3": [0.8, 0.9]}
+    summaries = {name: {"interval": {"miou": both}} for name, both in ends.items()}
+    assert overlaps(summaries) == [("v2", "v3")]
+
+
 def test_checkerboard_is_measured_on_the_logits(painter):
     truth = np.zeros((64, 64), np.uint8)
     image = np.full((64, 64, 3), 120, np.uint8)
@@ -66,7 +95,7 @@ def test_the_command_compares_all_versions(tmp_path, models, pairs, script):
     script("compare_unets")(models=models, test=pairs("test.parquet", range(10)), **paths)
     numbers = json.loads(paths["metrics"].read_text())
     assert list(numbers) == ["v1", "v2", "v3"]
-    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "test_images", "miou_spread"]
+    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "test_images", "miou_spread", "interval"]
     assert all(list(version) == keys and version["test_images"] == 10 for version in numbers.values())
     with Image.open(paths["picture"]) as picture:
         assert (picture.width // 150, picture.height // 150) == (5, 8)
