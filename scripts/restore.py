@@ -29,9 +29,8 @@ def main(*, remote: str | None = None) -> None:
             f"results: not what these settings and this code make ({stale}); run Snakemake, or check out "
             "the commit that shared them"
         )
-    called(
-        "snakemake", "--touch", "--forceall", "--cores", "1"
-    )  # all of them: what looks new already needs its record too
+    # all of them: what looks new enough by its date needs its record too
+    called("snakemake", "--touch", "--forceall", "--cores", "1")
     if stale := stale_jobs():
         raise BadInput(f"results: Snakemake would still run {stale}")
     log.info("restored: Snakemake has nothing left to do")
