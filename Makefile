@@ -24,7 +24,7 @@ generated: .venv/installed
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip --quiet install uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --requirement requirements.lock
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes --requirement requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	touch $@
 
