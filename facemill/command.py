@@ -57,6 +57,7 @@ def run(main: Callable[..., None], *, gpu: bool = False) -> None:
     except Exception as error:
         if (fault := _fault_of(error)) is None:
             raise
+        sys.unraisablehook = lambda _: None  # workers that come apart while this process ends have nothing to add
         sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {fault}")
 
 
