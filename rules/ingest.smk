@@ -1,6 +1,6 @@
 # Stage 1, ingest: from a collection of images and its metadata to shards of portraits.
-# Needs `source` in the config (the sample renders its own); makes posts/, selected/ and portraits/; where faces are
-# looked for or near-duplicates left out also candidates/ and duplicates/; when asked for culling/.
+# Needs `source` in the config (the sample renders its own); makes posts/, selected/ and portraits/; where faces
+# or persons are looked for or near-duplicates left out also candidates/ and duplicates/; when asked for culling/.
 
 if CONFIG.kind == "sample":
     RENDERED = f"results/{CONFIG.dataset}/source"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from running import ROOT, merged, new_project, snakemake
 
-HOSTILE = "a b; touch hacked & $(touch hacked) `touch hacked` 'x' \"y\" \\ * ~ #"
+HOSTILE = "a b; touch hacked & $(touch hacked) `touch hacked` 'x' \"y\" \\  * ~ #"
 
 
 def test_a_whole_run_unpickles_nothing(finished):
