@@ -112,7 +112,7 @@ def training(size: int, masks: Tensor, rounds: int) -> dict[str, float]:
 
 
 def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:
-    """Times forward passes at 512 and 256 px and training steps at 256 px on masks of one's own.
+    """Times forward passes at 128, 256 and 512 px and training steps at 128 and 256 px on masks of one's own.
 
     Args:
         masks: shards with a column of masks, such as pseudo-labels; enlarged or shrunk to the size
@@ -126,16 +126,24 @@ def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:
     def at(size: int, count: int) -> Tensor:
         return F.interpolate(found[:count], size=(size, size), mode="nearest")[:, 0].to(torch.uint8)
 
-    forward_512, difference_512 = forward(512, at(512, 1), rounds)
-    forward_256, difference_256 = forward(256, at(256, images), rounds)
-    training_256 = training(256, at(256, images), rounds)
-    print(f"masks of {found.shape[-1]} px; seconds, median of {rounds}")
-    measured = {"forward_512": forward_512, "forward_256": forward_256, "training_256": training_256}
-    for name, seconds in measured.items():
-        print(f"{name:14} plain {seconds['plain']:7.2f} fast {seconds['fast']:7.2f}")
-    print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
-    ratios = {f"{name}_vs_plain": round(s["plain"] / s["fast"], 2) for name, s in measured.items()}
-    print(json.dumps(ratios | {"max_difference": max(difference_512, difference_256)}))
+    print(f"masks of {found.shape[-1]} px; images per second, from the median of {rounds} calls of each")
+    measured, differences = {}, []
+    for size in (128, 256, 512):  # growing, so that the process's largest memory is that of the size
+        count = 1 if size == 512 else images
+        seconds, difference = forward(size, at(size, count), rounds)
+        measured[f"forward_{size}"] = seconds
+        differences.append(difference)
+        if size < 512:
+            measured[f"training_{size}"] = training(size, at(size, images), rounds)
+        for name in [name for name in measured if name.endswith(str(size))]:
+            rates = {network: count / spent for network, spent in measured[name].items()}
+            print(f"{name:14} plain {rates['plain']:7.3f} fast {rates['fast']:7.3f}")
+        print(f"{'memory':14} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB, both networks")
+    ratios = {
+        f"{name}_vs_plain": round(measured[name]["plain"] / measured[name]["fast"], 2)
+        for name in ("forward_512", "forward_256", "training_256")
+    }
+    print(json.dumps(ratios | {"max_difference": max(differences)}))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from tqdm import tqdm
 
 from facemill.errors import BadInput, Damaged
-from facemill.gpu import take_gpu
+from facemill.gpu import take_gpus
 from facemill.lifetime import end_with_workflow
 
 log = logging.getLogger("facemill")
@@ -44,10 +44,10 @@ def run(main: Callable[..., None], *, gpu: bool = False) -> None:
     next run makes it again. With `gpu` it waits for a GPU of its own, where there is any.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.WARNING)
     end_with_workflow()
-    if gpu:
-        take_gpu()
+    if gpu and "LOCAL_RANK" not in os.environ:  # several processes of one training have theirs from facemill.launch
+        take_gpus()
     app = cyclopts.App(
         default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()), help=main.__doc__, version_flags=()
     )

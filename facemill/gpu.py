@@ -10,6 +10,8 @@ import time
 from itertools import takewhile
 from pathlib import Path
 
+from facemill.errors import BadInput
+
 log = logging.getLogger("facemill")
 
 _NONE = ("", "-1", "NoDevFiles")
@@ -32,29 +34,37 @@ def gpus() -> list[str]:
         return []
 
 
-def take_gpu() -> None:
-    """Waits for a GPU that no other job has and shows this process that one alone; does nothing where there is none.
+def take_gpus(count: int = 1) -> list[str]:
+    """Waits for GPUs that no other job has and shows this process those alone; returns [] where there is none at all.
 
-    Call it before CUDA is touched. The process holds a record lock on a file that stands for the device; the kernel
-    frees it however the process ends, and its children have no part in it. Slurm numbers the GPUs of each of its jobs
-    anew, so that there the lock is the job's own.
+    Call it before CUDA is touched. The process holds a record lock on a file for each device; the kernel frees it
+    however the process ends, and its children have no part in it. Slurm numbers the GPUs of each of its jobs anew, so
+    that there the locks are the job's own. Raises `BadInput` where there are fewer GPUs than are wanted.
     """
     names = gpus()
+    if names and len(names) < count:
+        raise BadInput(f"gpus: found {count}; accepted: at most {len(names)}, which is what this job may use")
     for attempt in itertools.count():
+        taken: dict[str, int] = {}
         for name in names:
-            if _lock(Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")):
-                os.environ["CUDA_VISIBLE_DEVICES"] = name
-                log.info("runs on GPU %s", name)
-                return
-        if not names:
-            return
+            place = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
+            if len(taken) < count and (file := _lock(place)) is not None:
+                taken[name] = file
+        if len(taken) == count or not names:
+            _held.extend(taken.values())
+            if taken:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+                log.info("runs on GPU %s", ", ".join(taken))
+            return list(taken)
+        for file in taken.values():  # or two jobs would wait for each other
+            os.close(file)
         if attempt == 0:
-            log.info("waits for one of %d GPUs", len(names))
+            log.info("waits for %s of %d GPUs", "one" if count == 1 else count, len(names))
         time.sleep(1)
 
 
-def _lock(path: Path) -> bool:
-    """Whether this process now holds the lock on a file, which every user of the machine may lock."""
+def _lock(path: Path) -> int | None:
+    """The file of a lock that this process now holds, or None; every user of the machine may lock it."""
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)  # O_CREAT on another's file in /tmp is refused by the kernel
     except FileNotFoundError:
@@ -64,6 +74,6 @@ def _lock(path: Path) -> bool:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(file)
-        return False
-    _held.append(file)
-    return True
+        return None
+    os.set_inheritable(file, True)  # kept by `facemill.launch`, which becomes another program
+    return file

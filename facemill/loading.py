@@ -71,7 +71,8 @@ class Batches(Sampler[list[int]]):
     """
 
     def __init__(self, groups: Sequence[np.ndarray], batch: int, seed: int, first_step: int = 0) -> None:
-        self.groups, self.batch, self.seed, self.first_step = groups, batch, seed, first_step
+        self.groups, self.batch_size, self.seed, self.first_step = groups, batch, seed, first_step
+        self.drop_last = True  # read, as `batch_size`, by Accelerate, which splits batches among processes
 
     def _epoch(self, epoch: int) -> np.ndarray:
         random = np.random.default_rng([self.seed, epoch])
@@ -80,14 +81,14 @@ class Batches(Sampler[list[int]]):
         return np.concatenate([random.permutation(np.concatenate(groups[i : i + GROUPS_IN_MEMORY])) for i in stretches])
 
     def __iter__(self) -> Iterator[list[int]]:
-        epoch, skip = divmod(self.first_step * self.batch, sum(map(len, self.groups)))
+        epoch, skip = divmod(self.first_step * self.batch_size, sum(map(len, self.groups)))
         rows = self._epoch(epoch)[skip:]
         while True:
-            while len(rows) < self.batch:
+            while len(rows) < self.batch_size:
                 epoch += 1
                 rows = np.concatenate([rows, self._epoch(epoch)])
-            yield rows[: self.batch].tolist()
-            rows = rows[self.batch :]
+            yield rows[: self.batch_size].tolist()
+            rows = rows[self.batch_size :]
 
 
 def training_batches(rows: ShardRows, batch: int, seed: int, first_step: int = 0) -> DataLoader:
@@ -96,6 +97,7 @@ def training_batches(rows: ShardRows, batch: int, seed: int, first_step: int = 0
     return DataLoader(
         rows,
         batch_sampler=Batches(rows.groups(), batch, seed, first_step),
+        generator=torch.Generator(),  # or it would draw from the one that a step has seeded
         num_workers=min(8, os.cpu_count() or 1) if cuda else 0,
         pin_memory=cuda,
     )

@@ -3,6 +3,9 @@
 Training is counted in images. Whatever is random in a step follows from the seed and the step's number, so a run that
 was killed and resumed ends with the same weights as one that was not (on the same machine; CUDA kernels that add in
 changing order are the exception).
+
+Under `accelerate launch` several processes train together: each has its part of every batch, their gradients are
+averaged, and the first one alone writes.
 """
 
 import copy
@@ -18,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import DataLoaderConfiguration, reduce
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -42,7 +46,8 @@ class Run:
 
     Give it every module and optimizer whose state belongs to the training; iterate over `steps()`; call `record` with
     the step's losses; call `finish` when the model is saved. The same command again resumes from the last checkpoint.
-    What `kept` holds is shown on every line of the curves until it changes, and saved with each checkpoint.
+    What `kept` holds is shown on every line of the curves until it changes, and saved with each checkpoint. Set `ended`
+    to make the present step the last one.
     """
 
     def __init__(
@@ -59,12 +64,15 @@ class Run:
         self.step = 0
         self.curves: list[dict[str, float]] = []
         self.kept: dict[str, float] = {}
+        self.ended = False
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
+        self._state = PartialState()
         self._checkpoint = self.folder / "checkpoint.safetensors"
         if self._checkpoint.exists():
             self._load()
-        self._board = SummaryWriter(self.folder, purge_step=self.step)
+        self._state.wait_for_everyone()
+        self._board = SummaryWriter(self.folder, purge_step=self.step) if self._state.is_main_process else None
 
     def steps(self, images: int, batch: int, seed: int) -> Iterator[int]:
         """Yields the numbers of the steps that are left, seeding each; saves on a clock, on SIGTERM and on Ctrl-C."""
@@ -75,18 +83,27 @@ class Run:
         saved = time.monotonic()
         for step in progress(range(self.step, total), self.name, total * batch, done=self.step * batch, step=batch):
             torch.manual_seed(seed * 1_000_003 + step)
-            self._due = (step + 1) % max(total // LINES, 1) == 0 or step + 1 == total
             yield step
             self.step = step + 1
-            self._write_line(self.step * batch)
-            if stop or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if self.ended or self.step == total or self.step % max(total // LINES, 1) == 0:
+                self._write_line(self.step * batch)
+            if self.ended:
+                break
+            stopped = self._anyone(bool(stop))
+            if self._state.is_main_process and (stopped or time.monotonic() - saved > CHECKPOINT_SECONDS):
                 self._save()
                 saved = time.monotonic()
-            if stop:
+            if stopped:
                 log.info("%s: stopped at %d images; the same command goes on from here", self.name, self.step * batch)
-                sys.exit(128 + stop[0])
+                sys.exit(128 + (stop or [signal.SIGTERM])[0])
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
+
+    def _anyone(self, here: bool) -> bool:
+        """Whether it is so in any process: all must stop after the same step, since they wait for each other."""
+        if self._state.num_processes == 1:
+            return here
+        return bool(reduce(torch.tensor(float(here), device=self._state.device), "sum"))
 
     def record(self, **losses: Tensor) -> None:
         """Adds a step's losses (scalars) to the curve's next line, which shows their means."""
@@ -95,12 +112,12 @@ class Run:
         self._summed += 1
 
     def _write_line(self, images: int) -> None:
-        if not self._due:
-            return
+        if self._state.num_processes > 1:
+            self._sums = {name: reduce(total, "mean") for name, total in self._sums.items()}
         line = self._means(images) | self.kept
         self._sums, self._summed = {}, 0
         self.curves.append({"images": images} | line)
-        for name, value in line.items():
+        for name, value in line.items() if self._board else ():
             self._board.add_scalar(f"{self.name}/{name}", value, images)
 
     def _means(self, images: int) -> dict[str, float]:
@@ -155,7 +172,7 @@ class Run:
         log.info("%s: goes on after step %d", self.name, self.step)
 
     def finish(self, curves: Path) -> None:
-        """Writes the curves as CSV and removes the checkpoint; call it after the model is saved."""
+        """Writes the curves as CSV and removes the checkpoint: for the first process, when the model is saved."""
         text = io.StringIO()
         writer = csv.DictWriter(text, self.curves[-1].keys(), lineterminator="\n")
         writer.writeheader()
@@ -176,12 +193,16 @@ def ema_of(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def update_ema(ema: nn.Module, network: nn.Module, step: int, decay: float = 0.998) -> None:
-    """Moves the average towards the network's weights, faster in the first steps; buffers are copied."""
-    weight = 1 - min(decay, (1 + step) / (10 + step))
-    torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), weight)
+def update_ema(ema: nn.Module, network: nn.Module, decay: float = 0.998) -> None:
+    """Moves the average towards the network's weights; buffers are copied."""
+    torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - decay)
     for average, value in zip(ema.buffers(), network.buffers(), strict=True):
         average.copy_(value)
+
+
+def rising_decay(step: int, decay: float = 0.998) -> float:
+    """The average's decay at a step of a training from scratch: less in the first ones, whose weights are soon old."""
+    return min(decay, (1 + step) / (10 + step))
 
 
 def warm_cosine(step: int, total: int, warm: float = 0.05) -> float:
@@ -197,5 +218,33 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def accelerator() -> Accelerator:
-    """Accelerate's device, process and precision handling: bfloat16 where it is fast, float32 elsewhere."""
-    return Accelerator(mixed_precision="bf16" if bf16() else "no", cpu=not torch.cuda.is_available())
+    """Accelerate's device, process and precision handling: bfloat16 where it is fast, float32 elsewhere.
+
+    A batch is that of all processes together.
+    """
+    return Accelerator(
+        mixed_precision="bf16" if bf16() else "no",
+        cpu=not torch.cuda.is_available(),
+        dataloader_config=DataLoaderConfiguration(split_batches=True),
+    )
+
+
+def prepared(accelerate: Accelerator, network: nn.Module) -> nn.Module:
+    """The network on this process's device, in its precision.
+
+    Of several processes each has it as it is, and `average_gradients` keeps them alike: DistributedDataParallel does
+    not bear that a step calls a network with spectral norm more than once. Batch norm sees all GPUs' images.
+    """
+    if accelerate.num_processes > 1 and accelerate.device.type == "cuda":
+        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return accelerate.prepare_model(network, evaluation_mode=True)
+
+
+def average_gradients(network: nn.Module, accelerate: Accelerator) -> None:
+    """Makes the gradients of all processes their mean; to be called between `backward` and the optimizer's step."""
+    if accelerate.num_processes == 1:
+        return
+    gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+    mean = accelerate.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+    for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))

@@ -29,6 +29,7 @@ rule convert_labels:
         folders=label_folders(SOURCE),
         settings=settings("labels"),
         size=lookup(dpath="portraits/size", within=config),
+        ratio=lookup(dpath="portraits/ratio", within=config),
         seed=lookup(dpath="seed", within=config),
     threads: 2
     resources:
@@ -38,7 +39,7 @@ rule convert_labels:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} {params.folders:q} --settings {params.settings:q} --size {params.size}"
-        " --seed {params.seed} --threads {threads} --train {output.train} --validation {output.validation}"
+        " --ratio {params.ratio} --seed {params.seed} --threads {threads} --train {output.train} --validation {output.validation}"
         " --test {output.test} --page {output.page} --picture {output.picture} 2>&1 | tee {log}"
 
 
@@ -81,7 +82,7 @@ rule fold_labels:
         "Hold out fold {wildcards.fold} of the labelled portraits"
     input:
         code=code("fold_labels"),
-        labels=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+        labels=LABELLED,
     output:
         train="results/{dataset}/label_quality/fold-{fold}/train.parquet",
         held_out="results/{dataset}/label_quality/fold-{fold}/held_out.parquet",

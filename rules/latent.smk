@@ -3,7 +3,7 @@
 # tags/, tsne/ and attributes/.
 
 # Without masks the VAE's decoder paints, in place of GauGAN.
-GAUGAN = ["results/{dataset}/gaugan/model.safetensors"] if CONFIG.masked else []
+GAUGAN = ["results/{dataset}/gaugan/model.safetensors"] if CONFIG.styled else []
 JUDGE = ["results/{dataset}/unet/v2/model.safetensors"] if CONFIG.masked else []
 VISUAL = [source for source in CONFIG.tags.sources if source in ("i2v", "wd14")]
 

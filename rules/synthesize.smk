@@ -71,7 +71,7 @@ rule evaluate_vae:
 
 
 rule train_gaugan:
-    """The SPADE generator against its discriminators, with the VAE's frozen encoder giving the style."""
+    """The SPADE generator against its discriminators, on accepted pseudo-labels, the VAE's frozen encoder giving z."""
     message:
         "Train GauGAN"
     input:
@@ -79,6 +79,7 @@ rule train_gaugan:
         vae="results/{dataset}/vae/model.safetensors",
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
+        gate="results/{dataset}/pseudo_labels/gate.parquet",
         weights=given("gaugan.vgg_weights"),
     output:
         model="results/{dataset}/gaugan/model.safetensors",
@@ -91,7 +92,8 @@ rule train_gaugan:
     benchmark:
         "benchmarks/results/{dataset}/train_gaugan.tsv"
     params:
-        settings=settings("gaugan"),
+        gpus=lookup(dpath="gaugan/gpus", within=config),
+        settings=CONFIG.gaugan.model_dump_json(exclude={"inception_weights"}),
         size=lookup(dpath="portraits/size", within=config),
         seed=lookup(dpath="seed", within=config),
         holdout=lookup(dpath="holdout", within=config),
@@ -99,13 +101,13 @@ rule train_gaugan:
     resources:
         mem_mb=memory(12000),
         runtime="7d",
-        gpu=1,
+        gpu=CONFIG.gaugan.gpus,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
+        "python -m facemill.launch {params.gpus} {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
         " --holdout {params.holdout} --vae {input.vae} --portraits {input.portraits}"
-        " --pseudo-labels {input.pseudo_labels} --model {output.model}"
+        " --pseudo-labels {input.pseudo_labels} --gate {input.gate} --model {output.model}"
         " --style-encoder {output.style_encoder} --curves {output.curves} 2>&1 | tee {log}"
 
 
@@ -120,6 +122,7 @@ rule evaluate_gaugan:
         judge="results/{dataset}/unet/v2/model.safetensors",
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
+        weights=given("gaugan.vgg_weights") + given("gaugan.inception_weights"),
     output:
         metrics="results/{dataset}/gaugan/metrics.json",
         table="results/{dataset}/gaugan/obedience.csv",

@@ -27,6 +27,7 @@ def main(
     masks: Path | None = None,
     settings: Annotated[Labels, Settings],
     size: int,
+    ratio: float = 1,
     seed: int,
     threads: int = 1,
     train: Path,
@@ -44,7 +45,8 @@ def main(
         mask_images: folder of the images of `masks`
         masks: folder of ready-made masks, PNG of the numbers of labels
         settings: section `labels` of the config, as JSON
-        size: width and height of portraits and masks, in pixels
+        size: height of portraits and masks, in pixels
+        ratio: of their height to their width
         seed: of the split
         threads: files read at a time
         train: portraits to train on, Parquet with columns id, image, mask
@@ -56,7 +58,7 @@ def main(
     sources = labelme_files(labelled, settings) if labelled else []
     if masks and mask_images:
         sources += mask_files(IndexMasks(images=mask_images, masks=masks), settings)
-    rows, warnings = labelled_portraits(sources, size, threads)
+    rows, warnings = labelled_portraits(sources, size, threads, ratio)
     leaders = near_duplicates_of(rows)
     parts = split(rows, leaders, settings, seed)
     for part, path in {"train": train, "validation": validation, "test": test}.items():

@@ -17,6 +17,7 @@ from facemill.networks import device, load_model
 from facemill.segment.unet import Unet
 from facemill.splits import held_out
 from facemill.synthesize.gaugan import Generator
+from facemill.synthesize.inception import INCEPTION, inception, inception_features
 from facemill.synthesize.measure import (
     FEATURES,
     Painted,
@@ -27,6 +28,7 @@ from facemill.synthesize.measure import (
     lpips_diversity,
     paint,
     pairings,
+    random_styles,
     resegmentation,
     spread,
     style_errors,
@@ -43,26 +45,33 @@ SHOWN = 8
 
 
 class Judges:
-    """What painted portraits are measured with: a U-Net, the real portraits, and LPIPS where its weights are given."""
+    """What painted portraits are measured with: a U-Net, the real portraits, and networks whose weights are given."""
 
-    def __init__(self, unet: Unet, everyone: np.ndarray, weights: Path | None) -> None:
-        self.unet, self.lpips = unet, Lpips(weights).to(device()) if weights else None
+    def __init__(self, unet: Unet, everyone: np.ndarray, settings: Gaugan) -> None:
+        self.unet = unet
+        self.lpips = Lpips(settings.vgg_weights).to(device()) if settings.vgg_weights else None
+        self.inception = inception(settings.inception_weights).to(device()) if settings.inception_weights else None
         self.real = judge_features(unet, everyone)[1]
+        self.real_frechet = inception_features(self.inception, everyone) if self.inception else self.real
 
     def numbers(self, painted: list[Painted], masks: np.ndarray, errors: list[dict]) -> tuple[dict, list[float]]:
         """All numbers of these portraits together, and each one's mIoU."""
-        wanted = masks[[one.mask for one in painted]]
-        seen, features = judge_features(self.unet, np.stack([one.image for one in painted]))
+        wanted, images = masks[[one.mask for one in painted]], np.stack([one.image for one in painted])
+        seen, features = judge_features(self.unet, images)
         obeyed = resegmentation(seen, wanted)
+        distance = frechet_distance(
+            self.real_frechet, inception_features(self.inception, images) if self.inception else features
+        )
         together = {
             "resegmentation_miou": obeyed["miou"],
             "resegmentation_iou": dict(zip(CLASSES, obeyed["per_class"], strict=True)),
-            "frechet_distance": frechet_distance(self.real, features),
+            "fid" if self.inception else "frechet_distance": distance,
             "diversity_vs_real": diversity(features) / diversity(self.real),
-            **({"lpips_diversity": lpips_diversity(self.lpips, painted)} if self.lpips else {}),
             **style_errors(errors),
             "images": len(painted),
         }
+        if self.lpips and len(painted) > len(masks):
+            together["lpips_diversity"] = lpips_diversity(self.lpips, painted)
         return together, [resegmentation(s[None], w[None])["miou"] for s, w in zip(seen, wanted, strict=True)]
 
 
@@ -80,7 +89,9 @@ def main(
     table: Path,
     picture: Path,
 ) -> None:
-    """Paints every held-out mask in other held-out portraits' styles, then in random ones, and measures what comes out.
+    """Paints every held-out mask in other held-out portraits' styles and in random ones, and measures what comes out.
+
+    A generator that was trained on random styles has those alone, one without styles paints each mask once.
 
     The judge is a U-Net that did not label the training set. Its features give the Frechet distance, between the
     painted portraits and all real ones, and their diversity against the real ones', which tells a collapsed generator.
@@ -96,13 +107,11 @@ def main(
     images = pixels.permute(0, 2, 3, 1).numpy()
     rows = ShardRows(portraits)
     everyone = np.stack([rows[i].permute(1, 2, 0).numpy() for i in spread(len(rows), REAL)])
-    judges = Judges(load_model(Unet, judge), everyone, settings.vgg_weights)
+    judges = Judges(load_model(Unet, judge), everyone, settings)
 
-    pairs = list(pairings(len(ids), STYLES_PER_MASK, seed))
     z = styles(encoder, pixels).cpu()
-    random = torch.randn((len(pairs), encoder.z_dim), generator=torch.Generator().manual_seed(seed))
     numbers, lines = {}, []
-    for style, codes in {"reference": z[[s for _, s in pairs]], "random": random}.items():
+    for style, (pairs, codes) in kinds_of_styles(generator, z, seed).items():
         made = paint(generator, masks[[m for m, _ in pairs]], codes)
         painted = [Painted(x, m, s if style == "reference" else None) for x, (m, s) in zip(made, pairs, strict=True)]
         errors = color_errors(painted, images, masks.numpy())
@@ -110,13 +119,27 @@ def main(
         for one, miou, error in zip(painted, mious, errors, strict=True):
             of = {"mask": ids[one.mask], "style": style if one.style is None else ids[one.style]}
             lines.append(of | {"resegmentation_miou": miou} | error)
-    write_json(metrics, numbers["reference"] | {"frechet_features": FEATURES, "from_random_styles": numbers["random"]})
+    first, *others = numbers
+    found = numbers[first] | {"styles": first, "frechet_features": INCEPTION if judges.inception else FEATURES}
+    write_json(metrics, found | {f"from_{name}_styles": numbers[name] for name in others})
     with whole(table) as beside, beside.open("w", newline="") as file:
         writer = csv.DictWriter(file, lines[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
     shown = np.random.default_rng(seed).permutation(len(ids))[: 2 * SHOWN]
+    z = z if generator.z == "encoder" else random_styles(generator, len(z), seed)
     save_picture(styles_by_masks(generator, pixels, masks, z, shown[:SHOWN], shown[-SHOWN:]), picture)
+
+
+def kinds_of_styles(
+    generator: Generator, z: torch.Tensor, seed: int
+) -> dict[str, tuple[list[tuple[int, int]], torch.Tensor]]:
+    """The styles that a generator knows: pairs (mask, style) to paint, and their codes; `z` are the portraits' own."""
+    if generator.z == "none":
+        return {"no": ([(i, i) for i in range(len(z))], random_styles(generator, len(z), seed))}
+    pairs = list(pairings(len(z), STYLES_PER_MASK, seed))
+    random = {"random": (pairs, random_styles(generator, len(pairs), seed))}
+    return ({"reference": (pairs, z[[s for _, s in pairs]])} if generator.z == "encoder" else {}) | random
 
 
 if __name__ == "__main__":

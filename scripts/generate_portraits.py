@@ -38,6 +38,8 @@ def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed
         raise BadInput("--style and --seed exclude each other; accepted: one of them")
     folder = model if model.is_dir() else model.parent
     generator = load_model(Generator, folder)
+    if style and generator.z != "encoder":
+        raise BadInput(f"--style: {folder} was trained with z: {generator.z}; accepted: a model with z: encoder")
     files = sorted(masks.rglob("*.png"))
     if not files:
         raise BadInput(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
@@ -51,7 +53,7 @@ def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed
     for path in progress(files, "generate_portraits", len(files), "masks"):
         code = torch.randn((1, generator.z_dim), generator=random) if z is None else z
         try:
-            mask = torch.from_numpy(read_mask(path, generator.size))[None]
+            mask = torch.from_numpy(read_mask(path, generator.width, generator.height))[None]
         except (BadInput, OSError) as error:
             faults.append(f"{path}: {error}")
             continue
@@ -71,10 +73,10 @@ def read_style(path: Path, size: int) -> torch.Tensor:
         raise BadInput(f"--style: {path}: {error}") from error
 
 
-def read_mask(path: Path, size: int) -> np.ndarray:
-    """A mask file at the generator's size: class ids, uint8 (size, size)."""
+def read_mask(path: Path, width: int, height: int) -> np.ndarray:
+    """A mask file at the generator's size: class ids, uint8 (height, width)."""
     mask = decode_mask(path.read_bytes())
-    return cv2.resize(mask, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    return cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 if __name__ == "__main__":

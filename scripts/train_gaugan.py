@@ -1,12 +1,10 @@
 """Trains GauGAN."""
 
-import shutil
 from pathlib import Path
 from typing import Annotated
 
 from facemill.command import Settings, run
 from facemill.config import Gaugan
-from facemill.files import whole
 from facemill.synthesize.train_gaugan import train_gaugan
 
 
@@ -19,14 +17,12 @@ def main(
     vae: Path,
     portraits: list[Path],
     pseudo_labels: list[Path],
+    gate: Path,
     model: Path,
     style_encoder: Path,
     curves: Path,
 ) -> None:
-    """Trains the generator that paints portraits from masks; the same command again resumes a killed run.
-
-    The VAE is copied to `style_encoder`, beside the model, so that the folder paints in any image's style by itself.
-    """
+    """Trains the generator that paints portraits from masks; the same command again resumes a killed run."""
     train_gaugan(
         settings,
         size=size,
@@ -35,12 +31,11 @@ def main(
         vae=vae,
         portraits=portraits,
         pseudo_labels=pseudo_labels,
+        gate=gate,
         model=model,
+        style_encoder=style_encoder,
         curves=curves,
     )
-    for source, target in ((vae, style_encoder), (vae.with_suffix(".json"), style_encoder.with_suffix(".json"))):
-        with whole(target) as beside:
-            shutil.copyfile(source, beside)
 
 
 if __name__ == "__main__":

@@ -64,16 +64,16 @@ def class_ids(settings: Labels) -> dict[str, int]:
 
 
 def labelled_portraits(
-    sources: Sequence[Source], size: int, threads: int = 1
+    sources: Sequence[Source], size: int, threads: int = 1, ratio: float = 1
 ) -> tuple[list[dict], dict[str, Sequence[str]]]:
     """Rows of `SCHEMA`, in the order of shards, and the warnings of those that have any, by id.
 
-    The id is the file's stem. Image and mask are cropped and resized alike to `size`. Raises `BadInput` with every
-    fault of every file.
+    The id is the file's stem. Image and mask are cropped and resized alike, to `size` in height and `size / ratio` in
+    width. Raises `BadInput` with every fault of every file.
     """
     rows, first, warnings, faults, bad = {}, {}, {}, [], 0
     with ThreadPoolExecutor(threads) as pool:
-        converted = pool.map(lambda source: convert(*source, size), sources)
+        converted = pool.map(lambda source: convert(*source, size, ratio), sources)
         for (path, _), done in zip(sources, progress(converted, "labelled portraits", len(sources)), strict=False):
             found = list(done.faults)
             if path.stem in rows:
@@ -91,7 +91,7 @@ def labelled_portraits(
     return [rows[id] for id in sorted(rows, key=order_of)], warnings
 
 
-def convert(path: Path, read: Callable[[], Portrait], size: int) -> Converted:
+def convert(path: Path, read: Callable[[], Portrait], size: int, ratio: float) -> Converted:
     """The row of one file, with what was found in it."""
     try:
         picture, mask, warnings = read()
@@ -100,8 +100,9 @@ def convert(path: Path, read: Callable[[], Portrait], size: int) -> Converted:
     except Faulty as error:
         return Converted(None, error.args)
     # both cut and resized as `ingest.portraits.load_portrait` does, so that a U-Net meets the pixels it was trained on
-    image = ImageOps.fit(picture, (size, size), Image.Resampling.LANCZOS)
-    small = ImageOps.fit(Image.fromarray(mask), (size, size), Image.Resampling.NEAREST)
+    fitted = (round(size / ratio), size)
+    image = ImageOps.fit(picture, fitted, Image.Resampling.LANCZOS)
+    small = ImageOps.fit(Image.fromarray(mask), fitted, Image.Resampling.NEAREST)
     pixels = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
     return Converted(labelled_row(path.stem, np.asarray(image), np.asarray(small)), (), warnings, pixels)
 

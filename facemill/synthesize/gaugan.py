@@ -6,6 +6,7 @@ The discriminators are those of pix2pixHD (Wang et al. 2018, https://arxiv.org/a
 """
 
 import math
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,31 @@ from facemill.classes import CLASSES, IGNORE
 from facemill.synthesize.neighborhoods import Neighborhoods, neighborhoods
 
 BOTTOM = 4
-"""Side of the generator's first feature map, as long as the size is 4 times a power of 2 up to 512."""
+"""Least width of the generator's first feature map."""
+
+BLOCKS = 7
+"""Most residual blocks, as in the paper: above 256 pixels of width the first feature map is larger."""
+
+
+class Preset(NamedTuple):
+    """The channels of the networks."""
+
+    width: int
+    """of the generator at full size"""
+    hidden: int
+    """inside a SPADE modulation"""
+    discriminator: int
+    """after the discriminators' first convolution"""
+
+
+PRESETS = {
+    "tiny": Preset(4, 8, 8),
+    "small": Preset(16, 16, 24),
+    "medium": Preset(16, 32, 24),
+    "large": Preset(32, 64, 48),
+    "paper": Preset(64, 128, 64),
+}
+"""From what two processor cores train at 64 or 128 pixels to the paper's: 92 million parameters at 512 pixels."""
 
 SPARSE_SIDE, SPARSE_HIDDEN = 64, 64
 """Side of a feature map, and hidden channels of a modulation, from which modulations are computed once for each
@@ -75,34 +100,54 @@ class SpadeBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Masks of class ids (B, S, S) and style codes (B, z_dim) to images (B, 3, S, S) in [-1, 1].
+    """Masks of class ids (B, H, W) and style codes (B, z_dim) to images (B, 3, H, W) in [-1, 1].
 
-    `width` is the number of channels at full size, `hidden` that inside a SPADE modulation; 64 and 128 in the paper.
+    H is `size`, W is `size / ratio`: a square, or twice as high as wide. `width` is the number of channels at full
+    size, `hidden` that inside a SPADE modulation. `z` says where the style codes of its training came from: an encoder,
+    or N(0, 1); with `none`, and a `z_dim` of 0, it starts from the mask alone (Park et al., appendix A).
     """
 
-    def __init__(self, *, size: int, z_dim: int, width: int, hidden: int, classes: int = len(CLASSES)) -> None:
+    def __init__(
+        self,
+        *,
+        size: int,
+        z_dim: int,
+        width: int,
+        hidden: int,
+        ratio: Literal[1, 2] = 1,
+        z: Literal["encoder", "normal", "none"] = "encoder",
+        classes: int = len(CLASSES),
+    ) -> None:
         super().__init__()
-        self.size, self.z_dim, self.hidden, self.classes = size, z_dim, hidden, classes
-        ups = int(math.log2(size // BOTTOM))
-        channels = [width * min(2 ** (ups - level), 16) for level in range(ups + 1)]
-        self.first = nn.Linear(z_dim, channels[0] * BOTTOM**2)
+        self.height, self.width = size, size // ratio
+        self.z, self.z_dim, self.hidden, self.classes = z, z_dim, hidden, classes
+        self.ups = min(int(math.log2(self.width // BOTTOM)), BLOCKS - 1)
+        channels = [width * min(2 ** (self.ups - level), 16) for level in range(self.ups + 1)]
+        if z == "none":
+            self.first = nn.Conv2d(classes, channels[0], 3, padding=1)
+        else:
+            self.first = nn.Linear(z_dim, channels[0] * (self.height >> self.ups) * (self.width >> self.ups))
         blocks = [SpadeBlock(channels[0], channels[0], classes, hidden)]
         blocks += [SpadeBlock(a, b, classes, hidden) for a, b in zip(channels, channels[1:], strict=False)]
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(width, 3, 3, padding=1)
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
-        x = self.first(z).unflatten(1, (-1, BOTTOM, BOTTOM)).contiguous(memory_format=torch.channels_last)
+        if self.z == "none":
+            x = self.first(one_hot(masks[:, :: 1 << self.ups, :: 1 << self.ups], self.classes))
+        else:
+            x = self.first(z).unflatten(1, (-1, self.height >> self.ups, self.width >> self.ups))
+        x = x.contiguous(memory_format=torch.channels_last)
         for level, block in enumerate(self.blocks):
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
             x = block(x, self._seen(masks, x.shape[2]))
         return self.last(F.leaky_relu(x, 0.2)).float().tanh()
 
-    def _seen(self, masks: Tensor, side: int) -> Tensor | Neighborhoods:
-        """What a block at this side sees of the masks: their nearest pixels, one-hot or as distinct neighborhoods."""
-        step = masks.shape[-1] // side
+    def _seen(self, masks: Tensor, height: int) -> Tensor | Neighborhoods:
+        """What a block at this height sees of the masks: their nearest pixels, one-hot or as distinct neighborhoods."""
+        step = masks.shape[1] // height
         nearest = masks[:, ::step, ::step]
-        sparse = side >= SPARSE_SIDE and self.hidden >= SPARSE_HIDDEN
+        sparse = height >= SPARSE_SIDE and self.hidden >= SPARSE_HIDDEN
         distinct = neighborhoods(nearest, self.classes) if sparse else None
         return distinct or one_hot(nearest, self.classes).contiguous(memory_format=torch.channels_last)
 

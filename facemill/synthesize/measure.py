@@ -38,6 +38,17 @@ def styles(vae: Vae, images: Tensor) -> Tensor:
         return torch.cat([vae.encode(to_unit_range(batch.to(device())))[0] for batch in images.split(BATCH)])
 
 
+def random_styles(generator: Generator, count: int, seed: int | None = None) -> Tensor:
+    """Style codes (count, z_dim) from N(0, 1), on the CPU where a seed is given, else on the generator's device.
+
+    (count, 0) for a generator that takes none.
+    """
+    shape = (count, generator.z_dim)
+    if seed is None:
+        return torch.randn(shape, device=next(generator.parameters()).device)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
 @torch.inference_mode()
 def paint(generator: Generator, masks: Tensor, z: Tensor) -> np.ndarray:
     """Portraits, uint8 RGB (N, S, S, 3), of masks (N, S, S) of class ids in the styles z (N, z_dim)."""
@@ -51,17 +62,12 @@ def paint(generator: Generator, masks: Tensor, z: Tensor) -> np.ndarray:
 @torch.inference_mode()
 def judge_features(judge: Unet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Masks, uint8 (N, S, S), and the `FEATURES`, float64 (N, 96), that the judge sees in uint8 RGB images."""
-    seen: list[np.ndarray] = []
-
-    def keep(encoder: object, inputs: object, features: Sequence[Tensor]) -> None:
-        seen.append(features[-2].float().mean((2, 3)).cpu().double().numpy())
-
-    hook = judge.encoder.register_forward_hook(keep)
-    masks = []
+    masks, seen = [], []
     for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(BATCH):
         with autocast():
-            masks.append(judge(batch.to(device()).float() / 255).argmax(1).to("cpu", torch.uint8).numpy())
-    hook.remove()
+            features = judge.encode(batch.to(device()).float() / 255)
+            masks.append(judge.decode(features).argmax(1).to("cpu", torch.uint8).numpy())
+        seen.append(features[-2].float().mean((2, 3)).cpu().double().numpy())
     return np.concatenate(masks), np.concatenate(seen)
 
 

@@ -57,11 +57,13 @@ class Vgg16(nn.Module):
         return found
 
 
-def tensors(weights: Path, names: Collection[str]) -> dict[str, Tensor]:
+def tensors(
+    weights: Path, names: Collection[str], key: str = "gaugan.vgg_weights", accepted: str = "torchvision's VGG16"
+) -> dict[str, Tensor]:
     """The named tensors of a safetensors file, as float32. Raises `BadInput` for one that it lacks."""
     with safe_open(weights, "pt") as file:
         if missing := set(names) - set(file.keys()):
-            raise BadInput(f"gaugan.vgg_weights: {weights} lacks {min(missing)}; accepted: torchvision's VGG16")
+            raise BadInput(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
         return {name: file.get_tensor(name).float() for name in names}
 
 

@@ -1,6 +1,7 @@
 """Training of GauGAN on pseudo-labelled portraits, with style codes from the VAE's frozen encoder."""
 
 import math
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,14 @@ from torch.optim import Adam
 from facemill.command import log
 from facemill.config import Gaugan as GauganSettings
 from facemill.figures import save_picture
+from facemill.files import whole
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import load_model, save_model
+from facemill.shards import read_rows
 from facemill.splits import held_out
+from facemill.synthesize.diff_augment import DiffAugment
 from facemill.synthesize.gaugan import (
+    PRESETS,
     Discriminator,
     Generator,
     add_spectral_norm,
@@ -25,10 +30,19 @@ from facemill.synthesize.gaugan import (
     one_hot,
     remove_spectral_norm,
 )
-from facemill.synthesize.measure import spread, styles, styles_by_masks
+from facemill.synthesize.measure import random_styles, spread, styles, styles_by_masks
 from facemill.synthesize.perceptual import PerceptualLoss
 from facemill.synthesize.vae import Vae, reparameterize, to_unit_range
-from facemill.training import Run, accelerator, ema_of, set_rate, update_ema
+from facemill.training import (
+    Run,
+    accelerator,
+    average_gradients,
+    ema_of,
+    prepared,
+    rising_decay,
+    set_rate,
+    update_ema,
+)
 
 PICTURES = 8
 """Grids that are painted in the course of a training, in its folder under `work/`."""
@@ -53,33 +67,55 @@ class Gan:
         set_rate(self.adam_d, self.settings.training.learning_rate * factor * 2)
 
 
+def ratio_of(rows: ShardRows) -> int:
+    """Height : width of portraits, 1 or 2."""
+    height, width = rows[0][1].shape
+    return height // width
+
+
 def linear_decay(step: int, total: int) -> float:
     """The learning rate's factor: 1 in the first half of the steps, then linearly to 0 (Park et al., section 4)."""
     return min(1.0, 2 * (total - step) / total)
 
 
 def gan_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor) -> dict[str, Tensor]:
-    """One step of both networks on images (B, 3, S, S), masks (B, S, S) and style codes; returns the losses."""
+    """One step of both networks on images (B, 3, H, W), masks (B, H, W) and style codes; returns the mean losses.
+
+    The batch is computed in `accumulate` parts, whose gradients add up: less memory, the same step but for batch norm.
+    """
+    parts = gan.settings.accumulate
+    sums: dict[str, Tensor] = {}
+    for part in zip(real.chunk(parts), masks.chunk(parts), z.chunk(parts), strict=True):
+        for name, loss in part_of_step(gan, accelerate, *part, share=len(part[0]) / len(real)).items():
+            sums[name] = sums.get(name, 0) + loss.detach() * len(part[0]) / len(real)
+    for network, adam in ((gan.generator, gan.adam_g), (gan.discriminator, gan.adam_d)):
+        average_gradients(network, accelerate)
+        adam.step()
+        adam.zero_grad()
+    return sums
+
+
+def part_of_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor, share: float) -> dict[str, Tensor]:
+    """Adds the gradients of both networks' losses on a part of a batch, times `share`; returns the losses."""
     settings, mask = gan.settings, one_hot(masks)
+    augment = DiffAugment(*masks.shape, masks.device) if settings.diff_augment else lambda *pair: pair
     fake = gan.generator(masks, z)
-    seen_real = gan.discriminator(real, mask)
+    seen_real = gan.discriminator(*augment(real, mask))
     gan.discriminator.requires_grad_(False)
-    seen_fake = gan.discriminator(fake, mask)
-    matching = feature_matching_loss(seen_real, seen_fake)
-    losses = {"hinge_g": hinge_loss_generator(seen_fake), "feature_matching": matching}
+    seen_fake = gan.discriminator(*augment(fake, mask))
+    losses = {
+        "hinge_g": hinge_loss_generator(seen_fake),
+        "feature_matching": feature_matching_loss(seen_real, seen_fake),
+    }
     total = losses["hinge_g"] + settings.feature_matching_weight * losses["feature_matching"]
     if gan.perceptual is not None:
         losses["perceptual"] = gan.perceptual(fake, real)
         total = total + settings.perceptual_weight * losses["perceptual"]
-    accelerate.backward(total)
-    gan.adam_g.step()
-    gan.adam_g.zero_grad()
+    accelerate.backward(share * total)
 
     gan.discriminator.requires_grad_(True)
-    losses["hinge_d"] = hinge_loss_discriminator(seen_real, gan.discriminator(fake.detach(), mask))
-    accelerate.backward(losses["hinge_d"])
-    gan.adam_d.step()
-    gan.adam_d.zero_grad()
+    losses["hinge_d"] = hinge_loss_discriminator(seen_real, gan.discriminator(*augment(fake.detach(), mask)))
+    accelerate.backward(share * losses["hinge_d"])
     return losses
 
 
@@ -92,7 +128,7 @@ def painter(
     if len(chosen) < 2:
         return lambda step, images: None
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in chosen), strict=True))
-    z = styles(encoder, pixels).cpu()
+    z = styles(encoder, pixels).cpu() if generator.z == "encoder" else random_styles(generator, len(pixels))
     half = len(chosen) // 2
 
     def paint_when_due(step: int, images: int) -> None:
@@ -112,41 +148,50 @@ def train_gaugan(
     vae: Path,
     portraits: Sequence[Path],
     pseudo_labels: Sequence[Path],
+    gate: Path,
     model: Path,
+    style_encoder: Path,
     curves: Path,
 ) -> None:
-    """Trains on all pseudo-labelled portraits but the held-out ones; writes the generator's EMA weights to `model`.
+    """Trains on the pseudo-labelled portraits that `gate` accepts and that are not held out.
 
-    z is drawn from the frozen encoder's q(z|x) of the very image to be painted (Park et al., section 3). Losses: hinge,
-    feature matching, and the perceptual one where VGG weights are given. Paints some held-out masks now and then, to
-    be looked at in its folder under `work/`. Resumes where a killed run stopped.
+    Writes the generator's EMA weights to `model`; the VAE is copied to `style_encoder`, beside it, so that the folder
+    paints in any image's style by itself. z is drawn from the frozen encoder's q(z|x) of the very image to be painted
+    (Park et al., section 3), or as the settings say from N(0, 1), which nothing ties to a style, or there is none
+    (their main model). Losses: hinge, feature matching, and the perceptual one where VGG weights are given. Paints some
+    held-out masks now and then, to be looked at in its folder under `work/`. Resumes where a killed run stopped.
     """
     torch.manual_seed(seed)
     accelerate = accelerator()
     encoder = load_model(Vae, vae)
-    arguments = {"size": size, "z_dim": encoder.z_dim, "width": settings.width, "hidden": settings.modulation_width}
-    generator, discriminator = Generator(**arguments), Discriminator(width=settings.discriminator_width)
+    accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
+    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: id in accepted and not held_out(id, holdout))
+    log.info("gaugan: learns from %d portraits", len(rows))
+    channels = PRESETS[settings.preset]
+    arguments = {"size": size, "ratio": ratio_of(rows), "width": channels.width, "hidden": channels.hidden}
+    arguments |= {"z": settings.z, "z_dim": 0 if settings.z == "none" else encoder.z_dim}
+    generator, discriminator = Generator(**arguments), Discriminator(width=channels.discriminator)
     for network in (generator, discriminator):
         add_spectral_norm(network)
         network.to(memory_format=torch.channels_last)
     ema = ema_of(generator).to(accelerate.device)
     adams = [Adam(n.parameters(), betas=(0.0, 0.9), fused=True) for n in (generator, discriminator)]
-    generator, discriminator, *adams = accelerate.prepare(generator, discriminator, *adams)
+    plain, judge = generator, discriminator
+    generator, discriminator = (prepared(accelerate, network) for network in (generator, discriminator))
+    adams = accelerate.prepare(*adams)
     perceptual = PerceptualLoss(settings.vgg_weights).to(accelerate.device) if settings.vgg_weights else None
     if perceptual is None:
         log.info("gaugan: gaugan.vgg_weights is null, so the perceptual loss is left out")
     gan = Gan(generator, discriminator, *adams, perceptual, settings)
-    plain = accelerate.unwrap_model(generator)
     hashed = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    modules = {"generator": plain, "discriminator": accelerate.unwrap_model(discriminator), "ema": ema}
+    modules = {"generator": plain, "discriminator": judge, "ema": ema}
     optimizers = {"adam_g": adams[0].optimizer, "adam_d": adams[1].optimizer}
-    run = Run("gaugan", hashed, [vae, *portraits, *pseudo_labels], modules, optimizers)
+    run = Run("gaugan", hashed, [vae, *portraits, *pseudo_labels, gate], modules, optimizers)
 
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
     shown = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
     watch = painter(shown, encoder, ema, run.folder, total)
-    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
     batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         gan.set_rates(linear_decay(step, total))
@@ -154,11 +199,15 @@ def train_gaugan(
             pixels, masks = pixels.flip(3), masks.flip(2)
         real = to_unit_range(pixels)
         with torch.no_grad(), accelerate.autocast():
-            z = reparameterize(*encoder.encode(real))
+            z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else random_styles(plain, len(real))
         run.record(**gan_step(gan, accelerate, real, masks, z))
-        update_ema(ema, plain, step)
+        update_ema(ema, plain, rising_decay(step))
         if accelerate.is_main_process:
             watch(step, (step + 1) * batch)
-    remove_spectral_norm(ema)
-    save_model(model, ema, arguments, hashed)
-    run.finish(curves)
+    if accelerate.is_main_process:
+        remove_spectral_norm(ema)
+        save_model(model, ema, arguments, hashed)
+        for source, target in ((vae, style_encoder), (vae.with_suffix(".json"), style_encoder.with_suffix(".json"))):
+            with whole(target) as beside:
+                shutil.copyfile(source, beside)
+        run.finish(curves)

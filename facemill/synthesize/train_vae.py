@@ -13,7 +13,17 @@ from facemill.loading import ShardRows, training_batches
 from facemill.networks import save_model
 from facemill.splits import held_out
 from facemill.synthesize.vae import Vae, kl_divergence, resized, to_unit_range
-from facemill.training import Run, accelerator, ema_of, set_rate, update_ema, warm_cosine
+from facemill.training import (
+    Run,
+    accelerator,
+    average_gradients,
+    ema_of,
+    prepared,
+    rising_decay,
+    set_rate,
+    update_ema,
+    warm_cosine,
+)
 
 MIN_AREA = 8
 """A region smaller than so many pixels counts for less than others."""
@@ -56,8 +66,7 @@ def train_vae(
     ema = ema_of(vae)
     optimizer = torch.optim.AdamW(vae.parameters(), settings.training.learning_rate, fused=True)
     accelerate = accelerator()
-    vae, optimizer = accelerate.prepare(vae, optimizer)
-    plain = accelerate.unwrap_model(vae)
+    plain, vae, optimizer = vae, prepared(accelerate, vae), accelerate.prepare(optimizer)
     ema.to(accelerate.device)
     hashed = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("vae", hashed, [*portraits, *pseudo_labels], {"vae": plain, "ema": ema}, {"adamw": optimizer.optimizer})
@@ -76,9 +85,11 @@ def train_vae(
         reconstruction = (weights * (reconstructed.float() - real).abs()).mean()
         divergence = kl_divergence(mean, log_variance)
         accelerate.backward(reconstruction + settings.kl_weight * divergence)
+        average_gradients(plain, accelerate)
         optimizer.step()
         optimizer.zero_grad()
-        update_ema(ema, plain, step)
+        update_ema(ema, plain, rising_decay(step))
         run.record(reconstruction_l1=reconstruction, kl=divergence)
-    save_model(model, ema, arguments, hashed)
-    run.finish(curves)
+    if accelerate.is_main_process:
+        save_model(model, ema, arguments, hashed)
+        run.finish(curves)

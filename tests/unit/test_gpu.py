@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[2]
 JOB = """
 import logging, os, sys, time
 logging.basicConfig(level="INFO", format="%(message)s", stream=sys.stdout)
-from facemill.gpu import take_gpu
-take_gpu()
+from facemill.gpu import take_gpus
+take_gpus()
 print("has", os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 if len(sys.argv) > 1 and os.fork() == 0:
     os.close(1)
@@ -96,7 +96,9 @@ def test_gpus_are_what_nvidia_smi_lists(tmp_path, monkeypatch):
 def test_the_rules_that_count_as_gpu_jobs_are_those_whose_scripts_take_a_gpu():
     rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
     with_gpu = {
-        name for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\w|\Z)", rules, re.M | re.S) if "gpu=1" in body
+        name
+        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\w|\Z)", rules, re.M | re.S)
+        if re.search(r"gpu=(1|CONFIG)", body)
     }
     scripts = {path.stem for path in (ROOT / "scripts").glob("*.py") if "run(main, gpu=True)" in path.read_text()}
     assert with_gpu == scripts and "train_unet" in scripts

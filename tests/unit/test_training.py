@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from facemill.errors import BadInput
-from facemill.training import Run, ema_of, set_rate, update_ema, warm_cosine
+from facemill.training import Run, ema_of, rising_decay, set_rate, update_ema, warm_cosine
 
 IMAGES, BATCH = 80, 4
 
@@ -26,7 +26,7 @@ def train(stop_after=None, loss_of=lambda loss: loss, by=signal.SIGTERM):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        update_ema(ema, network, step)
+        update_ema(ema, network, rising_decay(step))
         run.record(loss=loss)
         if step % 5 == 0:
             run.kept["step"] = step
@@ -97,5 +97,5 @@ def test_ema_is_the_weighted_mean():
     ema = ema_of(network)
     nn.init.zeros_(ema.weight)
     nn.init.ones_(network.weight)
-    update_ema(ema, network, step=10**6, decay=0.9)
+    update_ema(ema, network, decay=0.9)
     assert ema.weight.item() == pytest.approx(0.1)

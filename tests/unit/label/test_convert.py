@@ -59,6 +59,16 @@ def test_fine_labels_become_classes_and_the_rest_is_background(tmp_path):
     assert np.abs(decode_image(row["image"]["bytes"])[8:].astype(int) - (9, 90, 200)).max() <= 3
 
 
+def test_portraits_twice_as_high_as_wide_are_cut_from_the_middle(tmp_path):
+    write(tmp_path, "square", [box("hair", 20, 0, 31, 63)])
+    [row] = convert.labelled_portraits(labelme_files(tmp_path, SETTINGS), 64, ratio=2)[0]
+    mask = decode_mask(row["mask"]["bytes"])
+    expected = np.zeros((64, 32), np.uint8)
+    expected[:, 4:16] = HAIR  # the left quarter is gone
+    assert np.array_equal(mask, expected)
+    assert decode_image(row["image"]["bytes"]).shape == (64, 32, 3)
+
+
 def test_image_and_mask_are_cropped_and_resized_alike(tmp_path):
     pixels = np.zeros((60, 100, 3), np.uint8)
     pixels[12:32, 40:70] = 255

@@ -48,6 +48,15 @@ def test_an_image_gives_one_style_to_all(folder, paint):
     assert np.array_equal(first, second)
 
 
+def test_a_model_without_styles_of_images_takes_none(folder, paint):
+    plan = {"size": 32, "z_dim": 0, "width": 4, "hidden": 4, "z": "none"}
+    save_model(folder / "gaugan/model.safetensors", Generator(**plan), plan, {})
+    first, second = paint("seeded", seed=7)
+    assert np.array_equal(first, second) and first.shape == (32, 32, 3)  # the two masks are the same
+    with pytest.raises(BadInput, match="was trained with z: none; accepted: a model with z: encoder"):
+        paint("styled", style=folder / "style.jpg")
+
+
 def test_a_file_that_is_no_mask_is_named_and_the_others_are_painted(folder, paint):
     Image.new("RGB", (40, 40)).save(folder / "masks/photo.png")
     with pytest.raises(BadInput, match="1 of 3 masks"):
