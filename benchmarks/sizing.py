@@ -27,9 +27,10 @@ from facemill.colors import region_colors
 from facemill.config import Config, unet_settings
 from facemill.ingest.drawing import CLASS_OF_PART, draw
 from facemill.ingest.portraits import load_portrait
+from facemill.segment.train_unet import unet_arguments
 from facemill.segment.unet import Unet
 from facemill.shards import encode_jpeg, encode_mask
-from facemill.synthesize.gaugan import Discriminator, Generator
+from facemill.synthesize.gaugan import PRESETS, Discriminator, Generator
 from facemill.synthesize.vae import Vae
 
 ROOT = Path(__file__).parents[1]
@@ -62,19 +63,17 @@ def networks(config: Config) -> dict[str, float]:
     found = {}
     with torch.no_grad():
         for version in config.unet.versions:
-            preset = unet_settings(config, version)
-            unet = Unet(
-                size=size, decoder=preset.decoder, decoder_channels=preset.decoder_channels, reduction=preset.reduction
-            ).eval()
+            unet = Unet(**unet_arguments(unet_settings(config, version), size)).eval()
             found[version] = operations(lambda unet=unet: unet(image))
         coder = Vae(size=vae.size, z_dim=vae.z_dim, width=vae.width).eval()
         small = torch.zeros(1, 3, vae.size, vae.size)
         found["vae"] = operations(lambda: coder(small))
         found["encoder"] = operations(lambda: coder.encode(small))
-        generator = Generator(size=size, z_dim=vae.z_dim, width=gaugan.width, hidden=gaugan.modulation_width)
+        channels = PRESETS[gaugan.preset]
+        generator = Generator(size=size, z_dim=vae.z_dim, width=channels.width, hidden=channels.hidden)
         generator._seen = lambda masks, side: mask[..., :side, :side]  # as in training: every pixel, one-hot
         found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
-        discriminator = Discriminator(width=gaugan.discriminator_width).eval()
+        discriminator = Discriminator(width=channels.discriminator).eval()
         found["discriminator"] = operations(lambda: discriminator(image, mask))
     return found
 

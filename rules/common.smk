@@ -43,7 +43,8 @@ def code(script):
 
 def settings(section):
     """A section of the config as JSON, defaults filled in: `--settings {params.settings:q}`."""
-    return getattr(CONFIG, section).model_dump_json()
+    section = getattr(CONFIG, section)
+    return section.model_dump_json() if section else ""
 
 
 def memory(mb):
@@ -57,6 +58,7 @@ def shards(product):
 
 
 MASKS = shards("pseudo_labels") if CONFIG.masked else []
+LABELLED = expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])
 
 
 def option(name, values):

@@ -5,6 +5,7 @@ MASKED_FIGURES = [
     "augmented/augmented.png",
     "unet/comparison.png",
     "unet/comparison_metrics.png",
+    "unet/comparison_confusion.png",
     "pseudo_labels/pseudo_labels.png",
 ]
 FIGURES = [
@@ -50,11 +51,7 @@ rule summarize:
             "results/{dataset}/posts/rejects.parquet",
             *expand(PORTRAIT_REJECTS, shard=SHARDS),
         ],
-        labels=(
-            expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])
-            if CONFIG.masked
-            else []
-        ),
+        labels=LABELLED if CONFIG.masked else [],
         augmented=["results/{dataset}/augmented/train.parquet"] if CONFIG.masked else [],
         measured=expand("results/{{dataset}}/{file}", file=MEASURED.values()),
     output:

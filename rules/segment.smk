@@ -1,17 +1,18 @@
-# Stage 3, segment: three U-Nets trained on the augmented masks, compared on the same test portraits, and masks for the
-# whole collection by the third. Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
+# Stage 3, segment: three U-Nets trained on the augmented masks, a fourth if asked for on unlabelled portraits too, all
+# compared on the same test portraits; masks for the whole collection by the third or fourth, and which of them GauGAN
+# may learn from. Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
 # When asked for: `review`, the portraits to label next, and `label_quality`, the labels to look at again; each in a
 # folder of its own name.
 
 
 rule train_unet:
-    """A MobileNetV2 U-Net trained on the augmented portraits; the validation portraits choose nothing but the curve."""
+    """A MobileNetV2 U-Net trained on the augmented portraits; the validation portraits say when to stop."""
     message:
         "Train U-Net {wildcards.version}"
     input:
         code=code("train_unet"),
         train="results/{dataset}/augmented/train.parquet",
-        validation="results/{dataset}/labels/validation.parquet",
+        validation=["results/{dataset}/labels/validation.parquet"],
         weights=given("unet.encoder_weights"),
     output:
         model="results/{dataset}/unet/{version}/model.safetensors",
@@ -21,9 +22,49 @@ rule train_unet:
         "logs/{dataset}/train_unet-{version}.log",
     benchmark:
         "benchmarks/results/{dataset}/train_unet-{version}.tsv"
+    wildcard_constraints:
+        version="v[123]",
     params:
         version="{version}",
         settings=lambda wildcards: unet_settings(CONFIG, wildcards.version).model_dump_json(),
+        size=lookup(dpath="portraits/size", within=config),
+        seed=lookup(dpath="seed", within=config),
+        validation=lambda wildcards, input: option("--validation", input.validation),
+    threads: 8
+    resources:
+        mem_mb=memory(6000),
+        runtime="8h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --version {params.version} --settings {params.settings:q} --size {params.size}"
+        " --seed {params.seed} --train {input.train} {params.validation} --model {output.model}"
+        " --curves {output.curves} 2>&1 | tee {log}"
+
+
+rule self_train_unet:
+    """U-Net v4: v3 trained on by its own sure masks of the unlabelled portraits."""
+    message:
+        "Train U-Net v4 by what v3 is sure of"
+    input:
+        code=code("self_train_unet"),
+        start="results/{dataset}/unet/v3/model.safetensors",
+        train="results/{dataset}/augmented/train.parquet",
+        validation="results/{dataset}/labels/validation.parquet",
+        portraits=shards("portraits"),
+        labelled=LABELLED,
+    output:
+        model="results/{dataset}/unet/v4/model.safetensors",
+        about="results/{dataset}/unet/v4/model.json",
+        curves="results/{dataset}/unet/v4/curves.csv",
+    log:
+        "logs/{dataset}/self_train_unet.log",
+    benchmark:
+        "benchmarks/results/{dataset}/self_train_unet.tsv"
+    params:
+        settings=settings("self_training"),
+        unet_settings=unet_settings(CONFIG, "v3").model_dump_json(),
         size=lookup(dpath="portraits/size", within=config),
         seed=lookup(dpath="seed", within=config),
     threads: 8
@@ -34,9 +75,10 @@ rule train_unet:
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --version {params.version} --settings {params.settings:q} --size {params.size}"
-        " --seed {params.seed} --train {input.train} --validation {input.validation} --model {output.model}"
-        " --curves {output.curves} 2>&1 | tee {log}"
+        "python {input.code[0]} --settings {params.settings:q} --unet-settings {params.unet_settings:q}"
+        " --start {input.start} --size {params.size} --seed {params.seed} --train {input.train}"
+        " --validation {input.validation} --portraits {input.portraits} --labelled {input.labelled}"
+        " --model {output.model} --curves {output.curves} 2>&1 | tee {log}"
 
 
 rule compare_unets:
@@ -45,10 +87,16 @@ rule compare_unets:
         "Compare the U-Nets"
     input:
         code=code("compare_unets"),
-        models=expand("results/{{dataset}}/unet/{version}/model.safetensors", version=CONFIG.unet.versions),
+        models=expand("results/{{dataset}}/unet/{version}/model.safetensors", version=CONFIG.unets),
         test="results/{dataset}/labels/test.parquet",
     output:
         metrics="results/{dataset}/unet/comparison.json",
+        confusion=report(
+            "results/{dataset}/unet/comparison_confusion.png",
+            category="3 Segment",
+            labels={"picture": "3 What the U-Nets confuse"},
+            caption="report/unet_confusion.rst",
+        ),
         picture=report(
             "results/{dataset}/unet/comparison.png",
             category="3 Segment",
@@ -74,16 +122,16 @@ rule compare_unets:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --models {input.models} --test {input.test} --metrics {output.metrics}"
-        " --picture {output.picture} --plot {output.plot} 2>&1 | tee {log}"
+        " --picture {output.picture} --plot {output.plot} --confusion {output.confusion} 2>&1 | tee {log}"
 
 
 rule pseudo_label:
-    """U-Net v3's masks of one shard of portraits, with how sure it is and the share of each class."""
+    """A U-Net's masks of one shard of portraits, with how sure it is and the share of each class."""
     message:
-        "Label portraits with U-Net v3, shard {wildcards.shard}"
+        "Label portraits, shard {wildcards.shard}"
     input:
         code=code("pseudo_label"),
-        model="results/{dataset}/unet/v3/model.safetensors",
+        model=f"results/{{dataset}}/unet/{CONFIG.pseudo_labels.version}/model.safetensors",
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",
     output:
         pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
@@ -104,23 +152,50 @@ rule pseudo_label:
         " --metrics {output.metrics} 2>&1 | tee {log}"
 
 
+rule gate_pseudo_labels:
+    """Which pseudo-labelled portraits GauGAN may learn from, and why not the others."""
+    message:
+        "Accept or reject pseudo-labels"
+    input:
+        code=code("gate_pseudo_labels"),
+        pseudo_labels=shards("pseudo_labels"),
+    output:
+        "results/{dataset}/pseudo_labels/gate.parquet",
+    log:
+        "logs/{dataset}/gate_pseudo_labels.log",
+    benchmark:
+        "benchmarks/results/{dataset}/gate_pseudo_labels.tsv"
+    params:
+        settings=settings("pseudo_labels"),
+    threads: 1
+    resources:
+        mem_mb=memory(2000),
+        runtime="1h",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "python {input.code[0]} --pseudo-labels {input.pseudo_labels} --settings {params.settings:q} --out {output}"
+        " 2>&1 | tee {log}"
+
+
 rule show_pseudo_labels:
-    """Pseudo-labels from sure to unsure, their number and speed, and on the sample how true they are."""
+    """Pseudo-labels from sure to unsure, how many are accepted, their speed, and on the sample how true they are."""
     message:
         "Show the pseudo-labels"
     input:
         code=code("show_pseudo_labels"),
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
+        gate="results/{dataset}/pseudo_labels/gate.parquet",
         timings=expand("results/{{dataset}}/pseudo_labels/shard-{shard}.json", shard=SHARDS),
-        labelled=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+        labelled=LABELLED,
         source=SOURCE_FILES if CONFIG.kind == "sample" else [],
     output:
         metrics="results/{dataset}/pseudo_labels/metrics.json",
         picture=report(
             "results/{dataset}/pseudo_labels/pseudo_labels.png",
             category="3 Segment",
-            labels={"picture": "3 Pseudo-labels, from sure to unsure"},
+            labels={"picture": "4 Pseudo-labels, from sure to unsure"},
             caption="report/pseudo_labels.rst",
         ),
     log:
@@ -136,7 +211,7 @@ rule show_pseudo_labels:
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels}"
+        "python {input.code[0]} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels} --gate {input.gate}"
         " --timings {input.timings} --labelled {input.labelled} {params.truth} --metrics {output.metrics}"
         " --picture {output.picture} 2>&1 | tee {log}"
 
@@ -177,7 +252,7 @@ rule review_portraits:
         scores=shards("review"),
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
-        labelled=expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"]),
+        labelled=LABELLED,
         model="results/{dataset}/unet/v3/model.safetensors",
     output:
         labelme=directory("results/{dataset}/review/labelme"),
@@ -210,7 +285,7 @@ use rule train_unet as train_fold with:
     input:
         code=code("train_unet"),
         train="results/{dataset}/label_quality/fold-{fold}/train.parquet",
-        validation="results/{dataset}/label_quality/fold-{fold}/held_out.parquet",
+        validation=[],  # what is judged may not choose
         weights=given("unet.encoder_weights"),
     output:
         model="results/{dataset}/label_quality/fold-{fold}/model.safetensors",
@@ -225,6 +300,7 @@ use rule train_unet as train_fold with:
         settings=unet_settings(CONFIG, "v3", CONFIG.label_quality.training).model_dump_json(),
         size=lookup(dpath="portraits/size", within=config),
         seed=lookup(dpath="seed", within=config),
+        validation="",
 
 
 rule judge_labels:

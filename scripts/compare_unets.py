@@ -1,5 +1,6 @@
 """Compares U-Net versions on the same test portraits."""
 
+from itertools import pairwise
 from pathlib import Path
 
 from facemill.command import log, run
@@ -7,14 +8,14 @@ from facemill.errors import BadInput
 from facemill.figures import colorize, image_grid, save_picture
 from facemill.files import write_json
 from facemill.networks import load_model
-from facemill.segment.compare import measure, overlaps, plot_comparison, telling
+from facemill.segment.compare import measure, plot_comparison, plot_confusion, said_of_gains, telling
 from facemill.segment.unet import Unet
 from facemill.shards import decode_image, decode_mask, read_rows
 
 SHOWN = 8
 
 
-def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: Path) -> None:
+def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: Path, confusion: Path) -> None:
     """Compares U-Net versions on the same test portraits: numbers, masks side by side, bars.
 
     Args:
@@ -23,6 +24,7 @@ def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: 
         metrics: JSON of the numbers by version
         picture: PNG of portraits, true masks and each version's masks
         plot: PNG of the numbers as bars
+        confusion: PNG of the confusion matrices
     """
     rows = list(read_rows([test], ["id", "image", "mask"]))
     if not rows:
@@ -31,10 +33,13 @@ def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: 
     truths = [decode_mask(row["mask"]["bytes"]) for row in rows]
     versions = {path.parent.name: measure(load_model(Unet, path), images, truths) for path in models}
     summaries = {name: measured.summary() for name, measured in versions.items()}
+    for before, name in pairwise(versions):
+        summaries[name]["gain"] = versions[name].gain_over(versions[before])
     write_json(metrics, summaries)
-    for a, b in overlaps(summaries):
-        log.info("%s and %s: their intervals of mean IoU overlap, these portraits do not tell them apart", a, b)
+    for sentence in said_of_gains(summaries):
+        log.info("%s", sentence)
     plot_comparison(plot, summaries)
+    plot_confusion(confusion, summaries)
 
     predicted = [measured.masks for measured in versions.values()]
     shown = telling(predicted, SHOWN)

@@ -7,6 +7,7 @@ from pathlib import Path
 from facemill.command import progress, run
 from facemill.files import write_json
 from facemill.networks import load_model
+from facemill.segment.labeller import labeller
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
 from facemill.segment.unet import Unet
 from facemill.shards import count_rows, read_rows, write_shard
@@ -18,13 +19,13 @@ def main(*, model: Path, portraits: Path, out: Path, metrics: Path) -> None:
     Args:
         model: the U-Net, a safetensors file or the folder that holds it
         portraits: shard of portraits
-        out: shard of masks with confidence, entropy and areas
+        out: shard of masks with confidence, entropy, flipped pixels and areas
         metrics: JSON of `images` and `seconds`, from opening the shard to its last mask
     """
-    unet = load_model(Unet, model)
+    label = labeller(load_model(Unet, model))
     start = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
-        labelled = pseudo_labels(unet, read_rows([portraits], ["id", "image"]), pool)
+        labelled = pseudo_labels(label, read_rows([portraits], ["id", "image"]), pool)
         rows = list(progress(labelled, f"pseudo_label {portraits.stem}", count_rows([portraits])))
     seconds = time.monotonic() - start
     write_shard(out, rows, SCHEMA)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from facemill.command import progress, run
 from facemill.networks import load_model
+from facemill.segment.labeller import labeller
 from facemill.segment.pseudo_label import pseudo_labels as labelled_by
 from facemill.segment.review import SCORES, scores
 from facemill.segment.unet import Unet
@@ -20,9 +21,9 @@ def main(*, model: Path, portraits: Path, pseudo_labels: Path, out: Path) -> Non
         pseudo_labels: shard of v3's masks of the same portraits
         out: table with columns id, uncertainty, disagreement
     """
-    unet = load_model(Unet, model)
+    label = labeller(load_model(Unet, model))
     with ThreadPoolExecutor(2) as pool:
-        others = labelled_by(unet, read_rows([portraits], ["id", "image"]), pool)
+        others = labelled_by(label, read_rows([portraits], ["id", "image"]), pool)
         found = scores(read_rows([pseudo_labels], ["id", "mask", "entropy"]), others)
         rows = list(progress(found, f"score_portraits {portraits.stem}", count_rows([portraits])))
     write_shard(out, rows, SCORES)

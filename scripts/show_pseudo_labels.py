@@ -7,7 +7,7 @@ from facemill.command import run
 from facemill.errors import BadInput
 from facemill.figures import image_grid, overlay, save_picture
 from facemill.files import write_json
-from facemill.segment.show_pseudo_labels import against_truth, confidence_quantiles, rows_at, sure_to_unsure
+from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
 from facemill.shards import decode_image, decode_mask, read_rows
 
 SHOWN = 8
@@ -17,6 +17,7 @@ def main(
     *,
     portraits: list[Path],
     pseudo_labels: list[Path],
+    gate: Path,
     timings: list[Path],
     labelled: list[Path],
     truth: Path | None = None,
@@ -28,21 +29,25 @@ def main(
     Args:
         portraits: shards of portraits
         pseudo_labels: shards of their pseudo-labels, in the same order
+        gate: table that says which of them are rejected
         timings: JSON of `images` and `seconds` of each shard
         labelled: shards of hand-labelled portraits, which are left out of the comparison with the truth
         truth: folder of true masks, ID.png, where they are known
         metrics: JSON of the numbers; images per second are those of one job
         picture: PNG of the surest, median and least sure portraits
     """
-    rows = list(read_rows(pseudo_labels, ["id", "confidence"]))
+    rows = list(read_rows(pseudo_labels, ["id", "confidence", "flipped"]))
     if not rows:
         raise BadInput(f"{pseudo_labels[0].parent}: no portrait has a pseudo-label")
     confidence = [row["confidence"] for row in rows]
+    rejected = [row["rejected"] for row in read_rows([gate], ["rejected"])]
     times = [json.loads(path.read_text()) for path in timings]
     numbers = {
         "images": len(rows),
         "images_per_second": sum(t["images"] for t in times) / sum(t["seconds"] for t in times),
-        "confidence": confidence_quantiles(confidence),
+        "accepted": sum(row is None for row in rejected) / len(rows),
+        "confidence": quantiles(confidence),
+        "flipped": quantiles([row["flipped"] for row in rows]),
     }
     if truth:
         numbers |= against_truth(pseudo_labels, truth, {row["id"] for row in read_rows(labelled, ["id"])})
@@ -59,7 +64,9 @@ def main(
             pixels,
             [overlay(p, decode_mask(masks[i]["mask"]["bytes"]), 0.7) for p, i in zip(pixels, kind, strict=True)],
         ]
-        captions += [name, f"{confidence[kind[0]]:.3f} to {confidence[kind[-1]]:.3f}"]
+        out = sum(rejected[place] is not None for place in kind)
+        sure = f"{confidence[kind[0]]:.3f} to {confidence[kind[-1]]:.3f}"
+        captions += [name, sure + (f", {out} rejected" if out else "")]
     save_picture(image_grid(grid, captions=captions), picture)
 
 

@@ -15,14 +15,13 @@ def main(
     size: int,
     seed: int,
     train: Path,
-    validation: Path,
+    validation: Path | None = None,
     model: Path,
     curves: Path,
 ) -> None:
     """Trains one U-Net version (v1, v2, v3) on augmented portraits; the same command again resumes a killed run."""
-    train_unet(
-        version, settings, size=size, seed=seed, train=[train], validation=[validation], model=model, curves=curves
-    )
+    watched = [validation] if validation else []
+    train_unet(version, settings, size=size, seed=seed, train=[train], validation=watched, model=model, curves=curves)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ def new_project(folder: Path) -> Path:
 
 def merged(base: dict, more: dict) -> dict:
     """The settings of `base` with those of `more` over them, as Snakemake merges config files."""
-    both = {key: merged(base[key], more[key]) for key in base.keys() & more.keys() if isinstance(more[key], dict)}
+    both = {k: merged(base[k] or {}, more[k]) for k in base.keys() & more.keys() if isinstance(more[k], dict)}
     return base | more | both
 
 

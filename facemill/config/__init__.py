@@ -73,12 +73,39 @@ class UnetPreset(Section):
     training: Training
 
 
+Width = Literal["tiny", "narrow", "wide"]
+ClassWeights = Annotated[
+    dict[ClassName, Annotated[float, Field(gt=0)]],
+    Field(description="of the classes in the cross-entropy; 1 where nothing is said"),
+]
+Patience = Annotated[Positive, Field(description="validations without a better mIoU, of ten, after which it stops")]
+
+
 class Unet(Section):
     """The U-Nets: a MobileNetV2 encoder under three decoders."""
 
     encoder_weights: Literal["imagenet"] | Path | None = Field(description="`imagenet`, a safetensors file, or null")
-    decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
+    width: Width = Field(description="of the decoder; facemill/segment/unet.py has the channels")
+    class_weights: ClassWeights = {}
+    patience: Patience
     versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPreset], Field(min_length=3)]
+
+
+class SelfTraining(Section):
+    """v4: v3 trained on, by what it is sure of in the unlabelled portraits."""
+
+    confidence: Share = Field(description="probability from which a pixel's class is believed")
+    training: Training = Field(description="counted in unlabelled images; as many labelled ones are seen beside them")
+
+
+class PseudoLabels(Section):
+    """Who labels the collection, and which of its portraits GauGAN may learn from."""
+
+    version: Literal["v3", "v4"] = Field(description="the U-Net that labels")
+    min_confidence: Share = Field(description="least mean confidence of an accepted portrait")
+    max_flipped: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="largest share of its pixels whose class changes when it is mirrored"
+    )
 
 
 class LabelQuality(Section):
@@ -92,7 +119,9 @@ class UnetSettings(Section):
     """All that one U-Net version is trained with; another version's settings do not concern it."""
 
     encoder_weights: Literal["imagenet"] | Path | None
-    decoder_channels: Annotated[list[Positive], Field(min_length=5, max_length=5)]
+    width: Width
+    class_weights: ClassWeights
+    patience: Patience
     decoder: Literal["transposed", "upsample"]
     reduction: Reduction
     training: Training
@@ -113,13 +142,29 @@ class Vae(Section):
 class Gaugan(Section):
     """The SPADE generator and its multi-scale PatchGAN discriminators."""
 
-    width: Positive = Field(description="channels at full size (64 in the paper)")
-    discriminator_width: Positive
-    modulation_width: Positive = Field(description="hidden channels of a SPADE modulation (128 in the paper)")
+    preset: Literal["tiny", "small", "medium", "large", "paper"] = Field(
+        description="the networks' channels; facemill/synthesize/gaugan.py has the numbers"
+    )
+    z: Literal["encoder", "normal", "none"] = Field(
+        "encoder", description="where a style comes from: the VAE's encoder, N(0, 1), or nowhere"
+    )
     feature_matching_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0, description="weight of the VGG loss; without vgg_weights it is left out")
     vgg_weights: Path | None = Field(None, description="safetensors file of torchvision's VGG16 convolutions")
+    inception_weights: Path | None = Field(None, description="safetensors file of FID's Inception: names its features")
+    diff_augment: bool = Field(False, description="differentiable augmentation, for fewer than some thousand portraits")
+    accumulate: Positive = Field(1, description="parts in which a batch is computed; more need less memory")
+    gpus: Positive = Field(1, description="GPUs that share a batch")
     training: Training
+
+    @model_validator(mode="after")
+    def _batch_has_parts(self) -> "Gaugan":
+        if self.training.batch % (self.accumulate * self.gpus):
+            raise ValueError(
+                f"training.batch: found {self.training.batch}; accepted: a multiple of accumulate times gpus, "
+                f"{self.accumulate * self.gpus}"
+            )
+        return self
 
 
 class Tags(Section):
@@ -171,6 +216,8 @@ class Config(Section):
     labels: Labels
     augment: Augment
     unet: Unet
+    self_training: SelfTraining | None = Field(None, description="v4, which needs unlabelled portraits; null: no v4")
+    pseudo_labels: PseudoLabels
     review: Review
     label_quality: LabelQuality
     vae: Vae
@@ -198,18 +245,37 @@ class Config(Section):
             raise ValueError("labels.numbered: found nothing; accepted: the labels behind the numbers in source.masks")
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
+        if self.masked and self.portraits.width < 64:
+            raise ValueError(
+                f"portraits.size: found {self.portraits.size}, so {self.portraits.width} pixels wide; "
+                "accepted: at least 64 where there are masks, which GauGAN's discriminators need"
+            )
+        if self.masked and self.portraits.ratio not in (1, 2):
+            raise ValueError(f"portraits.ratio: found {self.portraits.ratio}; accepted: 1 or 2 where there are masks")
         for name, preset in self.unet.versions.items():
-            if self.portraits.size % (32 * preset.reduction):
+            if self.masked and self.portraits.width % (32 * preset.reduction):
                 raise ValueError(
                     f"unet.versions.{name}.reduction: found {preset.reduction}; accepted: a number that makes the "
-                    f"portraits' size, {self.portraits.size}, a multiple of 32 still"
+                    f"portraits' width, {self.portraits.width}, a multiple of 32 still"
                 )
+        if self.pseudo_labels.version == "v4" and self.self_training is None:
+            raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
         return self
+
+    @property
+    def unets(self) -> list[str]:
+        """The U-Net versions that are trained and compared."""
+        return [*self.unet.versions, *(["v4"] if self.self_training else [])]
 
     @property
     def masked(self) -> bool:
         """Whether there are labelled portraits, and so masks for all; otherwise the chain is that of the VAE alone."""
         return self.kind == "sample" or bool(self.source.labelled or self.source.masks)
+
+    @property
+    def styled(self) -> bool:
+        """Whether GauGAN paints in the VAE's styles, and so along vectors; otherwise the VAE's decoder does."""
+        return self.masked and self.gaugan.z == "encoder"
 
     def paths(self) -> dict[str, Path]:
         """Every path that the config names, by its key."""
@@ -222,6 +288,7 @@ class Config(Section):
             "portraits.person.files": self.portraits.person and self.portraits.person.files,
             "unet.encoder_weights": self.unet.encoder_weights,
             "gaugan.vgg_weights": self.gaugan.vgg_weights,
+            "gaugan.inception_weights": self.gaugan.inception_weights,
             "tags.i2v": self.tags.i2v,
             "tags.wd14": self.tags.wd14,
         }
@@ -239,8 +306,5 @@ def unet_settings(config: Config, version: Literal["v1", "v2", "v3"], training: 
     `training` stands in for the preset's own.
     """
     unet = config.unet
-    return UnetSettings(
-        encoder_weights=unet.encoder_weights,
-        decoder_channels=unet.decoder_channels,
-        **dict(unet.versions[version]) | ({"training": training} if training else {}),
-    )
+    shared = {key: value for key, value in unet if key != "versions"}
+    return UnetSettings(**shared | dict(unet.versions[version]) | ({"training": training} if training else {}))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 
 from facemill.classes import CLASSES, COLORS
 from facemill.figures import plot
@@ -40,7 +41,8 @@ class Measured:
         """The numbers of `comparison.json`: IoUs from pixels summed over the portraits, means of the others.
 
         A class that no portrait holds, in truth or prediction, has a null IoU. `miou_spread` is the standard deviation
-        over portraits of the mean IoU within one. `interval` holds 95% bootstrap intervals of `miou` and of each IoU.
+        over portraits of the mean IoU within one. `interval` holds 95% bootstrap intervals of `miou` and of each IoU;
+        `confusion` for each true class the shares of its pixels that became each class.
         """
         each = metrics.iou(self.confusion.sum(0))
         low, high = self.intervals().tolist()
@@ -51,6 +53,7 @@ class Measured:
             "boundary_iou": float(np.nanmean(metrics.ratio(self.boundary.sum(0)))),
             "specks": float(self.specks.mean()),
             "checkerboard": float(self.checkerboard.mean()),
+            "confusion": dict(zip(CLASSES, shares(self.confusion.sum(0)).round(5).tolist(), strict=True)),
             "test_images": len(self.masks),
             "miou_spread": float(np.std(within)),
             "interval": {
@@ -65,12 +68,35 @@ class Measured:
         Portraits are what is drawn: a bootstrap over pixels would take neighbours for independent (Efron 1979,
         https://doi.org/10.1214/aos/1176344552). The same seed for every version, so that all see the same draws.
         """
-        n = len(self.confusion)
-        draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-        summed = np.einsum("rn,nij->rij", draws, self.confusion)
-        each = np.array([metrics.iou(one) for one in summed])
+        each = self._resampled()
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # classes that no portrait holds
             return np.nanpercentile(np.column_stack([np.nanmean(each, 1), each]), [2.5, 97.5], axis=0)
+
+    def _resampled(self) -> np.ndarray:
+        """IoU of each class on portraits drawn anew: float64 (RESAMPLES, classes)."""
+        n = len(self.confusion)
+        draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
+        return np.array([metrics.iou(one) for one in np.einsum("rn,nij->rij", draws, self.confusion)])
+
+    def gain_over(self, other: "Measured") -> dict[str, Any]:
+        """By how much the mean IoU is higher than another version's on the same portraits, with a 95% interval.
+
+        The interval is of the difference, portraits drawn for both at once, and so is far narrower than those of the
+        two mean IoUs: what is hard for one version is hard for the other.
+        """
+        gain, drawn = (
+            np.nanmean(mine, -1) - np.nanmean(its, -1)
+            for mine, its in (
+                (metrics.iou(self.confusion.sum(0)), metrics.iou(other.confusion.sum(0))),
+                (self._resampled(), other._resampled()),
+            )
+        )
+        return {"miou": float(gain), "interval": np.percentile(drawn, [2.5, 97.5]).tolist()}
+
+
+def shares(confusion: np.ndarray) -> np.ndarray:
+    """Each true class's pixels by predicted class, as shares: float64 (classes, classes), rows of 0 for no pixels."""
+    return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
 
 
 def measure(unet: Unet, images: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Measured:
@@ -105,6 +131,34 @@ def overlaps(summaries: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in combinations(ends, 2) if ends[a][0] <= ends[b][1] and ends[b][0] <= ends[a][1]]
 
 
+def said_of_gains(summaries: Mapping[str, dict[str, Any]]) -> list[str]:
+    """For each version after the first a sentence: does it beat the one before, and by how much."""
+    said = []
+    for before, (name, numbers) in zip(summaries, list(summaries.items())[1:], strict=False):
+        gain, (low, high) = numbers["gain"]["miou"], numbers["gain"]["interval"]
+        verb = "beats" if low > 0 else "does not beat"
+        said.append(f"{name} {verb} {before} ({gain:+.3f}, 95% {low:+.3f} to {high:+.3f})")
+    return said
+
+
+def plot_confusion(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
+    """Draws what became of each class's pixels, in percent, a matrix for each version."""
+    with plot(path, 4.4 * len(versions), 4.4, ncols=len(versions), squeeze=False) as (_, [panels]):
+        for axes, (version, numbers) in zip(panels, versions.items(), strict=True):
+            matrix = np.array([numbers["confusion"][name] for name in CLASSES]) * 100
+            axes.imshow(matrix, cmap="Blues", norm=PowerNorm(0.4, 0, 100))
+            for y, x in np.ndindex(matrix.shape):
+                text = f"{matrix[y, x]:.1f}" if matrix[y, x] < 99.95 else "100"
+                axes.text(
+                    x, y, text, ha="center", va="center", fontsize=8, color="white" if matrix[y, x] > 25 else "#333"
+                )
+            axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=40, ha="right")
+            axes.set_yticks(range(len(CLASSES)), CLASSES)
+            axes.set_title(f"{version}: true class (rows) seen as, %", fontsize=10)
+            axes.spines[:].set_visible(False)
+            axes.tick_params(length=0)
+
+
 def plot_comparison(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
     """Draws the summaries: IoU per class as bars by version, with intervals, and a panel for each other number."""
     panels = {
@@ -130,9 +184,8 @@ def plot_comparison(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
             tick.set_bbox({"facecolor": [c / 255 for c in color], "edgecolor": "none", "alpha": 0.45, "pad": 2})
         by_class.set_ylim(0, 1.05)
         alike = ", ".join(f"{a} and {b}" for a, b in overlaps(versions)) or "none"
-        by_class.set_title(
-            f"IoU on test portraits, 95% intervals (overlap of the mean: {alike})", loc="left", fontsize=10
-        )
+        title = f"IoU on test portraits, 95% intervals (of the mean, overlap: {alike})"
+        by_class.set_title("\n".join([title, *said_of_gains(versions)]), loc="left", fontsize=9)
         by_class.legend(ncols=len(versions), loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0)
         for axes, (key, title) in zip(small, panels.items(), strict=True):
             bars = axes.bar(list(versions), [numbers[key] for numbers in versions.values()], 0.65, color=colors)

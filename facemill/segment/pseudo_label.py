@@ -1,63 +1,64 @@
 """Pseudo-labels: a U-Net's masks of a whole shard of portraits, and how sure it was of each."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import torch
 
 from facemill.classes import CLASSES
 from facemill.errors import BadInput
-from facemill.segment.predict import BATCH, batched, logits_of, overlapped
-from facemill.segment.unet import Unet
+from facemill.segment.labeller import Labels
+from facemill.segment.predict import batched, overlapped
 from facemill.shards import IMAGE, decode_image, encode_mask
 
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("mask", IMAGE), ("confidence", pa.float32()), ("entropy", pa.float32())]
-    + [(f"area_{name}", pa.float32()) for name in CLASSES]
+    [("id", pa.string()), ("mask", IMAGE)]
+    + [(name, pa.float32()) for name in ("confidence", "entropy", "flipped")]
+    + [(f"{number}_{name}", pa.float32()) for number in ("entropy", "area") for name in CLASSES]
 )
-"""`confidence`: mean over the pixels of the likeliest class's probability; `entropy`: mean over the pixels, in nats;
-`area_<class>`: share of the pixels."""
+"""`confidence`: mean over the pixels of the likeliest class's probability; `entropy`: mean over the pixels, in nats,
+and over those of each class, null where there are none; `flipped`: share of the pixels whose class changes when the
+portrait is mirrored; `area_<class>`: share of the pixels."""
 
 
-def pseudo_labels(unet: Unet, portraits: Iterable[dict], pool: Executor) -> Iterator[dict]:
-    """Yields the rows of `SCHEMA` for portraits (id, image), in their order.
+def pseudo_labels(label: Callable[[np.ndarray], Labels], portraits: Iterable[dict], pool: Executor) -> Iterator[dict]:
+    """Yields the rows of `SCHEMA` for portraits (id, image), in their order; `label` comes from `labeller`.
 
-    While the network runs on one batch, the pool decodes the next and encodes the one before. Raises `BadInput` for
+    While the network runs on one batch, the pool decodes the next ones and encodes those before. Raises `BadInput` for
     an image that cannot be decoded.
     """
-    decoded = overlapped(pool, _decode, batched(portraits, BATCH))
-    labelled = ((ids, *_label(unet, images)) for ids, images in decoded)
-    for rows in overlapped(pool, _rows, labelled):
-        yield from rows
+
+    def through_network(batch: tuple[list[str], np.ndarray]) -> tuple[list[str], Labels]:
+        ids, images = batch
+        full = np.concatenate([images, images[-1:].repeat(label.batch - len(images), 0)])  # the graph has one size
+        return ids, Labels(*(values[: len(ids)] for values in label(full)))
+
+    decoded = overlapped(pool, _decode, batched(portraits, label.batch), ahead=2 * label.at_once)
+    with ThreadPoolExecutor(label.at_once) as network:
+        labelled = overlapped(network, through_network, decoded, ahead=label.at_once)
+        for rows in overlapped(pool, _rows, labelled):
+            yield from rows
 
 
-def _decode(batch: list[dict]) -> tuple[list[str], list[np.ndarray]]:
+def _decode(batch: list[dict]) -> tuple[list[str], np.ndarray]:
     images = []
     for row in batch:
         try:
             images.append(decode_image(row["image"]["bytes"]))
         except BadInput as error:
             raise BadInput(f"portrait {row['id']}: {error}") from error
-    return [row["id"] for row in batch], images
+    return [row["id"] for row in batch], np.stack(images)
 
 
-@torch.inference_mode()
-def _label(unet: Unet, images: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Masks uint8 (B, S, S), confidence and entropy float32 (B,)."""
-    log_probability = logits_of(unet, images).log_softmax(1)
-    best, masks = log_probability.max(1)
-    entropy = -(log_probability.exp() * log_probability).sum(1)
-    confidence, entropy = best.exp().mean((1, 2)), entropy.mean((1, 2))
-    return masks.to(torch.uint8).cpu().numpy(), confidence.cpu().numpy(), entropy.cpu().numpy()
-
-
-def _rows(labelled: tuple[list[str], np.ndarray, np.ndarray, np.ndarray]) -> list[dict]:
+def _rows(labelled: tuple[list[str], Labels]) -> list[dict]:
+    ids, labels = labelled
     return [
-        {"id": id, "mask": {"bytes": encode_mask(mask), "path": f"{id}.png"}, "confidence": sure, "entropy": entropy}
-        | {f"area_{name}": area for name, area in zip(CLASSES, areas(mask), strict=True)}
-        for id, mask, sure, entropy in zip(*labelled, strict=True)
+        {"id": id, "mask": {"bytes": encode_mask(one.masks), "path": f"{id}.png"}}
+        | {"confidence": one.confidence, "entropy": one.entropy, "flipped": one.flipped}
+        | {f"entropy_{c}": None if np.isnan(v) else v for c, v in zip(CLASSES, one.class_entropy, strict=True)}
+        | {f"area_{c}": area for c, area in zip(CLASSES, areas(one.masks), strict=True)}
+        for id, one in zip(ids, map(Labels._make, zip(*labels, strict=True)), strict=True)
     ]
 
 

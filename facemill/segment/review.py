@@ -53,8 +53,7 @@ def features(unet: Unet, portraits: Iterable[dict]) -> np.ndarray:
     device, found = next(unet.parameters()).device, []
     for batch in batched(portraits, BATCH):
         images = np.stack([decode_image(row["image"]["bytes"]) for row in batch])
-        pixels = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255
-        deepest = unet.encoder(((pixels - unet.mean) / unet.std).contiguous(memory_format=torch.channels_last))[-1]
+        deepest = unet.encode(torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 255)[-1]
         found.append(torch.nn.functional.normalize(deepest.mean((2, 3)), dim=1).cpu().numpy())
     return np.concatenate(found)
 

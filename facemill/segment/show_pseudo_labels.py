@@ -15,9 +15,9 @@ from facemill.shards import decode_mask, open_shard, read_rows
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def confidence_quantiles(confidence: Sequence[float]) -> dict[str, float]:
-    """Quantiles of the portraits' confidences: `{"0.05": ..., ..., "0.95": ...}`."""
-    return {str(q): float(value) for q, value in zip(QUANTILES, np.quantile(confidence, QUANTILES), strict=True)}
+def quantiles(values: Sequence[float]) -> dict[str, float]:
+    """Quantiles of one number of the portraits: `{"0.05": ..., ..., "0.95": ...}`."""
+    return {str(q): float(value) for q, value in zip(QUANTILES, np.quantile(values, QUANTILES), strict=True)}
 
 
 def sure_to_unsure(confidence: Sequence[float], each: int) -> dict[str, list[int]]:

@@ -3,18 +3,30 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from facemill.classes import IGNORE
+from facemill.command import log
 from facemill.config import UnetSettings
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import save_model
 from facemill.segment.metrics import confusion, iou
-from facemill.segment.unet import Unet, cross_entropy_dice, load_encoder
-from facemill.training import Run, accelerator, ema_of, set_rate, update_ema, warm_cosine
+from facemill.segment.unet import WIDTHS, Unet, cross_entropy_dice, load_encoder, weights_of
+from facemill.training import (
+    Run,
+    accelerator,
+    average_gradients,
+    ema_of,
+    prepared,
+    rising_decay,
+    set_rate,
+    update_ema,
+    warm_cosine,
+)
 
 VALIDATIONS = 10
 """How often in a training the validation portraits are measured."""
@@ -31,60 +43,84 @@ def train_unet(
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains on the rows (image, mask) of the `train` shards and writes the EMA weights to `model`.
+    """Trains on the rows (image, mask) of the `train` shards and writes the best EMA weights to `model`.
 
-    Loss: cross-entropy plus Dice. AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped.
+    Loss: cross-entropy plus Dice. AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped. What
+    is best the `validation` shards say, which also stop it early; without any the last weights are written.
     """
     torch.manual_seed(seed)
-    arguments = {
-        "size": size,
-        "decoder": settings.decoder,
-        "decoder_channels": settings.decoder_channels,
-        "reduction": settings.reduction,
-    }
+    arguments = unet_arguments(settings, size)
     unet = Unet(**arguments)
     load_encoder(unet, settings.encoder_weights)
     unet = unet.to(memory_format=torch.channels_last)
-    ema = ema_of(unet)
     optimizer = torch.optim.AdamW(unet.parameters(), settings.training.learning_rate, weight_decay=1e-2, fused=True)
     accelerate = accelerator()
-    unet, optimizer = accelerate.prepare(unet, optimizer)
-    ema.to(accelerate.device)
+    ema, best = (ema_of(unet).to(accelerate.device) for _ in range(2))
+    plain, unet, optimizer = unet, prepared(accelerate, unet), accelerate.prepare(optimizer)
     hashed = {"version": version, "size": size, "seed": seed} | settings.model_dump(mode="json")
-    modules = {"unet": accelerate.unwrap_model(unet), "ema": ema}
+    modules = {"unet": plain, "ema": ema, "best": best}
     run = Run(f"unet-{version}", hashed, [*train, *validation], modules, {"adamw": optimizer.optimizer})
 
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
     batches = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
-    held_out = ShardRows(validation)
-    run.kept.setdefault("validation_miou", 0.0)
+    weights = weights_of(settings.class_weights).to(accelerate.device)
+    watch = EarlyStop(run, ema, best, validation, total, settings.patience)
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
-        loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE)
+        loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE, weights)
         accelerate.backward(loss)
+        average_gradients(plain, accelerate)
         optimizer.step()
         optimizer.zero_grad()
-        update_ema(ema, accelerate.unwrap_model(unet), step)
-        if (step + 1) % max(total // VALIDATIONS, 1) == 0:
-            run.kept["validation_miou"] = measure(ema, held_out)
+        update_ema(ema, plain, rising_decay(step))
+        watch.look(step)
         run.record(loss=loss)
-    save_model(model, ema, arguments, hashed)
-    run.finish(curves)
+    if accelerate.is_main_process:
+        save_model(model, best, arguments, hashed)
+        run.finish(curves)
+
+
+def unet_arguments(settings: UnetSettings, size: int) -> dict[str, Any]:
+    """The arguments of `Unet` for a preset and the portraits' size."""
+    channels = WIDTHS[settings.width]
+    return {"size": size, "decoder": settings.decoder, "decoder_channels": channels, "reduction": settings.reduction}
+
+
+class EarlyStop:
+    """Measures EMA weights on the validation portraits, keeps the best of them, and ends a run that gains no more.
+
+    A run that was killed goes on as if it had not been: the best weights and figures are in its checkpoint.
+    """
+
+    def __init__(
+        self, run: Run, ema: nn.Module, best: nn.Module, validation: Sequence[Path], total: int, patience: int
+    ) -> None:
+        self.run, self.ema, self.best, self.total, self.patience = run, ema, best, total, patience
+        self.rows = ShardRows(validation) if validation else []
+        if self.rows:
+            run.kept = {"validation_miou": 0.0, "best_miou": 0.0, "since_best": 0} | run.kept
+
+    def look(self, step: int) -> None:
+        """To be called after each step; measures after every tenth part of them and after the last."""
+        if step + 1 != self.total and (step + 1) % max(self.total // VALIDATIONS, 1):
+            return
+        kept = self.run.kept
+        if self.rows:
+            kept["validation_miou"] = measure(self.ema, self.rows)
+        if not self.rows or kept["validation_miou"] >= kept["best_miou"]:
+            self.best.load_state_dict(self.ema.state_dict())
+            kept |= {"best_miou": kept["validation_miou"], "since_best": 0} if self.rows else {}
+            return
+        kept["since_best"] += 1
+        if kept["since_best"] >= self.patience and step + 1 < self.total:
+            log.info("%s: stops early: validation mIoU was %.3f, not better since", self.run.name, kept["best_miou"])
+            self.run.ended = True
 
 
 @torch.no_grad()
-def measure(unet: torch.nn.Module, rows: ShardRows) -> float:
+def measure(unet: nn.Module, rows: ShardRows) -> float:
     """Mean IoU over the classes, on all pixels of the rows together."""
-    total = np.zeros(0)
-    for pixels, mask in rows:
-        predicted = predict(unet, pixels[None])[0]
-        matrix = confusion(predicted.numpy(), mask.numpy())
-        total = matrix if not total.size else total + matrix
-    return float(np.nanmean(iou(total)))
-
-
-def predict(unet: torch.nn.Module, pixels: Tensor) -> Tensor:
-    """Class ids, uint8 (B, H, W) on the CPU, of uint8 images (B, 3, H, W)."""
     device = next(unet.parameters()).device
-    return unet(pixels.to(device).float() / 255).argmax(1).to("cpu", torch.uint8)
+    masks = ((unet(pixels[None].to(device).float() / 255).argmax(1)[0].cpu(), truth) for pixels, truth in rows)
+    return float(np.nanmean(iou(sum(confusion(mask.numpy(), truth.numpy()) for mask, truth in masks))))

@@ -1,4 +1,4 @@
-"""The stage `segment` on real anime portraits: masks for a folder of them."""
+"""The stage `segment` on real anime portraits: masks for a folder of them, the same by both backends."""
 
 import os
 import runpy
@@ -8,11 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from facemill.classes import CLASSES
-from facemill.networks import save_model
+from facemill.config import Labels, Training, UnetSettings
+from facemill.ingest.portraits import load_portrait
+from facemill.label.convert import SCHEMA, labelled_portraits, labelme_files
+from facemill.networks import load_model, save_model
+from facemill.segment.labeller import OpenVino, Torch
+from facemill.segment.train_unet import train_unet
 from facemill.segment.unet import Unet
+from facemill.shards import write_shard
 
 ROOT = Path(__file__).parents[2]
 PORTRAITS = Path(os.environ.get("FACEMILL_REAL_DATA", ROOT.parent / "shared" / "data")) / "anime-portraits"
@@ -42,3 +49,32 @@ def test_masks_for_a_folder_of_real_portraits(tmp_path):
             assert mask.mode == "P"
             assert np.asarray(mask).max() < len(CLASSES)
     assert len(list((tmp_path / "masks").iterdir())) == 6
+
+
+def test_backends_label_real_portraits_alike(tmp_path, monkeypatch):
+    """A U-Net trained for half a minute: what it is sure of, it is sure of in bfloat16, by OpenVINO and torch."""
+    monkeypatch.chdir(tmp_path)
+    labels = Labels.model_validate(yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
+    rows, _ = labelled_portraits(labelme_files(PORTRAITS / "labelled", labels), 128, threads=2)
+    write_shard(tmp_path / "train.parquet", rows, SCHEMA)
+    settings = UnetSettings(
+        encoder_weights=PORTRAITS.parent / "weights" / "mobilenet_v2_imagenet.safetensors",
+        width="narrow",
+        class_weights={},
+        patience=10,
+        decoder="upsample",
+        reduction=1,
+        training=Training(images=1600, batch=8, learning_rate=1.5e-3),
+    )
+    model = tmp_path / "v3/model.safetensors"
+    files = {"train": [tmp_path / "train.parquet"], "validation": [], "model": model, "curves": tmp_path / "c.csv"}
+    train_unet("v3", settings, size=128, seed=1, **files)
+    unet = load_model(Unet, model)
+    images = np.stack([load_portrait(path, 128) for path in sorted((PORTRAITS / "images").iterdir())[:64]])
+    by_openvino = OpenVino(unet)
+    batches = np.split(images, len(images) // by_openvino.batch)
+    labelled = np.concatenate([by_openvino(batch).masks for batch in batches])
+    by_torch = np.concatenate([Torch(unet)(batch).masks for batch in batches])
+    agreed = np.mean(labelled == by_torch)
+    assert agreed >= 0.999
+    assert len(np.unique(labelled)) >= 5

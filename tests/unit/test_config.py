@@ -62,7 +62,10 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
     ("changes", "line"),
     [
         ({"sed": 1}, r"sed: unknown key \(value 1\); accepted: dataset, kind, seed, .*"),
-        ({"unet": {"bogus": 1}}, "unet.bogus: unknown key .*; accepted: encoder_weights, decoder_channels, versions"),
+        (
+            {"unet": {"bogus": 1}},
+            "unet.bogus: unknown key .*; accepted: encoder_weights, width, class_weights, patience, versions",
+        ),
         (
             {"vae": {"training": {"rate": 1}}},
             "vae.training.rate: unknown key .*; accepted: images, batch, .*",
@@ -72,6 +75,15 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         ({"portraits": {"size": "big"}}, "portraits.size: found 'big'; accepted: 32, 64, 128, 256 or 512"),
         ({"portraits": {"size": 100}}, "portraits.size: found 100; accepted: 32, 64, 128, 256 or 512"),
         ({"portraits": {"size": 64}}, "unet.versions.v1.reduction: found 4; accepted: .* 64, a multiple of 32 still"),
+        ({"portraits": {"ratio": 1.5}}, "portraits.ratio: found 1.5; accepted: 1 or 2 where there are masks"),
+        (
+            {"portraits": {"size": 64, "ratio": 2}},
+            "portraits.size: found 64, so 32 pixels wide; accepted: at .*",
+        ),
+        ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
+        ({"unet": {"class_weights": {"tail": 2}}}, "unet.class_weights.tail: found 'tail'; accepted: 'background', .*"),
+        ({"unet": {"width": "huge"}}, "unet.width: found 'huge'; accepted: 'tiny', 'narrow' or 'wide'"),
+        ({"gaugan": {"gpus": 3}}, "gaugan.training.batch: found 8; accepted: a multiple of accumulate times gpus, 3"),
         ({"holdout": 1}, "holdout: found 1; accepted: less than 1"),
         ({"dataset": "a/b"}, "dataset: found 'a/b'; accepted: string that matches pattern .*"),
         ({"gaugan": {"vgg_weights": "no.file"}}, "gaugan.vgg_weights: found 'no.file'; accepted: a path that exists"),

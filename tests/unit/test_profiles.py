@@ -35,7 +35,7 @@ def test_every_rule_asks_for_memory_that_grows_and_for_time(rule):
 def test_rules_go_to_the_partition_of_their_class(rule):
     cluster = profile("slurm")
     partition = dict(entry.rsplit("=", 1) for entry in cluster["set-resources"]).get(f"{rule}:slurm_partition", "cpu")
-    assert partition == ("gpu" if "gpu=1" in RULES[rule] else "cpu")
+    assert partition == ("gpu" if re.search("gpu=(1|CONFIG)", RULES[rule]) else "cpu")
     assert "slurm_partition=cpu" in cluster["default-resources"]
     arrays = cluster["slurm-array-jobs"].split(", ")
     assert (rule in arrays) == ("-{shard}.log" in RULES[rule])

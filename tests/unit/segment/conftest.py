@@ -26,8 +26,17 @@ class Painter(nn.Module):
         self.size = size
         self.colors = nn.Parameter(torch.tensor(COLORS).float().view(1, len(COLORS), 3, 1, 1) / 255)
 
+    def stem(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+    def encode_deeper(self, features: list[Tensor]) -> list[Tensor]:
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        return -30 * (features[0][:, None] - self.colors).square().sum(2)
+
     def forward(self, images: Tensor) -> Tensor:
-        return -30 * (images[:, None] - self.colors).square().sum(2)
+        return self.decode(self.stem(images))
 
 
 def scene(seed: int, height: int, width: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from facemill.classes import CLASSES, EYE, HAIR, MOUTH
 from facemill.errors import BadInput
 from facemill.figures import colorize
 from facemill.segment import metrics
-from facemill.segment.compare import measure, overlaps, telling
+from facemill.segment.compare import measure, overlaps, said_of_gains, telling
 
 
 def test_a_network_that_is_right_has_no_faults(painter, paint):
@@ -68,6 +68,31 @@ def test_versions_are_told_apart_where_their_intervals_do_not_overlap():
     assert overlaps(summaries) == [("v2", "v3")]
 
 
+def test_a_small_gain_on_every_portrait_is_told_from_chance(painter, paint):
+    truths = [paint(seed, 32, 32) for seed in range(24)]
+    random = np.random.default_rng(2)
+    worse = [np.where(random.random((32, 32)) < 0.30 * (1 + i % 5), 0, t) for i, t in enumerate(truths)]
+    better = [np.where(random.random((32, 32)) < 0.05, t, w) for w, t in zip(worse, truths, strict=True)]
+    a, b = (measure(painter, [colorize(mask.astype(np.uint8)) for mask in seen], truths) for seen in (worse, better))
+    gain = b.gain_over(a)
+    assert gain["miou"] == pytest.approx(b.summary()["miou"] - a.summary()["miou"])
+    assert 0 < gain["interval"][0] < gain["miou"] < gain["interval"][1]
+    summaries = {"v1": a.summary(), "v2": b.summary() | {"gain": gain}, "v3": a.summary() | {"gain": a.gain_over(b)}}
+    assert overlaps({name: summaries[name] for name in ("v1", "v2")})  # which the two intervals alone do not show
+    first, second = said_of_gains(summaries)
+    assert first.startswith("v2 beats v1 (+0.") and second.startswith("v3 does not beat v2 (-0.")
+
+
+def test_confusion_says_what_became_of_each_class(painter):
+    truth = np.zeros((32, 32), np.uint8)
+    truth[:16] = HAIR
+    seen = truth.copy()
+    seen[:4] = EYE
+    confusion = measure(painter, [colorize(seen)], [truth]).summary()["confusion"]
+    assert confusion["hair"] == [0.25 if c == EYE else 0.75 if c == HAIR else 0 for c in range(len(CLASSES))]
+    assert confusion["background"][0] == 1 and confusion["mouth"] == [0] * len(CLASSES)
+
+
 def test_checkerboard_is_measured_on_the_logits(painter):
     truth = np.zeros((64, 64), np.uint8)
     image = np.full((64, 64, 3), 120, np.uint8)
@@ -91,20 +116,22 @@ def test_the_most_disputed_portraits_are_shown_first_then_typical_ones():
 
 def test_the_command_compares_all_versions(tmp_path, models, pairs, script):
     paths = {name: tmp_path / file for name, file in
-             (("metrics", "c.json"), ("picture", "c.png"), ("plot", "m.png"))}  # fmt: skip
+             (("metrics", "c.json"), ("picture", "c.png"), ("plot", "m.png"), ("confusion", "f.png"))}  # fmt: skip
     script("compare_unets")(models=models, test=pairs("test.parquet", range(10)), **paths)
     numbers = json.loads(paths["metrics"].read_text())
     assert list(numbers) == ["v1", "v2", "v3"]
-    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "test_images", "miou_spread", "interval"]
-    assert all(list(version) == keys and version["test_images"] == 10 for version in numbers.values())
+    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "confusion", "test_images", "miou_spread"]
+    keys += ["interval"]
+    assert [list(version) for version in numbers.values()] == [keys, [*keys, "gain"], [*keys, "gain"]]
+    assert all(version["test_images"] == 10 for version in numbers.values())
     with Image.open(paths["picture"]) as picture:
         assert (picture.width // 150, picture.height // 150) == (5, 8)
-    with Image.open(paths["plot"]) as plot:
+    for name in ("plot", "confusion"):
+        plot = Image.open(paths[name])
         assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 20
 
 
 def test_no_test_portraits_is_a_mistake(tmp_path, models, pairs, script):
     with pytest.raises(BadInput, match="holds no portraits"):
-        script("compare_unets")(
-            models=models, test=pairs("test.parquet", range(0)), metrics=tmp_path, picture=tmp_path, plot=tmp_path
-        )
+        paths = dict.fromkeys(["metrics", "picture", "plot", "confusion"], tmp_path)
+        script("compare_unets")(models=models, test=pairs("test.parquet", range(0)), **paths)

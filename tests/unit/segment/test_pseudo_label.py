@@ -1,6 +1,10 @@
 """Pseudo-labels of a shard: the same rows, the network's masks and sureness."""
 
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,14 +12,28 @@ import pytest
 from facemill.classes import CLASSES
 from facemill.errors import BadInput
 from facemill.figures import colorize
+from facemill.segment.labeller import labeller
 from facemill.segment.predict import logits_of
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
 from facemill.shards import decode_mask, encode_jpeg, open_shard, read_rows
 
+ROOT = Path(__file__).parents[3]
+
+KILLED_HALF_WAY = """
+import os, runpy, signal
+from facemill.segment import pseudo_label
+encode, done = pseudo_label.encode_mask, []
+def encode_and_die(mask):
+    done.append(mask)
+    return encode(mask) if len(done) < 150 else os.kill(os.getpid(), signal.SIGKILL)
+pseudo_label.encode_mask = encode_and_die
+runpy.run_path("scripts/pseudo_label.py", run_name="__main__")
+"""
+
 
 def label(unet, rows: list[dict]) -> list[dict]:
     with ThreadPoolExecutor(2) as pool:
-        return list(pseudo_labels(unet, rows, pool))
+        return list(pseudo_labels(labeller(unet), rows, pool))
 
 
 def test_rows_keep_their_order_and_hold_the_masks(painter, paint):
@@ -55,6 +73,19 @@ def test_the_command_writes_the_same_bytes_twice_and_the_time_it_took(tmp_path, 
     with open_shard(out) as shard:
         assert shard.schema_arrow.remove_metadata() == SCHEMA
     assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(40)]
+
+
+def test_a_killed_job_leaves_nothing_and_the_next_makes_the_same_bytes(tmp_path, models, pairs, script):
+    portraits, out = pairs("portraits.parquet", range(300)), tmp_path / "out.parquet"
+    arguments = {"model": models[2], "portraits": portraits, "out": out, "metrics": tmp_path / "metrics.json"}
+    command = [sys.executable, "-c", KILLED_HALF_WAY]
+    command += [part for key, value in arguments.items() for part in (f"--{key}", str(value))]
+    assert subprocess.run(command, cwd=ROOT).returncode == -signal.SIGKILL
+    assert not out.exists()
+    script("pseudo_label")(**arguments)
+    first = out.read_bytes()
+    script("pseudo_label")(**arguments)
+    assert out.read_bytes() == first and len(list(read_rows([out], ["id"]))) == 300
 
 
 def test_an_empty_shard_is_labelled_as_an_empty_shard(tmp_path, models, pairs, script):

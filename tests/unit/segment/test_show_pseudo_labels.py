@@ -8,8 +8,9 @@ from PIL import Image
 
 from facemill.classes import CLASSES
 from facemill.errors import BadInput
+from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.segment.pseudo_label import SCHEMA
-from facemill.segment.show_pseudo_labels import against_truth, confidence_quantiles, rows_at, sure_to_unsure
+from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
 from facemill.shards import encode_mask, write_shard
 
 
@@ -21,7 +22,8 @@ def labels(tmp_path, paint):
         rows = []
         for seed in seeds:
             mask = np.zeros((64, 64), np.uint8) if seed in wrong else paint(seed, 64, 64)
-            numbers = {"confidence": 1 - seed / 1000, "entropy": 0.1} | {f"area_{name}": 0.1 for name in CLASSES}
+            numbers = {"confidence": 1 - seed / 1000, "entropy": 0.1, "flipped": seed / 100}
+            numbers |= {f"area_{name}": 0.1 for name in CLASSES}
             rows.append({"id": str(seed), "mask": {"bytes": encode_mask(mask)}} | numbers)
         write_shard(tmp_path / name, rows, SCHEMA)
         return tmp_path / name
@@ -39,7 +41,7 @@ def truth(tmp_path, paint):
 
 
 def test_quantiles_are_named_by_their_share():
-    assert confidence_quantiles(np.linspace(0, 1, 101).tolist())["0.95"] == pytest.approx(0.95)
+    assert quantiles(np.linspace(0, 1, 101).tolist())["0.95"] == pytest.approx(0.95)
 
 
 def test_portraits_go_from_sure_to_unsure():
@@ -83,15 +85,18 @@ def test_the_command_sums_up_and_shows(tmp_path, labels, truth, pairs, script):
     for path, seconds in zip(timings, (2, 3), strict=True):
         path.write_text(json.dumps({"images": 15, "seconds": seconds}))
     out = {"metrics": tmp_path / "metrics.json", "picture": tmp_path / "shown.png"}
-    inputs = {"portraits": portraits, "pseudo_labels": shards, "timings": timings}
+    gate = tmp_path / "gate.parquet"
+    write_shard(gate, [{"id": str(i), "rejected": "unsure" if i > 26 else None} for i in range(30)], GATE)
+    inputs = {"portraits": portraits, "pseudo_labels": shards, "gate": gate, "timings": timings}
     labelled = [pairs("train.parquet", range(3, 5))]
     script("show_pseudo_labels")(**inputs, labelled=labelled, truth=truth, **out)
     numbers = json.loads(out["metrics"].read_text())
     assert (numbers["images"], numbers["images_per_second"]) == (30, 6)
     assert (numbers["miou_vs_truth"], numbers["truth_images"]) == (1, 28)
     assert numbers["confidence"]["0.5"] == pytest.approx(1 - 14.5 / 1000)
+    assert (numbers["accepted"], numbers["flipped"]["0.5"]) == (0.9, pytest.approx(0.145))
     with Image.open(out["picture"]) as picture:
-        assert (picture.height // 134, (picture.width - 100) // 134) == (6, 8)
+        assert (picture.height // 134, (picture.width - 180) // 134) == (6, 8)
 
     script("show_pseudo_labels")(**inputs, labelled=labelled, **out)
     assert not any("truth" in key for key in json.loads(out["metrics"].read_text()))

@@ -1,0 +1,24 @@
+"""The gate: which pseudo-labelled portraits GauGAN may learn from, and why not the others."""
+
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+
+from facemill.config import PseudoLabels
+
+NUMBERS = ["id", "confidence", "flipped"]
+"""What the gate reads of a pseudo-label."""
+
+SCHEMA = pa.schema([("id", pa.string()), ("rejected", pa.string())])
+"""`rejected`: why, in words; null for an accepted portrait."""
+
+
+def gate(pseudo_labels: Iterable[dict], settings: PseudoLabels) -> Iterator[dict]:
+    """Yields the rows of `SCHEMA` for pseudo-labels (id, confidence, flipped), in their order."""
+    for row in pseudo_labels:
+        reasons = []
+        if row["confidence"] < settings.min_confidence:
+            reasons.append(f"confidence {row['confidence']:.3f}, less than {settings.min_confidence:g}")
+        if row["flipped"] > settings.max_flipped:
+            reasons.append(f"flipped {row['flipped']:.3f}, more than {settings.max_flipped:g}")
+        yield {"id": row["id"], "rejected": "; ".join(reasons) or None}

@@ -1,0 +1,56 @@
+"""Trains a U-Net on by its own sure masks of unlabelled portraits."""
+
+from pathlib import Path
+from typing import Annotated
+
+from facemill.command import Settings, run
+from facemill.config import SelfTraining, UnetSettings
+from facemill.segment.self_train_unet import self_train_unet
+
+
+def main(
+    *,
+    settings: Annotated[SelfTraining, Settings],
+    unet_settings: Annotated[UnetSettings, Settings],
+    start: Path,
+    size: int,
+    seed: int,
+    train: Path,
+    validation: Path,
+    portraits: list[Path],
+    labelled: list[Path],
+    model: Path,
+    curves: Path,
+) -> None:
+    """Trains a U-Net (v3) on by its own sure masks of unlabelled portraits; the same command resumes a killed run.
+
+    Args:
+        settings: the section `self_training`
+        unet_settings: what the U-Net was trained with
+        start: the U-Net to begin with
+        size: of the portraits
+        seed: of everything random
+        train: shard of augmented labelled portraits
+        validation: shard of the labelled portraits that say which weights are best
+        portraits: shards of the collection
+        labelled: shards of all labelled portraits, which are left out of the collection
+        model: the trained U-Net, a safetensors file
+        curves: CSV of losses, share of believed pixels and validation mIoU
+    """
+    self_train_unet(
+        settings,
+        unet_settings,
+        start=start,
+        size=size,
+        seed=seed,
+        train=[train],
+        validation=[validation],
+        portraits=portraits,
+        labelled=labelled,
+        model=model,
+        curves=curves,
+    )
+
+
+if __name__ == "__main__":
+    run(main, gpu=True)
