@@ -17,6 +17,7 @@ from torchvision.transforms import v2
 
 from facemill.classes import IGNORE
 from facemill.config import SelfTraining, UnetSettings
+from facemill.errors import BadInput
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import load_model, save_model
 from facemill.segment.predict import mirrored
@@ -71,6 +72,8 @@ def self_train_unet(
 
     known = {row["id"] for row in read_rows(labelled, ["id"])}
     unlabelled = ShardRows(portraits, keep=lambda id: id not in known)
+    if not len(unlabelled):
+        raise BadInput("self_training: every portrait is labelled, none is left to learn from; accepted: null")
     total = math.ceil(images / batch)
     pairs = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
     more = accelerate.prepare(training_batches(unlabelled, batch, seed, run.step))

@@ -8,6 +8,7 @@ from torch import nn
 
 from facemill.classes import IGNORE
 from facemill.config import SelfTraining, Training, UnetSettings
+from facemill.errors import BadInput
 from facemill.networks import load_model
 from facemill.segment import train_unet
 from facemill.segment.self_train_unet import BOX, believed, cut_mix, mirror_some, self_train_unet
@@ -129,6 +130,17 @@ def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, mo
             labelled=[train, validation],
             model=model,
             curves=curves,
+            **shared,
+        )
+    with pytest.raises(BadInput, match="self_training: every portrait is labelled"):
+        self_train_unet(
+            SelfTraining(confidence=0.4, training=Training(images=40, batch=4, learning_rate=1e-3)),
+            settings,
+            start=paths[0][0],
+            portraits=[portraits],
+            labelled=[train, validation, portraits],
+            model=tmp_path / "none",
+            curves=tmp_path / "none",
             **shared,
         )
     v3, v4, again = (load_model(Unet, model).state_dict() for model, _ in paths)
