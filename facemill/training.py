@@ -32,7 +32,7 @@ from torch.utils.tensorboard import SummaryWriter
 from facemill.command import log, progress
 from facemill.errors import BadInput
 from facemill.files import digest, whole
-from facemill.networks import bf16
+from facemill.networks import bf16, keep_freed_memory
 
 CHECKPOINT_SECONDS = 60
 LINES = 200
@@ -222,6 +222,7 @@ def accelerator() -> Accelerator:
 
     A batch is that of all processes together.
     """
+    keep_freed_memory()
     return Accelerator(
         mixed_precision="bf16" if bf16() else "no",
         cpu=not torch.cuda.is_available(),

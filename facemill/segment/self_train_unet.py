@@ -82,7 +82,8 @@ def self_train_unet(
     for step, (pixels, masks), extra in zip(run.steps(images, batch, seed), pairs, more, strict=False):
         set_rate(optimizer, rate * warm_cosine(step, total))
         weak = mirror_some(extra.float() / 255)
-        target = believed(ema, weak, settings.confidence)
+        with accelerate.autocast():
+            target = believed(ema, weak, settings.confidence)
         strong, target = cut_mix(torch.stack([COLOR(image) for image in weak]), target)
         logits = unet(torch.cat([pixels.float() / 255, strong]))
         supervised = cross_entropy_dice(logits[: len(pixels)], masks.long(), IGNORE, weights)

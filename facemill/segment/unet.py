@@ -190,11 +190,11 @@ def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int, weights: Ten
     of the classes in the cross-entropy, which is then a weighted mean; Dice gives each class the same weight anyway.
     """
     logits = logits.float()
-    known = target != ignore
+    known = (target != ignore)[:, None]
     entropy = F.cross_entropy(logits, target, weights, ignore_index=ignore)
-    truth = F.one_hot(target.where(known, 0), logits.shape[1]).permute(0, 3, 1, 2) * known[:, None]
-    probability = logits.softmax(1) * known[:, None]
+    truth = target[:, None] == torch.arange(logits.shape[1], device=target.device).view(-1, 1, 1)
+    probability = logits.softmax(1)
     overlap = (probability * truth).sum((0, 2, 3))
-    total = probability.sum((0, 2, 3)) + truth.sum((0, 2, 3))
-    present = truth.sum((0, 2, 3)) > 0
-    return entropy + 1 - (2 * overlap / total.clamp(min=1))[present].mean()
+    found = truth.sum((0, 2, 3))
+    total = (probability * known).sum((0, 2, 3)) + found
+    return entropy + 1 - (2 * overlap / total.clamp(min=1))[found > 0].mean()

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -139,6 +140,29 @@ def painter(
     return paint_when_due
 
 
+def widths(settings: GauganSettings) -> dict[str, int]:
+    """The arguments of `Generator` that its preset holds."""
+    return {"width": PRESETS[settings.preset].width, "hidden": PRESETS[settings.preset].hidden}
+
+
+def new_gan(settings: GauganSettings, arguments: dict[str, Any], accelerate) -> tuple[Gan, dict[str, nn.Module]]:
+    """Networks and optimizers as a training begins, and what of them its checkpoints hold; `arguments` of `Generator`
+    are those that its preset does not hold."""
+    generator = Generator(**arguments, **widths(settings))
+    discriminator = Discriminator(width=PRESETS[settings.preset].discriminator)
+    for network in (generator, discriminator):
+        add_spectral_norm(network)
+        network.to(memory_format=torch.channels_last)
+    modules = {"generator": generator, "discriminator": discriminator}
+    modules |= {"ema": ema_of(generator).to(accelerate.device)}
+    adams = [Adam(n.parameters(), betas=(0.0, 0.9), fused=True) for n in (generator, discriminator)]
+    networks = [prepared(accelerate, network) for network in (generator, discriminator)]
+    perceptual = PerceptualLoss(settings.vgg_weights).to(accelerate.device) if settings.vgg_weights else None
+    if perceptual is None:
+        log.info("gaugan: gaugan.vgg_weights is null, so the perceptual loss is left out")
+    return Gan(*networks, *accelerate.prepare(*adams), perceptual, settings), modules
+
+
 def train_gaugan(
     settings: GauganSettings,
     *,
@@ -167,25 +191,12 @@ def train_gaugan(
     accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
     rows = ShardRows(portraits, pseudo_labels, keep=lambda id: id in accepted and not held_out(id, holdout))
     log.info("gaugan: learns from %d portraits", len(rows))
-    channels = PRESETS[settings.preset]
-    arguments = {"size": size, "ratio": ratio_of(rows), "width": channels.width, "hidden": channels.hidden}
-    arguments |= {"z": settings.z, "z_dim": 0 if settings.z == "none" else encoder.z_dim}
-    generator, discriminator = Generator(**arguments), Discriminator(width=channels.discriminator)
-    for network in (generator, discriminator):
-        add_spectral_norm(network)
-        network.to(memory_format=torch.channels_last)
-    ema = ema_of(generator).to(accelerate.device)
-    adams = [Adam(n.parameters(), betas=(0.0, 0.9), fused=True) for n in (generator, discriminator)]
-    plain, judge = generator, discriminator
-    generator, discriminator = (prepared(accelerate, network) for network in (generator, discriminator))
-    adams = accelerate.prepare(*adams)
-    perceptual = PerceptualLoss(settings.vgg_weights).to(accelerate.device) if settings.vgg_weights else None
-    if perceptual is None:
-        log.info("gaugan: gaugan.vgg_weights is null, so the perceptual loss is left out")
-    gan = Gan(generator, discriminator, *adams, perceptual, settings)
+    arguments = {"size": size, "ratio": ratio_of(rows), "z": settings.z}
+    arguments |= {"z_dim": 0 if settings.z == "none" else encoder.z_dim}
+    gan, modules = new_gan(settings, arguments, accelerate)
+    plain, ema = modules["generator"], modules["ema"]
     hashed = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    modules = {"generator": plain, "discriminator": judge, "ema": ema}
-    optimizers = {"adam_g": adams[0].optimizer, "adam_d": adams[1].optimizer}
+    optimizers = {"adam_g": gan.adam_g.optimizer, "adam_d": gan.adam_d.optimizer}
     run = Run("gaugan", hashed, [vae, *portraits, *pseudo_labels, gate], modules, optimizers)
 
     images, batch = settings.training.images, settings.training.batch
@@ -206,7 +217,7 @@ def train_gaugan(
             watch(step, (step + 1) * batch)
     if accelerate.is_main_process:
         remove_spectral_norm(ema)
-        save_model(model, ema, arguments, hashed)
+        save_model(model, ema, arguments | widths(settings), hashed)
         for source, target in ((vae, style_encoder), (vae.with_suffix(".json"), style_encoder.with_suffix(".json"))):
             with whole(target) as beside:
                 shutil.copyfile(source, beside)
