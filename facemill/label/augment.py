@@ -93,25 +93,26 @@ def copies(row: dict, settings: Augment, seed: int) -> list[dict]:
 
 
 def augmented(rows: Sequence[dict], settings: Augment, seed: int, threads: int = 1) -> list[dict]:
-    """The changed copies of all rows, in their order; the same for any number of threads.
+    """The first changed copies of all rows, then the second ones, and on; the same for any number of threads.
 
+    So any stretch of them shows every portrait: a training shuffles one stretch at a time.
     Nearly all of the work is OpenCV's, which lets other threads run; it splits none of it among threads of its own.
     """
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
         made = pool.map(lambda row: copies(row, settings, seed), rows)
         total = len(rows) * settings.copies
-        return [copy for each in progress(made, "warped copies", total, step=settings.copies) for copy in each]
+        each = list(progress(made, "warped copies", total, step=settings.copies))
+    return [copy for turn in zip(*each, strict=True) for copy in turn]
 
 
 def show_copies(
     originals: Sequence[dict], augmented: Sequence[dict], shown: int = 8, portraits: int = 3
 ) -> Image.Image:
     """A picture of some portraits: the original and its first copies, below them the same under their masks."""
-    each = len(augmented) // len(originals)
     grid = []
     for place in np.unique(np.linspace(0, len(originals) - 1, portraits).astype(int)):
-        rows = [originals[place], *augmented[place * each : place * each + min(each, shown)]]
+        rows = [originals[place], *augmented[place :: len(originals)][:shown]]
         images = [decode_image(row["image"]["bytes"]) for row in rows]
         masks = [decode_mask(row["mask"]["bytes"]) for row in rows]
         grid += [images, [overlay(image, mask) for image, mask in zip(images, masks, strict=True)]]

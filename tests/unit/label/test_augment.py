@@ -111,7 +111,8 @@ def test_the_command_writes_copies_of_every_portrait(tmp_path):
             picture=tmp_path / name / "augmented.png",
         )
     rows = list(read_rows([tmp_path / "a" / "train.parquet"]))
-    assert rows == copies(originals[0], SETTINGS, 1) + copies(originals[1], SETTINGS, 1)
+    each = [copies(row, SETTINGS, 1) for row in originals]
+    assert rows == [copy for turn in zip(*each, strict=True) for copy in turn]
     for file in "train.parquet", "augmented.png":
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
@@ -124,6 +125,6 @@ def test_threads_change_no_byte():
 
 def test_the_picture_shows_originals_and_copies():
     originals = [portrait(str(i)) for i in range(4)]
-    picture = show_copies(originals, [c for row in originals for c in copies(row, SETTINGS, 1)], shown=3, portraits=2)
+    picture = show_copies(originals, augmented(originals, SETTINGS, 1), shown=3, portraits=2)
     assert picture.width < 5 * (128 + 6) and picture.height > 4 * 128
     assert len(CLASSES) < len(picture.getcolors(1 << 20))
