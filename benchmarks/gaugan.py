@@ -43,7 +43,8 @@ class PlainGenerator(nn.Module):
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         mask = one_hot(masks)
-        x = self.generator.first(z).unflatten(1, (-1, 4, 4))
+        first = self.generator.height >> self.generator.ups
+        x = self.generator.first(z).unflatten(1, (-1, first, first))
         for level, block in enumerate(self.generator.blocks):
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
             x = self.block(block, x, F.interpolate(mask, size=x.shape[2:], mode="nearest"))

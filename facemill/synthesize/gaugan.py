@@ -64,18 +64,29 @@ class Spade(nn.Module):
         self.scale_shift = nn.Conv2d(hidden, 2 * channels, 3, padding=1)
 
     def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
-        scale, shift = self.modulation(mask)
-        return torch.addcmul(shift, self.norm(x), 1 + scale)
+        factor, shift = self.modulation(mask)
+        return torch.addcmul(shift, self.norm(x) if self.training else x, factor)
 
     def modulation(self, mask: Tensor | Neighborhoods) -> tuple[Tensor, Tensor]:
-        """Scale and shift, each (B, channels, H, W): the same from a one-hot mask and from its neighborhoods."""
+        """What x is multiplied by and what is added, each (B, channels, H, W): the same from a one-hot mask and from
+        its neighborhoods. In evaluation they hold the norm too, which is then a constant."""
+        weight, (scale, shift) = self.scale_shift.weight, self.scale_shift.bias.chunk(2)
+        bias = torch.cat([1 + scale, shift])
+        if not self.training:
+            weight, bias = self._with_norm(weight.flatten(1)).view_as(weight), self._with_norm(bias[:, None])[:, 0]
         if isinstance(mask, Tensor):
-            return self.scale_shift(self.shared(mask)).chunk(2, 1)
+            return F.conv2d(self.shared(mask), weight, bias, padding=1).chunk(2, 1)
         convolution, relu = self.shared
         seen = relu(F.conv2d(mask.one_hot, convolution.weight, convolution.bias)) * mask.inside
-        values = F.conv2d(seen, self.scale_shift.weight, self.scale_shift.bias).flatten(1)
-        scale, shift = (F.embedding(mask.index, half).permute(0, 3, 1, 2) for half in values.chunk(2, 1))
-        return scale, shift
+        values = F.conv2d(seen, weight, bias).flatten(1)
+        factor, shift = (F.embedding(mask.index, half).permute(0, 3, 1, 2) for half in values.chunk(2, 1))
+        return factor, shift
+
+    def _with_norm(self, weights: Tensor) -> Tensor:
+        """(2 * channels, K) from which factor and shift of the normed x follow, made to give those of x itself."""
+        factor, shift = weights.chunk(2)
+        factor = factor * (self.norm.running_var + self.norm.eps).rsqrt()[:, None]
+        return torch.cat([factor, shift - self.norm.running_mean[:, None] * factor])
 
 
 class SpadeBlock(nn.Module):
@@ -95,8 +106,8 @@ class SpadeBlock(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
         shortcut = self.conv_s(self.spade_s(x, mask)) if self.changes else x
-        x = self.conv_0(F.leaky_relu(self.spade_0(x, mask), 0.2))
-        return shortcut + self.conv_1(F.leaky_relu(self.spade_1(x, mask), 0.2))
+        x = self.conv_0(F.leaky_relu(self.spade_0(x, mask), 0.2, inplace=True))
+        return shortcut + self.conv_1(F.leaky_relu(self.spade_1(x, mask), 0.2, inplace=True))
 
 
 class Generator(nn.Module):

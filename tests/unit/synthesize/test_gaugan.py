@@ -32,6 +32,9 @@ def test_spade_is_equation_1():
     mean, variance = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), keepdim=True, unbiased=False)
     wanted = (x - mean) / (variance + spade.norm.eps).sqrt() * (1 + scale) + shift
     assert torch.allclose(spade(x, mask), wanted, atol=1e-5)
+    spade.eval()
+    wanted = spade.norm(x) * (1 + scale) + shift
+    assert torch.allclose(spade(x, mask), wanted, atol=1e-5)
 
 
 def test_distinct_neighborhoods_give_the_dense_modulation():
