@@ -44,12 +44,12 @@ rule train_unet:
 
 
 rule self_train_unet:
-    """U-Net v4: v3 trained on by its own sure masks of the unlabelled portraits."""
+    """U-Net v4: a new one that learns from what v3 is sure of in the unlabelled portraits, too."""
     message:
-        "Train U-Net v4 by what v3 is sure of"
+        "Train U-Net v4 with what v3 is sure of"
     input:
         code=code("self_train_unet"),
-        start="results/{dataset}/unet/v3/model.safetensors",
+        teacher="results/{dataset}/unet/v3/model.safetensors",
         train="results/{dataset}/augmented/train.parquet",
         validation="results/{dataset}/labels/validation.parquet",
         portraits=shards("portraits"),
@@ -76,7 +76,7 @@ rule self_train_unet:
         "../envs/facemill.yaml"
     shell:
         "python {input.code[0]} --settings {params.settings:q} --unet-settings {params.unet_settings:q}"
-        " --start {input.start} --size {params.size} --seed {params.seed} --train {input.train}"
+        " --teacher {input.teacher} --size {params.size} --seed {params.seed} --train {input.train}"
         " --validation {input.validation} --portraits {input.portraits} --labelled {input.labelled}"
         " --model {output.model} --curves {output.curves} 2>&1 | tee {log}"
 

@@ -1,4 +1,4 @@
-"""Trains a U-Net on by its own sure masks of unlabelled portraits."""
+"""Trains a U-Net with what another is sure of in unlabelled portraits."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ def main(
     *,
     settings: Annotated[SelfTraining, Settings],
     unet_settings: Annotated[UnetSettings, Settings],
-    start: Path,
+    teacher: Path,
     size: int,
     seed: int,
     train: Path,
@@ -22,12 +22,12 @@ def main(
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains a U-Net (v3) on by its own sure masks of unlabelled portraits; the same command resumes a killed run.
+    """Trains a U-Net with what another (v3) is sure of in unlabelled portraits; the same command resumes a killed run.
 
     Args:
         settings: the section `self_training`
-        unet_settings: what the U-Net was trained with
-        start: the U-Net to begin with
+        unet_settings: what the other was trained with
+        teacher: the other U-Net
         size: of the portraits
         seed: of everything random
         train: shard of augmented labelled portraits
@@ -40,7 +40,7 @@ def main(
     self_train_unet(
         settings,
         unet_settings,
-        start=start,
+        teacher=teacher,
         size=size,
         seed=seed,
         train=[train],

@@ -92,7 +92,7 @@ class Unet(Section):
 
 
 class SelfTraining(Section):
-    """v4: v3 trained on, by what it is sure of in the unlabelled portraits."""
+    """v4: a new U-Net that learns from what v3 is sure of in the unlabelled portraits, too."""
 
     confidence: Share = Field(description="probability from which a pixel's class is believed")
     training: Training = Field(description="counted in unlabelled images; as many labelled ones are seen beside them")

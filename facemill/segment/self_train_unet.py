@@ -1,10 +1,12 @@
-"""Self-training: a U-Net goes on learning from what it is sure of in unlabelled portraits.
+"""Self-training: a new U-Net learns from labelled portraits, and from what a trained one is sure of in unlabelled ones.
 
-FixMatch of Sohn et al. 2020 (https://arxiv.org/abs/2001.07685) for pixels, as in UniMatch of Yang et al. 2023
-(https://arxiv.org/abs/2208.09910): a teacher labels a weak view of a portrait, here mirrored or not; the student must
-say the same of a strong one, its colours changed, blurred, and a box of it replaced by another portrait's (CutMix, Yun
-et al. 2019, https://arxiv.org/abs/1905.04899). The teacher is the student's moving average (Tarvainen and Valpola 2017,
-https://arxiv.org/abs/1703.01780).
+As in Noisy Student of Xie et al. 2020 (https://arxiv.org/abs/1911.04252) the student begins anew and sees harder views
+than its teacher: the teacher labels a portrait, mirrored or not; the student must say the same of it with its colours
+changed, blurred, and a box of it replaced by another portrait's (CutMix, Yun et al. 2019,
+https://arxiv.org/abs/1905.04899), where the teacher is sure. These views, and that rule, are FixMatch's (Sohn et al.
+2020, https://arxiv.org/abs/2001.07685) for pixels, as in UniMatch of Yang et al. 2023
+(https://arxiv.org/abs/2208.09910). The student's moving average (Tarvainen and Valpola 2017,
+https://arxiv.org/abs/1703.01780) is a second teacher, whose weight grows from 0 to that of the first.
 """
 
 import math
@@ -21,10 +23,20 @@ from facemill.errors import BadInput
 from facemill.loading import ShardRows, training_batches
 from facemill.networks import load_model, save_model
 from facemill.segment.predict import mirrored
-from facemill.segment.train_unet import EarlyStop, unet_arguments
+from facemill.segment.train_unet import EarlyStop, new_unet
 from facemill.segment.unet import Unet, cross_entropy_dice, weights_of
 from facemill.shards import read_rows
-from facemill.training import Run, accelerator, average_gradients, ema_of, prepared, set_rate, update_ema, warm_cosine
+from facemill.training import (
+    Run,
+    accelerator,
+    average_gradients,
+    ema_of,
+    prepared,
+    rising_decay,
+    set_rate,
+    update_ema,
+    warm_cosine,
+)
 
 COLOR = v2.Compose(
     [
@@ -43,7 +55,7 @@ def self_train_unet(
     settings: SelfTraining,
     unet_settings: UnetSettings,
     *,
-    start: Path,
+    teacher: Path,
     size: int,
     seed: int,
     train: Sequence[Path],
@@ -53,21 +65,22 @@ def self_train_unet(
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains the U-Net `start` on with `portraits`, without the `labelled` ones, and writes the best EMA weights.
+    """Trains a U-Net that `teacher` shows `portraits`, but for the `labelled` ones; writes the best EMA weights.
 
     Half of each step's images are augmented labelled ones of the `train` shards, half unlabelled ones; both losses are
     cross-entropy plus Dice and weigh the same, that of the unlabelled times the share of pixels that are believed.
     """
     torch.manual_seed(seed)
-    unet = load_model(Unet, start).train()
+    unet, arguments = new_unet(unet_settings, size)
     accelerate = accelerator()
+    sees = load_model(Unet, teacher)
     rate, images, batch = settings.training.learning_rate, settings.training.images, settings.training.batch
     optimizer = torch.optim.AdamW(unet.parameters(), rate, weight_decay=1e-2, fused=True)
     ema, best = (ema_of(unet).to(accelerate.device) for _ in range(2))
     plain, unet, optimizer = unet, prepared(accelerate, unet), accelerate.prepare(optimizer)
     hashed = {"seed": seed, "self_training": settings.model_dump(mode="json")} | unet_settings.model_dump(mode="json")
     modules = {"unet": plain, "ema": ema, "best": best}
-    inputs = [start, *train, *validation, *portraits, *labelled]
+    inputs = [teacher, *train, *validation, *portraits, *labelled]
     run = Run("unet-v4", hashed, inputs, modules, {"adamw": optimizer.optimizer})
 
     known = {row["id"] for row in read_rows(labelled, ["id"])}
@@ -83,7 +96,7 @@ def self_train_unet(
         set_rate(optimizer, rate * warm_cosine(step, total))
         weak = mirror_some(extra.float() / 255)
         with accelerate.autocast():
-            target = believed(ema, weak, settings.confidence)
+            target = believed([(sees, 1), (ema, step / total)], weak, settings.confidence)
         strong, target = cut_mix(torch.stack([COLOR(image) for image in weak]), target)
         logits = unet(torch.cat([pixels.float() / 255, strong]))
         supervised = cross_entropy_dice(logits[: len(pixels)], masks.long(), IGNORE, weights)
@@ -93,11 +106,11 @@ def self_train_unet(
         average_gradients(plain, accelerate)
         optimizer.step()
         optimizer.zero_grad()
-        update_ema(ema, plain)
+        update_ema(ema, plain, rising_decay(step))
         watch.look(step)
         run.record(supervised=supervised, consistency=consistency, sure=sure)
     if accelerate.is_main_process:
-        save_model(model, best, unet_arguments(unet_settings, size), hashed)
+        save_model(model, best, arguments, hashed)
         run.finish(curves)
 
 
@@ -108,9 +121,13 @@ def mirror_some(images: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def believed(teacher: nn.Module, images: Tensor, confidence: float) -> Tensor:
-    """The teacher's classes, int64 (B, H, W), of images (B, 3, H, W) in [0, 1]; IGNORE where it is less sure."""
-    probability, classes = mirrored(teacher, images).softmax(1).max(1)
+def believed(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, confidence: float) -> Tensor:
+    """The classes, int64 (B, H, W), that the teachers see in images (B, 3, H, W) in [0, 1]; IGNORE where less sure.
+
+    A teacher is a U-Net and the weight of its probabilities.
+    """
+    total = sum(weight * mirrored(unet, images).softmax(1) for unet, weight in teachers)
+    probability, classes = (total / sum(weight for _, weight in teachers)).max(1)
     return classes.where(probability >= confidence, IGNORE)
 
 

@@ -49,10 +49,7 @@ def train_unet(
     is best the `validation` shards say, which also stop it early; without any the last weights are written.
     """
     torch.manual_seed(seed)
-    arguments = unet_arguments(settings, size)
-    unet = Unet(**arguments)
-    load_encoder(unet, settings.encoder_weights)
-    unet = unet.to(memory_format=torch.channels_last)
+    unet, arguments = new_unet(settings, size)
     optimizer = torch.optim.AdamW(unet.parameters(), settings.training.learning_rate, weight_decay=1e-2, fused=True)
     accelerate = accelerator()
     ema, best = (ema_of(unet).to(accelerate.device) for _ in range(2))
@@ -81,10 +78,13 @@ def train_unet(
         run.finish(curves)
 
 
-def unet_arguments(settings: UnetSettings, size: int) -> dict[str, Any]:
-    """The arguments of `Unet` for a preset and the portraits' size."""
-    channels = WIDTHS[settings.width]
-    return {"size": size, "decoder": settings.decoder, "decoder_channels": channels, "reduction": settings.reduction}
+def new_unet(settings: UnetSettings, size: int) -> tuple[Unet, dict[str, Any]]:
+    """A U-Net as its training begins, for portraits of this size, and the arguments of `Unet` that make it."""
+    arguments = {"size": size, "decoder": settings.decoder, "reduction": settings.reduction}
+    arguments |= {"decoder_channels": WIDTHS[settings.width]}
+    unet = Unet(**arguments)
+    load_encoder(unet, settings.encoder_weights)
+    return unet.to(memory_format=torch.channels_last), arguments
 
 
 class EarlyStop:

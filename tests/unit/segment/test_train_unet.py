@@ -73,14 +73,21 @@ def test_class_weights_raise_what_their_mistakes_cost():
     assert plain - weighted == pytest.approx(float((right + wrong) / 2 - (right + 5 * wrong) / 6), abs=1e-5)
 
 
-def test_only_what_the_teacher_is_sure_of_is_believed():
+def test_only_what_the_teachers_are_sure_of_is_believed():
     class Teacher(nn.Module):
+        def __init__(self, sure: float) -> None:
+            super().__init__()
+            self.sure = sure
+
         def forward(self, images):
-            return torch.cat([images * 10, 0 * images[:, :1].repeat(1, 4, 1, 1)], 1)
+            return torch.cat([images * self.sure, 0 * images[:, :1].repeat(1, 4, 1, 1)], 1)
 
     images = torch.zeros(1, 3, 4, 4)
     images[0, 1, :2] = 1  # class 1, for sure; elsewhere all seven are alike
-    assert believed(Teacher(), images, 0.9)[0].tolist() == [[1] * 4] * 2 + [[IGNORE] * 4] * 2
+    nothing, class_1 = [[IGNORE] * 4] * 4, [[1] * 4] * 2 + [[IGNORE] * 4] * 2
+    assert believed([(Teacher(10), 1)], images, 0.9)[0].tolist() == class_1
+    assert believed([(Teacher(10), 1), (Teacher(0), 0.1)], images, 0.9)[0].tolist() == class_1
+    assert believed([(Teacher(10), 1), (Teacher(0), 1)], images, 0.9)[0].tolist() == nothing
 
 
 def test_cut_mix_takes_the_same_box_of_image_and_target():
@@ -125,7 +132,7 @@ def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, mo
         self_train_unet(
             SelfTraining(confidence=0.4, training=Training(images=40, batch=4, learning_rate=1e-3)),
             settings,
-            start=paths[0][0],
+            teacher=paths[0][0],
             portraits=[portraits],
             labelled=[train, validation],
             model=model,
@@ -136,7 +143,7 @@ def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, mo
         self_train_unet(
             SelfTraining(confidence=0.4, training=Training(images=40, batch=4, learning_rate=1e-3)),
             settings,
-            start=paths[0][0],
+            teacher=paths[0][0],
             portraits=[portraits],
             labelled=[train, validation, portraits],
             model=tmp_path / "none",
