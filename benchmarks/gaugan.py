@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.command import run
+from facemill.networks import keep_freed_memory
 from facemill.shards import decode_mask, read_rows
 from facemill.synthesize.gaugan import (
     Discriminator,
@@ -120,6 +121,7 @@ def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:
         images: masks in a batch (512 px: one)
         rounds: calls of each generator, whose median counts
     """
+    keep_freed_memory()  # as every training does
     rows = read_rows(masks, ["mask"])
     drawn = [torch.from_numpy(decode_mask(next(rows)["mask"]["bytes"]).copy()) for _ in range(images)]
     found = torch.stack(drawn)[:, None].float()
