@@ -49,6 +49,8 @@ def test_distinct_neighborhoods_give_the_dense_modulation():
     assert torch.allclose(dense, sparse, atol=1e-6)
     of = [torch.autograd.grad(y.square().sum(), spade.shared[0].weight)[0] for y in (dense, sparse)]
     assert torch.allclose(*of, rtol=1e-4, atol=1e-2)
+    spade.eval()
+    assert torch.allclose(spade(x, one_hot(masks)), spade(x, found), atol=1e-6)
 
 
 def test_masks_of_noise_have_no_neighborhoods_worth_finding():
