@@ -46,7 +46,8 @@ def train_unet(
     """Trains on the rows (image, mask) of the `train` shards and writes the best EMA weights to `model`.
 
     Loss: cross-entropy plus Dice. AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped. What
-    is best the `validation` shards say, which also stop it early; without any the last weights are written.
+    is best the `validation` shards say, which also stop it early (`EarlyStop`); without any the last weights are
+    written.
     """
     torch.manual_seed(seed)
     unet, arguments = new_unet(settings, size)
@@ -90,7 +91,10 @@ def new_unet(settings: UnetSettings, size: int) -> tuple[Unet, dict[str, Any]]:
 class EarlyStop:
     """Measures EMA weights on the validation portraits, keeps the best of them, and ends a run that gains no more.
 
-    A run that was killed goes on as if it had not been: the best weights and figures are in its checkpoint.
+    The best are the latest whose mIoU is within one standard error of the highest (the rule of Breiman et al. 1984,
+    section 3.4.3, with "later" for "simpler"): the fewer the portraits, the less may their highest figure, a matter of
+    luck among ten, overrule the end of the schedule. A run that was killed goes on as if it had not been: the best
+    weights and figures are in its checkpoint.
     """
 
     def __init__(
@@ -105,22 +109,30 @@ class EarlyStop:
         """To be called after each step; measures after every tenth part of them and after the last."""
         if step + 1 != self.total and (step + 1) % max(self.total // VALIDATIONS, 1):
             return
-        kept = self.run.kept
-        if self.rows:
-            kept["validation_miou"] = measure(self.ema, self.rows)
-        if not self.rows or kept["validation_miou"] >= kept["best_miou"]:
+        if not self.rows:
             self.best.load_state_dict(self.ema.state_dict())
-            kept |= {"best_miou": kept["validation_miou"], "since_best": 0} if self.rows else {}
             return
+        kept = self.run.kept
+        kept["validation_miou"], error = measure(self.ema, self.rows)
+        kept["best_miou"] = max(kept["best_miou"], kept["validation_miou"])
         kept["since_best"] += 1
+        if kept["validation_miou"] >= kept["best_miou"] - error:
+            self.best.load_state_dict(self.ema.state_dict())
+            kept["since_best"] = 0
         if kept["since_best"] >= self.patience and step + 1 < self.total:
-            log.info("%s: stops early: validation mIoU was %.3f, not better since", self.run.name, kept["best_miou"])
+            log.info("%s: stops early: validation mIoU was %.3f, not near it since", self.run.name, kept["best_miou"])
             self.run.ended = True
 
 
 @torch.no_grad()
-def measure(unet: nn.Module, rows: ShardRows) -> float:
-    """Mean IoU over the classes, on all pixels of the rows together."""
+def measure(unet: nn.Module, rows: ShardRows) -> tuple[float, float]:
+    """Mean IoU over the classes, on all pixels of the rows together, and its standard error.
+
+    The latter is that of the mean of the portraits' own mIoUs; infinite for a single portrait, which tells nothing.
+    """
     device = next(unet.parameters()).device
     masks = ((unet(pixels[None].to(device).float() / 255).argmax(1)[0].cpu(), truth) for pixels, truth in rows)
-    return float(np.nanmean(iou(sum(confusion(mask.numpy(), truth.numpy()) for mask, truth in masks))))
+    each = np.stack([confusion(mask.numpy(), truth.numpy()) for mask, truth in masks])
+    own = [np.nanmean(iou(of_one)) for of_one in each]
+    error = float(np.std(own, ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.inf
+    return float(np.nanmean(iou(each.sum(0)))), error

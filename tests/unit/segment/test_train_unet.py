@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from facemill.classes import IGNORE
 from facemill.config import SelfTraining, Training, UnetSettings
@@ -12,7 +13,7 @@ from facemill.errors import BadInput
 from facemill.networks import load_model
 from facemill.segment import train_unet
 from facemill.segment.self_train_unet import BOX, believed, cut_mix, mirror_some, self_train_unet
-from facemill.segment.train_unet import EarlyStop
+from facemill.segment.train_unet import EarlyStop, measure
 from facemill.segment.unet import Unet, cross_entropy_dice, weights_of
 from facemill.shards import IMAGE, read_rows, write_shard
 
@@ -26,11 +27,11 @@ class Clock:
         self.kept: dict[str, float] = {}
 
 
-def watch(monkeypatch, mious: list[float], patience: int) -> tuple[Clock, float]:
-    """A training of ten steps whose only weight is the step's number, with these validation mIoUs."""
+def watch(monkeypatch, mious: list[float], patience: int, error: float = 0.0) -> tuple[Clock, float]:
+    """A training of ten steps whose only weight is the step's number, with these validation mIoUs and their error."""
     run, found = Clock(), iter(mious)
     ema, best = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-    monkeypatch.setattr(train_unet, "measure", lambda network, rows: next(found))
+    monkeypatch.setattr(train_unet, "measure", lambda network, rows: (next(found), error))
     monkeypatch.setattr(train_unet, "ShardRows", lambda shards: shards)
     stop = EarlyStop(run, ema, best, ["validation"], 10, patience)
     for step in range(10):
@@ -50,6 +51,36 @@ def test_the_best_weights_are_kept_and_a_run_without_gain_ends(monkeypatch):
 def test_a_run_that_still_gains_now_and_then_goes_on_to_its_end(monkeypatch):
     run, best = watch(monkeypatch, [0.1, 0.0, 0.0, 0.2, 0.1, 0.1, 0.3, 0.1, 0.1, 0.0], patience=3)
     assert (run.ended, best) == (False, 6)
+
+
+def test_of_weights_within_a_standard_error_of_the_best_the_latest_are_kept(monkeypatch):
+    mious = [0.54, 0.65, 0.67, 0.774, 0.75, 0.755, 0.744, 0.755, 0.754, 0.753]
+    run, best = watch(monkeypatch, mious, patience=4, error=0.026)
+    assert (run.ended, best, run.kept["best_miou"]) == (False, 9, 0.774)
+    run, best = watch(monkeypatch, mious, patience=4, error=0.01)
+    assert (run.ended, best) == (True, 3)
+
+
+def test_the_standard_error_is_that_of_the_portraits():
+    class Sees(nn.Module):
+        """Everywhere background."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(()))
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return F.one_hot(torch.zeros(len(images), *images.shape[2:], dtype=torch.int64), 7).permute(0, 3, 1, 2)
+
+    rows = []
+    for share in (0, 0.25, 1):  # of rows of skin, which it does not see
+        mask = torch.zeros(8, 8, dtype=torch.uint8)
+        mask[: int(8 * share)] = 1
+        rows.append((torch.zeros(3, 8, 8, dtype=torch.uint8), mask))
+    miou, error = measure(Sees(), rows)
+    assert miou == pytest.approx((14 / 24 + 0) / 2)
+    assert error == pytest.approx(np.std([1, 0.375, 0], ddof=1) / 3**0.5)
+    assert measure(Sees(), rows[:1]) == (1, np.inf)
 
 
 def test_without_validation_portraits_the_last_weights_are_kept():
