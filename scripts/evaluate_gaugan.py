@@ -14,6 +14,7 @@ from facemill.figures import save_picture
 from facemill.files import whole, write_json
 from facemill.loading import ShardRows
 from facemill.networks import device, load_model
+from facemill.segment.predict import segmented
 from facemill.segment.unet import Unet
 from facemill.splits import held_out
 from facemill.synthesize.gaugan import Generator
@@ -51,13 +52,13 @@ class Judges:
         self.unet = unet
         self.lpips = Lpips(settings.vgg_weights).to(device()) if settings.vgg_weights else None
         self.inception = inception(settings.inception_weights).to(device()) if settings.inception_weights else None
-        self.real = judge_features(unet, everyone)[1]
+        self.real = judge_features(unet, everyone)
         self.real_frechet = inception_features(self.inception, everyone) if self.inception else self.real
 
     def numbers(self, painted: list[Painted], masks: np.ndarray, errors: list[dict]) -> tuple[dict, list[float]]:
         """All numbers of these portraits together, and each one's mIoU."""
         wanted, images = masks[[one.mask for one in painted]], np.stack([one.image for one in painted])
-        seen, features = judge_features(self.unet, images)
+        seen, features = segmented(self.unet, images), judge_features(self.unet, images)
         obeyed = resegmentation(seen, wanted)
         distance = frechet_distance(
             self.real_frechet, inception_features(self.inception, images) if self.inception else features

@@ -13,7 +13,7 @@ from facemill.latent.probes import Probes
 from facemill.latent.tagging import GROUPS, best
 from facemill.networks import autocast, device
 from facemill.segment.metrics import confusion, iou
-from facemill.segment.predict import logits_of
+from facemill.segment.predict import segmented
 from facemill.segment.unet import Unet
 from facemill.synthesize.gaugan import Generator
 from facemill.synthesize.measure import BATCH, paint
@@ -83,15 +83,11 @@ class Studio:
 
     def paint(self, ids: Sequence[str], latents: np.ndarray) -> list[Painting]:
         pictures = self.painter(ids, latents)
-        seen = [None] * len(ids) if self.unet is None else self._segmented(pictures)
+        seen = [None] * len(ids) if self.unet is None else segmented(self.unet, pictures)
         colors = [
             region_colors(p, self.masks[id]) if id in self.masks else None for p, id in zip(pictures, ids, strict=True)
         ]
         return [Painting(Portrait(p, colors=c), mask) for p, c, mask in zip(pictures, colors, seen, strict=True)]
-
-    def _segmented(self, pictures: np.ndarray) -> list[np.ndarray]:
-        parts = (list(pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH))
-        return [mask for part in parts for mask in logits_of(self.unet, part).argmax(1).byte().cpu().numpy()]
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,11 @@ def mirrored(unet: Unet, images: Tensor) -> Tensor:
         return (unet(images).float() + unet(images.flip(3)).float().flip(3)) / 2
 
 
+def segmented(unet: Unet, images: Iterable[np.ndarray]) -> np.ndarray:
+    """Masks, uint8 (N, S, S), of uint8 RGB images (S, S, 3), each at two looks."""
+    return np.concatenate([logits_of(unet, b).argmax(1).byte().cpu().numpy() for b in batched(images, BATCH)])
+
+
 def overlapped(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
     """Yields `function(item)` in the items' order, computed in the pool up to `ahead` items before it is asked for."""
     waiting = deque()

@@ -60,15 +60,14 @@ def paint(generator: Generator, masks: Tensor, z: Tensor) -> np.ndarray:
 
 
 @torch.inference_mode()
-def judge_features(judge: Unet, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Masks, uint8 (N, S, S), and the `FEATURES`, float64 (N, 96), that the judge sees in uint8 RGB images."""
-    masks, seen = [], []
+def judge_features(judge: Unet, images: np.ndarray) -> np.ndarray:
+    """The `FEATURES`, float64 (N, 96), that the judge sees in uint8 RGB images (N, S, S, 3)."""
+    seen = []
     for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(BATCH):
         with autocast():
-            features = judge.encode(batch.to(device()).float() / 255)
-            masks.append(judge.decode(features).argmax(1).to("cpu", torch.uint8).numpy())
-        seen.append(features[-2].float().mean((2, 3)).cpu().double().numpy())
-    return np.concatenate(masks), np.concatenate(seen)
+            features = judge.encode(batch.to(device()).float() / 255)[-2]
+        seen.append(features.float().mean((2, 3)).cpu().double().numpy())
+    return np.concatenate(seen)
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:

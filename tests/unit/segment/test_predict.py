@@ -12,7 +12,7 @@ from facemill.classes import CLASSES, HAIR, palette
 from facemill.errors import BadInput
 from facemill.figures import colorize
 from facemill.networks import device, load_model
-from facemill.segment.predict import batched, fit, logits_of, overlapped, predict, unfit
+from facemill.segment.predict import BATCH, batched, fit, logits_of, overlapped, predict, segmented, unfit
 from facemill.segment.unet import Unet
 from facemill.shards import decode_mask
 
@@ -31,6 +31,15 @@ def test_a_mirrored_image_has_the_mirrored_logits(models):
     assert torch.allclose(logits_of(unet, images[:, :, ::-1]), logits_of(unet, images).flip(3), atol=0.02)
     plain = unet(torch.from_numpy(images).permute(0, 3, 1, 2).to(device()) / 255)
     assert not torch.allclose(plain, logits_of(unet, images), atol=0.02)
+
+
+def test_segmented_images_are_looked_at_twice_and_keep_their_order(models):
+    unet = load_model(Unet, models[2])
+    images = np.random.default_rng(0).integers(0, 256, (BATCH + 2, unet.size, unet.size, 3), np.uint8)
+    masks = segmented(unet, images)
+    assert (masks.dtype, masks.shape) == (np.uint8, images.shape[:3])
+    assert (masks == segmented(unet, images[:, :, ::-1])[:, :, ::-1]).mean() > 0.99
+    assert (masks[-2:] == segmented(unet, images[-2:])).mean() > 0.99
 
 
 def test_batched_keeps_everything_in_order():
