@@ -18,7 +18,7 @@ def gate(pseudo_labels: Iterable[dict], settings: PseudoLabels) -> Iterator[dict
     for row in pseudo_labels:
         reasons = []
         if row["confidence"] < settings.min_confidence:
-            reasons.append(f"confidence {row['confidence']:.3f}, less than {settings.min_confidence:g}")
+            reasons.append(f"confidence {row['confidence']:.4f}, less than {settings.min_confidence:g}")
         if row["flipped"] > settings.max_flipped:
-            reasons.append(f"flipped {row['flipped']:.3f}, more than {settings.max_flipped:g}")
+            reasons.append(f"flipped {row['flipped']:.4f}, more than {settings.max_flipped:g}")
         yield {"id": row["id"], "rejected": "; ".join(reasons) or None}

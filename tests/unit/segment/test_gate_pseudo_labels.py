@@ -11,7 +11,7 @@ from facemill.shards import read_rows, write_shard
 SETTINGS = PseudoLabels(version="v3", min_confidence=0.8, max_flipped=0.1)
 ROWS = [
     {"id": "1", "confidence": 0.9, "flipped": 0.1},
-    {"id": "2", "confidence": 0.7, "flipped": 0.0},
+    {"id": "2", "confidence": 0.7999, "flipped": 0.0},
     {"id": "3", "confidence": 0.6, "flipped": 0.25},
 ]
 
@@ -19,8 +19,8 @@ ROWS = [
 def test_each_rejected_portrait_has_its_reasons():
     assert [row["rejected"] for row in gate(ROWS, SETTINGS)] == [
         None,
-        "confidence 0.700, less than 0.8",
-        "confidence 0.600, less than 0.8; flipped 0.250, more than 0.1",
+        "confidence 0.7999, less than 0.8",
+        "confidence 0.6000, less than 0.8; flipped 0.2500, more than 0.1",
     ]
 
 
