@@ -66,7 +66,10 @@ def digest(settings: Any, inputs: Iterable[Path]) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises `BadInput` when a folder, or one of those one or two levels below it, may not be written."""
-    for place in (folder, *folder.glob("*/"), *folder.glob("*/*/")):
+    """Raises `BadInput` when a folder, or one of those one or two levels below it, may not be written.
+
+    Of a folder that is not there yet the one that is to hold it is checked.
+    """
+    for place in (folder if folder.exists() else folder.parent, *folder.glob("*/"), *folder.glob("*/*/")):
         if place.is_dir() and not os.access(place, os.W_OK):
             raise BadInput(f"{place}: may not be written; accepted: a folder where results can be made")

@@ -121,6 +121,12 @@ def test_a_folder_that_may_not_be_written_is_named(finished, project):
     ends_as_undisturbed(finished, project, V1)
 
 
+def test_results_that_may_not_be_written_are_named_before_the_first_of_a_dataset(project):
+    with mounted(project / "results", "ro"):
+        code, said = snakemake(project, "--", V1)
+    assert code == 1 and "results: may not be written" in said and "Traceback" not in said, said
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
