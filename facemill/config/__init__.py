@@ -78,7 +78,7 @@ ClassWeights = Annotated[
     dict[ClassName, Annotated[float, Field(gt=0)]],
     Field(description="of the classes in the cross-entropy; 1 where nothing is said"),
 ]
-Patience = Annotated[Positive, Field(description="validations in a row, of ten, worse than the best, after which it stops")]
+Patience = Annotated[Positive, Field(description="validations, of ten, in a row below the best, after which it stops")]
 
 
 class Unet(Section):
