@@ -133,6 +133,6 @@ def measure(unet: nn.Module, rows: ShardRows) -> tuple[float, float]:
     device = next(unet.parameters()).device
     masks = ((unet(pixels[None].to(device).float() / 255).argmax(1)[0].cpu(), truth) for pixels, truth in rows)
     each = np.stack([confusion(mask.numpy(), truth.numpy()) for mask, truth in masks])
-    own = [np.nanmean(iou(of_one)) for of_one in each]
+    own = [np.nanmean(iou(of_one)) for of_one in each if of_one.any()]  # a mask may be ignored as a whole
     error = float(np.std(own, ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.inf
     return float(np.nanmean(iou(each.sum(0)))), error

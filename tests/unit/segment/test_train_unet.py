@@ -81,6 +81,8 @@ def test_the_standard_error_is_that_of_the_portraits():
     assert miou == pytest.approx((14 / 24 + 0) / 2)
     assert error == pytest.approx(np.std([1, 0.375, 0], ddof=1) / 3**0.5)
     assert measure(Sees(), rows[:1]) == (1, np.inf)
+    nothing = (rows[0][0], torch.full((8, 8), IGNORE, dtype=torch.uint8))
+    assert measure(Sees(), [*rows, nothing]) == (miou, error)
 
 
 def test_without_validation_portraits_the_last_weights_are_kept():
