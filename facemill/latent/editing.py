@@ -82,6 +82,7 @@ class Studio:
         self.painter, self.masks, self.unet = painter, masks, unet
 
     def paint(self, ids: Sequence[str], latents: np.ndarray) -> list[Painting]:
+        """The portraits `ids` painted from latents, float (N, z_dim), with what is seen in them."""
         pictures = self.painter(ids, latents)
         seen = [None] * len(ids) if self.unet is None else segmented(self.unet, pictures)
         colors = [
