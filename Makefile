@@ -18,7 +18,7 @@ lock: .venv/installed
 		--group dev pyproject.toml --output-file requirements.lock
 
 generated: .venv/installed
-	$(BIN)/python -m facemill.validation > schemas/config.schema.json
+	$(BIN)/python -m facemill.config.validation > schemas/config.schema.json
 	$(BIN)/python envs/generate.py > envs/facemill.yaml
 
 .venv/installed: requirements.lock

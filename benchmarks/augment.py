@@ -14,11 +14,11 @@ from pathlib import Path
 
 import yaml
 
-from facemill.command import run
-from facemill.config import Augment, Labels
-from facemill.ingest.sample import render
-from facemill.label.augment import augmented
-from facemill.label.convert import labelled_portraits, labelme_files
+from facemill.config.root import Augment, Labels
+from facemill.ingest.render_sample import render
+from facemill.label.augment_labels import augmented
+from facemill.label.convert_labels import labelled_portraits, labelme_files
+from facemill.workflow.command import run
 
 ROOT = Path(__file__).parent.parent
 TURNS = 4

@@ -12,7 +12,7 @@ import time
 import cyclopts
 import numpy as np
 
-from facemill.ingest.duplicates import find_duplicates
+from facemill.ingest.find_duplicates import find_duplicates
 
 DISTANCES = (0, 2, 4, 6, 8)
 

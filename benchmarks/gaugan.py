@@ -19,10 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.command import run
-from facemill.networks import keep_freed_memory
-from facemill.shards import decode_mask, read_rows
-from facemill.synthesize.gaugan import (
+from facemill.data.shards import decode_mask, read_rows
+from facemill.networks.spade import (
     Discriminator,
     Generator,
     Spade,
@@ -31,6 +29,8 @@ from facemill.synthesize.gaugan import (
     hinge_loss_generator,
     one_hot,
 )
+from facemill.networks.store import keep_freed_memory
+from facemill.workflow.command import run
 
 WIDTH, HIDDEN, Z = 64, 128, 256
 

@@ -155,9 +155,9 @@ def run_pandas(metadata: Path, folder: Path) -> int:
 def run_facemill(metadata: Path, posts: int, folder: Path) -> int:
     import polars as pl
 
-    from facemill.config import Filter
+    from facemill.config.root import Filter
     from facemill.ingest.danbooru import read_danbooru
-    from facemill.ingest.filter import select
+    from facemill.ingest.filter_posts import select
     from facemill.ingest.posts import Collection
     from facemill.ingest.selected import write_selected
 

@@ -27,8 +27,8 @@ CORES = os.cpu_count() or 1
 
 
 def main(images: int = 6000, source: int = 512, size: int = 256, any_shape: bool = False, rounds: int = 3) -> None:
-    from facemill.config import Portraits
-    from facemill.shards import count_rows
+    from facemill.config.root import Portraits
+    from facemill.data.shards import count_rows
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -74,9 +74,9 @@ def generate(folder: Path, images: int, source: int, any_shape: bool) -> None:
     import numpy as np
     from PIL import Image
 
-    from facemill.config import Filter
+    from facemill.config.root import Filter
     from facemill.ingest.drawing import draw
-    from facemill.ingest.filter import select
+    from facemill.ingest.filter_posts import select
     from facemill.ingest.posts import Collection
     from facemill.ingest.selected import write_selected
 

@@ -26,13 +26,13 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from facemill.classes import CLASSES, palette
-from facemill.command import run
-from facemill.networks import device, load_model
-from facemill.segment.labeller import Labels, labeller
+from facemill.data.classes import CLASSES, palette
+from facemill.data.shards import IMAGE, decode_image, encode_jpeg, read_rows, write_shard
+from facemill.inference.backends import Labels, labeller
+from facemill.networks.store import device, load_model
+from facemill.networks.unet import WIDTHS, Unet
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
-from facemill.segment.unet import WIDTHS, Unet
-from facemill.shards import IMAGE, decode_image, encode_jpeg, read_rows, write_shard
+from facemill.workflow.command import run
 
 PORTRAITS = 302_652
 """Danbooru2019-Portraits; 1,000 to a shard."""

@@ -22,16 +22,16 @@ from snakemake.utils import update_config
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from facemill.classes import CLASSES
-from facemill.colors import region_colors
-from facemill.config import Config, unet_settings
+from facemill.config.root import Config, unet_settings
+from facemill.data.classes import CLASSES
+from facemill.data.shards import encode_jpeg, encode_mask
+from facemill.imaging.colors import region_colors
 from facemill.ingest.drawing import CLASS_OF_PART, draw
 from facemill.ingest.portraits import load_portrait
+from facemill.networks.spade import PRESETS, Discriminator, Generator
+from facemill.networks.unet import Unet
+from facemill.networks.vae import Vae
 from facemill.segment.train_unet import unet_arguments
-from facemill.segment.unet import Unet
-from facemill.shards import encode_jpeg, encode_mask
-from facemill.synthesize.gaugan import PRESETS, Discriminator, Generator
-from facemill.synthesize.vae import Vae
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = 40

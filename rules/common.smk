@@ -2,13 +2,13 @@
 from functools import cache
 from shlex import quote
 
-from facemill.arrays import run_own_task
-from facemill.config import unet_settings
+from facemill.workflow.slurm_arrays import run_own_task
+from facemill.config.root import unet_settings
 from facemill.errors import BadInput
 from facemill.files import check_writable
-from facemill.imports import code_files
-from facemill.lifetime import WORKFLOW, clear_stale_locks, stop_at_once
-from facemill.validation import check_braces, validate
+from facemill.workflow.provenance import code_files
+from facemill.workflow.lifetime import WORKFLOW, clear_stale_locks, stop_at_once
+from facemill.config.validation import check_braces, validate
 from snakemake.scheduling.job_scheduler import JobScheduler
 
 run_own_task()

@@ -105,7 +105,7 @@ rule train_gaugan:
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python -m facemill.launch {params.gpus} {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
+        "python -m facemill.workflow.launch {params.gpus} {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
         " --holdout {params.holdout} --vae {input.vae} --portraits {input.portraits}"
         " --pseudo-labels {input.pseudo_labels} --gate {input.gate} --model {output.model}"
         " --style-encoder {output.style_encoder} --curves {output.curves} 2>&1 | tee {log}"

@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
-from facemill.colors import REGIONS
-from facemill.command import log, run
+from facemill.data.splits import fraction, held_out
 from facemill.errors import BadInput
-from facemill.latent.attributes import attribute_vectors, save_vectors, split_half
+from facemill.imaging.colors import REGIONS
+from facemill.latent.attribute_vectors import attribute_vectors, save_vectors, split_half
 from facemill.latent.rows import held_columns, joined_rows, labels_of
-from facemill.latent.tagging import GROUPS
-from facemill.splits import fraction, held_out
+from facemill.latent.tag_portraits import GROUPS
+from facemill.workflow.command import log, run
 
 
 def main(

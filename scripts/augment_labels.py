@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Augment
-from facemill.figures import save_picture
-from facemill.label.augment import augmented, show_copies
-from facemill.label.convert import SCHEMA
-from facemill.shards import read_rows, write_shard
+from facemill.config.root import Augment
+from facemill.data.shards import read_rows, write_shard
+from facemill.imaging.figures import save_picture
+from facemill.label.augment_labels import augmented, show_copies
+from facemill.label.convert_labels import SCHEMA
+from facemill.workflow.command import Annotated, Settings, run
 
 
 def main(

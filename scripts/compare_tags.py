@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Tags
+from facemill.config.root import Tags
+from facemill.data.shards import read_rows
 from facemill.files import write_json
-from facemill.latent.tagging import GROUPS, agreement, names_of
-from facemill.shards import read_rows
+from facemill.latent.tag_portraits import GROUPS, agreement, names_of
+from facemill.workflow.command import Annotated, Settings, run
 
 
 def main(*, tags: list[Path], settings: Annotated[Tags, Settings], out: Path) -> None:

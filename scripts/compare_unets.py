@@ -3,14 +3,14 @@
 from itertools import pairwise
 from pathlib import Path
 
-from facemill.command import log, run
+from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.errors import BadInput
-from facemill.figures import colorize, image_grid, save_picture
 from facemill.files import write_json
-from facemill.networks import load_model
-from facemill.segment.compare import measure, plot_comparison, plot_confusion, said_of_gains, telling
-from facemill.segment.unet import Unet
-from facemill.shards import decode_image, decode_mask, read_rows
+from facemill.imaging.figures import colorize, image_grid, save_picture
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.segment.compare_unets import measure, plot_comparison, plot_confusion, said_of_gains, telling
+from facemill.workflow.command import log, run
 
 SHOWN = 8
 

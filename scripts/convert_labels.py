@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Labels
 from facemill.config.ingest import IndexMasks
-from facemill.figures import save_picture
+from facemill.config.root import Labels
+from facemill.data.shards import write_shard
 from facemill.files import whole
-from facemill.label.convert import (
+from facemill.imaging.figures import save_picture
+from facemill.label.convert_labels import (
     SCHEMA,
     labelled_portraits,
     labelme_files,
@@ -17,7 +17,7 @@ from facemill.label.convert import (
     split,
 )
 from facemill.label.page import checks_page
-from facemill.shards import write_shard
+from facemill.workflow.command import Annotated, Settings, run
 
 
 def main(

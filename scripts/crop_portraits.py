@@ -6,15 +6,15 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.command import Settings, log, progress, run
-from facemill.config import Portraits
+from facemill.config.root import Portraits
+from facemill.data.shards import write_shard
 from facemill.errors import BadInput
 from facemill.files import whole
 from facemill.ingest.archives import read_image
-from facemill.ingest.culling import read_rejected
+from facemill.ingest.culling_sheet import read_rejected
 from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
 from facemill.ingest.selected import read_selected
-from facemill.shards import write_shard
+from facemill.workflow.command import Settings, log, progress, run
 
 
 def main(

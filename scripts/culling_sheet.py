@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from facemill.command import log, run
+from facemill.data.shards import count_rows, read_rows
 from facemill.files import whole
-from facemill.ingest.culling import culling_sheet
-from facemill.shards import count_rows, read_rows
+from facemill.ingest.culling_sheet import culling_sheet
+from facemill.workflow.command import log, run
 
 
 def main(*, portraits: Path, dataset: str, shard: str, out: Path) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from facemill.command import progress, run
-from facemill.latent.latents import LATENT_SCHEMA, encode
+from facemill.data.shards import decode_image, read_rows, write_shard
+from facemill.latent.encode_latents import LATENT_SCHEMA, encode
 from facemill.latent.rows import drawn
-from facemill.networks import load_model
-from facemill.shards import decode_image, read_rows, write_shard
-from facemill.synthesize.vae import Vae
+from facemill.networks.store import load_model
+from facemill.networks.vae import Vae
+from facemill.workflow.command import progress, run
 
 
 def main(*, vae: Path, portraits: Path, limit: int, seed: int, out: Path) -> None:

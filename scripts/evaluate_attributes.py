@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import Annotated, Settings, log, run
-from facemill.config import Tags
+from facemill.config.root import Tags
+from facemill.data.splits import held_out
 from facemill.errors import BadInput
-from facemill.figures import image_grid, save_animation, save_picture
 from facemill.files import write_json
-from facemill.latent.attributes import Vectors, load_vectors
-from facemill.latent.colors import lab_palette
-from facemill.latent.editing import (
+from facemill.imaging.figures import image_grid, save_animation, save_picture
+from facemill.imaging.palettes import lab_palette
+from facemill.inference.editor import (
     Edit,
     Judge,
     Studio,
@@ -23,14 +22,15 @@ from facemill.latent.editing import (
     mask_painter,
     try_vector,
 )
-from facemill.latent.probes import load_probes
+from facemill.latent.attribute_vectors import Vectors, load_vectors
+from facemill.latent.probe_latents import load_probes
 from facemill.latent.rows import drawn, images_of, joined_rows, masks_of
-from facemill.latent.tagging import GROUPS, TAG_SCHEMA, load_tagger
-from facemill.networks import load_model
-from facemill.segment.unet import Unet
-from facemill.splits import held_out
-from facemill.synthesize.gaugan import Generator
-from facemill.synthesize.vae import Vae
+from facemill.latent.tag_portraits import GROUPS, TAG_SCHEMA, load_tagger
+from facemill.networks.spade import Generator
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.networks.vae import Vae
+from facemill.workflow.command import Annotated, Settings, log, run
 
 TRANSITIONS = 8
 """Rows of the picture for exclusive groups; each boolean has two more, added and taken away."""

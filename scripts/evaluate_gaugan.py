@@ -6,20 +6,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemill.classes import CLASSES
-from facemill.command import Annotated, Settings, run
-from facemill.config import Gaugan
+from facemill.config.root import Gaugan
+from facemill.data.classes import CLASSES
+from facemill.data.dataset import ShardRows
+from facemill.data.splits import held_out
 from facemill.errors import BadInput
-from facemill.figures import save_picture
 from facemill.files import whole, write_json
-from facemill.loading import ShardRows
-from facemill.networks import device, load_model
-from facemill.segment.predict import segmented
-from facemill.segment.unet import Unet
-from facemill.splits import held_out
-from facemill.synthesize.gaugan import Generator
-from facemill.synthesize.inception import INCEPTION, inception, inception_features
-from facemill.synthesize.measure import (
+from facemill.imaging.figures import save_picture
+from facemill.inference.segmenter import segmented
+from facemill.metrics.generation import (
     FEATURES,
     Painted,
     color_errors,
@@ -36,8 +31,13 @@ from facemill.synthesize.measure import (
     styles,
     styles_by_masks,
 )
-from facemill.synthesize.perceptual import Lpips
-from facemill.synthesize.vae import Vae
+from facemill.networks.inception import INCEPTION, inception, inception_features
+from facemill.networks.spade import Generator
+from facemill.networks.store import device, load_model
+from facemill.networks.unet import Unet
+from facemill.networks.vae import Vae
+from facemill.networks.vgg import Lpips
+from facemill.workflow.command import Annotated, Settings, run
 
 MASKS, REAL = 1000, 4000
 """Held-out portraits that are painted, and portraits that they are compared with, at most: these are in memory."""

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemill.command import run
-from facemill.figures import image_grid, save_picture
+from facemill.data.dataset import ShardRows
+from facemill.data.splits import held_out
 from facemill.files import write_json
-from facemill.loading import ShardRows
-from facemill.networks import autocast, load_model
-from facemill.splits import held_out
-from facemill.synthesize.vae import Vae, kl_divergence, resized, to_pixels, to_unit_range
+from facemill.imaging.figures import image_grid, save_picture
+from facemill.networks.store import autocast, load_model
+from facemill.networks.vae import Vae, kl_divergence, resized, to_pixels, to_unit_range
+from facemill.workflow.command import run
 
 COLUMNS = 10
 SAMPLE_ROWS = 3

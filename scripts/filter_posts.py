@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, log, run
-from facemill.config import Filter
+from facemill.config.root import Filter
 from facemill.errors import BadInput
 from facemill.files import whole
-from facemill.ingest.filter import plot_funnel, select
+from facemill.ingest.filter_posts import plot_funnel, select
 from facemill.ingest.selected import write_selected
+from facemill.workflow.command import Settings, log, run
 
 
 def main(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import polars as pl
 
-from facemill.command import log, run
 from facemill.files import whole
-from facemill.ingest.duplicates import find_duplicates
+from facemill.ingest.find_duplicates import find_duplicates
+from facemill.workflow.command import log, run
 
 
 def main(*, candidates: list[Path], distance: int, out: Path, table: Path) -> None:

@@ -6,14 +6,14 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.command import Settings, log, progress, run
-from facemill.config import Portraits
+from facemill.config.root import Portraits
 from facemill.files import whole
-from facemill.ingest.candidates import CANDIDATES, find_candidates
 from facemill.ingest.faces import face_finder
+from facemill.ingest.find_portraits import CANDIDATES, find_candidates
 from facemill.ingest.persons import person_check
 from facemill.ingest.portraits import REJECTS, Unreadable
 from facemill.ingest.selected import read_selected
+from facemill.workflow.command import Settings, log, progress, run
 
 
 def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Augment
-from facemill.label.augment import augmented
-from facemill.label.convert import SCHEMA, near_duplicates_of
-from facemill.label.folds import folds_of
-from facemill.shards import order_of, read_rows, write_shard
+from facemill.config.root import Augment
+from facemill.data.shards import order_of, read_rows, write_shard
+from facemill.label.augment_labels import augmented
+from facemill.label.convert_labels import SCHEMA, near_duplicates_of
+from facemill.review.fold_labels import folds_of
+from facemill.workflow.command import Annotated, Settings, run
 
 
 def main(

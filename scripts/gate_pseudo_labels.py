@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, log, run
-from facemill.config import PseudoLabels
+from facemill.config.root import PseudoLabels
+from facemill.data.shards import read_rows, write_shard
 from facemill.errors import BadInput
 from facemill.segment.gate_pseudo_labels import NUMBERS, SCHEMA, gate
-from facemill.shards import read_rows, write_shard
+from facemill.workflow.command import Settings, log, run
 
 
 def main(*, pseudo_labels: list[Path], settings: Annotated[PseudoLabels, Settings], out: Path) -> None:

@@ -7,15 +7,15 @@ import numpy as np
 import torch
 from PIL import Image
 
-from facemill.command import log, progress, run
+from facemill.data.shards import decode_mask
 from facemill.errors import BadInput
 from facemill.files import whole
 from facemill.ingest.portraits import Unreadable, load_portrait
-from facemill.networks import load_model
-from facemill.shards import decode_mask
-from facemill.synthesize.gaugan import Generator
-from facemill.synthesize.measure import paint, styles
-from facemill.synthesize.vae import Vae
+from facemill.metrics.generation import paint, styles
+from facemill.networks.spade import Generator
+from facemill.networks.store import load_model
+from facemill.networks.vae import Vae
+from facemill.workflow.command import log, progress, run
 
 
 def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed: int | None = None) -> None:

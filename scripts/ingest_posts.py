@@ -5,14 +5,14 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from facemill.command import Settings, log, run
-from facemill.config import Source
+from facemill.config.root import Source
 from facemill.errors import BadInput
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import BLOCK, read_danbooru
 from facemill.ingest.folder import read_folder
 from facemill.ingest.images import list_images, without_repeats
 from facemill.ingest.posts import Collection
+from facemill.workflow.command import Settings, log, run
 
 
 def main(

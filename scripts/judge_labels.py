@@ -6,15 +6,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facemill.classes import CLASSES
-from facemill.command import log, run
-from facemill.figures import colorize, image_grid, overlay, save_picture
+from facemill.data.classes import CLASSES
+from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.files import whole
-from facemill.networks import load_model
-from facemill.segment.label_quality import Judged, judge, outlying, probabilities
-from facemill.segment.predict import BATCH, batched
-from facemill.segment.unet import Unet
-from facemill.shards import decode_image, decode_mask, read_rows
+from facemill.imaging.figures import colorize, image_grid, overlay, save_picture
+from facemill.inference.segmenter import BATCH, batched
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.review.judge_labels import Judged, judge, outlying, probabilities
+from facemill.workflow.command import log, run
 
 SHOWN = 12
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import run
+from facemill.data.shards import read_rows
 from facemill.files import write_json
-from facemill.latent.normal import against_normal, plot_against_normal, posterior_draws
-from facemill.shards import read_rows
+from facemill.latent.posterior import against_normal, plot_against_normal, posterior_draws
+from facemill.workflow.command import run
 
 
 def main(*, latents: list[Path], seed: int, metrics: Path, picture: Path) -> None:

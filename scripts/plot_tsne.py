@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import Annotated, Settings, run
-from facemill.config import Tags
+from facemill.config.root import Tags
+from facemill.data.shards import write_shard
+from facemill.data.splits import held_out
 from facemill.files import write_json
-from facemill.latent.rows import images_of, joined_rows
-from facemill.latent.tsne import (
+from facemill.latent.plot_tsne import (
     PLANE_SCHEMA,
     discriminant_purity,
     pca,
@@ -18,8 +18,8 @@ from facemill.latent.tsne import (
     trustworthiness,
     tsne,
 )
-from facemill.shards import write_shard
-from facemill.splits import held_out
+from facemill.latent.rows import images_of, joined_rows
+from facemill.workflow.command import Annotated, Settings, run
 
 
 def main(

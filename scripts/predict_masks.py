@@ -6,14 +6,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from facemill.command import log, progress, run
+from facemill.data.image_files import read_rgb
 from facemill.errors import BadInput
 from facemill.files import whole
+from facemill.inference.segmenter import predict
 from facemill.ingest.images import SUFFIXES
-from facemill.networks import load_model
-from facemill.portrait import read_rgb
-from facemill.segment.predict import predict
-from facemill.segment.unet import Unet
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.workflow.command import log, progress, run
 
 
 def main(*, model: Path, images: Path, out: Path) -> None:

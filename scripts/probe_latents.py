@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import run
+from facemill.data.splits import held_out
 from facemill.files import write_json
-from facemill.latent.probes import balanced_accuracies, fit_probes, save_probes
+from facemill.latent.probe_latents import balanced_accuracies, fit_probes, save_probes
 from facemill.latent.rows import joined_rows, labels_of, own_test_ids
-from facemill.latent.tagging import GROUPS
-from facemill.splits import held_out
+from facemill.latent.tag_portraits import GROUPS
+from facemill.workflow.command import run
 
 
 def main(

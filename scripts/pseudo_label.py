@@ -4,13 +4,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from facemill.command import progress, run
+from facemill.data.shards import count_rows, read_rows, write_shard
 from facemill.files import write_json
-from facemill.networks import load_model
-from facemill.segment.labeller import labeller
+from facemill.inference.backends import labeller
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
-from facemill.segment.unet import Unet
-from facemill.shards import count_rows, read_rows, write_shard
+from facemill.workflow.command import progress, run
 
 
 def main(*, model: Path, portraits: Path, out: Path, metrics: Path) -> None:

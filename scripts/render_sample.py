@@ -4,10 +4,10 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, progress, run
-from facemill.config import Sample
+from facemill.config.root import Sample
 from facemill.files import sha256, whole
-from facemill.ingest.sample import render, replace_folder
+from facemill.ingest.render_sample import render, replace_folder
+from facemill.workflow.command import Settings, progress, run
 
 
 def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Path, checksums: Path) -> None:

@@ -4,9 +4,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from facemill.command import run
 from facemill.errors import BadInput
 from facemill.files import digest, whole
+from facemill.workflow.command import run
 
 
 def main(*, snakefile: Path, config: str, figures: list[Path], out: Path) -> None:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from facemill.command import log, run
 from facemill.errors import BadInput
-from facemill.sharing import called, damaged, stale_jobs, stale_stages
+from facemill.workflow.command import log, run
+from facemill.workflow.dvc import called, damaged, stale_jobs, stale_stages
 
 
 def main(*, remote: str | None = None) -> None:

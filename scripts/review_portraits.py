@@ -4,16 +4,16 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import Annotated, Settings, log, run
-from facemill.config import Labels, Review
+from facemill.config.root import Labels, Review
+from facemill.data.shards import decode_image, decode_mask, read_rows, write_shard
 from facemill.errors import BadInput
-from facemill.figures import image_grid, overlay, save_picture
 from facemill.files import whole_folder
-from facemill.networks import load_model
-from facemill.segment.review import CANDIDATES, RANKING, choose, features, scored, write_labelme
+from facemill.imaging.figures import image_grid, overlay, save_picture
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.review.review_portraits import CANDIDATES, RANKING, choose, features, scored, write_labelme
 from facemill.segment.show_pseudo_labels import rows_at
-from facemill.segment.unet import Unet
-from facemill.shards import decode_image, decode_mask, read_rows, write_shard
+from facemill.workflow.command import Annotated, Settings, log, run
 
 COLUMNS = 6
 

@@ -3,13 +3,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from facemill.command import progress, run
-from facemill.networks import load_model
-from facemill.segment.labeller import labeller
+from facemill.data.shards import count_rows, read_rows, write_shard
+from facemill.inference.backends import labeller
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet
+from facemill.review.review_portraits import SCORES, scores
 from facemill.segment.pseudo_label import pseudo_labels as labelled_by
-from facemill.segment.review import SCORES, scores
-from facemill.segment.unet import Unet
-from facemill.shards import count_rows, read_rows, write_shard
+from facemill.workflow.command import progress, run
 
 
 def main(*, model: Path, portraits: Path, pseudo_labels: Path, out: Path) -> None:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, run
-from facemill.config import SelfTraining, UnetSettings
+from facemill.config.root import SelfTraining, UnetSettings
 from facemill.segment.self_train_unet import self_train_unet
+from facemill.workflow.command import Settings, run
 
 
 def main(

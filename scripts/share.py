@@ -1,8 +1,8 @@
 """Shares the results through DVC."""
 
-from facemill.command import log, run
 from facemill.errors import BadInput
-from facemill.sharing import called, stale_jobs
+from facemill.workflow.command import log, run
+from facemill.workflow.dvc import called, stale_jobs
 
 
 def main(*, remote: str | None = None) -> None:

@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
-from facemill.command import run
+from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.errors import BadInput
-from facemill.figures import image_grid, overlay, save_picture
 from facemill.files import write_json
+from facemill.imaging.figures import image_grid, overlay, save_picture
 from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
-from facemill.shards import decode_image, decode_mask, read_rows
+from facemill.workflow.command import run
 
 SHOWN = 8
 

@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from facemill.command import run
+from facemill.data.shards import count_rows
 from facemill.files import write_json
-from facemill.shards import count_rows
+from facemill.workflow.command import run
 
 
 def main(

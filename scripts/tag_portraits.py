@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from facemill.colors import region_colors
-from facemill.command import Annotated, Settings, log, progress, run
-from facemill.config import Tags
+from facemill.config.root import Tags
+from facemill.data.shards import count_rows, decode_image, decode_mask, write_shard
+from facemill.imaging.colors import region_colors
 from facemill.latent.rows import joined_rows
-from facemill.latent.tagging import GROUPS, TAG_SCHEMA, believed_tags, load_tagger, names_of, tag_row
-from facemill.shards import count_rows, decode_image, decode_mask, write_shard
-from facemill.taggers import Portrait
+from facemill.latent.tag_portraits import GROUPS, TAG_SCHEMA, believed_tags, load_tagger, names_of, tag_row
+from facemill.taggers.tagger import Portrait
+from facemill.workflow.command import Annotated, Settings, log, progress, run
 
 BATCH = 32
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, run
-from facemill.config import Gaugan
+from facemill.config.root import Gaugan
 from facemill.synthesize.train_gaugan import train_gaugan
+from facemill.workflow.command import Settings, run
 
 
 def main(

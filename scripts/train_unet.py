@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, run
-from facemill.config import UnetSettings
+from facemill.config.root import UnetSettings
 from facemill.segment.train_unet import train_unet
+from facemill.workflow.command import Settings, run
 
 
 def main(

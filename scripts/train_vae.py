@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.command import Settings, run
-from facemill.config import Vae
+from facemill.config.root import Vae
 from facemill.synthesize.train_vae import train_vae
+from facemill.workflow.command import Settings, run
 
 
 def main(

@@ -5,18 +5,18 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.command import run
+from facemill.data.splits import held_out
 from facemill.errors import BadInput
-from facemill.figures import image_grid, save_animation, save_picture
-from facemill.latent.attributes import Vectors, load_vectors
-from facemill.latent.editing import decoding_painter, mask_painter
+from facemill.imaging.figures import image_grid, save_animation, save_picture
+from facemill.inference.editor import decoding_painter, mask_painter
+from facemill.latent.attribute_vectors import Vectors, load_vectors
 from facemill.latent.rows import drawn, joined_rows, masks_of
-from facemill.latent.tagging import GROUPS
-from facemill.latent.walks import line, random_walk, slider
-from facemill.networks import load_model
-from facemill.splits import held_out
-from facemill.synthesize.gaugan import Generator
-from facemill.synthesize.vae import Vae
+from facemill.latent.tag_portraits import GROUPS
+from facemill.latent.walk_latents import line, random_walk, slider
+from facemill.networks.spade import Generator
+from facemill.networks.store import load_model
+from facemill.networks.vae import Vae
+from facemill.workflow.command import run
 
 SLIDER = (-1, -0.5, 0, 0.5, 1, 1.5)
 WALKS, STATIONS, BETWEEN = 4, 6, 4

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-from running import new_project, snakemake
+from helpers.running import new_project, snakemake
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
 
@@ -19,6 +19,8 @@ def script() -> Callable[[str], Callable[..., None]]:
     folder = Path(__file__).parents[1] / "scripts"
     return lambda name: runpy.run_path(str(folder / f"{name}.py"))["main"]
 
+
+pytest_plugins = ["helpers.scenes", "helpers.colorist"]
 
 AUDIT = """import os, sys
 def note(event, arguments):

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from facemill.command import log
 from facemill.errors import BadInput
 from facemill.ingest.folder import add_files
 from facemill.ingest.posts import Collection
+from facemill.workflow.command import log
 
 SPLITS = {"0": "train", "1": "validation", "2": "test"}
 

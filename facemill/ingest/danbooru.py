@@ -19,9 +19,9 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from facemill.command import progress
 from facemill.ingest.posts import CATEGORIES, POSTS, Collection, first_line
 from facemill.ingest.streams import Block, read_blocks
+from facemill.workflow.command import progress
 
 BLOCK = 16 << 20
 """Bytes of metadata that are decoded at a time: some 6,000 posts."""

@@ -20,7 +20,7 @@ import resvg_py
 from dicebear import Avatar, Style
 from PIL import Image
 
-from facemill.classes import CLASSES
+from facemill.data.classes import CLASSES
 
 CANVAS = 768  # width and height of the style's canvas, the unit of all coordinates here
 

@@ -10,11 +10,11 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
-from facemill.command import log, progress
+from facemill.data.image_files import IMAGE_ERRORS
 from facemill.errors import BadInput
 from facemill.ingest.archives import read_image
 from facemill.ingest.posts import TAG_COLUMNS, Collection, first_line
-from facemill.portrait import IMAGE_ERRORS
+from facemill.workflow.command import log, progress
 
 _HEADS = {"id", "image", "image_id", "file", "filename", "file_name", "name", "path"}
 

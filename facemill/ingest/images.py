@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from facemill.command import log
 from facemill.errors import BadInput
 from facemill.ingest import archives
 from facemill.ingest.archives import open_zip
+from facemill.workflow.command import log
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 """Names that end so are images; what the file really holds is seen when it is opened."""

@@ -7,7 +7,7 @@ import numpy as np
 from facemill.config.ingest import Person
 from facemill.errors import BadInput
 from facemill.ingest.portraits import Unreadable
-from facemill.taggers import Portrait, network_tagger
+from facemill.taggers.tagger import Portrait, network_tagger
 
 ENOUGH = 448
 """Pixels of the shorter side that taggers need of an image: the largest that those of the WD14 family take."""

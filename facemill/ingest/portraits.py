@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from facemill.portrait import IMAGE_ERRORS, read_rgb
-from facemill.shards import IMAGE, encode_jpeg
+from facemill.data.image_files import IMAGE_ERRORS, read_rgb
+from facemill.data.shards import IMAGE, encode_jpeg
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("source", pa.string())])
 """Columns of a shard of portraits; `source` is the file that the portrait was made from.

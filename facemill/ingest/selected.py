@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from facemill.data.shards import order_of, shard_of
 from facemill.files import whole
-from facemill.shards import order_of, shard_of
 
 
 def write_selected(selected: pa.Table, shards: int, out: Path) -> None:

@@ -7,9 +7,9 @@ from html import escape
 import cv2
 import numpy as np
 
-from facemill.classes import CLASSES, COLORS
-from facemill.figures import overlay
-from facemill.shards import decode_image, decode_mask, encode_jpeg
+from facemill.data.classes import CLASSES, COLORS
+from facemill.data.shards import decode_image, decode_mask, encode_jpeg
+from facemill.imaging.figures import overlay
 
 SHOWN = 300
 """Overlays on the page, some 20 kB each."""

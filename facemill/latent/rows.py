@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facemill.colors import REGIONS
+from facemill.data.shards import decode_image, decode_mask, open_shard, read_rows
+from facemill.data.splits import fraction
 from facemill.errors import BadInput
-from facemill.latent.attributes import Labels
-from facemill.latent.tagging import GROUPS
-from facemill.shards import decode_image, decode_mask, open_shard, read_rows
-from facemill.splits import fraction
+from facemill.imaging.colors import REGIONS
+from facemill.latent.attribute_vectors import Labels
+from facemill.latent.tag_portraits import GROUPS
 
 Product = tuple[Sequence[Path], list[str]]
 """Shards of a product in order, and the columns wanted of them."""

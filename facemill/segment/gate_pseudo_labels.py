@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from facemill.config import PseudoLabels
+from facemill.config.root import PseudoLabels
 
 NUMBERS = ["id", "confidence", "flipped"]
 """What the gate reads of a pseudo-label."""

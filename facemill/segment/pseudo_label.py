@@ -6,11 +6,11 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 
-from facemill.classes import CLASSES
+from facemill.data.classes import CLASSES
+from facemill.data.shards import IMAGE, decode_image, encode_mask
 from facemill.errors import BadInput
-from facemill.segment.labeller import Labels
-from facemill.segment.predict import batched, overlapped
-from facemill.shards import IMAGE, decode_image, encode_mask
+from facemill.inference.backends import Labels
+from facemill.inference.segmenter import batched, overlapped
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("mask", IMAGE)]

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from facemill.classes import IGNORE
-from facemill.config import SelfTraining, UnetSettings
+from facemill.config.root import SelfTraining, UnetSettings
+from facemill.data.classes import IGNORE
+from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.shards import read_rows
 from facemill.errors import BadInput
-from facemill.loading import ShardRows, training_batches
-from facemill.networks import load_model, save_model
-from facemill.segment.predict import mirrored
+from facemill.inference.segmenter import mirrored
+from facemill.networks.store import load_model, save_model
+from facemill.networks.unet import Unet, cross_entropy_dice, weights_of
 from facemill.segment.train_unet import EarlyStop, new_unet
-from facemill.segment.unet import Unet, cross_entropy_dice, weights_of
-from facemill.shards import read_rows
-from facemill.training import (
+from facemill.training.run import (
     Run,
     accelerator,
     average_gradients,

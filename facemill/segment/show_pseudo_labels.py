@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facemill.classes import CLASSES
+from facemill.data.classes import CLASSES
+from facemill.data.shards import decode_mask, open_shard, read_rows
 from facemill.errors import BadInput
-from facemill.segment.metrics import confusion, iou
-from facemill.shards import decode_mask, open_shard, read_rows
+from facemill.metrics.segmentation import confusion, iou
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 

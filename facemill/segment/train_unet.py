@@ -9,14 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from facemill.classes import IGNORE
-from facemill.command import log
-from facemill.config import UnetSettings
-from facemill.loading import ShardRows, training_batches
-from facemill.networks import save_model
-from facemill.segment.metrics import confusion, iou
-from facemill.segment.unet import WIDTHS, Unet, cross_entropy_dice, load_encoder, weights_of
-from facemill.training import (
+from facemill.config.root import UnetSettings
+from facemill.data.classes import IGNORE
+from facemill.data.dataset import ShardRows, training_batches
+from facemill.metrics.segmentation import confusion, iou
+from facemill.networks.store import save_model
+from facemill.networks.unet import WIDTHS, Unet, cross_entropy_dice, load_encoder, weights_of
+from facemill.training.run import (
     Run,
     accelerator,
     average_gradients,
@@ -27,6 +26,7 @@ from facemill.training import (
     update_ema,
     warm_cosine,
 )
+from facemill.workflow.command import log
 
 VALIDATIONS = 10
 """How often in a training the validation portraits are measured."""

@@ -11,16 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from facemill.command import log
-from facemill.config import Gaugan as GauganSettings
-from facemill.figures import save_picture
+from facemill.config.root import Gaugan as GauganSettings
+from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.shards import read_rows
+from facemill.data.splits import held_out
 from facemill.files import whole
-from facemill.loading import ShardRows, training_batches
-from facemill.networks import load_model, save_model
-from facemill.shards import read_rows
-from facemill.splits import held_out
-from facemill.synthesize.diff_augment import DiffAugment
-from facemill.synthesize.gaugan import (
+from facemill.imaging.figures import save_picture
+from facemill.metrics.generation import random_styles, spread, styles, styles_by_masks
+from facemill.networks.diff_augment import DiffAugment
+from facemill.networks.spade import (
     PRESETS,
     Discriminator,
     Generator,
@@ -31,10 +30,10 @@ from facemill.synthesize.gaugan import (
     one_hot,
     remove_spectral_norm,
 )
-from facemill.synthesize.measure import random_styles, spread, styles, styles_by_masks
-from facemill.synthesize.perceptual import PerceptualLoss
-from facemill.synthesize.vae import Vae, reparameterize, to_unit_range
-from facemill.training import (
+from facemill.networks.store import load_model, save_model
+from facemill.networks.vae import Vae, reparameterize, to_unit_range
+from facemill.networks.vgg import PerceptualLoss
+from facemill.training.run import (
     Run,
     accelerator,
     average_gradients,
@@ -44,6 +43,7 @@ from facemill.training import (
     set_rate,
     update_ema,
 )
+from facemill.workflow.command import log
 
 PICTURES = 8
 """Grids that are painted in the course of a training, in its folder under `work/`."""

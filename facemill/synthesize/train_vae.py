@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from facemill.colors import REGIONS
-from facemill.config import Vae as VaeSettings
-from facemill.loading import ShardRows, training_batches
-from facemill.networks import save_model
-from facemill.splits import held_out
-from facemill.synthesize.vae import Vae, kl_divergence, resized, to_unit_range
-from facemill.training import (
+from facemill.config.root import Vae as VaeSettings
+from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.splits import held_out
+from facemill.imaging.colors import REGIONS
+from facemill.networks.store import save_model
+from facemill.networks.vae import Vae, kl_divergence, resized, to_unit_range
+from facemill.training.run import (
     Run,
     accelerator,
     average_gradients,

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from facemill.errors import BadInput
-from facemill.taggers import Portrait, Tagger
+from facemill.taggers.tagger import Portrait, Tagger
 
 TAG_NETWORK = ("illust2vec_tag.prototxt", "illust2vec_tag_ver200.caffemodel")
 FEATURE_NETWORK = ("illust2vec.prototxt", "illust2vec_ver200.caffemodel")

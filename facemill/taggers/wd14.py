@@ -15,7 +15,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, Inva
 from PIL import Image
 
 from facemill.errors import BadInput
-from facemill.taggers import Portrait, Tagger
+from facemill.taggers.tagger import Portrait, Tagger
 
 MODEL, TAG_LIST = "model.onnx", "selected_tags.csv"
 CATEGORIES = {"0": "general", "3": "copyright", "4": "character", "9": "rating"}

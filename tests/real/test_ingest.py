@@ -12,16 +12,16 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from facemill.config import Filter, Portraits, Source
 from facemill.config.ingest import Detector
+from facemill.config.root import Filter, Portraits, Source
+from facemill.data.shards import decode_image
 from facemill.errors import BadInput
 from facemill.ingest.archives import read_image
-from facemill.ingest.candidates import CANDIDATES, find_candidates
-from facemill.ingest.duplicates import find_duplicates
 from facemill.ingest.faces import face_finder
-from facemill.ingest.filter import select
+from facemill.ingest.filter_posts import select
+from facemill.ingest.find_duplicates import find_duplicates
+from facemill.ingest.find_portraits import CANDIDATES, find_candidates
 from facemill.ingest.portraits import Unreadable, crop_portrait, load_portrait
-from facemill.shards import decode_image
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}")

@@ -10,14 +10,14 @@ import yaml
 from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
-from facemill.classes import CLASSES
-from facemill.config import Labels
 from facemill.config.ingest import IndexMasks
-from facemill.label.convert import SCHEMA, class_ids, labelled_portraits, labelme_files, mask_files, read_labelme
-from facemill.label.labelme import check, draw, read
-from facemill.polygons import KEPT, drawn, polygons
-from facemill.segment.metrics import confusion, iou
-from facemill.shards import decode_mask
+from facemill.config.root import Labels
+from facemill.data.classes import CLASSES
+from facemill.data.labelme import check, draw, read
+from facemill.data.shards import decode_mask
+from facemill.imaging.polygons import KEPT, drawn, polygons
+from facemill.label.convert_labels import SCHEMA, class_ids, labelled_portraits, labelme_files, mask_files, read_labelme
+from facemill.metrics.segmentation import confusion, iou
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}")

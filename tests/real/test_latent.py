@@ -11,14 +11,14 @@ import pytest
 import yaml
 from skimage.color import rgb2lab
 
-from facemill.classes import BACKGROUND, FACE, HAIR
-from facemill.colors import region_colors
-from facemill.config import Labels, Tags
-from facemill.label.convert import labelled_portraits, labelme_files
-from facemill.latent.taggers import CollectionTagger
-from facemill.latent.tagging import agreement, believed_tags, color_tagger, names_of, tag_row
-from facemill.shards import decode_image, decode_mask
-from facemill.taggers import Portrait
+from facemill.config.root import Labels, Tags
+from facemill.data.classes import BACKGROUND, FACE, HAIR
+from facemill.data.shards import decode_image, decode_mask
+from facemill.imaging.colors import region_colors
+from facemill.label.convert_labels import labelled_portraits, labelme_files
+from facemill.latent.tag_portraits import agreement, believed_tags, color_tagger, names_of, tag_row
+from facemill.taggers.local import CollectionTagger
+from facemill.taggers.tagger import Portrait
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}")

@@ -11,15 +11,15 @@ import torch
 import yaml
 from PIL import Image
 
-from facemill.classes import CLASSES
-from facemill.config import Labels, Training, UnetSettings
+from facemill.config.root import Labels, Training, UnetSettings
+from facemill.data.classes import CLASSES
+from facemill.data.shards import write_shard
+from facemill.inference.backends import OpenVino, Torch
 from facemill.ingest.portraits import load_portrait
-from facemill.label.convert import SCHEMA, labelled_portraits, labelme_files
-from facemill.networks import load_model, save_model
-from facemill.segment.labeller import OpenVino, Torch
+from facemill.label.convert_labels import SCHEMA, labelled_portraits, labelme_files
+from facemill.networks.store import load_model, save_model
+from facemill.networks.unet import Unet
 from facemill.segment.train_unet import train_unet
-from facemill.segment.unet import Unet
-from facemill.shards import write_shard
 
 ROOT = Path(__file__).parents[2]
 PORTRAITS = Path(os.environ.get("FACEMILL_REAL_DATA", ROOT.parent / "shared" / "data")) / "anime-portraits"

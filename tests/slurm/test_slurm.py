@@ -7,10 +7,10 @@ import threading
 from pathlib import Path
 
 import yaml
-from running import is_training, jobs_in, new_project, results_of, snakemake, wait_for
+from helpers.running import is_training, jobs_in, new_project, results_of, snakemake, wait_for
 
+from facemill.data.shards import read_rows
 from facemill.files import sha256
-from facemill.shards import read_rows
 
 V3 = "results/tiny/unet/v3/model.safetensors"
 

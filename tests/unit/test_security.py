@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
-from facemill.config import Config, Labels
+from facemill.config.root import Config, Labels
+from facemill.data import labelme
 from facemill.errors import BadInput
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.images import list_images
 from facemill.ingest.posts import Collection
-from facemill.label import labelme
-from facemill.label.convert import labelled_portraits, labelme_files
+from facemill.label.convert_labels import labelled_portraits, labelme_files
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, planned, wait_for
+from helpers.running import ROOT, planned, wait_for
 
 from facemill.files import sha256
 

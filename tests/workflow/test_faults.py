@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from running import command, is_training, jobs_in, planned, results_of, snakemake, wait_for
+from helpers.running import command, is_training, jobs_in, planned, results_of, snakemake, wait_for
 
 V1 = "results/tiny/unet/v1/model.safetensors"
 V3 = "results/tiny/unet/v3/model.safetensors"

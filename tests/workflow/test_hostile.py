@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from running import ROOT, merged, new_project, snakemake
+from helpers.running import ROOT, merged, new_project, snakemake
 
 HOSTILE = "a b; touch hacked & $(touch hacked) `touch hacked` 'x' \"y\" \\  * ~ #"
 

@@ -9,10 +9,10 @@ import subprocess
 
 import pytest
 import yaml
-from running import ROOT, command, is_training, jobs_in, planned, snakemake, wait_for
+from helpers.running import ROOT, command, is_training, jobs_in, planned, snakemake, wait_for
 
+from facemill.data.shards import read_rows
 from facemill.files import digest
-from facemill.shards import read_rows
 
 PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train"]
 V3 = "results/tiny/unet/v3/model.safetensors"
@@ -136,7 +136,7 @@ def test_a_changed_setting_reruns_what_depends_on_it(finished, change, jobs):
 
 
 def test_changed_code_reruns_what_runs_it(project):
-    module = project / "facemill/latent/tsne.py"
+    module = project / "facemill/latent/plot_tsne.py"
     module.write_text(module.read_text() + "\n# changed\n")
     assert planned(project) == {"plot_tsne": 1} | LAST
 

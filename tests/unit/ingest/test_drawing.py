@@ -6,7 +6,7 @@ import yaml
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from facemill.classes import BACKGROUND, CLASSES, FACE, HAIR, SKIN
+from facemill.data.classes import BACKGROUND, CLASSES, FACE, HAIR, SKIN
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, HAIR_COLORS, _without_specks, draw
 
 IDS = range(1000, 1006)

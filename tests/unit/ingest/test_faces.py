@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from facemill.config import Portraits
 from facemill.config.ingest import Detector
+from facemill.config.root import Portraits
+from facemill.data.shards import encode_jpeg
 from facemill.errors import BadInput
-from facemill.ingest.candidates import find_candidates
 from facemill.ingest.faces import face_finder
+from facemill.ingest.find_portraits import find_candidates
 from facemill.ingest.portraits import Unreadable
-from facemill.shards import encode_jpeg
 
 # A cascade of one stage and one feature: the upper half of a window is much darker than the lower.
 CASCADE = """<?xml version="1.0"?>

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tagger_files import write_brightness_tagger
+from helpers.tagger_files import write_brightness_tagger
 
 from facemill.config.ingest import Person
 from facemill.errors import BadInput

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facemill.data.shards import decode_image
 from facemill.ingest.portraits import Box, Unreadable, around, crop_portrait, load_portrait, middle, upright_size
-from facemill.shards import decode_image
 
 
 def test_the_middle_square_is_kept(tmp_path: Path):

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from facemill.classes import CLASSES, FACE, HAIR, IGNORE, MOUTH
-from facemill.figures import colorize
-from facemill.label.convert import labelled_row
+from facemill.data.classes import CLASSES, FACE, HAIR, IGNORE, MOUTH
+from facemill.imaging.figures import colorize
+from facemill.label.convert_labels import labelled_row
 from facemill.label.page import SHOWN, areas_of, checks_page, deviations
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from facemill.data.shards import write_shard
+from facemill.data.splits import held_out
 from facemill.errors import BadInput
 from facemill.latent.rows import drawn, held_columns, images_of, joined_rows, labels_of, masks_of
-from facemill.shards import write_shard
-from facemill.splits import held_out
 
 
 def test_rows_of_two_products_are_joined(collection):

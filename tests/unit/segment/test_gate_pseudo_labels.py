@@ -3,10 +3,10 @@
 import pyarrow as pa
 import pytest
 
-from facemill.config import PseudoLabels
+from facemill.config.root import PseudoLabels
+from facemill.data.shards import read_rows, write_shard
 from facemill.errors import BadInput
 from facemill.segment.gate_pseudo_labels import gate
-from facemill.shards import read_rows, write_shard
 
 SETTINGS = PseudoLabels(version="v3", min_confidence=0.8, max_flipped=0.1)
 ROWS = [

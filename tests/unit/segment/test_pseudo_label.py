@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemill.classes import CLASSES
+from facemill.data.classes import CLASSES
+from facemill.data.shards import decode_mask, encode_jpeg, open_shard, read_rows
 from facemill.errors import BadInput
-from facemill.figures import colorize
-from facemill.segment.labeller import labeller
-from facemill.segment.predict import logits_of
+from facemill.imaging.figures import colorize
+from facemill.inference.backends import labeller
+from facemill.inference.segmenter import logits_of
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
-from facemill.shards import decode_mask, encode_jpeg, open_shard, read_rows
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,8 +36,8 @@ def label(unet, rows: list[dict]) -> list[dict]:
         return list(pseudo_labels(labeller(unet), rows, pool))
 
 
-def test_rows_keep_their_order_and_hold_the_masks(painter, paint):
-    truths = {str(1000 - i): paint(i, 64, 64) for i in range(70)}
+def test_rows_keep_their_order_and_hold_the_masks(painter, scene):
+    truths = {str(1000 - i): scene(i, 64, 64) for i in range(70)}
     rows = label(painter, [{"id": id, "image": {"bytes": encode_jpeg(colorize(m))}} for id, m in truths.items()])
     assert [row["id"] for row in rows] == list(truths)
     for row in rows:

@@ -6,22 +6,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemill.classes import CLASSES
+from facemill.data.classes import CLASSES
+from facemill.data.shards import encode_mask, write_shard
 from facemill.errors import BadInput
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.segment.pseudo_label import SCHEMA
 from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
-from facemill.shards import encode_mask, write_shard
 
 
 @pytest.fixture
-def labels(tmp_path, paint):
+def labels(tmp_path, scene):
     """A shard of pseudo-labels that are the true masks of the seeds, but for those in `wrong`."""
 
     def write(name, seeds, wrong=()):
         rows = []
         for seed in seeds:
-            mask = np.zeros((64, 64), np.uint8) if seed in wrong else paint(seed, 64, 64)
+            mask = np.zeros((64, 64), np.uint8) if seed in wrong else scene(seed, 64, 64)
             numbers = {"confidence": 1 - seed / 1000, "entropy": 0.1, "flipped": seed / 100}
             numbers |= {f"area_{name}": 0.1 for name in CLASSES}
             rows.append({"id": str(seed), "mask": {"bytes": encode_mask(mask)}} | numbers)
@@ -32,11 +32,11 @@ def labels(tmp_path, paint):
 
 
 @pytest.fixture
-def truth(tmp_path, paint):
+def truth(tmp_path, scene):
     folder = tmp_path / "truth"
     folder.mkdir()
     for seed in range(30):
-        (folder / f"{seed}.png").write_bytes(encode_mask(paint(seed, 64, 64).repeat(2, 0).repeat(2, 1)))
+        (folder / f"{seed}.png").write_bytes(encode_mask(scene(seed, 64, 64).repeat(2, 0).repeat(2, 1)))
     return folder
 
 

@@ -7,15 +7,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from facemill.classes import IGNORE
-from facemill.config import SelfTraining, Training, UnetSettings
+from facemill.config.root import SelfTraining, Training, UnetSettings
+from facemill.data.classes import IGNORE
+from facemill.data.shards import IMAGE, read_rows, write_shard
 from facemill.errors import BadInput
-from facemill.networks import load_model
+from facemill.networks.store import load_model
+from facemill.networks.unet import Unet, cross_entropy_dice, weights_of
 from facemill.segment import train_unet
 from facemill.segment.self_train_unet import BOX, believed, cut_mix, mirror_some, self_train_unet
 from facemill.segment.train_unet import EarlyStop, measure
-from facemill.segment.unet import Unet, cross_entropy_dice, weights_of
-from facemill.shards import IMAGE, read_rows, write_shard
 
 
 class Clock:

@@ -5,11 +5,11 @@ import pytest
 import torch
 from PIL import Image
 
+from facemill.data.shards import encode_mask
 from facemill.errors import BadInput
-from facemill.networks import save_model
-from facemill.shards import encode_mask
-from facemill.synthesize.gaugan import Generator
-from facemill.synthesize.vae import Vae
+from facemill.networks.spade import Generator
+from facemill.networks.store import save_model
+from facemill.networks.vae import Vae
 
 
 @pytest.fixture

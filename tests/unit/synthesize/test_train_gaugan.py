@@ -13,15 +13,15 @@ import torch
 from accelerate import Accelerator
 from torch.optim import SGD
 
-from facemill.classes import COLORS
-from facemill.config import Gaugan, Training
-from facemill.networks import load_model, save_model
+from facemill.config.root import Gaugan, Training
+from facemill.data.classes import COLORS
+from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
+from facemill.data.splits import held_out
+from facemill.networks.spade import Discriminator, Generator
+from facemill.networks.store import load_model, save_model
+from facemill.networks.vae import Vae
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
-from facemill.shards import IMAGE, encode_jpeg, encode_mask, write_shard
-from facemill.splits import held_out
-from facemill.synthesize.gaugan import Discriminator, Generator
 from facemill.synthesize.train_gaugan import Gan, gan_step, train_gaugan
-from facemill.synthesize.vae import Vae
 
 ROOT = Path(__file__).parents[3]
 TRAINING = Training(images=16, batch=4, learning_rate=1e-3)
@@ -106,9 +106,9 @@ def test_two_processes_train_one_model_and_resume_it(inputs, tmp_path):
     code = """
 import json, os, signal
 from pathlib import Path
-from facemill import training
-from facemill.command import run
-from facemill.config import Gaugan
+from facemill.training import run as training
+from facemill.workflow.command import run
+from facemill.config.root import Gaugan
 from facemill.synthesize import train_gaugan as module
 
 update = module.update_ema
@@ -129,7 +129,7 @@ def main():
 run(main, gpu=True)
 """
     (tmp_path / "train.py").write_text(code)
-    command = [sys.executable, "-m", "facemill.launch", "2", "train.py"]
+    command = [sys.executable, "-m", "facemill.workflow.launch", "2", "train.py"]
     devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}  # names only
 
     def train(name: str, **environment: str) -> subprocess.CompletedProcess:

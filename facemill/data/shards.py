@@ -1,0 +1,171 @@
+"""Shards: image collections as Parquet files, with Hugging Face's image convention, and the masks inside them.
+
+An image column is a struct of `bytes` (the encoded file) and `path`; the schema's `huggingface` metadata names it an
+Image, so that `datasets`, pandas and DuckDB open a shard unaided.
+Format: https://huggingface.co/docs/datasets/about_dataset_features
+"""
+
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from facemill.data import png
+from facemill.data.classes import CLASSES, IGNORE, palette
+from facemill.errors import BadInput, Damaged
+from facemill.files import whole
+
+IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+"""Arrow type of an image column."""
+
+ROWS_PER_GROUP = 256
+
+_PALETTE, _TEXT = bytes(palette()), ("classes", json.dumps(CLASSES))
+
+
+def shard_of(id: str, shards: int) -> int:
+    """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise.
+
+    What follows a `#` does not count: further portraits of one image lie in its shard.
+    """
+    id = id.partition("#")[0]
+    return (int(id) if id.isdecimal() else zlib.crc32(id.encode())) % shards
+
+
+def order_of(id: str) -> tuple[int, str]:
+    """The sort key of rows in a shard: numeric ids by value, before all others by name."""
+    return (int(id), "") if id.isdecimal() else (1 << 63, id)
+
+
+def _features(schema: pa.Schema) -> dict:
+    def feature(kind: pa.DataType) -> dict:
+        if kind == IMAGE:
+            return {"_type": "Image"}
+        if pa.types.is_list(kind):
+            return {"_type": "List", "feature": feature(kind.value_type)}
+        if pa.types.is_struct(kind):
+            return {field.name: feature(field.type) for field in kind}
+        name = {pa.float32(): "float32", pa.float64(): "float64"}.get(kind, str(kind))
+        return {"_type": "Value", "dtype": name}
+
+    return {field.name: feature(field.type) for field in schema}
+
+
+def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+    """Writes rows as one Parquet shard, whole or not at all; image bytes are not compressed a second time.
+
+    The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed.
+    """
+    info = {"info": {"features": _features(schema)}}
+    table = pa.Table.from_pylist(list(rows), schema.with_metadata({"huggingface": json.dumps(info)}))
+    compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
+    with whole(path) as beside:
+        pq.write_table(
+            table,
+            beside,
+            row_group_size=ROWS_PER_GROUP,
+            compression=compression,
+            use_dictionary=False,
+            write_page_checksum=True,
+        )
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        if pa.types.is_struct(field.type):
+            yield from (f"{field.name}.{part.name}" for part in field.type)
+        elif pa.types.is_list(field.type):
+            yield f"{field.name}.list.element"
+        else:
+            yield field.name
+
+
+class Shard(pq.ParquetFile):
+    """A shard open for reading; what is read is checked against the pages' checksums."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _noticing_damage(path):
+            super().__init__(path, page_checksum_verification=True)
+            schema = self.schema_arrow
+            named = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
+            if named and named["info"]["features"] != _features(schema):  # no checksum covers the columns' names
+                raise pa.ArrowInvalid("its columns are not those that its metadata names")
+
+    def read_row_group(self, group: int, columns: list[str] | None = None) -> pa.Table:
+        """The rows of a row group; raises `Damaged` when they are not as they were written."""
+        with _noticing_damage(self.path):
+            return super().read_row_group(group, columns)
+
+
+@contextmanager
+def _noticing_damage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no such shard") from error
+    except (OSError, pa.ArrowInvalid, ValueError, LookupError) as error:
+        if getattr(error, "errno", None):  # the disk's fault, not the file's
+            raise
+        raise Damaged(path, error) from error
+
+
+def open_shard(path: Path) -> Shard:
+    """Opens a shard; raises `BadInput` when it is missing, `Damaged` when it is cut short or not Parquet."""
+    return Shard(path)
+
+
+def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[dict]:
+    """Yields the rows of shards in order, as dicts, one row group in memory at a time."""
+    for path in paths:
+        with open_shard(path) as shard:
+            for group in range(shard.num_row_groups):
+                yield from shard.read_row_group(group, columns).to_pylist()
+
+
+def count_rows(paths: Sequence[Path]) -> int:
+    """The number of rows in shards, from their footers alone."""
+    return sum(open_shard(path).metadata.num_rows for path in paths)
+
+
+def decode_image(encoded: bytes) -> np.ndarray:
+    """Decodes a JPEG or PNG portrait: uint8 RGB, (height, width, 3). Raises `BadInput` when it cannot be read."""
+    pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    if pixels is None:
+        raise BadInput("an image in a shard cannot be decoded")
+    return pixels
+
+
+def encode_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
+    """Encodes uint8 RGB (height, width, 3) as a JPEG without chroma subsampling."""
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
+
+
+def encode_mask(mask: np.ndarray) -> bytes:
+    """Encodes class ids, uint8 (height, width), as a palette PNG that names the classes in its text chunk."""
+    return png.encode(np.asarray(mask, np.uint8), _PALETTE, _TEXT)
+
+
+def decode_mask(encoded: bytes) -> np.ndarray:
+    """Decodes a mask file: class ids, uint8 (height, width). Raises `BadInput` when it is not one of ours."""
+    try:
+        with Image.open(io.BytesIO(encoded)) as picture:
+            if picture.mode not in ("P", "L"):
+                raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
+            mask = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BadInput(f"a mask cannot be decoded ({error})") from error
+    unknown = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
+    if unknown.size:
+        raise BadInput(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
+    return mask

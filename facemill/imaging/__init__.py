@@ -1,0 +1,1 @@
+"""Pixels without networks: colors, palettes, polygons, perceptual hashes, figures."""

@@ -1,0 +1,49 @@
+"""Colours of a portrait's regions in CIELAB (D65), and how different two colours look."""
+
+import cv2
+import numpy as np
+from skimage.color import deltaE_ciede2000
+
+from facemill.data.classes import BACKGROUND, CLOTHES, EYE, FACE, HAIR, MOUTH, SKIN
+
+REGIONS: dict[str, tuple[int, ...]] = {
+    "hair": (HAIR,),
+    "skin": (SKIN, FACE),
+    "eye": (EYE,),
+    "mouth": (MOUTH,),
+    "clothes": (CLOTHES,),
+    "background": (BACKGROUND,),
+}
+"""The regions that have a colour of their own, and the classes each is made of."""
+
+MIN_PIXELS = 30
+"""A region with fewer pixels has no colour."""
+
+Lab = np.ndarray
+"""A colour: float32 (3,), L* from 0 to 100, a* and b*."""
+
+
+def region_colors(image: np.ndarray, mask: np.ndarray) -> dict[str, Lab | None]:
+    """The median CIELAB colour of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
+
+    The region's outermost pixels, outline or mixed with the neighbour, do not count where enough others remain.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        mask: class ids, uint8 (H, W).
+    """
+    lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    return {name: _median(lab, np.isin(mask, classes)) for name, classes in REGIONS.items()}
+
+
+def _median(lab: np.ndarray, region: np.ndarray) -> Lab | None:
+    inner = cv2.erode(region.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+    for pixels in (inner, region):
+        if np.count_nonzero(pixels) >= MIN_PIXELS:
+            return np.median(lab[pixels], axis=0)
+    return None
+
+
+def difference(a: Lab, b: Lab) -> float:
+    """CIEDE2000 between two colours: 1 is just visible, 10 plain to see."""
+    return float(deltaE_ciede2000(a, b))

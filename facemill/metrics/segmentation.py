@@ -1,0 +1,95 @@
+"""What is wrong with a predicted mask, in numbers: IoU, boundary IoU, specks and checkerboard.
+
+Masks are uint8 (height, width) of class ids. Counts are returned for one portrait and summed by the caller, so that
+any set of portraits can be measured from them. Pixels that are IGNORE in the truth are left out everywhere.
+"""
+
+import cv2
+import numpy as np
+
+from facemill.data.classes import CLASSES, IGNORE
+
+N = len(CLASSES)
+
+
+def confusion(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Pixels by true class (rows) and predicted class (columns): int64 (classes, classes)."""
+    seen = truth != IGNORE
+    pairs = truth[seen].astype(np.int64) * N + prediction[seen]
+    return np.bincount(pairs, minlength=N * N).reshape(N, N)
+
+
+def iou(confused: np.ndarray) -> np.ndarray:
+    """IoU of each class from a confusion matrix: float64 (classes,).
+
+    A class that is in neither truth nor prediction is NaN, and so stays out of `np.nanmean`.
+    """
+    hit = np.diagonal(confused)
+    return ratio(np.stack([hit, confused.sum(0) + confused.sum(1) - hit], axis=1))
+
+
+def ratio(counts: np.ndarray) -> np.ndarray:
+    """Intersections over unions, from (classes, 2): float64 (classes,), NaN where the union is empty."""
+    hit, union = counts.T
+    return np.divide(hit, union, out=np.full(len(counts), np.nan), where=union > 0)
+
+
+def boundary(prediction: np.ndarray, truth: np.ndarray, distance: int = 2) -> np.ndarray:
+    """Intersection and union of each class's inner boundary band, `distance` pixels wide: int64 (classes, 2).
+
+    Boundary IoU of Cheng et al. 2021 (https://arxiv.org/abs/2103.16562), equation 2. As in their code the band is the
+    mask less its erosion by a square, and the image's edge is a boundary. Pixels as near as that to an ignored one
+    are left out, since there the band depends on what nobody labelled.
+    """
+    square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
+    seen = cv2.erode((truth != IGNORE).astype(np.uint8), square).astype(bool)
+
+    def band(mask: np.ndarray) -> np.ndarray:
+        inner = cv2.erode(mask.astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        return mask & (inner == 0) & seen
+
+    bands = [(band(truth == c), band(prediction == c)) for c in range(N)]
+    return np.array([[np.count_nonzero(t & p), np.count_nonzero(t | p)] for t, p in bands], np.int64)
+
+
+def specks(prediction: np.ndarray, truth: np.ndarray) -> int:
+    """Stray components: 8-connected pieces of a predicted class that share no pixel with that class in the truth.
+
+    A piece that reaches into ignored pixels is not counted.
+    """
+    stray = 0
+    for c in np.unique(prediction):
+        pieces, label = cv2.connectedComponents((prediction == c).astype(np.uint8), connectivity=8)
+        excused = np.unique(label[(truth == c) | (truth == IGNORE)])
+        stray += pieces - 1 - np.count_nonzero(excused)
+    return int(stray)
+
+
+def checkerboard(logits: np.ndarray) -> float:
+    """Spectral energy of the logits, float (classes, size, size), at periods 2 and 4 against its neighbourhood.
+
+    A transposed convolution of stride 2 spreads its input with zeros between, then convolves: Y(f) = X(2f) W(f). X(2f)
+    repeats the input's strong low frequencies around f = 1/2, and where W(1/2) is not zero they stay, as a pattern of
+    period 2 over even regions (Odena et al. 2016, https://doi.org/10.23915/distill.00003). The stage before
+    leaves the same around f = 1/4. Enlarging by repetition has its zeros at these very frequencies, so that blocky
+    edges alone do not count.
+
+    Per direction, E(f) is the energy of all lines of all classes at frequency f, under a Hann window. The excess at
+    f = 1/2 and 1/4 is the mean of E within two bins of f (the reach of the window) over its geometric mean in the
+    bins beyond, up to size / 16 away (geometric, since spectra fall by powers of f). Returns the mean of the four:
+    1 is no excess. Logits are taken less their mean over classes, which no softmax sees.
+    """
+    centred = logits.astype(np.float64) - logits.mean(0, dtype=np.float64)
+    excesses = []
+    for lines in (centred, centred.swapaxes(1, 2)):
+        size = lines.shape[-1]
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+        even = lines - lines.mean(-1, keepdims=True)
+        energy = (np.abs(np.fft.rfft(even * window)) ** 2).sum((0, 1))
+        energy += 1e-12 * energy.sum() + np.finfo(float).tiny  # rounding of the sums is no pattern
+        bins = np.arange(len(energy))
+        for period in (2, 4):
+            away = np.abs(bins - size // period)
+            around = energy[(away > 2) & (away <= max(4, size // 16))]
+            excesses.append(energy[away <= 2].mean() / np.exp(np.log(around).mean()))
+    return float(np.mean(excesses))

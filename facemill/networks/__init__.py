@@ -1,0 +1,1 @@
+"""Architectures and their losses, a paper a file."""

@@ -1,0 +1,1 @@
+"""Training runs: checkpoints, exact resume, curves, EMA, schedules."""

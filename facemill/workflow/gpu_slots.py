@@ -1,0 +1,79 @@
+"""A GPU of its own for each job: on a workstation Snakemake counts GPUs but does not say which one a job has."""
+
+import fcntl
+import itertools
+import logging
+import os
+import subprocess
+import tempfile
+import time
+from itertools import takewhile
+from pathlib import Path
+
+from facemill.errors import BadInput
+
+log = logging.getLogger("facemill")
+
+_NONE = ("", "-1", "NoDevFiles")
+"""What CUDA_VISIBLE_DEVICES says for no device; CUDA reads no further."""
+
+_held: list[int] = []
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, by the names in CUDA_VISIBLE_DEVICES, else by their UUIDs; [] without any.
+
+    https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables
+    """
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return list(takewhile(lambda name: name not in _NONE, (name.strip() for name in visible.split(","))))
+    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
+    try:
+        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+    except (OSError, subprocess.CalledProcessError):
+        return []
+
+
+def take_gpus(count: int = 1) -> list[str]:
+    """Waits for GPUs that no other job has and shows this process those alone; returns [] where there is none at all.
+
+    Call it before CUDA is touched. The process holds a record lock on a file for each device; the kernel frees it
+    however the process ends, and its children have no part in it. Slurm numbers the GPUs of each of its jobs anew, so
+    that there the locks are the job's own. Raises `BadInput` where there are fewer GPUs than are wanted.
+    """
+    names = gpus()
+    if names and len(names) < count:
+        raise BadInput(f"gpus: found {count}; accepted: at most {len(names)}, which is what this job may use")
+    for attempt in itertools.count():
+        taken: dict[str, int] = {}
+        for name in names:
+            place = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
+            if len(taken) < count and (file := _lock(place)) is not None:
+                taken[name] = file
+        if len(taken) == count or not names:
+            _held.extend(taken.values())
+            if taken:
+                os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(taken)
+                log.info("runs on GPU %s", ", ".join(taken))
+            return list(taken)
+        for file in taken.values():  # or two jobs would wait for each other
+            os.close(file)
+        if attempt == 0:
+            log.info("waits for %s of %d GPUs", "one" if count == 1 else count, len(names))
+        time.sleep(1)
+
+
+def _lock(path: Path) -> int | None:
+    """The file of a lock that this process now holds, or None; every user of the machine may lock it."""
+    try:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)  # O_CREAT on another's file in /tmp is refused by the kernel
+    except FileNotFoundError:
+        file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CREAT, 0o666)
+        os.fchmod(file, 0o666)
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(file)
+        return None
+    os.set_inheritable(file, True)  # kept by `facemill.workflow.launch`, which becomes another program
+    return file

@@ -1,0 +1,89 @@
+"""What the tests share: painted scenes, a network that knows their colours, real ones with random weights."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from torch import Tensor, nn
+
+from facemill.data.classes import CLASSES, COLORS
+from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
+from facemill.imaging.figures import colorize
+from facemill.networks.store import save_model
+from facemill.networks.unet import Unet
+
+PAIRS = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
+
+
+class Painter(nn.Module):
+    """Stands in for a U-Net: its logits are the nearness of each pixel's colour to the classes' display colours."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+        self.colors = nn.Parameter(torch.tensor(COLORS).float().view(1, len(COLORS), 3, 1, 1) / 255)
+
+    def stem(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+    def encode_deeper(self, features: list[Tensor]) -> list[Tensor]:
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        return -30 * (features[0][:, None] - self.colors).square().sum(2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.decode(self.stem(images))
+
+
+def draw_scene(seed: int, height: int, width: int) -> np.ndarray:
+    """A mask with a disc of every class, uint8 (height, width)."""
+    random = np.random.default_rng(seed)
+    ys, xs = np.mgrid[:height, :width]
+    mask = np.zeros((height, width), np.uint8)
+    for c in range(1, len(CLASSES)):
+        y, x, radius = random.uniform(0, height), random.uniform(0, width), random.uniform(0.1, 0.3) * (height + width)
+        mask[(ys - y) ** 2 + (xs - x) ** 2 < radius**2 / 4] = c
+    return mask
+
+
+@pytest.fixture
+def painter() -> Painter:
+    return Painter(64).eval()
+
+
+@pytest.fixture
+def scene() -> Callable[[int, int, int], np.ndarray]:
+    return draw_scene
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> list[Path]:
+    """Saved U-Nets with random weights: v1 (transposed, reduced), v2 (transposed), v3 (upsample), for 64 px."""
+    folder = tmp_path_factory.mktemp("unet")
+    torch.manual_seed(0)
+    paths = []
+    for version, decoder, reduction in (("v1", "transposed", 2), ("v2", "transposed", 1), ("v3", "upsample", 1)):
+        arguments = {"size": 64, "decoder": decoder, "decoder_channels": [8] * 5, "reduction": reduction}
+        paths.append(folder / version / "model.safetensors")
+        save_model(paths[-1], Unet(**arguments), arguments, {})
+    return paths
+
+
+@pytest.fixture
+def pairs(tmp_path) -> Callable[..., Path]:
+    """Writes a shard of painted portraits of 64 px with their masks; ids and seeds are the given numbers."""
+
+    def write(name: str, seeds: range) -> Path:
+        rows = []
+        for seed in seeds:
+            mask = draw_scene(seed, 64, 64)
+            image, png = encode_jpeg(colorize(mask)), encode_mask(mask)
+            rows.append({"id": str(seed), "image": {"bytes": image}, "mask": {"bytes": png}})
+        write_shard(tmp_path / name, rows, PAIRS)
+        return tmp_path / name
+
+    return write

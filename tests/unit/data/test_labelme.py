@@ -1,0 +1,223 @@
+"""labelme's files: what is read, which faults are found, which pixels are drawn."""
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from labelme import LabelFile
+from labelme.utils import img_b64_to_arr, shapes_to_label
+from PIL import Image
+
+from facemill.data import labelme
+from facemill.data.labelme import POINTS, Annotation, Findings, Shape, check, draw, find_image, read
+
+LABELS = {"a": 1, "b": 2, "c": 255}
+SIZE = (40, 60)
+TOLERANCE = 1.5
+
+
+def look(*shapes: Shape, **sizes: int) -> Findings:
+    return check(Annotation(list(shapes), **sizes), SIZE, LABELS, TOLERANCE)
+
+
+def png(mask: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(mask).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def shape(kind: str, *points: tuple[float, float], mask: str | None = None) -> Shape:
+    return Shape("a", list(points), kind, mask)
+
+
+def drawn(*shapes: Shape) -> np.ndarray:
+    return draw(shapes, SIZE, LABELS)
+
+
+def write(path, **content):
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_reads_files_of_labelme_3_and_of_today(tmp_path):
+    points = [[1, 2], [3.5, 4], [5, 6]]
+    old = {"label": "a", "points": points, "line_color": None, "fill_color": None}
+    new = {"label": "a", "points": points, "shape_type": "linestrip", "group_id": None, "flags": {}, "mask": None}
+    null = {"label": "a", "points": points, "shape_type": None}
+    path = write(tmp_path / "x.json", shapes=[old, new, null], imagePath="x.png", imageData=None, lineColor=[0, 0, 0])
+    annotation, found = read(path)
+    assert found == []
+    assert [s.shape_type for s in annotation.shapes] == [None, "linestrip", None]
+    assert not check(annotation, SIZE, LABELS, 0).faults
+    assert annotation.shapes[0].points == [(1, 2), (3.5, 4), (5, 6)]
+    assert (annotation.image_path, annotation.image_height) == ("x.png", None)
+
+
+def test_names_every_shape_that_cannot_be_read(tmp_path):
+    good = {"label": "a", "points": [[0, 0]], "shape_type": "point"}
+    bad = [{"label": "a"}, {**good, "shape_type": "blob"}, {**good, "points": [[0, 0, 0]]}, {**good, "label": 7}, []]
+    annotation, found = read(write(tmp_path / "x.json", shapes=[good, *bad]))
+    assert annotation is None
+    assert [fault.split(":")[0] for fault in found] == [f"shape {i}" for i in range(1, 6)]
+    assert "points" in found[0] and "blob" in found[1]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"shapes": 3}', b'{"shapes": [\xff]}'])
+def test_other_files_are_a_fault(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    annotation, found = read(path)
+    assert annotation is None and len(found) == 1 and found[0].startswith("not a labelme file: ")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (Shape("nose", [(1, 1), (2, 2), (3, 1)]), "(nose): unknown label; accepted: a, b, c"),
+        (shape("polygon", (1, 1), (2, 2)), "2 points; a polygon has 3 or more"),
+        (shape("circle", (1, 1)), "1 points; a circle has 2"),
+        (shape("point", (1, 1), (2, 2)), "2 points; a point has 1"),
+        (shape("line", (0, 0), (62.5, 3)), "point (62.5, 3) outside the image of 60 x 40 pixels"),
+        (shape("line", (0, 0), (3, -1.6)), "point (3, -1.6) outside"),
+        (shape("line", (-1.6, 0), (3, 1)), "point (-1.6, 0) outside the image of 60 x 40 pixels; accepted: up to 1.5"),
+        (shape("mask", (0, 0), (1, 1)), "its mask is not a PNG of one channel in base64"),
+        (shape("mask", (0, 0), (1, 1), mask="!"), "its mask is not a PNG of one channel in base64"),
+        (shape("mask", (0, 0), (1, 1), mask=png(np.ones((2, 2, 3), np.uint8))), "its mask is not a PNG of one channel"),
+        (shape("mask", (0, 0), (1, 1), mask=png(np.ones((3, 2), bool))), "mask of 2 x 3 pixels in a box of 2 x 2"),
+    ],
+)
+def test_faults_name_the_shape_and_the_reason(wrong, words):
+    found = look(shape("point", (60, 40)), wrong)
+    assert len(found.faults) == 1 and not found.warnings
+    assert found.faults[0].startswith("shape 1 (") and words in found.faults[0]
+
+
+def test_all_faults_of_a_file_are_found():
+    wrong = shape("line", (1, 1)), Shape("nose", [(0, 0), (70, 0), (0, 1)])
+    assert len(look(*wrong, image_height=60, image_width=40).faults) == 4
+
+
+def test_points_just_outside_are_warned_of_and_clipped():
+    near = shape("polygon", (-1.5, 0), (30, -1), (61.5, 20))
+    found = look(shape("point", (60, 40)), near)
+    assert found == ([], ["shape 1 (a): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"])
+    assert look(shape("point", (0, 0)), shape("point", (60, 40))) == ([], [])
+    assert drawn(near).any()
+
+
+def test_faults_of_the_whole_file():
+    [fault] = look(shape("point", (1, 1)), image_height=60, image_width=40).faults
+    assert fault == "imageHeight, imageWidth are 60, 40; the image's are 40, 60"
+    assert "no shape" in look().faults[0]
+
+
+def test_borders_belong_to_polygons_and_rectangles():
+    expected = np.zeros(SIZE, np.uint8)
+    expected[5:11, 10:31] = 1
+    assert np.array_equal(drawn(shape("rectangle", (30, 10), (10, 5))), expected)
+    assert np.array_equal(drawn(shape("polygon", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
+    assert np.array_equal(drawn(shape("oriented_rectangle", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
+
+
+def test_circles_and_points_are_discs():
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    radius = np.hypot(x - 30, y - 20)
+    for disc, size in (shape("circle", (30, 20), (33, 24)), 5), (shape("point", (30, 20)), 5):
+        pixels = drawn(disc)
+        assert pixels[radius <= size - 0.5].all() and not pixels[radius > size + 0.5].any()
+
+
+def test_lines_are_ten_pixels_wide():
+    pixels = drawn(shape("linestrip", (10, 20), (50, 20), (50, 35)))
+    assert pixels[:, 30].sum() == 10 and pixels[30, :].sum() == 10
+    assert np.array_equal(drawn(shape("line", (10, 20), (50, 20))), drawn(shape("linestrip", (10, 20), (50, 20))))
+
+
+@pytest.mark.parametrize("foreground", [True, 1, 255])
+def test_masks_fill_their_box(foreground):
+    pattern = np.random.default_rng(1).random((7, 11)) > 0.5
+    expected = np.zeros(SIZE, np.uint8)
+    expected[4:11, 3:14] = pattern
+    values = pattern if foreground is True else pattern.astype(np.uint8) * foreground
+    assert np.array_equal(drawn(shape("mask", (3.6, 4.2), (13, 10.9), mask=png(values))), expected)
+
+
+@st.composite
+def random_shapes(draw_from):
+    kind = draw_from(st.sampled_from(list(POINTS)))
+    label = draw_from(st.sampled_from(list(LABELS)))
+    x, y = st.floats(-2, SIZE[1] + 2), st.floats(-2, SIZE[0] + 2)
+    if kind == "mask":  # labelme cuts no mask at the image's edge
+        left, top = draw_from(st.floats(0, 50)), draw_from(st.floats(0, 30))
+        width, height = draw_from(st.integers(1, 9)), draw_from(st.integers(1, 9))
+        bits = draw_from(st.lists(st.booleans(), min_size=width * height, max_size=width * height))
+        corner = (int(left) + width - 1 + 0.5, int(top) + height - 1 + 0.5)
+        return Shape(label, [(left, top), corner], kind, png(np.reshape(bits, (height, width))))
+    least, most = POINTS[kind]
+    points = st.lists(st.tuples(x, y), min_size=least, max_size=int(min(most, 8)))
+    return Shape(label, draw_from(points), draw_from(st.sampled_from([kind, None])) if kind == "polygon" else kind)
+
+
+def labelmes_own(shapes: list[Shape]) -> np.ndarray:
+    """The pixels that labelme gives the shapes."""
+    told = [
+        {
+            "label": each.label,
+            "points": [list(point) for point in each.points],
+            "shape_type": each.shape_type,
+            "mask": img_b64_to_arr(each.mask).astype(bool) if each.mask else None,
+        }
+        for each in shapes
+    ]
+    return shapes_to_label(SIZE, told, LABELS)[0]
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(random_shapes(), min_size=1, max_size=6))
+def test_the_pixels_are_those_of_labelme(shapes):
+    assert not check(Annotation(shapes), SIZE, LABELS, tolerance=2).faults
+    assert np.array_equal(draw(shapes, SIZE, LABELS), labelmes_own(shapes))
+
+
+@pytest.mark.parametrize("kind", POINTS)
+def test_every_kind_of_shape_is_drawn_as_by_labelme(kind):
+    random = np.random.default_rng(list(POINTS).index(kind))
+    for _ in range(50):
+        least, most = POINTS[kind]
+        number = int(min(most, random.integers(least, 12)))
+        points = [tuple(p) for p in (random.random((number, 2)) * (SIZE[1], SIZE[0])).tolist()]
+        one = Shape("a", points, kind)
+        if kind == "mask":
+            one = Shape("a", [(3, 4), (12, 9)], kind, png(random.random((6, 10)) > 0.5))
+        assert np.array_equal(drawn(one), labelmes_own([one])) and drawn(one).any()
+
+
+def test_labelme_opens_what_is_written(tmp_path):
+    Image.new("RGB", SIZE[::-1]).save(tmp_path / "x.png")
+    triangle = np.array([[1, 2], [30, 4], [5, 20]])
+    labelme.write(tmp_path / "x.json", "x.png", SIZE, [("a", triangle), ("b", triangle + 1)])
+    opened = LabelFile(str(tmp_path / "x.json"))
+    assert [each["label"] for each in opened.shapes] == ["a", "b"]
+    assert (opened.image_path, opened.shapes[0]["points"]) == ("x.png", triangle.tolist())
+    annotation, found = read(tmp_path / "x.json")
+    assert not found and check(annotation, SIZE, LABELS, 0) == ([], [])
+    own, _ = shapes_to_label(SIZE, opened.shapes, LABELS)
+    assert np.array_equal(draw(annotation.shapes, SIZE, LABELS), own)
+
+
+def test_the_image_is_embedded_or_at_its_path_or_under_the_same_name(tmp_path):
+    path = tmp_path / "x.json"
+    assert find_image(path, Annotation([], image_path="gone.png")) is None
+    (tmp_path / "x.jpg").touch()
+    assert find_image(path, Annotation([], image_path="gone.png")) == tmp_path / "x.jpg"
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "y.png").touch()
+    assert find_image(path, Annotation([], image_path="images\\y.png")) == tmp_path / "images" / "y.png"
+    embedded = Annotation([], image_path="images/y.png", image_data=base64.b64encode(b"png").decode())
+    assert find_image(path, embedded) == b"png"
+    with pytest.raises(ValueError, match="imageData is not base64"):
+        find_image(path, Annotation([], image_data="?"))

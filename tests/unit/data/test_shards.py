@@ -1,0 +1,151 @@
+import io
+import json
+import os
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from facemill.data.classes import CLASSES, IGNORE
+from facemill.data.shards import (
+    IMAGE,
+    ROWS_PER_GROUP,
+    count_rows,
+    decode_image,
+    decode_mask,
+    encode_jpeg,
+    encode_mask,
+    open_shard,
+    order_of,
+    read_rows,
+    shard_of,
+    write_shard,
+)
+from facemill.errors import BadInput, Damaged
+
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("latent", pa.list_(pa.float32()))]
+)
+
+
+def rows(count: int) -> list[dict]:
+    def row(i: int) -> dict:
+        image = {"bytes": b"x" * 50 + bytes([i % 256]), "path": f"{i}.jpg"}
+        return {"id": str(i), "image": image, "tags": ["a"], "latent": [i, 0.5]}
+
+    return [row(i) for i in range(count)]
+
+
+def test_rows_come_back_in_order(tmp_path):
+    write_shard(tmp_path / "a", rows(ROWS_PER_GROUP + 3), SCHEMA)
+    write_shard(tmp_path / "b", rows(2), SCHEMA)
+    paths = [tmp_path / "a", tmp_path / "b"]
+    assert list(read_rows(paths)) == rows(ROWS_PER_GROUP + 3) + rows(2)
+    assert [row.keys() for row in read_rows(paths[1:], ["id", "tags"])] == [{"id", "tags"}] * 2
+    assert count_rows(paths) == ROWS_PER_GROUP + 5
+
+
+def test_the_same_rows_give_the_same_bytes_and_other_rows_others(tmp_path):
+    for name, count in {"a": 4, "b": 4, "c": 5}.items():
+        write_shard(tmp_path / name, rows(count), SCHEMA)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+def test_groups_compression_and_the_image_convention(tmp_path):
+    write_shard(tmp_path / "a", rows(ROWS_PER_GROUP + 1), SCHEMA)
+    file = pq.ParquetFile(tmp_path / "a")
+    assert [file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)] == [ROWS_PER_GROUP, 1]
+    columns = [file.metadata.row_group(0).column(c) for c in range(file.metadata.num_columns)]
+    assert {c.path_in_schema: c.compression for c in columns} == {
+        "id": "ZSTD",
+        "image.bytes": "UNCOMPRESSED",
+        "image.path": "ZSTD",
+        "tags.list.element": "ZSTD",
+        "latent.list.element": "ZSTD",
+    }
+    features = json.loads(file.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+    assert features["image"] == {"_type": "Image"}
+    assert features["latent"] == {"_type": "List", "feature": {"_type": "Value", "dtype": "float32"}}
+
+
+def test_a_shard_without_rows(tmp_path):
+    write_shard(tmp_path / "a", [], SCHEMA)
+    assert count_rows([tmp_path / "a"]) == 0 and list(read_rows([tmp_path / "a"])) == []
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    with pytest.raises(BadInput, match="none.parquet: no such shard"):
+        open_shard(tmp_path / "none.parquet")
+
+
+def test_a_shard_that_is_cut_short_is_damaged(tmp_path):
+    path = tmp_path / "shard-0000.parquet"
+    write_shard(path, rows(9), SCHEMA)
+    os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(Damaged, match="shard-0000.parquet: damaged"):
+        open_shard(path)
+
+
+@given(st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+def test_a_flipped_bit_is_noticed_wherever_it_changes_a_row(tmp_path, data):
+    path = tmp_path / "shard-0000.parquet"
+    write_shard(path, rows(9), SCHEMA)
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path.write_bytes(content)
+    try:
+        assert list(read_rows([path])) == rows(9)
+    except (Damaged, AssertionError) as error:
+        assert isinstance(error, Damaged), "other rows than were written"
+
+
+def test_shards_follow_danbooru_s_bucket_rule_for_numbers():
+    assert [shard_of(id, 4) for id in ("0", "7", "263123")] == [0, 3, 3]
+    named = [shard_of(f"image-{i}", 4) for i in range(400)]
+    assert named == [shard_of(f"image-{i}", 4) for i in range(400)]
+    assert all(60 < named.count(shard) < 140 for shard in range(4))
+
+
+def test_numbers_are_sorted_by_value_before_names():
+    ids = ["b", "10", "9", "a", "100"]
+    assert sorted(ids, key=order_of) == ["9", "10", "100", "a", "b"]
+
+
+def test_jpeg_keeps_colors():
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:, :16] = (200, 30, 60)
+    pixels[:, 16:] = (20, 90, 220)
+    decoded = decode_image(encode_jpeg(pixels)).astype(int)
+    assert decoded.shape == (32, 32, 3)
+    assert np.abs(decoded - pixels).max() <= 6  # chroma at full size: no bleeding at the edge
+
+
+def test_what_is_no_image_is_refused():
+    with pytest.raises(BadInput, match="cannot be decoded"):
+        decode_image(b"no image")
+
+
+def test_masks_are_palette_pngs_that_opencv_and_pillow_read_alike():
+    mask = np.tile(np.array([*range(len(CLASSES)), IGNORE], np.uint8), (5, 3))
+    encoded = encode_mask(mask)
+    assert np.array_equal(decode_mask(encoded), mask)
+    picture = Image.open(io.BytesIO(encoded))
+    assert picture.mode == "P" and json.loads(picture.text["classes"]) == list(CLASSES)
+    by_opencv = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(by_opencv, np.asarray(picture.convert("RGB")))
+    assert encode_mask(mask) == encoded
+
+
+def test_masks_that_are_not_ours_are_refused():
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, "PNG")
+    with pytest.raises(BadInput, match="mode RGB"):
+        decode_mask(file.getvalue())
+    with pytest.raises(BadInput, match="class id 7; accepted: 0 to 6 and 255"):
+        decode_mask(encode_mask(np.full((4, 4), 7, np.uint8)))

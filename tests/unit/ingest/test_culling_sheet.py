@@ -1,0 +1,50 @@
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facemill.data.shards import encode_jpeg
+from facemill.errors import BadInput
+from facemill.ingest.culling_sheet import culling_sheet, read_rejected
+
+IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2"]
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def page() -> str:
+    pixels = np.full((64, 64, 3), 128, np.uint8)
+    return culling_sheet("mine", "0007", [{"id": id, "image": {"bytes": encode_jpeg(pixels)}} for id in IDS])
+
+
+def test_a_page_shows_every_portrait_and_needs_no_other_file():
+    text = page()
+    assert [html.unescape(id) for id in re.findall(r'<figure data-id="([^"]*)"', text)] == IDS
+    assert text.count("data:image/jpeg;base64,") == len(IDS)
+    assert re.findall(r"(?:src|href)=\"(?!data:)", text) == [] and "http" not in text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
+    script = """<script>
+      const click = i => document.querySelectorAll("figure")[i].click();
+      click(2); click(0); click(1); click(1);
+      URL.createObjectURL = blob => { blob.text().then(t => document.title = JSON.stringify(t)); return "#" };
+      document.getElementById("export").click();
+    </script></html>"""
+    (tmp_path / "page.html").write_text(page().replace("</html>", script))
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
+    command = [CHROMIUM, *options, "--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path}/page.html"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    assert '<b id="count">2</b>' in shown and shown.count('class="rejected"') == 2
+    (title,) = re.findall(r"<title>(.*?)</title>", shown)
+    assert html.unescape(title) == '"12\\nod\\"d <&> #2\\n"'
+
+
+def test_lists_are_read_back():
+    assert read_rejected("12\n\n a/cat.jpg \r\n99#2 // closed eyes\n", "f") == {"12", "a/cat.jpg", "99#2"}
+    with pytest.raises(BadInput, match="f: found '1,2'; accepted: one id a line"):
+        read_rejected("1,2\n", "f")

@@ -1,0 +1,67 @@
+"""Models come back from disk as they were, and what is not one is refused in one line."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from facemill.errors import BadInput
+from facemill.networks.spade import Generator
+from facemill.networks.store import load_model, save_model
+from facemill.networks.vae import Vae
+
+ARGUMENTS = {"size": 32, "z_dim": 4, "width": 8}
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, Vae(**ARGUMENTS), ARGUMENTS, {"seed": 1})
+    return path
+
+
+def test_round_trip_by_file_and_by_folder(model):
+    images = torch.rand(2, 3, 32, 32)
+    by_file, by_folder = load_model(Vae, model).cpu(), load_model(Vae, model.parent).cpu()
+    assert not by_file.training
+    assert torch.equal(by_file.encode(images)[0], by_folder.encode(images)[0])
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda path: path.unlink(), "no such model file"),
+        (lambda path: path.with_suffix(".json").unlink(), "no such model file"),
+        (lambda path: path.write_bytes(path.read_bytes()[:100]), "damaged .its SHA-256"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-1] + b"!"), "damaged .its SHA-256"),
+        (lambda path: path.with_suffix(".json").write_text("{"), "not a readable model"),
+        (
+            lambda path: path.with_suffix(".json").write_text('{"network": "Vae", "arguments": {}}'),
+            "not a readable model",
+        ),
+    ],
+)
+def test_what_is_no_model_is_refused(model, harm, message):
+    harm(model)
+    with pytest.raises(BadInput, match=message):
+        load_model(Vae, model)
+
+
+def test_another_kind_of_model_is_refused(model):
+    with pytest.raises(BadInput, match="holds a Vae; accepted: a Generator"):
+        load_model(Generator, model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that gives memory back")
+def test_memory_once_freed_is_not_fetched_anew_for_each_tensor():
+    code = """
+import resource, torch
+from facemill.networks.store import keep_freed_memory
+keep_freed_memory()
+for _ in range(30):
+    torch.ones(20_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+    faults = int(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+    assert faults < 15 * 19_532, "each of 30 tensors has 19,532 pages of 4 kB"

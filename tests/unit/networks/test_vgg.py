@@ -1,0 +1,61 @@
+"""The perceptual loss and LPIPS with weights of VGG16's shapes, made here."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from facemill.errors import BadInput
+from facemill.networks.vgg import PLAN, Lpips, PerceptualLoss
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    torch.manual_seed(0)
+    state, place, channels = {}, 0, 3
+    for step in PLAN:
+        if step == "pool":
+            place += 1
+            continue
+        layer = nn.Conv2d(channels, step, 3)
+        state |= {
+            f"features.{place}.weight": layer.weight.data.half(),
+            f"features.{place}.bias": layer.bias.data.half(),
+        }
+        place, channels = place + 2, step
+    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
+    heads = {f"lpips.{i}.weight": torch.rand(1, c, 1, 1).half() for i, c in enumerate((64, 128, 256, 512, 512))}
+    save_file(state | heads, path)
+    return path
+
+
+def test_distance_and_gradient(weights):
+    loss = PerceptualLoss(weights)
+    image, target = torch.rand(1, 3, 32, 32).requires_grad_(), torch.rand(1, 3, 32, 32).requires_grad_()
+    assert loss(target, target) == 0
+    distance = loss(image, target)
+    distance.backward()
+    assert distance > 0
+    assert image.grad.abs().sum() > 0 and target.grad is None
+
+
+def test_other_weights_are_refused(tmp_path):
+    save_file({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "cut.safetensors")
+    with pytest.raises(BadInput, match="gaugan.vgg_weights: .*cut.safetensors lacks features.0.bias"):
+        PerceptualLoss(tmp_path / "cut.safetensors")
+
+
+def test_lpips_is_a_distance(weights):
+    lpips = Lpips(weights)
+    images = torch.rand(3, 3, 32, 32) * 2 - 1
+    near, far = images + 0.02 * torch.randn(images.shape), images.flip(0)
+    assert torch.equal(lpips(images, images), torch.zeros(3))
+    assert torch.allclose(lpips(images, far), lpips(far, images))
+    assert (lpips(images, near)[[0, 2]] < lpips(images, far)[[0, 2]]).all()
+
+
+def test_weights_without_heads_measure_no_lpips(weights, tmp_path):
+    state = {name: tensor for name, tensor in load_file(weights).items() if name.startswith("features")}
+    save_file(state, tmp_path / "plain.safetensors")
+    with pytest.raises(BadInput, match="gaugan.vgg_weights: .*plain.safetensors lacks lpips.0.weight"):
+        Lpips(tmp_path / "plain.safetensors")

@@ -1,0 +1,128 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from facemill.workflow import command
+
+SCRIPT = '''
+from pathlib import Path
+from facemill.workflow.command import Annotated, Settings, progress, run
+from facemill.config.root import Training
+from facemill.errors import BadInput
+
+def main(*, settings: Annotated[Training, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5):
+    """Counts inputs."""
+    if not inputs[0].suffix:
+        raise BadInput("inputs: found no suffix; accepted: one")
+    print(settings.batch, [p.name for p in progress(inputs, "counting", len(inputs))], out, share)
+
+if __name__ == "__main__":
+    run(main)
+'''
+SETTINGS = '{"images": 8, "batch": 4, "learning_rate": 0.1}'
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory):
+    path = tmp_path_factory.mktemp("scripts") / "count.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def call(script: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, script, *arguments], capture_output=True, text=True)
+
+
+def test_arguments_are_typed_and_lists_take_several_values(script):
+    done = call(script, "--inputs", "a.x", "b.x", "--settings", SETTINGS, "--share", "0.25")
+    assert done.stdout.strip() == "4 ['a.x', 'b.x'] None 0.25"
+    assert done.stderr.startswith("counting: 2 of 2 images")
+
+
+def test_a_mistake_is_one_line_and_fails(script):
+    done = call(script, "--inputs", "a", "--settings", SETTINGS)
+    assert (done.returncode, done.stderr) == (1, "count.py: inputs: found no suffix; accepted: one\n")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (SETTINGS.replace("4", "0"), "batch: Input should be greater than or equal to 1"),
+        (SETTINGS.replace("batch", "bach"), "bach: Extra inputs are not permitted"),
+        ("{", "Invalid JSON"),
+    ],
+)
+def test_wrong_settings_fail_and_are_named(script, settings, said):
+    done = call(script, "--inputs", "a.x", "--settings", settings)
+    text = " ".join(done.stdout.replace("│", " ").split() + done.stderr.replace("│", " ").split())
+    assert done.returncode != 0 and said in text and "Traceback" not in text
+
+
+def test_an_unknown_argument_fails(script):
+    assert call(script, "--inputs", "a.x", "--settings", SETTINGS, "--shard", "1").returncode != 0
+
+
+def test_progress_is_lines_every_ten_seconds_and_at_the_end(monkeypatch, caplog):
+    clock = iter(range(0, 1000, 4))  # each item takes four seconds
+    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    caplog.set_level("INFO", "facemill")
+    assert list(command.progress("abcdef", "work", total=30, done=6, step=4)) == list("abcdef")
+    assert caplog.messages == [
+        "work: 18 of 30 images, 1/s, 12 s left",
+        "work: 30 of 30 images, 1/s, 0 s left",
+    ]
+
+
+FAULT = """
+import os
+from pathlib import Path
+from facemill.workflow.command import run
+from facemill.errors import Damaged
+from facemill.files import whole
+
+def main(*, fault: str):
+    if fault == "full":
+        with whole(Path("out.bin")) as beside:
+            Path("/dev/full").write_text("x")
+    if fault == "rust":
+        from safetensors import SafetensorError
+        with whole(Path("out.bin")):
+            raise SafetensorError("Error: I/O error: No space left on device (os error 28)")
+    if fault == "polars":
+        import polars as pl
+        with whole(Path("out.bin")):
+            pl.DataFrame({"a": range(1000)}).write_parquet("/dev/full")
+    if fault == "damaged":
+        raise Damaged(Path("results/a.bin"), "a checksum")
+    if fault == "foreign":
+        raise Damaged(Path("images/a.bin"), "a checksum")
+    raise OSError("a fault of the code")
+
+run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("full", "/dev/full: No space left on device|out.bin: No space left on device"),
+        ("rust", "out.bin: No space left on device"),
+        ("polars", "out.bin: No space left on device"),
+        ("damaged", r"results/a.bin: damaged \(a checksum\); it is put aside as a.bin.damaged, .* makes it again"),
+        ("foreign", r"images/a.bin: damaged \(a checksum\); bring back a sound copy of it"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_line(tmp_path, fault, said):
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/a.bin").touch()
+    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", fault], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and re.fullmatch(f"-c: ({said})\n", done.stderr), done.stderr
+    assert (tmp_path / "results/a.bin.damaged").exists() == (fault == "damaged")
+
+
+def test_a_fault_of_the_code_keeps_its_traceback(tmp_path):
+    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", "none"], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" in done.stderr
