@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from facemill.config.root import Augment, Labels
+from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.ingest.render_sample import render
 from facemill.label.augment_labels import augmented
 from facemill.label.convert_labels import labelled_portraits, labelme_files
@@ -31,9 +31,9 @@ def main(*, portraits: int = 200, copies: int = 16) -> None:
         portraits: how many
         copies: augmented pairs of each
     """
-    labels = Labels(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
+    labels = LabelsConfig(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
     warps = yaml.safe_load((ROOT / "config/folder.yaml").read_text())["augment"]
-    settings = Augment(**warps | {"copies": copies})
+    settings = AugmentConfig(**warps | {"copies": copies})
     with tempfile.TemporaryDirectory() as name:
         for _ in render(Path(name, "sample"), portraits * 5 // 4 + 9, portraits, size=256, seed=1):
             pass

@@ -26,16 +26,16 @@ from labelme.utils import img_data_to_arr, img_data_to_pil, shapes_to_label  # n
 from loguru import logger  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from facemill.config.root import Labels  # noqa: E402
+from facemill.config.label import LabelsConfig
 from facemill.data import labelme  # noqa: E402
 from facemill.data.classes import CLASSES, palette  # noqa: E402
 from facemill.data.shards import encode_mask  # noqa: E402
 from facemill.ingest.render_sample import render  # noqa: E402
 from facemill.label.convert_labels import class_ids  # noqa: E402
-from facemill.workflow.command import run  # noqa: E402
+from facemill.workflow.command import run
 
 ROOT = Path(__file__).parent.parent
-IDS = class_ids(Labels(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"]))
+IDS = class_ids(LabelsConfig(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"]))
 
 
 def ours(path: Path, out: Path) -> None:

@@ -81,7 +81,7 @@ def _children(family: psutil.Process) -> list[psutil.Process]:
 
 
 def generate(path: Path, posts: int) -> None:
-    """Writes posts as the 2021 dump has them: 12 to 52 tags, up to 25 favourites, some 2.5 kB."""
+    """Writes posts as the 2021 dump has them: 12 to 52 tags, up to 25 favorites, some 2.5 kB."""
     halves = [Path(f"{path}.{part}") for part in range(os.cpu_count() or 1)]
     bounds = [posts * part // len(halves) for part in range(len(halves) + 1)]
     jobs = [
@@ -155,7 +155,7 @@ def run_pandas(metadata: Path, folder: Path) -> int:
 def run_facemill(metadata: Path, posts: int, folder: Path) -> int:
     import polars as pl
 
-    from facemill.config.root import Filter
+    from facemill.config.ingest import FilterConfig
     from facemill.ingest.danbooru import read_danbooru
     from facemill.ingest.filter_posts import select
     from facemill.ingest.posts import Collection
@@ -168,7 +168,7 @@ def run_facemill(metadata: Path, posts: int, folder: Path) -> int:
     table = folder / "posts.parquet"
     with Collection(table, folder / "rejects.parquet") as collection:
         read_danbooru([metadata], images, collection, 0, os.cpu_count() or 1)
-    kept, _ = select(table, Filter(**SETTINGS), 1)
+    kept, _ = select(table, FilterConfig(**SETTINGS), 1)
     write_selected(kept.to_arrow(), 64, folder / "selected.parquet")
     return len(kept)
 

@@ -27,13 +27,13 @@ CORES = os.cpu_count() or 1
 
 
 def main(images: int = 6000, source: int = 512, size: int = 256, any_shape: bool = False, rounds: int = 3) -> None:
-    from facemill.config.root import Portraits
+    from facemill.config.ingest import PortraitsConfig
     from facemill.data.shards import count_rows
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         generate(folder, images, source, any_shape)
-        settings = Portraits(size=size, shards=CORES).model_dump_json()
+        settings = PortraitsConfig(size=size, shards=CORES).model_dump_json()
         limit, facemill = [], []
         for _ in range(rounds):
             limit.append(
@@ -74,7 +74,7 @@ def generate(folder: Path, images: int, source: int, any_shape: bool) -> None:
     import numpy as np
     from PIL import Image
 
-    from facemill.config.root import Filter
+    from facemill.config.ingest import FilterConfig
     from facemill.ingest.drawing import draw
     from facemill.ingest.filter_posts import select
     from facemill.ingest.posts import Collection
@@ -96,7 +96,9 @@ def generate(folder: Path, images: int, source: int, any_shape: bool) -> None:
         paths.append(str(path))
     with Collection(folder / "posts.parquet", folder / "rejects.parquet") as collection:
         collection.add({"id": [str(number) for number in range(images)], "path": paths}, images)
-    write_selected(select(folder / "posts.parquet", Filter(), 1)[0].to_arrow(), CORES, folder / "selected.parquet")
+    write_selected(
+        select(folder / "posts.parquet", FilterConfig(), 1)[0].to_arrow(), CORES, folder / "selected.parquet"
+    )
 
 
 def codecs(folder: Path, part: int, size: int) -> None:

@@ -71,7 +71,7 @@ def alone(label: Callable[[np.ndarray], Labels], pixels: list[np.ndarray]) -> No
         list(pool.map(label, pixels))
 
 
-def whole(label: Callable[[np.ndarray], Labels], shard: Path, out: Path) -> None:
+def atomic_write(label: Callable[[np.ndarray], Labels], shard: Path, out: Path) -> None:
     """As scripts/pseudo_label.py does it."""
     with ThreadPoolExecutor(2) as pool:
         write_shard(out, list(pseudo_labels(label, read_rows([shard], ["id", "image"]), pool)), SCHEMA)
@@ -124,7 +124,7 @@ def main(
             rates["plain, one look"].append(len(some) / timed(lambda: plain_script(plain, some, looks=1)))
             rates["plain"].append(len(some) / timed(lambda: plain_script(plain, some, looks=2)))
             rates["network"].append(len(batches) * label.batch / timed(lambda: alone(label, batches)))
-            rates["whole"].append(images / timed(lambda: whole(label, shard, out)))
+            rates["whole"].append(images / timed(lambda: atomic_write(label, shard, out)))
 
     print(f"portraits of {size} px, {type(label).__name__}, {torch.get_num_threads()} threads; images per second")
     for name, found in rates.items():

@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 
 
-class BadInput(Exception):
+class UserError(Exception):
     """A file, key or value that cannot be used; the message names it, what was found and what is accepted."""
 
 
-class Damaged(BadInput):
+class Damaged(UserError):
     """A file that is not as it was written: cut short, or with other bytes in it."""
 
     def __init__(self, path: Path, found: object) -> None:

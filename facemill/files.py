@@ -10,45 +10,45 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a path beside `path` to write to; moves it to `path` when the block ends well, removes it otherwise.
 
     A process killed in the block leaves only the file beside, which the next writer replaces.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.stem}.part{path.suffix}")
+    tmp = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
-        yield beside
-        os.replace(beside, path)
+        yield tmp
+        os.replace(tmp, path)
     except Exception as error:
         error.output = path  # a disk that is full does not say where, and some libraries do not say that it is
-        if not isinstance(error, OSError | BadInput) and not shutil.disk_usage(path.parent).free:
+        if not isinstance(error, OSError | UserError) and not shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
         with suppress(OSError):  # a disk that refuses this too has said so above
-            beside.unlink(missing_ok=True)
+            tmp.unlink(missing_ok=True)
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields a new folder beside `path` to fill; puts it in the place of `path` when the block ends well."""
-    beside = path.with_name(f".{path.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    yield beside
+    tmp = path.with_name(f".{path.name}.part")
+    shutil.rmtree(tmp, ignore_errors=True)
+    tmp.mkdir(parents=True)
+    yield tmp
     shutil.rmtree(path, ignore_errors=True)
-    beside.rename(path)
+    tmp.rename(path)
 
 
 def write_json(path: Path, content: Any) -> None:
     """Writes `content` as indented JSON, keys in the order given, numbers as they are."""
-    with whole(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    with atomic_write(path) as tmp:
+        tmp.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def sha256(path: Path) -> str:
@@ -66,10 +66,10 @@ def digest(settings: Any, inputs: Iterable[Path]) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises `BadInput` when a folder, or one of those one or two levels below it, may not be written.
+    """Raises `UserError` when a folder, or one of those one or two levels below it, may not be written.
 
     Of a folder that is not there yet the one that is to hold it is checked.
     """
     for place in (folder if folder.exists() else folder.parent, *folder.glob("*/"), *folder.glob("*/*/")):
         if place.is_dir() and not os.access(place, os.W_OK):
-            raise BadInput(f"{place}: may not be written; accepted: a folder where results can be made")
+            raise UserError(f"{place}: may not be written; accepted: a folder where results can be made")

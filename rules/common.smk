@@ -2,32 +2,32 @@
 from functools import cache
 from shlex import quote
 
-from facemill.workflow.slurm_arrays import run_own_task
+from facemill.workflow.slurm_arrays import exec_array_task
 from facemill.config.root import unet_settings
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.files import check_writable
 from facemill.workflow.provenance import code_files
-from facemill.workflow.lifetime import WORKFLOW, clear_stale_locks, stop_at_once
+from facemill.workflow.lifetime import WORKFLOW, clear_stale_locks, terminate_jobs
 from facemill.config.validation import check_braces, validate
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-run_own_task()
+exec_array_task()
 
 try:
     CONFIG = validate(config)
-except BadInput as error:
+except UserError as error:
     sys.exit(f"config: {error}")
 
 if workflow.is_main_process and WORKFLOW not in os.environ:
     ALIVE = clear_stale_locks(Path(".snakemake"))
-    JobScheduler.exit_gracefully = stop_at_once
+    JobScheduler.exit_gracefully = terminate_jobs
 os.environ[WORKFLOW] = str(os.getpid())
 
 
 onstart:
     try:
         check_writable(Path("results") / CONFIG.dataset)
-    except BadInput as error:
+    except UserError as error:
         sys.exit(str(error))
 
 
@@ -89,7 +89,7 @@ def labelled_files(source):
     try:
         for path in found:
             check_braces("source", path)
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"config: {error}")
     return sorted({str(path) for path in found})
 

@@ -1,4 +1,4 @@
-# Stage 5, latent: style codes and tags of portraits, their map, the vectors that turn one hair colour into another, and
+# Stage 5, latent: style codes and tags of portraits, their map, the vectors that turn one hair color into another, and
 # what these do. Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/,
 # tags/, tsne/ and attributes/.
 
@@ -23,7 +23,7 @@ rule encode_latents:
     benchmark:
         "benchmarks/results/{dataset}/encode_latents-{shard}.tsv"
     params:
-        limit=-(-CONFIG.latents // len(SHARDS)),
+        limit=-(-CONFIG.latents.max_portraits // len(SHARDS)),
         seed=lookup(dpath="seed", within=config),
     threads: 1
     resources:
@@ -70,7 +70,7 @@ rule plot_latents:
 
 
 rule tag_portraits:
-    """What each source says of each portrait of one shard, and the colours of its regions."""
+    """What each source says of each portrait of one shard, and the colors of its regions."""
     message:
         "Tag portraits, shard {wildcards.shard}"
     input:
@@ -100,7 +100,7 @@ rule tag_portraits:
 
 
 rule compare_tags:
-    """How often each name of hair, skin and eye colours was given, and how far the sources agree."""
+    """How often each name of hair, skin and eye colors was given, and how far the sources agree."""
     message:
         "Compare the sources of tags"
     input:
@@ -126,7 +126,7 @@ rule compare_tags:
 
 
 rule plot_tsne:
-    """Latents in the plane by t-SNE and by PCA, coloured by hair."""
+    """Latents in the plane by t-SNE and by PCA, colored by hair."""
     message:
         "Lay out the latents by t-SNE"
     input:
@@ -140,7 +140,7 @@ rule plot_tsne:
         picture=report(
             "results/{dataset}/tsne/tsne.png",
             category="5 Latent",
-            labels={"picture": "2 Latents by hair colour"},
+            labels={"picture": "2 Latents by hair color"},
             caption="report/tsne.rst",
         ),
     log:
@@ -164,7 +164,7 @@ rule plot_tsne:
 
 
 rule attribute_vectors:
-    """The vectors between hair colours, and to each boolean attribute."""
+    """The vectors between hair colors, and to each boolean attribute."""
     message:
         "Find the attribute vectors"
     input:
@@ -180,7 +180,7 @@ rule attribute_vectors:
         "benchmarks/results/{dataset}/attribute_vectors.tsv"
     params:
         booleans=option("--booleans", CONFIG.attributes.booleans),
-        hold=option("--hold", CONFIG.attributes.hold),
+        preserve=option("--preserve", CONFIG.attributes.preserve),
         method=lookup(dpath="attributes/method", within=config),
         min_images=lookup(dpath="attributes/min_images", within=config),
         holdout=lookup(dpath="holdout", within=config),
@@ -191,7 +191,7 @@ rule attribute_vectors:
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --latents {input.latents} --tags {input.tags} {params.booleans} {params.hold}"
+        "python {input.code[0]} --latents {input.latents} --tags {input.tags} {params.booleans} {params.preserve}"
         " --method {params.method} --min-images {params.min_images} --holdout {params.holdout}"
         " --vectors {output.vectors} 2>&1 | tee {log}"
 
@@ -264,7 +264,7 @@ rule evaluate_attributes:
         "benchmarks/results/{dataset}/evaluate_attributes.tsv"
     params:
         settings=settings("tags"),
-        edited=lookup(dpath="attributes/edited", within=config),
+        eval_portraits=lookup(dpath="attributes/eval_portraits", within=config),
         strength=lookup(dpath="attributes/strength", within=config),
         steps=lookup(dpath="attributes/steps", within=config),
         gaugan=lambda wildcards, input: option("--gaugan", input.gaugan),
@@ -282,7 +282,7 @@ rule evaluate_attributes:
     shell:
         "python {input.code[0]} --vectors {input.vectors} --probes {input.probes} --vae {input.vae}"
         " {params.gaugan} {params.unet} {params.masks} --latents {input.latents} --tags {input.tags}"
-        " --portraits {input.portraits} --settings {params.settings:q} --edited {params.edited} --strength {params.strength}"
+        " --portraits {input.portraits} --settings {params.settings:q} --eval-portraits {params.eval_portraits} --strength {params.strength}"
         " --steps {params.steps} --holdout {params.holdout} --seed {params.seed}"
         " --metrics {output.metrics} --transitions {output.transitions} --animation {output.animation} 2>&1 | tee {log}"
 
@@ -318,17 +318,17 @@ rule walk_latents:
             labels={"picture": "7 Random walks, animated"},
             caption="report/walks.rst",
         ),
-        lines=report(
-            "results/{dataset}/attributes/lines.png",
+        interpolations=report(
+            "results/{dataset}/attributes/interpolations.png",
             category="5 Latent",
             labels={"picture": "8 From one portrait to another"},
-            caption="report/lines.rst",
+            caption="report/interpolations.rst",
         ),
-        lines_animation=report(
-            "results/{dataset}/attributes/lines.webp",
+        interpolations_animation=report(
+            "results/{dataset}/attributes/interpolations.webp",
             category="5 Latent",
             labels={"picture": "9 From one portrait to another, animated"},
-            caption="report/lines.rst",
+            caption="report/interpolations.rst",
         ),
     log:
         "logs/{dataset}/walk_latents.log",
@@ -352,4 +352,4 @@ rule walk_latents:
         "python {input.code[0]} --vectors {input.vectors} --vae {input.vae} {params.gaugan} {params.masks}"
         " --latents {input.latents} --tags {input.tags} --strength {params.strength} --steps {params.steps}"
         " --holdout {params.holdout} --seed {params.seed} --sliders {output.sliders}"
-        " --walks {output.walks} --walks-animation {output.walks_animation} --lines {output.lines} --lines-animation {output.lines_animation} 2>&1 | tee {log}"
+        " --walks {output.walks} --walks-animation {output.walks_animation} --interpolations {output.interpolations} --interpolations-animation {output.interpolations_animation} 2>&1 | tee {log}"

@@ -20,8 +20,8 @@ FIGURES = [
     "attributes/sliders.png",
     "attributes/walks.png",
     "attributes/walks.webp",
-    "attributes/lines.png",
-    "attributes/lines.webp",
+    "attributes/interpolations.png",
+    "attributes/interpolations.webp",
     "summary.json",
 ]
 

@@ -125,7 +125,7 @@ rule evaluate_gaugan:
         weights=given("gaugan.vgg_weights") + given("gaugan.inception_weights"),
     output:
         metrics="results/{dataset}/gaugan/metrics.json",
-        table="results/{dataset}/gaugan/obedience.csv",
+        table="results/{dataset}/gaugan/per_image.csv",
         picture=report(
             "results/{dataset}/gaugan/gaugan.png",
             category="4 Synthesize",

@@ -6,13 +6,14 @@ from typing import Literal
 
 import numpy as np
 
-from facemill.data.splits import fraction, held_out
-from facemill.errors import BadInput
+from facemill.data.splits import hash_fraction, held_out
+from facemill.errors import UserError
 from facemill.imaging.colors import REGIONS
 from facemill.latent.attribute_vectors import attribute_vectors, save_vectors, split_half
-from facemill.latent.rows import held_columns, joined_rows, labels_of
+from facemill.latent.rows import control_columns, joined_rows, labels_of
 from facemill.latent.tag_portraits import GROUPS
-from facemill.workflow.command import log, run
+from facemill.log import log
+from facemill.workflow.command import run
 
 
 def main(
@@ -20,7 +21,7 @@ def main(
     latents: list[Path],
     tags: list[Path],
     booleans: list[str] | None = None,
-    hold: list[str] | None = None,
+    preserve: list[str] | None = None,
     method: Literal["means", "logistic"],
     min_images: int,
     holdout: float,
@@ -33,8 +34,8 @@ def main(
     ----------
     booleans:
         tags that are attributes of their own
-    hold:
-        regions' colours, and booleans, that vectors leave as they are
+    preserve:
+        regions' colors, and booleans, that vectors leave as they are
     method:
         difference of means, or normal of a logistic regression
     min_images:
@@ -43,18 +44,18 @@ def main(
     columns = [*GROUPS, "tags", *REGIONS]
     rows = [row for row in joined_rows((latents, ["latent"]), (tags, columns)) if not held_out(row["id"], holdout)]
     points = np.array([row["latent"] for row in rows])
-    labels, held = labels_of(rows, GROUPS, booleans or []), held_columns(rows, hold or [], booleans or [])
+    labels, held = labels_of(rows, GROUPS, booleans or []), control_columns(rows, preserve or [], booleans or [])
     counts = Counter(row[group] for row in rows for group in GROUPS if row[group] is not None)
     counts.update({name: int(has.sum()) for name, has in labels.booleans.items()})
 
     found = attribute_vectors(points, labels, held, method, min_images)
     if not found.names():
         most = ", ".join(f"{name} {count}" for name, count in counts.most_common(3)) or "none"
-        raise BadInput(
+        raise UserError(
             f"attributes.min_images: found {min_images}, which fewer than two names of a group reach; "
             f"accepted: a number that two of them reach (most frequent: {most})"
         )
-    halves = np.array([fraction(row["id"], "halves") < 0.5 for row in rows])
+    halves = np.array([hash_fraction(row["id"], "halves") < 0.5 for row in rows])
     save_vectors(vectors, found, counts, split_half(points, labels, held, method, halves))
     for name in sorted(counts.keys() - set(found.names())):
         log.info("attribute_vectors: %s left out, it has %d images", name, counts[name])

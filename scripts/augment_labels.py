@@ -1,17 +1,18 @@
 """The command of rule `augment_labels`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from facemill.config.root import Augment
+from facemill.config.label import AugmentConfig
 from facemill.data.shards import read_rows, write_shard
 from facemill.imaging.figures import save_picture
 from facemill.label.augment_labels import augmented, show_copies
 from facemill.label.convert_labels import SCHEMA
-from facemill.workflow.command import Annotated, Settings, run
+from facemill.workflow.command import Settings, run
 
 
 def main(
-    *, labels: Path, settings: Annotated[Augment, Settings], seed: int, threads: int = 1, out: Path, picture: Path
+    *, labels: Path, settings: Annotated[AugmentConfig, Settings], seed: int, threads: int = 1, out: Path, picture: Path
 ) -> None:
     """Makes randomly warped copies of labelled portraits, each image together with its mask.
 

@@ -4,13 +4,14 @@ from itertools import pairwise
 from pathlib import Path
 
 from facemill.data.shards import decode_image, decode_mask, read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import colorize, image_grid, save_picture
+from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.segment.compare_unets import measure, plot_comparison, plot_confusion, said_of_gains, telling
-from facemill.workflow.command import log, run
+from facemill.workflow.command import run
 
 SHOWN = 8
 
@@ -28,7 +29,7 @@ def main(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: 
     """
     rows = list(read_rows([test], ["id", "image", "mask"]))
     if not rows:
-        raise BadInput(f"{test}: holds no portraits, so nothing can be compared; raise labels.test or label more")
+        raise UserError(f"{test}: holds no portraits, so nothing can be compared; raise labels.test or label more")
     images = [decode_image(row["image"]["bytes"]) for row in rows]
     truths = [decode_mask(row["mask"]["bytes"]) for row in rows]
     versions = {path.parent.name: measure(load_model(Unet, path), images, truths) for path in models}

@@ -1,11 +1,12 @@
 """The command of rule `convert_labels`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from facemill.config.ingest import IndexMasks
-from facemill.config.root import Labels
+from facemill.config.ingest import IndexMasksConfig
+from facemill.config.label import LabelsConfig
 from facemill.data.shards import write_shard
-from facemill.files import whole
+from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.label.convert_labels import (
     SCHEMA,
@@ -17,7 +18,7 @@ from facemill.label.convert_labels import (
     split,
 )
 from facemill.label.page import checks_page
-from facemill.workflow.command import Annotated, Settings, run
+from facemill.workflow.command import Settings, run
 
 
 def main(
@@ -25,7 +26,7 @@ def main(
     labelled: Path | None = None,
     mask_images: Path | None = None,
     masks: Path | None = None,
-    settings: Annotated[Labels, Settings],
+    settings: Annotated[LabelsConfig, Settings],
     size: int,
     ratio: float = 1,
     seed: int,
@@ -57,15 +58,15 @@ def main(
     """
     sources = labelme_files(labelled, settings) if labelled else []
     if masks and mask_images:
-        sources += mask_files(IndexMasks(images=mask_images, masks=masks), settings)
+        sources += mask_files(IndexMasksConfig(images=mask_images, masks=masks), settings)
     rows, warnings = labelled_portraits(sources, size, threads, ratio)
     leaders = near_duplicates_of(rows)
     parts = split(rows, leaders, settings, seed)
     for part, path in {"train": train, "validation": validation, "test": test}.items():
         write_shard(path, parts[part], SCHEMA)
     places = {row["id"]: part for part, members in parts.items() for row in members}
-    with whole(page) as beside:
-        beside.write_text(checks_page(rows, places, warnings, leaders))
+    with atomic_write(page) as tmp:
+        tmp.write_text(checks_page(rows, places, warnings, leaders))
     save_picture(show_labels(rows), picture)
 
 

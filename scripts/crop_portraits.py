@@ -6,21 +6,22 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.config.root import Portraits
+from facemill.config.ingest import PortraitsConfig
 from facemill.data.shards import write_shard
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.errors import UserError
+from facemill.files import atomic_write
 from facemill.ingest.archives import read_image
 from facemill.ingest.culling_sheet import read_rejected
 from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
 from facemill.ingest.selected import read_selected
-from facemill.workflow.command import Settings, log, progress, run
+from facemill.log import log, progress
+from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
     selected: Path,
-    settings: Annotated[Portraits, Settings],
+    settings: Annotated[PortraitsConfig, Settings],
     shard: int,
     candidates: Path | None = None,
     duplicates: Path | None = None,
@@ -71,8 +72,8 @@ def main(
         image = {"bytes": encoded, "path": f"{id}{suffix}"}
         own = {"id": id, "image": image, "tags": post["tags"], "source": post["path"]}
         rows.append(own | {name: post[name] for name in schema.names[len(SCHEMA) :]})
-    with whole(rejects) as beside:
-        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), beside)
+    with atomic_write(rejects) as tmp:
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
     write_shard(out, rows, schema)
     log.info(
         "shard %d: %d portraits, %d rejected, %d repeat others",
@@ -96,7 +97,7 @@ def read_lists(paths: list[Path]) -> set[str]:
     try:
         return set().union(*(read_rejected(path.read_text(), str(path)) for path in paths))
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"portraits.rejected_ids: {error}") from error
+        raise UserError(f"portraits.rejected_ids: {error}") from error
 
 
 if __name__ == "__main__":

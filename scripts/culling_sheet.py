@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from facemill.data.shards import count_rows, read_rows
-from facemill.files import whole
+from facemill.files import atomic_write
 from facemill.ingest.culling_sheet import culling_sheet
-from facemill.workflow.command import log, run
+from facemill.log import log
+from facemill.workflow.command import run
 
 
 def main(*, portraits: Path, dataset: str, shard: str, out: Path) -> None:
@@ -23,8 +24,8 @@ def main(*, portraits: Path, dataset: str, shard: str, out: Path) -> None:
         The page, HTML.
     """
     page = culling_sheet(dataset, shard, read_rows([portraits], ["id", "image"]))
-    with whole(out) as beside:
-        beside.write_text(page)
+    with atomic_write(out) as tmp:
+        tmp.write_text(page)
     log.info("%d portraits", count_rows([portraits]))
 
 

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, save_animation, save_picture
 from facemill.imaging.palettes import lab_palette
@@ -24,13 +25,14 @@ from facemill.inference.editor import (
 )
 from facemill.latent.attribute_vectors import Vectors, load_vectors
 from facemill.latent.probe_latents import load_probes
-from facemill.latent.rows import drawn, images_of, joined_rows, masks_of
+from facemill.latent.rows import images_of, joined_rows, masks_of, sample_ids
 from facemill.latent.tag_portraits import GROUPS, TAG_SCHEMA, load_tagger
+from facemill.log import log
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
-from facemill.workflow.command import Annotated, Settings, log, run
+from facemill.workflow.command import Settings, run
 
 TRANSITIONS = 8
 """Rows of the picture for exclusive groups; each boolean has two more, added and taken away."""
@@ -50,8 +52,8 @@ def main(
     gaugan: Path | None = None,
     unet: Path | None = None,
     pseudo_labels: list[Path] | None = None,
-    settings: Annotated[Tags, Settings],
-    edited: int,
+    settings: Annotated[TagsConfig, Settings],
+    eval_portraits: int,
     strength: float,
     steps: int,
     holdout: float,
@@ -74,9 +76,9 @@ def main(
     """
     found, encoder = load_vectors(vectors), load_model(Vae, vae)
     rows = _held_out_rows(latents, tags, holdout, seed)
-    edits = {target: _edits(rows, target, found, gaugan is not None)[:edited] for target in found.names()}
+    edits = {target: _edits(rows, target, found, gaugan is not None)[:eval_portraits] for target in found.names()}
     if not any(edits.values()):
-        raise BadInput(f"holdout: found {holdout}, which leaves no portrait to turn into anything; accepted: more")
+        raise UserError(f"holdout: found {holdout}, which leaves no portrait to turn into anything; accepted: more")
     shown = _shown(edits, found, settings)
     ids = {edit.id for of_target in edits.values() for edit in of_target}
     masks = masks_of(pseudo_labels, ids) if pseudo_labels else {}
@@ -105,19 +107,19 @@ def main(
     ]
     captions = [_caption(edit, target) for target, edit in shown]
     columns = ["portrait", *(f"{place:.0%}" for place in places)]
-    whole = [[images[edit.id], *strip] for (_, edit), strip in zip(shown, strips, strict=True)]
-    save_picture(image_grid(whole, columns, captions), transitions)
+    atomic_write = [[images[edit.id], *strip] for (_, edit), strip in zip(shown, strips, strict=True)]
+    save_picture(image_grid(atomic_write, columns, captions), transitions)
     save_animation(strips, animation)
 
 
 def _held_out_rows(latents: list[Path], tags: list[Path], holdout: float, seed: int) -> list[dict]:
     joined = joined_rows((latents, ["latent"]), (tags, TAG_SCHEMA.names[1:]))
     rows = {row["id"]: row for row in joined if held_out(row["id"], holdout)}
-    return [rows[id] for id in drawn(rows, len(rows), f"edited-{seed}")]
+    return [rows[id] for id in sample_ids(rows, len(rows), f"edited-{seed}")]
 
 
 def _edits(rows: list[dict], target: str, vectors: Vectors, masked: bool) -> list[Edit]:
-    """The portraits that can be turned into a target: with masks, those in which its region has a colour."""
+    """The portraits that can be turned into a target: with masks, those in which its region has a color."""
     if target in vectors.booleans:
         return [Edit(row["id"], np.array(row["latent"]), target in row["tags"]) for row in rows]
     group = next(group for group, names in vectors.groups.items() if target in names)
@@ -135,7 +137,7 @@ def _given_by(rows: list[dict], group: str | None, sources: list[str]) -> str:
     return counts.most_common(1)[0][0] if counts else sources[0]
 
 
-def _shown(edits: dict[str, list[Edit]], vectors: Vectors, settings: Tags) -> list[tuple[str, Edit]]:
+def _shown(edits: dict[str, list[Edit]], vectors: Vectors, settings: TagsConfig) -> list[tuple[str, Edit]]:
     """Targets and portraits of the picture's rows."""
     rows = []
     for group, names in list(vectors.groups.items())[:1]:

@@ -2,16 +2,17 @@
 
 import csv
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 
-from facemill.config.root import Gaugan
+from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import CLASSES
-from facemill.data.dataset import ShardRows
+from facemill.data.dataset import ShardDataset
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
-from facemill.files import whole, write_json
+from facemill.errors import UserError
+from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import save_picture
 from facemill.inference.segmenter import segmented
 from facemill.metrics.generation import (
@@ -37,7 +38,7 @@ from facemill.networks.store import device, load_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.networks.vgg import Lpips
-from facemill.workflow.command import Annotated, Settings, run
+from facemill.workflow.command import Settings, run
 
 MASKS, REAL = 1000, 4000
 """Held-out portraits that are painted, and portraits that they are compared with, at most: these are in memory."""
@@ -48,7 +49,7 @@ SHOWN = 8
 class Judges:
     """What painted portraits are measured with: a U-Net, the real portraits, and networks whose weights are given."""
 
-    def __init__(self, unet: Unet, everyone: np.ndarray, settings: Gaugan) -> None:
+    def __init__(self, unet: Unet, everyone: np.ndarray, settings: GauganConfig) -> None:
         self.unet = unet
         self.lpips = Lpips(settings.vgg_weights).to(device()) if settings.vgg_weights else None
         self.inception = inception(settings.inception_weights).to(device()) if settings.inception_weights else None
@@ -81,7 +82,7 @@ def main(
     model: Path,
     vae: Path,
     judge: Path,
-    settings: Annotated[Gaugan, Settings],
+    settings: Annotated[GauganConfig, Settings],
     portraits: list[Path],
     pseudo_labels: list[Path],
     holdout: float,
@@ -99,14 +100,14 @@ def main(
     The table has a line for each painted portrait.
     """
     generator, encoder = load_model(Generator, model), load_model(Vae, vae)
-    kept = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
+    kept = ShardDataset(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
     if len(kept) < 2:
-        raise BadInput(f"holdout: found {holdout}, which keeps {len(kept)} portraits; accepted: a share that keeps 2")
+        raise UserError(f"holdout: found {holdout}, which keeps {len(kept)} portraits; accepted: a share that keeps 2")
     chosen = spread(len(kept), MASKS)
     ids = [kept.ids[i] for i in chosen]
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(kept[i] for i in chosen), strict=True))
     images = pixels.permute(0, 2, 3, 1).numpy()
-    rows = ShardRows(portraits)
+    rows = ShardDataset(portraits)
     everyone = np.stack([rows[i].permute(1, 2, 0).numpy() for i in spread(len(rows), REAL)])
     judges = Judges(load_model(Unet, judge), everyone, settings)
 
@@ -123,7 +124,7 @@ def main(
     first, *others = numbers
     found = numbers[first] | {"styles": first, "frechet_features": INCEPTION if judges.inception else FEATURES}
     write_json(metrics, found | {f"from_{name}_styles": numbers[name] for name in others})
-    with whole(table) as beside, beside.open("w", newline="") as file:
+    with atomic_write(table) as tmp, tmp.open("w", newline="") as file:
         writer = csv.DictWriter(file, lines[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)

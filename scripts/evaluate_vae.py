@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemill.data.dataset import ShardRows
+from facemill.data.dataset import ShardDataset
 from facemill.data.splits import held_out
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.networks.store import autocast, load_model
-from facemill.networks.vae import Vae, kl_divergence, resized, to_pixels, to_unit_range
+from facemill.networks.vae import Vae, kl_divergence, resized, to_pixels, to_signed_range
 from facemill.workflow.command import run
 
 COLUMNS = 10
@@ -26,10 +26,10 @@ def main(*, model: Path, portraits: list[Path], holdout: float, metrics: Path, p
     """
     vae = load_model(Vae, model)
     device = next(vae.parameters()).device
-    rows = ShardRows(portraits, keep=lambda id: held_out(id, holdout))
+    rows = ShardDataset(portraits, keep=lambda id: held_out(id, holdout))
     originals, reconstructions, divergences = [], [], []
     for pixels in rows:
-        real = resized(to_unit_range(pixels[None].to(device)), vae.size)
+        real = resized(to_signed_range(pixels[None].to(device)), vae.size)
         with autocast():
             mean, log_variance = vae.encode(real)
             reconstructions.append(to_pixels(vae.decode(mean))[0])
@@ -44,7 +44,7 @@ def main(*, model: Path, portraits: list[Path], holdout: float, metrics: Path, p
         metrics,
         {
             "reconstruction_l1": float(np.mean(differences)),
-            "reconstruction_l1_spread": float(np.std(differences)),
+            "reconstruction_l1_std": float(np.std(differences)),
             "kl": float(np.mean(divergences)),
             "images": len(originals),
         },

@@ -3,18 +3,19 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import Filter
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.config.ingest import FilterConfig
+from facemill.errors import UserError
+from facemill.files import atomic_write
 from facemill.ingest.filter_posts import plot_funnel, select
 from facemill.ingest.selected import write_selected
-from facemill.workflow.command import Settings, log, run
+from facemill.log import log
+from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
     posts: Path,
-    settings: Annotated[Filter, Settings],
+    settings: Annotated[FilterConfig, Settings],
     seed: int,
     shards: int,
     out: Path,
@@ -43,10 +44,10 @@ def main(
     kept, counts = select(posts, settings, seed)
     if kept.is_empty():
         worst = counts.sort("removed_alone").row(-1, named=True)
-        raise BadInput(f"filter: no post is left; '{worst['rule']}' alone removes {worst['removed_alone']}")
+        raise UserError(f"filter: no post is left; '{worst['rule']}' alone removes {worst['removed_alone']}")
     write_selected(kept.to_arrow(), shards, out)
-    with whole(funnel) as beside:
-        counts.write_csv(beside)
+    with atomic_write(funnel) as tmp:
+        counts.write_csv(tmp)
     plot_funnel(counts, picture)
     log.info("%d of %d posts selected", len(kept), counts["left"][0])
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import polars as pl
 
-from facemill.files import whole
+from facemill.files import atomic_write
 from facemill.ingest.find_duplicates import find_duplicates
-from facemill.workflow.command import log, run
+from facemill.log import log
+from facemill.workflow.command import run
 
 
 def main(*, candidates: list[Path], distance: int, out: Path, table: Path) -> None:
@@ -26,10 +27,10 @@ def main(*, candidates: list[Path], distance: int, out: Path, table: Path) -> No
     rows = pl.read_parquet(candidates, columns=["id", "hash", "pixels", "score"])
     quality = rows.select(pl.struct(pl.col("pixels").fill_null(0), pl.col("score").fill_null(0)).rank("dense"))
     found = find_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), quality.to_series().to_numpy(), distance)
-    with whole(out) as beside:
-        found.write_parquet(beside)
-    with whole(table) as beside:
-        found.write_csv(beside)
+    with atomic_write(out) as tmp:
+        found.write_parquet(tmp)
+    with atomic_write(table) as tmp:
+        found.write_csv(tmp)
     log.info("%d of %d portraits repeat another within %d bits", len(found), len(rows), distance)
 
 

@@ -6,17 +6,20 @@ from typing import Annotated
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.config.root import Portraits
-from facemill.files import whole
+from facemill.config.ingest import PortraitsConfig
+from facemill.files import atomic_write
 from facemill.ingest.faces import face_finder
 from facemill.ingest.find_portraits import CANDIDATES, find_candidates
 from facemill.ingest.persons import person_check
 from facemill.ingest.portraits import REJECTS, Unreadable
 from facemill.ingest.selected import read_selected
-from facemill.workflow.command import Settings, log, progress, run
+from facemill.log import log, progress
+from facemill.workflow.command import Settings, run
 
 
-def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int, out: Path, rejects: Path) -> None:
+def main(
+    *, selected: Path, settings: Annotated[PortraitsConfig, Settings], shard: int, out: Path, rejects: Path
+) -> None:
     """Find the persons and faces in the images of one shard, and hash what would become portraits.
 
     Parameters
@@ -41,10 +44,10 @@ def main(*, selected: Path, settings: Annotated[Portraits, Settings], shard: int
             rows += find_candidates(post, settings, find, check)
         except Unreadable as error:
             rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
-    with whole(out) as beside:
-        pq.write_table(pa.Table.from_pylist(rows, CANDIDATES), beside)
-    with whole(rejects) as beside:
-        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), beside)
+    with atomic_write(out) as tmp:
+        pq.write_table(pa.Table.from_pylist(rows, CANDIDATES), tmp)
+    with atomic_write(rejects) as tmp:
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
     log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
 
 

@@ -1,13 +1,14 @@
 """The command of rule `fold_labels`."""
 
 from pathlib import Path
+from typing import Annotated
 
-from facemill.config.root import Augment
-from facemill.data.shards import order_of, read_rows, write_shard
+from facemill.config.label import AugmentConfig
+from facemill.data.shards import read_rows, sort_key, write_shard
 from facemill.label.augment_labels import augmented
 from facemill.label.convert_labels import SCHEMA, near_duplicates_of
 from facemill.review.fold_labels import folds_of
-from facemill.workflow.command import Annotated, Settings, run
+from facemill.workflow.command import Settings, run
 
 
 def main(
@@ -15,7 +16,7 @@ def main(
     labels: list[Path],
     fold: int,
     folds: int,
-    settings: Annotated[Augment, Settings],
+    settings: Annotated[AugmentConfig, Settings],
     seed: int,
     threads: int = 1,
     train: Path,
@@ -33,7 +34,7 @@ def main(
         train: warped copies of the portraits outside the fold, Parquet with the same columns
         held_out: the portraits of the fold
     """
-    rows = sorted(read_rows(labels), key=lambda row: order_of(row["id"]))
+    rows = sorted(read_rows(labels), key=lambda row: sort_key(row["id"]))
     place = folds_of([row["id"] for row in rows], near_duplicates_of(rows), folds, seed)
     write_shard(held_out, [row for row in rows if place[row["id"]] == fold], SCHEMA)
     write_shard(train, augmented([row for row in rows if place[row["id"]] != fold], settings, seed, threads), SCHEMA)

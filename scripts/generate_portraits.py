@@ -8,14 +8,15 @@ import torch
 from PIL import Image
 
 from facemill.data.shards import decode_mask
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.errors import UserError
+from facemill.files import atomic_write
 from facemill.ingest.portraits import Unreadable, load_portrait
+from facemill.log import log, progress
 from facemill.metrics.generation import paint, styles
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
-from facemill.workflow.command import log, progress, run
+from facemill.workflow.command import run
 
 
 def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed: int | None = None) -> None:
@@ -35,14 +36,14 @@ def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed
         without an image: draws a style of its own for each portrait (0 when neither is given)
     """
     if style and seed is not None:
-        raise BadInput("--style and --seed exclude each other; accepted: one of them")
+        raise UserError("--style and --seed exclude each other; accepted: one of them")
     folder = model if model.is_dir() else model.parent
     generator = load_model(Generator, folder)
     if style and generator.z != "encoder":
-        raise BadInput(f"--style: {folder} was trained with z: {generator.z}; accepted: a model with z: encoder")
+        raise UserError(f"--style: {folder} was trained with z: {generator.z}; accepted: a model with z: encoder")
     files = sorted(masks.rglob("*.png"))
     if not files:
-        raise BadInput(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
+        raise UserError(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
     if style:
         encoder = load_model(Vae, folder / "style_encoder.safetensors")
         z = styles(encoder, read_style(style, encoder.size))
@@ -54,15 +55,15 @@ def main(*, model: Path, masks: Path, out: Path, style: Path | None = None, seed
         code = torch.randn((1, generator.z_dim), generator=random) if z is None else z
         try:
             mask = torch.from_numpy(read_mask(path, generator.width, generator.height))[None]
-        except (BadInput, OSError) as error:
+        except (UserError, OSError) as error:
             faults.append(f"{path}: {error}")
             continue
-        with whole((out / path.relative_to(masks)).with_suffix(".png")) as beside:
-            Image.fromarray(paint(generator, mask, code)[0]).save(beside)
+        with atomic_write((out / path.relative_to(masks)).with_suffix(".png")) as tmp:
+            Image.fromarray(paint(generator, mask, code)[0]).save(tmp)
     for fault in faults:
         log.error("%s", fault)
     if faults:
-        raise BadInput(f"{len(faults)} of {len(files)} masks could not be used; the others are in {out}")
+        raise UserError(f"{len(faults)} of {len(files)} masks could not be used; the others are in {out}")
 
 
 def read_style(path: Path, size: int) -> torch.Tensor:
@@ -70,7 +71,7 @@ def read_style(path: Path, size: int) -> torch.Tensor:
     try:
         return torch.from_numpy(load_portrait(path, size).copy()).permute(2, 0, 1)[None]
     except Unreadable as error:
-        raise BadInput(f"--style: {path}: {error}") from error
+        raise UserError(f"--style: {path}: {error}") from error
 
 
 def read_mask(path: Path, width: int, height: int) -> np.ndarray:

@@ -5,20 +5,21 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from facemill.config.root import Source
-from facemill.errors import BadInput
+from facemill.config.ingest import SourceConfig
+from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import BLOCK, read_danbooru
 from facemill.ingest.folder import read_folder
 from facemill.ingest.images import list_images, without_repeats
 from facemill.ingest.posts import Collection
-from facemill.workflow.command import Settings, log, run
+from facemill.log import log
+from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
     kind: Literal["sample", "danbooru", "celeba", "folder"],
-    settings: Annotated[Source, Settings],
+    settings: Annotated[SourceConfig, Settings],
     images: list[Path],
     metadata: list[Path] = [],  # noqa: B006
     attributes: Path | None = None,
@@ -66,18 +67,18 @@ def main(
             read_folder(found, tags, settings.tag_pattern, collection)
         elif kind == "celeba":
             if attributes is None:
-                raise BadInput("--attributes: found nothing; accepted: a path, which kind 'celeba' needs")
+                raise UserError("--attributes: found nothing; accepted: a path, which kind 'celeba' needs")
             read_celeba(attributes, partition, without_repeats(found, reject), collection, settings.max_broken)
         else:
             if not metadata:
-                raise BadInput(f"--metadata: found nothing; accepted: paths, which kind {kind!r} needs")
+                raise UserError(f"--metadata: found nothing; accepted: paths, which kind {kind!r} needs")
             blocks = sum(map(os.path.getsize, metadata)) // BLOCK
             processes = max(1, min(threads, blocks // 4))
             read_danbooru(metadata, without_repeats(found, reject), collection, settings.max_broken, processes)
     log.info("%d posts, %d rejected", collection.posts, collection.rejected)
 
 
-def check_sums(settings: Source, given: dict[str, list[Path | None]]) -> None:
+def check_sums(settings: SourceConfig, given: dict[str, list[Path | None]]) -> None:
     """Compares checksums with the files that they are given for."""
     for key, named in settings.files().items():
         for location, path in zip(named, given[key], strict=True) if named else ():
@@ -85,11 +86,11 @@ def check_sums(settings: Source, given: dict[str, list[Path | None]]) -> None:
             if expected is None or path is None:
                 continue
             if path.is_dir():
-                raise BadInput(f"source.sha256.{location}: a folder; accepted: a file")
+                raise UserError(f"source.sha256.{location}: a folder; accepted: a file")
             with path.open("rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
             if found != expected.lower():
-                raise BadInput(f"source.{key}: {location} has sha256 {found}; accepted: {expected.lower()}")
+                raise UserError(f"source.{key}: {location} has sha256 {found}; accepted: {expected.lower()}")
 
 
 if __name__ == "__main__":

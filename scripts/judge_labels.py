@@ -8,13 +8,14 @@ import numpy as np
 
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_image, decode_mask, read_rows
-from facemill.files import whole
+from facemill.files import atomic_write
 from facemill.imaging.figures import colorize, image_grid, overlay, save_picture
 from facemill.inference.segmenter import BATCH, batched
+from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.review.judge_labels import Judged, judge, outlying, probabilities
-from facemill.workflow.command import log, run
+from facemill.workflow.command import run
 
 SHOWN = 12
 
@@ -41,7 +42,7 @@ def main(*, models: list[Path], held_out: list[Path], ranking: Path, picture: Pa
     away = outlying(contradictions)
     order = np.argsort(-away.max(1), kind="stable").tolist()
     worst = [CLASSES[c] for c in away.argmax(1)]
-    with whole(ranking) as beside, beside.open("w", newline="") as file:
+    with atomic_write(ranking) as tmp, tmp.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "class", "deviations", *CLASSES])
         for i in order:

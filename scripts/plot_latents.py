@@ -6,7 +6,7 @@ import numpy as np
 
 from facemill.data.shards import read_rows
 from facemill.files import write_json
-from facemill.latent.posterior import against_normal, plot_against_normal, posterior_draws
+from facemill.latent.posterior import ks_from_normal, plot_posterior, posterior_draws
 from facemill.workflow.command import run
 
 
@@ -18,14 +18,14 @@ def main(*, latents: list[Path], seed: int, metrics: Path, picture: Path) -> Non
     dimensions and the worst; how many portraits.
     """
     rows = list(read_rows(latents))
-    means, spreads = (np.array([row[column] for row in rows]) for column in ("latent", "spread"))
+    means, spreads = (np.array([row[column] for row in rows]) for column in ("latent", "std"))
     draws = posterior_draws(means, spreads, seed)
-    figures = against_normal(draws)
+    figures = ks_from_normal(draws)
     distances = figures["kolmogorov_smirnov"]
     median, worst = float(np.median(distances)), max(distances)
     summed = {"images": len(rows), "median_kolmogorov_smirnov": median, "worst_kolmogorov_smirnov": worst}
     write_json(metrics, summed | figures)
-    plot_against_normal(picture, draws)
+    plot_posterior(picture, draws)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Shows latents in a plane, with their hair colours."""
+"""Shows latents in a plane, with their hair colors."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
 from facemill.files import write_json
@@ -19,7 +20,7 @@ from facemill.latent.plot_tsne import (
     tsne,
 )
 from facemill.latent.rows import images_of, joined_rows
-from facemill.workflow.command import Annotated, Settings, run
+from facemill.workflow.command import Settings, run
 
 
 def main(
@@ -27,7 +28,7 @@ def main(
     latents: list[Path],
     tags: list[Path],
     portraits: list[Path],
-    palette: Annotated[Tags, Settings],
+    palette: Annotated[TagsConfig, Settings],
     holdout: float,
     seed: int,
     out: Path,
@@ -35,7 +36,7 @@ def main(
     metrics: Path,
 ) -> None:
     """Places latents in a plane by t-SNE, and in another by PCA; writes the places, a picture, how true the planes are
-    to the latents, and how pure neighbourhoods are."""
+    to the latents, and how pure neighborhoods are."""
     rows = list(joined_rows((latents, ["latent"]), (tags, ["hair_color"])))
     ids, names = [row["id"] for row in rows], [row["hair_color"] for row in rows]
     points = np.array([row["latent"] for row in rows], np.float32)

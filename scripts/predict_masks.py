@@ -7,13 +7,14 @@ from pathlib import Path
 from PIL import Image
 
 from facemill.data.image_files import read_rgb
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.errors import UserError
+from facemill.files import atomic_write
 from facemill.inference.segmenter import predict
 from facemill.ingest.images import SUFFIXES
+from facemill.log import log, progress
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
-from facemill.workflow.command import log, progress, run
+from facemill.workflow.command import run
 
 
 def main(*, model: Path, images: Path, out: Path) -> None:
@@ -44,8 +45,8 @@ def main(*, model: Path, images: Path, out: Path) -> None:
             if isinstance(mask, ValueError):
                 failed.append(f"{path}: {mask}")
             else:
-                with whole(out / name) as beside:
-                    beside.write_bytes(mask)
+                with atomic_write(out / name) as tmp:
+                    tmp.write_bytes(mask)
     log.info("%d masks in %s", len(found) - len(failed), out)
     if failed:
         sys.exit("\n".join([f"{len(failed)} of {len(found)} images have no mask:", *failed]))
@@ -55,12 +56,12 @@ def images_in(folder: Path, out: Path) -> list[Path]:
     """The image files below a folder, by what their names end with, sorted; those below `out` are no input."""
     target = out.resolve()
     if target == folder.resolve():
-        raise BadInput(f"--out {out}: is the folder of images; accepted: another, so that no image is replaced")
+        raise UserError(f"--out {out}: is the folder of images; accepted: another, so that no image is replaced")
     files = [path for path in sorted(folder.rglob("*")) if path.is_file() and target not in path.resolve().parents]
     found = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not found:
         accepted = ", ".join(sorted(SUFFIXES))
-        raise BadInput(f"--images {folder}: no image among {len(files)} files; accepted: {accepted}")
+        raise UserError(f"--images {folder}: no image among {len(files)} files; accepted: {accepted}")
     if len(found) < len(files):
         log.info("%d files are no images by their names and are left out", len(files) - len(found))
     return found

@@ -7,7 +7,7 @@ import numpy as np
 from facemill.data.splits import held_out
 from facemill.files import write_json
 from facemill.latent.probe_latents import balanced_accuracies, fit_probes, save_probes
-from facemill.latent.rows import joined_rows, labels_of, own_test_ids
+from facemill.latent.rows import joined_rows, labels_of, official_test_ids
 from facemill.latent.tag_portraits import GROUPS
 from facemill.workflow.command import run
 
@@ -28,7 +28,7 @@ def main(
     rows = list(joined_rows((latents, ["latent"]), (tags, [*GROUPS, "tags"])))
     points = np.array([row["latent"] for row in rows])
     labels, kept = labels_of(rows, GROUPS, booleans or []), np.array([held_out(row["id"], holdout) for row in rows])
-    tests = own_test_ids(portraits)
+    tests = official_test_ids(portraits)
     asked = np.array([row["id"] in tests for row in rows]) if tests else kept
     fitted = ~kept & ~asked
     found = fit_probes(points[fitted], labels.part(fitted), min_images)

@@ -7,10 +7,11 @@ from pathlib import Path
 from facemill.data.shards import count_rows, read_rows, write_shard
 from facemill.files import write_json
 from facemill.inference.backends import labeller
+from facemill.log import progress
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
-from facemill.workflow.command import progress, run
+from facemill.workflow.command import run
 
 
 def main(*, model: Path, portraits: Path, out: Path, metrics: Path) -> None:
@@ -19,7 +20,7 @@ def main(*, model: Path, portraits: Path, out: Path, metrics: Path) -> None:
     Args:
         model: the U-Net, a safetensors file or the folder that holds it
         portraits: shard of portraits
-        out: shard of masks with confidence, entropy, flipped pixels and areas
+        out: shard of masks with confidence, entropy, flip_disagreement pixels and areas
         metrics: JSON of `images` and `seconds`, from opening the shard to its last mask
     """
     label = labeller(load_model(Unet, model))

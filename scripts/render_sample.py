@@ -4,13 +4,14 @@ import shutil
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import Sample
-from facemill.files import sha256, whole
+from facemill.config.ingest import SampleConfig
+from facemill.files import atomic_write, sha256
 from facemill.ingest.render_sample import render, replace_folder
-from facemill.workflow.command import Settings, progress, run
+from facemill.log import progress
+from facemill.workflow.command import Settings, run
 
 
-def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Path, checksums: Path) -> None:
+def main(*, settings: Annotated[SampleConfig, Settings], size: int, seed: int, out: Path, checksums: Path) -> None:
     """Render portraits with their exact masks, as a Danbooru dump with labelme files.
 
     Parameters
@@ -26,14 +27,14 @@ def main(*, settings: Annotated[Sample, Settings], size: int, seed: int, out: Pa
     checksums
         The SHA-256 of every file in it, in the form of `sha256sum`.
     """
-    beside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(beside, ignore_errors=True)
-    rendered = render(beside, settings.portraits, settings.labelled, size, seed)
+    tmp = out.with_name(f".{out.name}.part")
+    shutil.rmtree(tmp, ignore_errors=True)
+    rendered = render(tmp, settings.portraits, settings.labelled, size, seed)
     for _ in progress(rendered, "rendering", settings.portraits, "portraits"):
         pass
-    replace_folder(beside, out)
+    replace_folder(tmp, out)
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    with whole(checksums) as new:
+    with atomic_write(checksums) as new:
         new.write_text("".join(f"{sha256(path)}  {path.relative_to(out)}\n" for path in files))
 
 

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from facemill.errors import BadInput
-from facemill.files import digest, whole
+from facemill.errors import UserError
+from facemill.files import atomic_write, digest
 from facemill.workflow.command import run
 
 
@@ -19,19 +19,19 @@ def main(*, snakefile: Path, config: str, figures: list[Path], out: Path) -> Non
         out: one HTML page that needs no other file
     """
     settings = Path("work") / f"report-{digest(config, [])}.json"
-    with whole(settings) as beside:
-        beside.write_text(config)
-    with whole(out) as beside:
+    with atomic_write(settings) as tmp:
+        tmp.write_text(config)
+    with atomic_write(out) as tmp:
         made = subprocess.run(
             [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--configfile", settings]
-            + ["--workflow-profile", "none", "--nolock", "--report", beside, "--", *figures],
+            + ["--workflow-profile", "none", "--nolock", "--report", tmp, "--", *figures],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
         settings.unlink()
         if made.returncode:
-            raise BadInput(f"{out}: Snakemake's report failed\n{made.stdout}")
+            raise UserError(f"{out}: Snakemake's report failed\n{made.stdout}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from facemill.errors import BadInput
-from facemill.workflow.command import log, run
-from facemill.workflow.dvc import called, damaged, stale_jobs, stale_stages
+from facemill.errors import UserError
+from facemill.log import log
+from facemill.workflow.command import run
+from facemill.workflow.dvc import damaged, run_module, stale_jobs, stale_stages
 
 
 def main(*, remote: str | None = None) -> None:
@@ -17,22 +18,22 @@ def main(*, remote: str | None = None) -> None:
         remote: one that `dvc remote list` names; by default the default one
     """
     if not Path("dvc.lock").exists():
-        raise BadInput("dvc.lock: not there; accepted: a commit that shared results, see scripts/share.py")
-    called("dvc", "pull", *(["--remote", remote] if remote else []))
+        raise UserError("dvc.lock: not there; accepted: a commit that shared results, see scripts/share.py")
+    run_module("dvc", "pull", *(["--remote", remote] if remote else []))
     if wrong := damaged():
-        raise BadInput(
+        raise UserError(
             f"{wrong[0]}: damaged in the cache or the remote, as are {len(wrong) - 1} more; removed here, so that "
             "another restore fetches them from the remote; where they are damaged there too, share them anew"
         )
     if stale := stale_stages():
-        raise BadInput(
+        raise UserError(
             f"results: not what these settings and this code make ({stale}); run Snakemake, or check out "
             "the commit that shared them"
         )
     # all of them: what looks new enough by its date needs its record too
-    called("snakemake", "--touch", "--forceall", "--cores", "1")
+    run_module("snakemake", "--touch", "--forceall", "--cores", "1")
     if stale := stale_jobs():
-        raise BadInput(f"results: Snakemake would still run {stale}")
+        raise UserError(f"results: Snakemake would still run {stale}")
     log.info("restored: Snakemake has nothing left to do")
 
 

@@ -1,19 +1,22 @@
 """The command of rule `review_portraits`."""
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from facemill.config.root import Labels, Review
+from facemill.config.label import LabelsConfig
+from facemill.config.review import ReviewConfig
 from facemill.data.shards import decode_image, decode_mask, read_rows, write_shard
-from facemill.errors import BadInput
-from facemill.files import whole_folder
+from facemill.errors import UserError
+from facemill.files import atomic_folder
 from facemill.imaging.figures import image_grid, overlay, save_picture
+from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.review.review_portraits import CANDIDATES, RANKING, choose, features, scored, write_labelme
 from facemill.segment.show_pseudo_labels import rows_at
-from facemill.workflow.command import Annotated, Settings, log, run
+from facemill.workflow.command import Settings, run
 
 COLUMNS = 6
 
@@ -25,8 +28,8 @@ def main(
     pseudo_labels: list[Path],
     labelled: list[Path],
     model: Path,
-    settings: Annotated[Review, Settings],
-    labels: Annotated[Labels, Settings],
+    settings: Annotated[ReviewConfig, Settings],
+    labels: Annotated[LabelsConfig, Settings],
     out: Path,
     ranking: Path,
     picture: Path,
@@ -49,7 +52,7 @@ def main(
     ids = {row["id"] for row in known}
     rows = [(place, row) for place, row in enumerate(read_rows(scores)) if row["id"] not in ids]
     if not rows:
-        raise BadInput(f"{scores[0].parent}: every portrait is labelled; none is left to review")
+        raise UserError(f"{scores[0].parent}: every portrait is labelled; none is left to review")
     score = scored(*(np.array([row[key] for _, row in rows]) for key in ("uncertainty", "disagreement")))
     order = np.argsort(-score, kind="stable").tolist()
     places = [rows[i][0] for i in order[: CANDIDATES * settings.portraits]]
@@ -59,8 +62,8 @@ def main(
     taken = choose(score[order[: len(places)]], seen, features(unet, known), settings.portraits)
     masks = rows_at(pseudo_labels, [places[i] for i in taken], ["mask"])
     pairs = [(images[places[i]], masks[places[i]]) for i in taken]
-    with whole_folder(out) as beside:
-        write_labelme(beside, pairs, labels)
+    with atomic_folder(out) as tmp:
+        write_labelme(tmp, pairs, labels)
     log.info("%d portraits to correct: labelme %s --labels %s/labels.txt", len(pairs), out, out)
     chosen = {i: number for number, i in enumerate(taken, 1)}
     ranked = [rows[i][1] | {"score": score[i], "chosen": chosen.get(rank)} for rank, i in enumerate(order)]

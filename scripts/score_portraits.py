@@ -5,11 +5,12 @@ from pathlib import Path
 
 from facemill.data.shards import count_rows, read_rows, write_shard
 from facemill.inference.backends import labeller
+from facemill.log import progress
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.review.review_portraits import SCORES, scores
 from facemill.segment.pseudo_label import pseudo_labels as labelled_by
-from facemill.workflow.command import progress, run
+from facemill.workflow.command import run
 
 
 def main(*, model: Path, portraits: Path, pseudo_labels: Path, out: Path) -> None:

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import SelfTraining, UnetSettings
+from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
 from facemill.segment.self_train_unet import self_train_unet
 from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
-    settings: Annotated[SelfTraining, Settings],
-    unet_settings: Annotated[UnetSettings, Settings],
+    settings: Annotated[SelfTrainingConfig, Settings],
+    unet_settings: Annotated[UnetTrainConfig, Settings],
     teacher: Path,
     size: int,
     seed: int,

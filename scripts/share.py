@@ -1,8 +1,9 @@
 """Shares the results through DVC."""
 
-from facemill.errors import BadInput
-from facemill.workflow.command import log, run
-from facemill.workflow.dvc import called, stale_jobs
+from facemill.errors import UserError
+from facemill.log import log
+from facemill.workflow.command import run
+from facemill.workflow.dvc import run_module, stale_jobs
 
 
 def main(*, remote: str | None = None) -> None:
@@ -14,9 +15,9 @@ def main(*, remote: str | None = None) -> None:
         remote: one that `dvc remote list` names; by default the default one
     """
     if stale := stale_jobs():
-        raise BadInput(f"results: not up to date ({stale}); accepted: those of a finished run of Snakemake")
-    called("dvc", "commit", "--force")
-    log.info(called("dvc", "push", *(["--remote", remote] if remote else [])).strip())
+        raise UserError(f"results: not up to date ({stale}); accepted: those of a finished run of Snakemake")
+    run_module("dvc", "commit", "--force")
+    log.info(run_module("dvc", "push", *(["--remote", remote] if remote else [])).strip())
     log.info("shared; commit dvc.lock to git, and scripts/restore.py brings these results back at that commit")
 
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from facemill.data.shards import decode_image, decode_mask, read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, overlay, save_picture
 from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
@@ -36,9 +36,9 @@ def main(
         metrics: JSON of the numbers; images per second are those of one job
         picture: PNG of the surest, median and least sure portraits
     """
-    rows = list(read_rows(pseudo_labels, ["id", "confidence", "flipped"]))
+    rows = list(read_rows(pseudo_labels, ["id", "confidence", "flip_disagreement"]))
     if not rows:
-        raise BadInput(f"{pseudo_labels[0].parent}: no portrait has a pseudo-label")
+        raise UserError(f"{pseudo_labels[0].parent}: no portrait has a pseudo-label")
     confidence = [row["confidence"] for row in rows]
     rejected = [row["rejected"] for row in read_rows([gate], ["rejected"])]
     times = [json.loads(path.read_text()) for path in timings]
@@ -47,7 +47,7 @@ def main(
         "images_per_second": sum(t["images"] for t in times) / sum(t["seconds"] for t in times),
         "accepted": sum(row is None for row in rejected) / len(rows),
         "confidence": quantiles(confidence),
-        "flipped": quantiles([row["flipped"] for row in rows]),
+        "flip_disagreement": quantiles([row["flip_disagreement"] for row in rows]),
     }
     if truth:
         numbers |= against_truth(pseudo_labels, truth, {row["id"] for row in read_rows(labelled, ["id"])})

@@ -3,34 +3,36 @@
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.shards import count_rows, decode_image, decode_mask, write_shard
 from facemill.imaging.colors import region_colors
 from facemill.latent.rows import joined_rows
 from facemill.latent.tag_portraits import GROUPS, TAG_SCHEMA, believed_tags, load_tagger, names_of, tag_row
-from facemill.taggers.tagger import Portrait
-from facemill.workflow.command import Annotated, Settings, log, progress, run
+from facemill.log import log, progress
+from facemill.taggers.tagger import TaggerInput
+from facemill.workflow.command import Settings, run
 
 BATCH = 32
 
 
 def main(
     *,
-    settings: Annotated[Tags, Settings],
+    settings: Annotated[TagsConfig, Settings],
     portraits: Path,
     out: Path,
     pseudo_labels: Path | None = None,
     booleans: list[str] | None = None,
 ) -> None:
-    """Writes what each source says of each portrait, and the median colours of its regions; same rows, same order.
+    """Writes what each source says of each portrait, and the median colors of its regions; same rows, same order.
 
     Parameters
     ----------
     pseudo_labels:
         the masks, where there are any
     booleans:
-        tags wanted besides the names of hair, skin and eye colours
+        tags wanted besides the names of hair, skin and eye colors
     """
     groups, wanted = names_of(settings), booleans or []
     taggers = {source: load_tagger(source, settings, wanted) for source in settings.sources}
@@ -47,13 +49,13 @@ def main(
     write_shard(out, rows, TAG_SCHEMA)
     for group in groups:
         nameless = sum(row[group] is None for row in rows)
-        log.info("tag_portraits: %d of %d portraits have no %s colour", nameless, len(rows), GROUPS[group])
+        log.info("tag_portraits: %d of %d portraits have no %s color", nameless, len(rows), GROUPS[group])
 
 
-def _portrait(row: dict) -> Portrait:
+def _portrait(row: dict) -> TaggerInput:
     image = decode_image(row["image"]["bytes"])
     colors = region_colors(image, decode_mask(row["mask"]["bytes"])) if "mask" in row else None
-    return Portrait(image, row["tags"], colors)
+    return TaggerInput(image, row["tags"], colors)
 
 
 def _batches(rows: Iterable[dict]) -> Iterator[list[dict]]:

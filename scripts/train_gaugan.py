@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import Gaugan
+from facemill.config.synthesize import GauganConfig
 from facemill.synthesize.train_gaugan import train_gaugan
 from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
-    settings: Annotated[Gaugan, Settings],
+    settings: Annotated[GauganConfig, Settings],
     size: int,
     seed: int,
     holdout: float,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import UnetSettings
+from facemill.config.segment import UnetTrainConfig
 from facemill.segment.train_unet import train_unet
 from facemill.workflow.command import Settings, run
 
@@ -11,7 +11,7 @@ from facemill.workflow.command import Settings, run
 def main(
     *,
     version: str,
-    settings: Annotated[UnetSettings, Settings],
+    settings: Annotated[UnetTrainConfig, Settings],
     size: int,
     seed: int,
     train: Path,

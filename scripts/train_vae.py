@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from facemill.config.root import Vae
+from facemill.config.synthesize import VaeConfig
 from facemill.synthesize.train_vae import train_vae
 from facemill.workflow.command import Settings, run
 
 
 def main(
     *,
-    settings: Annotated[Vae, Settings],
+    settings: Annotated[VaeConfig, Settings],
     seed: int,
     holdout: float,
     portraits: list[Path],

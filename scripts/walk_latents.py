@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_animation, save_picture
 from facemill.inference.editor import decoding_painter, mask_painter
 from facemill.latent.attribute_vectors import Vectors, load_vectors
-from facemill.latent.rows import drawn, joined_rows, masks_of
+from facemill.latent.rows import joined_rows, masks_of, sample_ids
 from facemill.latent.tag_portraits import GROUPS
-from facemill.latent.walk_latents import line, random_walk, slider
+from facemill.latent.walk_latents import interpolate, random_walk, slider
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
@@ -21,7 +21,7 @@ from facemill.workflow.command import run
 SLIDER = (-1, -0.5, 0, 0.5, 1, 1.5)
 WALKS, STATIONS, BETWEEN = 4, 6, 4
 """Random walks, stations of each, and steps from one to the next."""
-LINES = 6
+INTERPOLATIONS = 6
 
 
 def main(
@@ -39,8 +39,8 @@ def main(
     sliders: Path,
     walks: Path,
     walks_animation: Path,
-    lines: Path,
-    lines_animation: Path,
+    interpolations: Path,
+    interpolations_animation: Path,
 ) -> None:
     """Draws held-out portraits along each vector, on random walks, and on straight lines to one another.
 
@@ -53,12 +53,14 @@ def main(
     """
     found = load_vectors(vectors)
     rows = {row["id"]: row for row in joined_rows((latents, ["latent"]), (tags, [*GROUPS, "tags"]))}
-    ids = drawn([id for id in rows if held_out(id, holdout)], len(rows), f"walks-{seed}")
+    ids = sample_ids([id for id in rows if held_out(id, holdout)], len(rows), f"walks-{seed}")
     if len(ids) < 2:
-        raise BadInput(f"holdout: found {holdout}, which leaves {len(ids)} portraits; accepted: more, for two at least")
+        raise UserError(
+            f"holdout: found {holdout}, which leaves {len(ids)} portraits; accepted: more, for two at least"
+        )
     points = {id: np.array(row["latent"]) for id, row in rows.items()}
     slid = _slid(found, {id: rows[id] for id in ids})
-    paired = [(ids[2 * i % len(ids)], ids[(2 * i + 1) % len(ids)]) for i in range(min(LINES, len(ids) // 2))]
+    paired = [(ids[2 * i % len(ids)], ids[(2 * i + 1) % len(ids)]) for i in range(min(INTERPOLATIONS, len(ids) // 2))]
     walked = ids[:WALKS]
 
     if gaugan:
@@ -75,10 +77,10 @@ def main(
     save_picture(image_grid(strips, columns, [caption for caption, _, _ in slid], cell=96), sliders)
 
     ends = [(points[a], points[b]) for a, b in paired]
-    strips = [painted(id, line(a, b, steps)) for (id, _), (a, b) in zip(paired, ends, strict=True)]
-    save_picture(image_grid(strips, [f"{share:.0%}" for share in np.linspace(0, 1, steps)]), lines)
-    smooth = [painted(id, line(a, b, 3 * steps)) for (id, _), (a, b) in zip(paired, ends, strict=True)]
-    save_animation(smooth, lines_animation, columns=3)
+    strips = [painted(id, interpolate(a, b, steps)) for (id, _), (a, b) in zip(paired, ends, strict=True)]
+    save_picture(image_grid(strips, [f"{share:.0%}" for share in np.linspace(0, 1, steps)]), interpolations)
+    smooth = [painted(id, interpolate(a, b, 3 * steps)) for (id, _), (a, b) in zip(paired, ends, strict=True)]
+    save_animation(smooth, interpolations_animation, columns=3)
 
     space = np.stack(list(points.values()))
     strips = [painted(id, random_walk(space, points[id], STATIONS, BETWEEN, seed + i)) for i, id in enumerate(walked)]

@@ -11,7 +11,7 @@ Positive = Annotated[int, Field(ge=1)]
 
 def _hex_color(value: str) -> str:
     if len(value) != 7 or value[0] != "#" or not all(c in "0123456789abcdefABCDEF" for c in value[1:]):
-        raise ValueError(f"found {value!r}; accepted: a colour such as '#a0b1c2'")
+        raise ValueError(f"found {value!r}; accepted: a color such as '#a0b1c2'")
     return value
 
 
@@ -35,13 +35,13 @@ def number(value: Any) -> Any:
 
 
 Size = Annotated[Literal[32, 64, 128, 256, 512], BeforeValidator(number)]
-Reduction = Annotated[Literal[1, 2, 4], BeforeValidator(number)]
+Downscale = Annotated[Literal[1, 2, 4], BeforeValidator(number)]
 
 
 Palette = Annotated[
     dict[str, Annotated[list[HexColor], Field(min_length=1)]],
     BeforeValidator(_without_nulls),
-    Field({}, description="names, as tags have them, and typical colours; null takes a name away"),
+    Field({}, description="names, as tags have them, and typical colors; null takes a name away"),
 ]
 
 
@@ -57,3 +57,11 @@ class Section(BaseModel):
     @classmethod
     def _read_nulls(cls, content: Any) -> Any:
         return {k: None if v == "null" else v for k, v in content.items()} if isinstance(content, dict) else content
+
+
+class TrainingConfig(Section):
+    """One training: counted in images, so that it means the same at any batch size."""
+
+    images: Positive = Field(description="images seen, repeats counted")
+    batch: Positive
+    learning_rate: float = Field(gt=0)

@@ -2,21 +2,21 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from facemill.config.fields import Date, Positive, Section, Share, Size
 
 
-class Sample(Section):
+class SampleConfig(Section):
     """The embedded sample, rendered when `kind` is `sample`."""
 
     portraits: Positive = Field(description="how many portraits to render")
     labelled: Positive = Field(description="how many of them also come with labelme files")
 
 
-class IndexMasks(Section):
+class IndexMasksConfig(Section):
     """Ready-made masks: single-channel PNGs of label numbers, and images of the same names."""
 
     images: Path = Field(description="folder of images")
@@ -36,14 +36,14 @@ def _regex(value: str) -> str:
     return value
 
 
-class Source(Section):
+class SourceConfig(Section):
     """Where the collection lies, as paths or as http(s):// and s3:// addresses; the sample renders its own."""
 
     images: Location | list[Location] | None = Field(
         None, description="folders (bucket folders by id % 1000, flat, any depth), zip and tar archives of images"
     )
     labelled: Path | None = Field(None, description="folder of images with labelme JSON files beside them")
-    masks: IndexMasks | None = Field(None, description="ready-made masks, besides `labelled` or instead of it")
+    masks: IndexMasksConfig | None = Field(None, description="ready-made masks, besides `labelled` or instead of it")
     metadata: list[Location] = Field([], description="Danbooru metadata: JSON lines or lists, packed or plain")
     attributes: Location | None = Field(None, description="CelebA's list_attr_celeba.txt, or its CSV form")
     partition: Location | None = Field(None, description="CelebA's list_eval_partition.txt, or its CSV form")
@@ -66,19 +66,19 @@ class Source(Section):
         return many | {key: [location] if location else [] for key, location in one.items()}
 
     @model_validator(mode="after")
-    def _checksums_have_files(self) -> "Source":
+    def _checksums_have_files(self) -> Self:
         named = {str(location) for locations in self.files().values() for location in locations}
         if unknown := sorted(self.sha256.keys() - named):
             raise ValueError(f"sha256.{unknown[0]}: found no such file above; accepted: {', '.join(sorted(named))}")
         return self
 
 
-class Filter(Section):
+class FilterConfig(Section):
     """Which posts are kept; a rule that is null or empty keeps all. In tags `*` stands for any letters or none."""
 
     ratings: list[Literal["g", "s", "q", "e"]] = Field([], description="ratings to keep")
     min_score: int | None = None
-    min_favourites: int | None = None
+    min_favorites: int | None = None
     min_size: int | None = Field(None, description="least width and height of the original, in pixels")
     min_aspect: float | None = Field(None, gt=0, description="least height of the original, as a multiple of its width")
     max_aspect: float | None = Field(None, gt=0, description="largest height, likewise")
@@ -91,7 +91,7 @@ class Filter(Section):
     limit: Positive | None = Field(None, description="at most so many posts, drawn with the seed")
 
 
-class Detector(Section):
+class DetectorConfig(Section):
     """A face detector, and how its faces become portraits."""
 
     kind: Literal["cascade", "animeface"] = Field(description="OpenCV's cascade classifier, or the package animeface")
@@ -101,13 +101,13 @@ class Detector(Section):
     faces: Positive = Field(4, description="at most so many faces an image, the largest; each becomes a portrait")
 
     @model_validator(mode="after")
-    def _cascade_has_a_file(self) -> "Detector":
+    def _cascade_has_a_file(self) -> Self:
         if self.kind == "cascade" and self.cascade is None:
             raise ValueError("cascade: found nothing; accepted: a path, which kind 'cascade' needs")
         return self
 
 
-class Person(Section):
+class PersonConfig(Section):
     """A tagger that must see a person in an image; where it sees none the image is rejected."""
 
     tagger: Literal["i2v", "wd14"] = Field(description="illustration2vec, or an ONNX tagger of the WD14 family")
@@ -118,14 +118,16 @@ class Person(Section):
     threshold: Share = Field(0.25, description="probability from which a tag is seen")
 
 
-class Portraits(Section):
+class PortraitsConfig(Section):
     """The shards of checked portraits."""
 
     size: Size = Field(description="height in pixels, and width where ratio is 1")
     ratio: float = Field(1, ge=1, le=4, description="height : width; above 1 the body below the face is kept too")
     shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
-    detector: Detector | None = Field(None, description="finds faces to crop to; null takes the middle of each image")
-    person: Person | None = Field(None, description="rejects images in which a tagger sees no person")
+    detector: DetectorConfig | None = Field(
+        None, description="finds faces to crop to; null takes the middle of each image"
+    )
+    person: PersonConfig | None = Field(None, description="rejects images in which a tagger sees no person")
     duplicates: Annotated[int, Field(ge=0, le=8)] | None = Field(
         None, description="of portraits whose 64-bit perceptual hashes differ in at most so many bits one is kept"
     )

@@ -11,26 +11,26 @@ from typing import Any
 from pydantic import ValidationError
 
 from facemill.config.root import Config
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 
 def validate(content: dict) -> Config:
-    """The typed config. Raises `BadInput` with one line that names key, value and what is accepted."""
+    """The typed config. Raises `UserError` with one line that names key, value and what is accepted."""
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
-        raise BadInput(_describe(error)) from error
+        raise UserError(_describe(error)) from error
     for key, path in config.paths().items():
         if not path.exists():
-            raise BadInput(f"{key}: found {str(path)!r}; accepted: a path that exists")
+            raise UserError(f"{key}: found {str(path)!r}; accepted: a path that exists")
         check_braces(key, path)
     return config
 
 
 def check_braces(key: str, path: Path) -> None:
-    """Raises `BadInput` for a path that Snakemake would take for a pattern, at whatever place it is an input."""
+    """Raises `UserError` for a path that Snakemake would take for a pattern, at whatever place it is an input."""
     if {"{", "}"} & set(str(path)):
-        raise BadInput(f"{key}: found {str(path)!r}; accepted: a path without braces, Snakemake's sign for wildcards")
+        raise UserError(f"{key}: found {str(path)!r}; accepted: a path without braces, Snakemake's sign for wildcards")
 
 
 def _describe(error: ValidationError) -> str:

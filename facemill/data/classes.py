@@ -1,4 +1,4 @@
-"""The one class table: which id, name and display colour every mask in the project uses."""
+"""The one class table: which id, name and display color every mask in the project uses."""
 
 from typing import Literal, get_args
 
@@ -21,7 +21,7 @@ COLORS: tuple[tuple[int, int, int], ...] = (
     (124, 86, 178),  # hair
     (84, 166, 122),  # clothes
 )
-"""Display colours (sRGB) by id; `IGNORE` is shown white."""
+"""Display colors (sRGB) by id; `IGNORE` is shown white."""
 
 
 def palette() -> list[int]:

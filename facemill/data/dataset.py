@@ -12,11 +12,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facemill.data.shards import decode_image, decode_mask, open_shard
 
-GROUPS_IN_MEMORY = 16
+WINDOW_GROUPS = 16
 """Row groups among which one stretch of an epoch is shuffled: 4,096 rows, held encoded by each worker."""
 
 
-class ShardRows(Dataset):
+class ShardDataset(Dataset):
     """Rows of image shards, and of mask shards with the same rows in the same order.
 
     An item is `(image uint8 (3, H, W), mask uint8 (H, W))`, or the image alone when no mask shards are given and the
@@ -37,7 +37,7 @@ class ShardRows(Dataset):
                     kept = [(s, g, r) for r, id in enumerate(ids) if keep(id)]
                     self.places += kept
                     self.ids += [ids[r] for _, _, r in kept]
-        self._group = functools.lru_cache(maxsize=2 * GROUPS_IN_MEMORY)(self._read_group)
+        self._group = functools.lru_cache(maxsize=2 * WINDOW_GROUPS)(self._read_group)
 
     def _read_group(self, s: int, g: int) -> list[tuple[bytes, bytes | None]]:
         own = ["image", "mask"] if self.with_masks and not self.masks else ["image"]
@@ -64,10 +64,10 @@ class ShardRows(Dataset):
         return np.split(np.arange(len(keys)), cuts)
 
 
-class Batches(Sampler[list[int]]):
+class ResumableBatchSampler(Sampler[list[int]]):
     """Endless batches of row indices: a function of seed and step alone, so that a training resumes at any step.
 
-    Epoch after epoch the row groups are shuffled, then the rows of each stretch of `GROUPS_IN_MEMORY` groups.
+    Epoch after epoch the row groups are shuffled, then the rows of each stretch of `WINDOW_GROUPS` groups.
     """
 
     def __init__(self, groups: Sequence[np.ndarray], batch: int, seed: int, first_step: int = 0) -> None:
@@ -77,8 +77,8 @@ class Batches(Sampler[list[int]]):
     def _epoch(self, epoch: int) -> np.ndarray:
         random = np.random.default_rng([self.seed, epoch])
         groups = [self.groups[i] for i in random.permutation(len(self.groups))]
-        stretches = range(0, len(groups), GROUPS_IN_MEMORY)
-        return np.concatenate([random.permutation(np.concatenate(groups[i : i + GROUPS_IN_MEMORY])) for i in stretches])
+        stretches = range(0, len(groups), WINDOW_GROUPS)
+        return np.concatenate([random.permutation(np.concatenate(groups[i : i + WINDOW_GROUPS])) for i in stretches])
 
     def __iter__(self) -> Iterator[list[int]]:
         epoch, skip = divmod(self.first_step * self.batch_size, sum(map(len, self.groups)))
@@ -91,12 +91,12 @@ class Batches(Sampler[list[int]]):
             rows = rows[self.batch_size :]
 
 
-def training_batches(rows: ShardRows, batch: int, seed: int, first_step: int = 0) -> DataLoader:
+def train_loader(rows: ShardDataset, batch: int, seed: int, first_step: int = 0) -> DataLoader:
     """Endless shuffled batches; decoded by worker processes where a GPU waits for them, in place on the CPU."""
     cuda = torch.cuda.is_available()
     return DataLoader(
         rows,
-        batch_sampler=Batches(rows.groups(), batch, seed, first_step),
+        batch_sampler=ResumableBatchSampler(rows.groups(), batch, seed, first_step),
         generator=torch.Generator(),  # or it would draw from the one that a step has seeded
         num_workers=min(8, os.cpu_count() or 1) if cuda else 0,
         pin_memory=cuda,

@@ -15,7 +15,7 @@ IMAGE_ERRORS = (
 )
 """What Pillow raises on files that are damaged in one way or another."""
 
-MOST_PIXELS = 178_956_970
+MAX_PIXELS = 178_956_970
 """Pillow's limit against decompression bombs, kept here because other libraries lift Pillow's own."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as many pixels are refused
@@ -30,7 +30,7 @@ def read_rgb(source: Path | bytes, enough: int | None = None) -> Image.Image:
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            if picture.width * picture.height > MOST_PIXELS:
+            if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels could be a decompression bomb")
             if enough and (shrink := min(picture.size) // enough) > 1 and picture.mode in ("RGB", "L"):
                 picture.draft(picture.mode, (picture.width // shrink, picture.height // shrink))

@@ -207,8 +207,8 @@ def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
             raise ValueError("imageData is not base64") from error
     names = [PureWindowsPath(annotation.image_path).as_posix()] if annotation.image_path else []
     names += [path.stem + suffix for suffix in IMAGE_SUFFIXES]
-    beside = [Path(name) for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    return next((image for name in beside if os.path.isfile(image := path.parent / name)), None)
+    tmp = [Path(name) for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
+    return next((image for name in tmp if os.path.isfile(image := path.parent / name)), None)
 
 
 def write(path: Path, image: str, size: tuple[int, int], shapes: Sequence[tuple[str, np.ndarray]]) -> None:

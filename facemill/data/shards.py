@@ -20,8 +20,8 @@ from PIL import Image
 
 from facemill.data import png
 from facemill.data.classes import CLASSES, IGNORE, palette
-from facemill.errors import BadInput, Damaged
-from facemill.files import whole
+from facemill.errors import Damaged, UserError
+from facemill.files import atomic_write
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """Arrow type of an image column."""
@@ -40,7 +40,7 @@ def shard_of(id: str, shards: int) -> int:
     return (int(id) if id.isdecimal() else zlib.crc32(id.encode())) % shards
 
 
-def order_of(id: str) -> tuple[int, str]:
+def sort_key(id: str) -> tuple[int, str]:
     """The sort key of rows in a shard: numeric ids by value, before all others by name."""
     return (int(id), "") if id.isdecimal() else (1 << 63, id)
 
@@ -67,10 +67,10 @@ def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
     info = {"info": {"features": _features(schema)}}
     table = pa.Table.from_pylist(list(rows), schema.with_metadata({"huggingface": json.dumps(info)}))
     compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
-    with whole(path) as beside:
+    with atomic_write(path) as tmp:
         pq.write_table(
             table,
-            beside,
+            tmp,
             row_group_size=ROWS_PER_GROUP,
             compression=compression,
             use_dictionary=False,
@@ -111,7 +111,7 @@ def _noticing_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise BadInput(f"{path}: no such shard") from error
+        raise UserError(f"{path}: no such shard") from error
     except (OSError, pa.ArrowInvalid, ValueError, LookupError) as error:
         if getattr(error, "errno", None):  # the disk's fault, not the file's
             raise
@@ -119,7 +119,7 @@ def _noticing_damage(path: Path) -> Iterator[None]:
 
 
 def open_shard(path: Path) -> Shard:
-    """Opens a shard; raises `BadInput` when it is missing, `Damaged` when it is cut short or not Parquet."""
+    """Opens a shard; raises `UserError` when it is missing, `Damaged` when it is cut short or not Parquet."""
     return Shard(path)
 
 
@@ -137,10 +137,10 @@ def count_rows(paths: Sequence[Path]) -> int:
 
 
 def decode_image(encoded: bytes) -> np.ndarray:
-    """Decodes a JPEG or PNG portrait: uint8 RGB, (height, width, 3). Raises `BadInput` when it cannot be read."""
+    """Decodes a JPEG or PNG portrait: uint8 RGB, (height, width, 3). Raises `UserError` when it cannot be read."""
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:
-        raise BadInput("an image in a shard cannot be decoded")
+        raise UserError("an image in a shard cannot be decoded")
     return pixels
 
 
@@ -157,15 +157,15 @@ def encode_mask(mask: np.ndarray) -> bytes:
 
 
 def decode_mask(encoded: bytes) -> np.ndarray:
-    """Decodes a mask file: class ids, uint8 (height, width). Raises `BadInput` when it is not one of ours."""
+    """Decodes a mask file: class ids, uint8 (height, width). Raises `UserError` when it is not one of ours."""
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             if picture.mode not in ("P", "L"):
-                raise BadInput(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
+                raise UserError(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
             mask = np.asarray(picture)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadInput(f"a mask cannot be decoded ({error})") from error
+        raise UserError(f"a mask cannot be decoded ({error})") from error
     unknown = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
     if unknown.size:
-        raise BadInput(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
+        raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
     return mask

@@ -1,4 +1,4 @@
-"""Colours of a portrait's regions in CIELAB (D65), and how different two colours look."""
+"""Colors of a portrait's regions in CIELAB (D65), and how different two colors look."""
 
 import cv2
 import numpy as np
@@ -14,19 +14,19 @@ REGIONS: dict[str, tuple[int, ...]] = {
     "clothes": (CLOTHES,),
     "background": (BACKGROUND,),
 }
-"""The regions that have a colour of their own, and the classes each is made of."""
+"""The regions that have a color of their own, and the classes each is made of."""
 
 MIN_PIXELS = 30
-"""A region with fewer pixels has no colour."""
+"""A region with fewer pixels has no color."""
 
 Lab = np.ndarray
-"""A colour: float32 (3,), L* from 0 to 100, a* and b*."""
+"""A color: float32 (3,), L* from 0 to 100, a* and b*."""
 
 
 def region_colors(image: np.ndarray, mask: np.ndarray) -> dict[str, Lab | None]:
-    """The median CIELAB colour of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
+    """The median CIELAB color of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
 
-    The region's outermost pixels, outline or mixed with the neighbour, do not count where enough others remain.
+    The region's outermost pixels, outline or mixed with the neighbor, do not count where enough others remain.
 
     Args:
         image: uint8 RGB (H, W, 3).
@@ -45,5 +45,5 @@ def _median(lab: np.ndarray, region: np.ndarray) -> Lab | None:
 
 
 def difference(a: Lab, b: Lab) -> float:
-    """CIEDE2000 between two colours: 1 is just visible, 10 plain to see."""
+    """CIEDE2000 between two colors: 1 is just visible, 10 plain to see."""
     return float(deltaE_ciede2000(a, b))

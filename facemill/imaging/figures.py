@@ -1,4 +1,4 @@
-"""Pictures for people: grids of images with captions, masks in colour, and plots in one style."""
+"""Pictures for people: grids of images with captions, masks in color, and plots in one style."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facemill.data.classes import COLORS, IGNORE
-from facemill.files import whole
+from facemill.files import atomic_write
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
@@ -20,14 +20,14 @@ CAPTION = 15
 
 
 def colorize(mask: np.ndarray) -> np.ndarray:
-    """Class ids, uint8 (H, W), in the classes' display colours: uint8 RGB (H, W, 3)."""
+    """Class ids, uint8 (H, W), in the classes' display colors: uint8 RGB (H, W, 3)."""
     table = np.full((256, 3), 255, np.uint8)
     table[: len(COLORS)] = COLORS
     return table[mask]
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.55) -> np.ndarray:
-    """The mask's colours over the image, uint8 RGB (H, W, 3); ignored pixels show the image alone."""
+    """The mask's colors over the image, uint8 RGB (H, W, 3); ignored pixels show the image alone."""
     mixed = image * (1 - opacity) + colorize(mask) * opacity
     return np.where((mask == IGNORE)[..., None], image, mixed).astype(np.uint8)
 
@@ -68,8 +68,8 @@ def _fit(pixels: np.ndarray, cell: int) -> np.ndarray:
 
 def save_picture(picture: Image.Image, path: Path) -> None:
     """Writes a PNG, whole or not at all."""
-    with whole(path) as beside:
-        picture.save(beside, optimize=True)
+    with atomic_write(path) as tmp:
+        picture.save(tmp, optimize=True)
 
 
 def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: int = 4, cell: int = 128) -> None:
@@ -82,9 +82,9 @@ def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: 
         rows = [images[i : i + columns] for i in range(0, len(images), columns)]
         frames.append(image_grid(rows, cell=cell))
     there_and_back = frames + frames[-2:0:-1]
-    with whole(path) as beside:
+    with atomic_write(path) as tmp:
         there_and_back[0].save(
-            beside, save_all=True, append_images=there_and_back[1:], duration=120, loop=0, quality=85, method=4
+            tmp, save_all=True, append_images=there_and_back[1:], duration=120, loop=0, quality=85, method=4
         )
 
 
@@ -98,6 +98,6 @@ def plot(path: Path, width: float = 9, height: float = 5, **subplots) -> Iterato
     with plt.rc_context(style):
         figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
         yield figure, axes
-        with whole(path) as beside:
-            figure.savefig(beside, dpi=120, metadata={"Software": None})
+        with atomic_write(path) as tmp:
+            figure.savefig(tmp, dpi=120, metadata={"Software": None})
         plt.close(figure)

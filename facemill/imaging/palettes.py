@@ -1,4 +1,4 @@
-"""The names that colours have, by palettes of the config."""
+"""The names that colors have, by palettes of the config."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,16 +11,16 @@ TEMPERATURE = 5.0
 """CIEDE2000 difference that makes a name e times less probable."""
 
 Palette = dict[str, np.ndarray]
-"""For each name its typical colours: float (K, 3) in CIELAB."""
+"""For each name its typical colors: float (K, 3) in CIELAB."""
 
 
 def lab_palette(named: Mapping[str, Sequence[str]]) -> Palette:
-    """A palette of the config (name: hex colours) in CIELAB."""
+    """A palette of the config (name: hex colors) in CIELAB."""
     return {name: rgb2lab([rgb(color) for color in colors]) for name, colors in named.items()}
 
 
 def rgb(color: str) -> tuple[float, float, float]:
-    """A hex colour such as `#a0b1c2` as red, green and blue from 0 to 1."""
+    """A hex color such as `#a0b1c2` as red, green and blue from 0 to 1."""
     red, green, blue = bytes.fromhex(color[1:])
     return red / 255, green / 255, blue / 255
 
@@ -28,7 +28,7 @@ def rgb(color: str) -> tuple[float, float, float]:
 def probabilities(color: Lab, palette: Palette) -> np.ndarray:
     """How probable each name of the palette is, (names,): a softmax over minus CIEDE2000 / `TEMPERATURE`.
 
-    A name is as far away as the nearest of its typical colours.
+    A name is as far away as the nearest of its typical colors.
     """
     far = np.array([deltaE_ciede2000(color[None], typical).min() for typical in palette.values()])
     weights = np.exp((far.min() - far) / TEMPERATURE)

@@ -16,7 +16,7 @@ CHANGES = (0.01, 0.004, 0.002, 0.001, 0)
 LABELME = "6.3.1"
 """The labelme whose format is written."""
 
-KEPT = 0.995
+MIN_IOU = 0.995
 """The IoU of every id that simplified polygons, drawn, keep."""
 
 
@@ -36,7 +36,7 @@ class Region(NamedTuple):
         """The outline with fewer vertices: int32 (M, 2), M at least 3; drawn, at most `changed` pixels differ."""
         for tolerance in TOLERANCES:
             simple = cv2.approxPolyDP(self.outline[:, None], tolerance, closed=True)[:, 0]
-            if len(simple) > 2 and np.count_nonzero(drawn(simple, self.filled.shape) != self.filled) <= changed:
+            if len(simple) > 2 and np.count_nonzero(rasterize(simple, self.filled.shape) != self.filled) <= changed:
                 return simple
         return self.outline[[*range(len(self.outline)), *[-1] * (3 - len(self.outline))]]
 
@@ -49,8 +49,8 @@ class Region(NamedTuple):
 def polygons(mask: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """The ids in a mask, uint8 (H, W), as polygons to draw one over the other on a canvas of zeros.
 
-    Each is an id and its vertices, int32 (N, 2) of (x, y), at pixel centres; N is at least 3. Drawn with their borders,
-    as labelme and Pillow draw them, they keep `KEPT` of every id; no outline leaves the exact one by a pixel.
+    Each is an id and its vertices, int32 (N, 2) of (x, y), at pixel centers; N is at least 3. Drawn with their borders,
+    as labelme and Pillow draw them, they keep `MIN_IOU` of every id; no outline leaves the exact one by a pixel.
 
     Every 4-connected region is one polygon, its outer outline, and polygons with larger outlines come first. A hole
     needs no shape of its own: what lies in it has a smaller outline and is drawn later, background too. (Of two
@@ -66,8 +66,8 @@ def polygons(mask: np.ndarray) -> list[tuple[int, np.ndarray]]:
         outlines = [region.simplified(change * region.pixels) for region in shown]
         canvas = np.zeros_like(mask)
         for region, outline in zip(shown, outlines, strict=True):
-            region.draw(canvas, drawn(outline, region.filled.shape))
-        if all(_iou(canvas == id, mask == id) >= KEPT for id in np.unique(mask)):
+            region.draw(canvas, rasterize(outline, region.filled.shape))
+        if all(_iou(canvas == id, mask == id) >= MIN_IOU for id in np.unique(mask)):
             break
     return [
         (region.id, outline + np.array([region.left, region.top], np.int32))
@@ -84,14 +84,14 @@ def regions(mask: np.ndarray) -> Iterator[Region]:
             own = (pieces[top : top + height, left : left + width] == piece).astype(np.uint8)
             [outline], _ = cv2.findContours(own, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
             outline = outline[:, 0]
-            yield Region(int(id), left, top, pixels, outline, drawn(outline, own.shape))
+            yield Region(int(id), left, top, pixels, outline, rasterize(outline, own.shape))
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> float:
     return np.count_nonzero(a & b) / np.count_nonzero(a | b)
 
 
-def drawn(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def rasterize(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """An outline, int (N, 2), filled with its border: uint8 (height, width) of 0 and 1."""
     canvas = Image.new("L", size[::-1])
     points = [*outline.ravel().tolist(), *outline[-1].tolist() * 2]  # never fewer than three
@@ -126,7 +126,7 @@ def without_specks(mask: np.ndarray, least: int) -> np.ndarray:
     return from_nearest(mask, small)
 
 
-def without_cracks(mask: np.ndarray, unknown: np.ndarray, width: int) -> np.ndarray:
+def close_gaps(mask: np.ndarray, unknown: np.ndarray, width: int) -> np.ndarray:
     """The mask with what is narrower than `width` pixels of `unknown`, bool (H, W), given to what lies nearest."""
     square = np.ones((width, width), np.uint8)
     inside = cv2.copyMakeBorder(unknown.astype(np.uint8), width, width, width, width, cv2.BORDER_REPLICATE)

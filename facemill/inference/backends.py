@@ -31,7 +31,7 @@ class Labels(NamedTuple):
     """Mean over the pixels, in nats: float32 (B,)."""
     class_entropy: np.ndarray
     """Mean over the pixels labelled with each class: float32 (B, classes), NaN where there are none."""
-    flipped: np.ndarray
+    flip_disagreement: np.ndarray
     """Share of the pixels whose class changes when the image is mirrored: float32 (B,)."""
 
 
@@ -63,13 +63,13 @@ class Rest(nn.Module):
         mean = (own + mirrored) / 2
         masks = mean.argmax(1).to(torch.uint8)
         own, mirrored, mean, sparse = (each[..., ::2, ::2] for each in (own, mirrored, mean, masks))
-        flipped = (own.argmax(1) != mirrored.argmax(1)).float().mean((1, 2))
+        flip_disagreement = (own.argmax(1) != mirrored.argmax(1)).float().mean((1, 2))
         log_probability = mean.log_softmax(1)
         confidence = log_probability.amax(1).exp().mean((1, 2))
         entropy = -(log_probability.exp() * log_probability).sum(1)
         of_class = torch.stack([(sparse == c).float() for c in range(len(CLASSES))], 1)
         class_entropy = (entropy[:, None] * of_class).sum((2, 3)) / of_class.sum((2, 3))
-        return masks, confidence, entropy.mean((1, 2)), class_entropy, flipped
+        return masks, confidence, entropy.mean((1, 2)), class_entropy, flip_disagreement
 
 
 class OpenVino:

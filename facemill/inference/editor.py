@@ -18,10 +18,10 @@ from facemill.networks.spade import Generator
 from facemill.networks.store import autocast, device
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae, to_pixels
-from facemill.taggers.tagger import Portrait, Tagger
+from facemill.taggers.tagger import Tagger, TaggerInput
 
 DRIFT = 10.0
-"""CIEDE2000 difference above which a region's colour has moved."""
+"""CIEDE2000 difference above which a region's color has moved."""
 
 FALL = 0.01
 """A probability that falls by less than this is taken for steady."""
@@ -71,12 +71,12 @@ class Edit:
 class Painting:
     """A painted portrait, and the mask, uint8 (S, S), that a U-Net sees in it where there is one."""
 
-    portrait: Portrait
+    portrait: TaggerInput
     mask: np.ndarray | None
 
 
 class Studio:
-    """Paints portraits and looks at them: at colours under the masks, and through a U-Net, where there are masks."""
+    """Paints portraits and looks at them: at colors under the masks, and through a U-Net, where there are masks."""
 
     def __init__(self, painter: Painter, masks: Masks, unet: Unet | None) -> None:
         self.painter, self.masks, self.unet = painter, masks, unet
@@ -88,7 +88,7 @@ class Studio:
         colors = [
             region_colors(p, self.masks[id]) if id in self.masks else None for p, id in zip(pictures, ids, strict=True)
         ]
-        return [Painting(Portrait(p, colors=c), mask) for p, c, mask in zip(pictures, colors, seen, strict=True)]
+        return [Painting(TaggerInput(p, colors=c), mask) for p, c, mask in zip(pictures, colors, seen, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ def try_vector(
         `drift`: where there are masks, for each region but the target's own the share of portraits whose edited
         painting is more than `DRIFT` away there from the unedited one, and the mean of these shares over the regions;
         elsewhere the share of verdicts on all other attributes, by the probes, that the edit changes.
-        `mask_kept`: mean IoU of the masks that the U-Net sees before and after; None without masks.
-        `monotony`: the share of steps on the way, of the first `along` portraits, on which the judge finds the target
+        `mask_iou`: mean IoU of the masks that the U-Net sees before and after; None without masks.
+        `monotonicity`: the share of steps on the way, of the first `along` portraits, on which the judge finds the target
         at least as probable as a step before (but for `FALL`).
         `images`: how many portraits were edited; all else is None when it is 0.
     """
     if not edits:
-        return dict.fromkeys(["success", "before", "drift", "mask_kept", "monotony"]) | {"images": 0}
+        return dict.fromkeys(["success", "before", "drift", "mask_iou", "monotonicity"]) | {"images": 0}
     ids, wanted = [edit.id for edit in edits], [edit.own is not True for edit in edits]
     latents = np.stack([edit.latent for edit in edits])
     steps = strength * np.stack([vectors.step(edit.own, target) for edit in edits])
@@ -160,8 +160,8 @@ def try_vector(
         "success": float(is_now[~was].mean()) if not was.all() else None,
         "before": float(was.mean()),
         "drift": drift,
-        "mask_kept": _mask_kept(before, after) if studio.unet else None,
-        "monotony": float((np.diff(probable, axis=0) > -FALL).mean()),
+        "mask_iou": _mask_kept(before, after) if studio.unet else None,
+        "monotonicity": float((np.diff(probable, axis=0) > -FALL).mean()),
         "images": len(edits),
     }
 
@@ -201,10 +201,10 @@ def judge_of(target: str, given_by: str, judges: Mapping[str, Tagger], probes: P
 def choose_transitions(
     own: Mapping[str, str], names: Sequence[str], palette: Palette, rows: int
 ) -> list[tuple[str, str]]:
-    """At most `rows` portraits, each with the hair colour that it turns into; no portrait and no colour comes twice.
+    """At most `rows` portraits, each with the hair color that it turns into; no portrait and no color comes twice.
 
-    `own` gives the portraits' hair colours, in the order in which portraits are taken. Where it has one of the darkest
-    colour, the first row turns it into the most colourless of the others: black to silver.
+    `own` gives the portraits' hair colors, in the order in which portraits are taken. Where it has one of the darkest
+    color, the first row turns it into the most colorless of the others: black to silver.
     """
     darkest = min(names, key=lambda name: palette[name][0, 0])
     palest = min((name for name in names if name != darkest), key=lambda name: np.hypot(*palette[name][0, 1:]))

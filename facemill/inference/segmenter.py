@@ -43,7 +43,7 @@ def segmented(unet: Unet, images: Iterable[np.ndarray]) -> np.ndarray:
     return np.concatenate([logits_of(unet, b).argmax(1).byte().cpu().numpy() for b in batched(images, BATCH)])
 
 
-def overlapped(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
+def map_ahead(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
     """Yields `function(item)` in the items' order, computed in the pool up to `ahead` items before it is asked for."""
     waiting = deque()
     for item in items:
@@ -125,6 +125,6 @@ def predict(
     def finish(batch: list[tuple]) -> list[tuple[T, bytes | ValueError]]:
         return [(source, encode_mask(unfit(found, place)) if place else found) for source, found, place in batch]
 
-    prepared = overlapped(pool, prepare, sources, ahead=BATCH)
-    for masks in overlapped(pool, finish, map(through_network, batched(prepared, BATCH))):
+    prepared = map_ahead(pool, prepare, sources, ahead=BATCH)
+    for masks in map_ahead(pool, finish, map(through_network, batched(prepared, BATCH))):
         yield from masks

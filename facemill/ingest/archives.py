@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 MAX_BYTES = 256 << 20
 """Files larger than this are no images for portraits: a guard against archives that inflate without end."""
@@ -14,11 +14,11 @@ MAX_BYTES = 256 << 20
 
 @functools.lru_cache(maxsize=8)
 def open_zip(archive: str) -> zipfile.ZipFile:
-    """A zip archive, opened once in a process. Raises `BadInput`."""
+    """A zip archive, opened once in a process. Raises `UserError`."""
     try:
         return zipfile.ZipFile(archive)
     except (OSError, zipfile.BadZipFile) as error:
-        raise BadInput(f"source.images: {archive}: not a readable zip archive ({error})") from error
+        raise UserError(f"source.images: {archive}: not a readable zip archive ({error})") from error
 
 
 def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:

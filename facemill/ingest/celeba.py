@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.folder import add_files
 from facemill.ingest.posts import Collection
-from facemill.workflow.command import log
+from facemill.log import log
 
 SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
@@ -18,7 +18,7 @@ def read_names(attributes: Path) -> list[str]:
     """The names of the attributes, from the file's head.
 
     The file is `list_attr_celeba.txt` (a count, the names, a line an image) or its CSV form (`image_id` and the names,
-    a row an image). Raises `BadInput` when it is neither.
+    a row an image). Raises `UserError` when it is neither.
     """
     with attributes.open(errors="replace") as file:
         first, second = file.readline().strip(), file.readline()
@@ -26,7 +26,7 @@ def read_names(attributes: Path) -> list[str]:
         return second.split()
     if first.startswith("image_id,") and len(first.split(",")) > 1:
         return [name.strip() for name in first.split(",")[1:]]
-    raise BadInput(
+    raise UserError(
         f"{attributes}: not CelebA's attributes; accepted: a count, then a line with the names; or CSV from image_id on"
     )
 
@@ -56,7 +56,7 @@ def read_celeba(
     """Adds the images of CelebA that have a row of attributes; the true ones are their tags too.
 
     `images` are as `list_images` gives them, ids without repeats. What the file says of its length is not trusted.
-    Raises `BadInput` when the file has another form, or more than the share `max_broken` of its lines is broken.
+    Raises `UserError` when the file has another form, or more than the share `max_broken` of its lines is broken.
     """
     names = read_names(attributes)
     splits = read_partition(partition, collection) if partition else {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import cv2
 
 from facemill.data.shards import decode_image, encode_jpeg
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 THUMBNAIL = 112
 """Height of a thumbnail in pixels."""
@@ -104,10 +104,10 @@ def _figure(id: str, encoded: bytes) -> str:
 def read_rejected(text: str, source: str) -> set[str]:
     """The ids of an exported list, one a line; empty lines and what follows a space and `//` do not count.
 
-    Raises `BadInput` when a line holds more than an id.
+    Raises `UserError` when a line holds more than an id.
     """
     ids = {line.partition(" //")[0].strip() for line in text.splitlines()}
     for id in ids:
         if "\t" in id or "," in id:
-            raise BadInput(f"{source}: found {id!r}; accepted: one id a line")
+            raise UserError(f"{source}: found {id!r}; accepted: one id a line")
     return ids - {""}

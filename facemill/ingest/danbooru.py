@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from facemill.ingest.posts import CATEGORIES, POSTS, Collection, first_line
 from facemill.ingest.streams import Block, read_blocks
-from facemill.workflow.command import progress
+from facemill.log import progress
 
 BLOCK = 16 << 20
 """Bytes of metadata that are decoded at a time: some 6,000 posts."""
@@ -104,7 +104,7 @@ def decode(block: Block, numbers: np.ndarray) -> Decoded:
     faults: dict[int, str] = {}
     if rows:
         columns["created_at"] = _dates(columns["created_at"], faults)
-        columns["fav_count"] = _favourites(columns["fav_count"], rows)
+        columns["fav_count"] = _favorites(columns["fav_count"], rows)
         columns |= _tags(rows, faults)
     if faults:
         sound = np.setdiff1d(np.arange(len(rows)), list(faults))
@@ -176,7 +176,7 @@ def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.dateti
     return date.replace(tzinfo=date.tzinfo or datetime.UTC).astimezone(datetime.UTC)
 
 
-def _favourites(counts: pa.Array, rows: list[_Record]) -> pa.Array:
+def _favorites(counts: pa.Array, rows: list[_Record]) -> pa.Array:
     """The number of users where the dumps list them, the API's count elsewhere."""
     lists = [bytes(row.favs) for row in rows]
     listed = [None if text[:1] != b"[" else text.count(b",") + (len(text) > 2) for text in lists]
@@ -271,7 +271,7 @@ def read_danbooru(
     An image's post is the number that its name begins with, as in the originals (`263162.jpg`), the 512 px sets and
     the Portraits (`263162_1.jpg`); `images` are as `list_images` gives them.
 
-    Raises `BadInput` when more than the share `max_broken` of the records cannot be decoded.
+    Raises `UserError` when more than the share `max_broken` of the records cannot be decoded.
     """
     number = pl.col("id").str.extract(r"^(\d{1,18})").cast(pl.Int64)
     images = images.with_columns(number=number).sort("number", maintain_order=True, nulls_last=True)

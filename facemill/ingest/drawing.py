@@ -54,7 +54,7 @@ HAIR_COLORS = {
     "green_hair": "#4c9c62",
     "grey_hair": "#c3c6cf",
 }
-"""The hair colours by Danbooru tag; a portrait's own differs a little."""
+"""The hair colors by Danbooru tag; a portrait's own differs a little."""
 
 _SKIN_COLORS = ("#fbe3d3", "#f7d3bb", "#f1c3a5", "#e0ac8c", "#c68e7a", "#b98e6a", "#a36b4f", "#7d5038")
 
@@ -117,7 +117,7 @@ class Drawing:
         return resvg_py.svg_to_bytes(svg_string=self.picture, width=size, height=size, skip_system_fonts=True)
 
     def part_ids(self, size: int) -> np.ndarray:
-        """The id of the part that is seen at each pixel's centre, less specks: uint8 (size, size)."""
+        """The id of the part that is seen at each pixel's center, less specks: uint8 (size, size)."""
         png = resvg_py.svg_to_bytes(
             svg_string=self.parts, width=size, height=size, skip_system_fonts=True, shape_rendering="crisp_edges"
         )
@@ -140,7 +140,7 @@ def _without_specks(parts: np.ndarray) -> np.ndarray:
 
 
 def draw(id: int, seed: int) -> Drawing:
-    """The portrait with this id: its parts, colours, background and place are drawn with both numbers."""
+    """The portrait with this id: its parts, colors, background and place are drawn with both numbers."""
     rng = random.Random(f"{seed}:{id}")
     hair_name, girl = rng.choice(list(HAIR_COLORS)), rng.random() < 0.7
     hair, skin = _near(rng, HAIR_COLORS[hair_name], 0.03), _near(rng, rng.choice(_SKIN_COLORS), 0.04)
@@ -234,7 +234,7 @@ def _place(rng: random.Random) -> str:
 
 
 def _background(rng: random.Random, figure: list[str]) -> tuple[str, str]:
-    """The kind of a background and its SVG; its colours keep off the figure's, so that an eye can part them."""
+    """The kind of a background and its SVG; its colors keep off the figure's, so that an eye can part them."""
 
     def color() -> str:
         while True:
@@ -279,7 +279,7 @@ def _rgb(color: str) -> tuple[float, ...]:
 
 
 def _near(rng: random.Random, color: str, spread: float) -> str:
-    """A colour a little lighter or darker than the given one, and a little off it."""
+    """A color a little lighter or darker than the given one, and a little off it."""
     light = rng.uniform(-spread, spread)
     return _hex(tuple(channel + light + rng.uniform(-spread, spread) / 2 for channel in _rgb(color)))
 

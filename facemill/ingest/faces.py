@@ -12,23 +12,23 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from facemill.config.ingest import Detector
-from facemill.errors import BadInput
+from facemill.config.ingest import DetectorConfig
+from facemill.errors import UserError
 
 Face = tuple[int, int, int, int]
 """x and y of the upper left corner, width and height, in pixels."""
 
-LONGEST = 1024
+MAX_SIDE = 1024
 """Images with a longer side are searched at this size."""
 
 
-def face_finder(settings: Detector) -> Callable[[np.ndarray], list[Face]]:
-    """A function that finds the faces in uint8 RGB (H, W, 3), the largest first. Raises `BadInput` when it cannot be
+def face_finder(settings: DetectorConfig) -> Callable[[np.ndarray], list[Face]]:
+    """A function that finds the faces in uint8 RGB (H, W, 3), the largest first. Raises `UserError` when it cannot be
     made from the settings."""
     find = _animeface() if settings.kind == "animeface" else _cascade(settings.cascade)
 
     def faces(image: np.ndarray) -> list[Face]:
-        scale = min(1, LONGEST / max(image.shape[:2]))
+        scale = min(1, MAX_SIDE / max(image.shape[:2]))
         if scale < 1:
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         found = [tuple(round(value / scale) for value in face) for face in find(image, settings.min_face * scale)]
@@ -45,7 +45,7 @@ def _cascade(path: Path | None) -> Callable[[np.ndarray, float], list[Face]]:
     except (cv2.error, SystemError):
         usable = False
     if not usable:
-        raise BadInput(f"portraits.detector.cascade: {path}: accepted: a cascade that OpenCV {cv2.__version__} reads")
+        raise UserError(f"portraits.detector.cascade: {path}: accepted: a cascade that OpenCV {cv2.__version__} reads")
 
     def find(image: np.ndarray, least: float) -> list[Face]:
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
@@ -59,11 +59,11 @@ def _animeface() -> Callable[[np.ndarray, float], list[Face]]:
     try:
         animeface = importlib.import_module("animeface")
     except ImportError as error:
-        raise BadInput(
+        raise UserError(
             f"portraits.detector.kind: animeface cannot be imported ({error}); pip install animeface"
         ) from error
     if int(PIL.__version__.split(".")[0]) >= 12:  # it reads Pillow's memory, whose form changed, and finds nothing
-        raise BadInput(
+        raise UserError(
             f"portraits.detector.kind: animeface needs Pillow below 12, found {PIL.__version__}; or `cascade`"
         )
 

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facemill.config.root import Filter
+from facemill.config.ingest import FilterConfig
 from facemill.data.shards import open_shard
-from facemill.data.splits import fraction
+from facemill.data.splits import hash_fraction
 from facemill.imaging import figures
 from facemill.ingest.posts import TAG_COLUMNS
 
 
-def rules(settings: Filter, newest: datetime.datetime | None = None) -> dict[str, pl.Expr]:
+def rules(settings: FilterConfig, newest: datetime.datetime | None = None) -> dict[str, pl.Expr]:
     """The rules that are set, by a name for people, in the order they apply; each is true for posts to keep.
 
     Tags are columns of their own, `has <tag>`, as `_with_tags` adds them. A post that does not say what a rule asks for
@@ -32,8 +32,8 @@ def rules(settings: Filter, newest: datetime.datetime | None = None) -> dict[str
         found[f"rating is {' or '.join(settings.ratings)}"] = pl.col("rating").is_in(settings.ratings)
     if settings.min_score is not None:
         found[f"score >= {settings.min_score}"] = pl.col("score") >= settings.min_score
-    if settings.min_favourites is not None:
-        found[f"favourites >= {settings.min_favourites}"] = pl.col("fav_count") >= settings.min_favourites
+    if settings.min_favorites is not None:
+        found[f"favorites >= {settings.min_favorites}"] = pl.col("fav_count") >= settings.min_favorites
     if settings.min_size is not None:
         found[f"size >= {settings.min_size}"] = size >= settings.min_size
     if settings.min_aspect is not None:
@@ -90,7 +90,7 @@ def _judged(posts: pa.Table, tags: Sequence[str]) -> pl.DataFrame:
     return plain.with_columns(pl.Series(f"has {tag}", row) for tag, row in zip(tags, has, strict=True))
 
 
-def select(posts: Path, settings: Filter, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def select(posts: Path, settings: FilterConfig, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The posts of a table that all rules keep, in their order, `tags` in one column; and the funnel.
 
     The funnel has a row for each rule: `rule`, `removed_alone` (of all posts), `removed_in_order` (of those that the
@@ -118,7 +118,7 @@ def select(posts: Path, settings: Filter, seed: int) -> tuple[pl.DataFrame, pl.D
     )
     funnel = [("all posts", 0, 0, total), *counts]
     if settings.limit is not None:
-        drawn = sorted(kept["id"], key=lambda id: fraction(id, f"limit-{seed}"))[: settings.limit]
+        drawn = sorted(kept["id"], key=lambda id: hash_fraction(id, f"limit-{seed}"))[: settings.limit]
         removed, kept = max(len(kept) - settings.limit, 0), kept.filter(pl.col("id").is_in(drawn))
         funnel.append((f"at most {settings.limit}", max(total - settings.limit, 0), removed, len(kept)))
     return kept, pl.DataFrame(funnel, ["rule", "removed_alone", "removed_in_order", "left"], orient="row")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
-from facemill.config.root import Portraits
+from facemill.config.ingest import PortraitsConfig
 from facemill.data.image_files import read_rgb
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest import persons
@@ -31,7 +31,7 @@ _ENOUGH = 64  # pixels, for a hash of 32 x 32
 
 def find_candidates(
     post: dict,
-    settings: Portraits,
+    settings: PortraitsConfig,
     find: Callable[[np.ndarray], list[Face]] | None,
     check: Callable[[np.ndarray], None] | None = None,
 ) -> list[dict]:
@@ -42,7 +42,7 @@ def find_candidates(
     try:
         content = read_image(post["path"], post["offset"], post["length"])
         full_width, full_height = upright_size(content)
-        image = read_rgb(content, None if find else persons.ENOUGH if check else _ENOUGH)
+        image = read_rgb(content, None if find else persons.MIN_SIDE if check else _ENOUGH)
     except Unreadable:
         raise
     except ValueError as error:

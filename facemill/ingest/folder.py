@@ -11,10 +11,10 @@ import polars as pl
 from PIL import Image
 
 from facemill.data.image_files import IMAGE_ERRORS
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.archives import read_image
 from facemill.ingest.posts import TAG_COLUMNS, Collection, first_line
-from facemill.workflow.command import log, progress
+from facemill.log import log, progress
 
 _HEADS = {"id", "image", "image_id", "file", "filename", "file_name", "name", "path"}
 
@@ -33,7 +33,7 @@ def read_folder(images: pl.DataFrame, tags: Path | None, tag_pattern: str | None
 def read_tags(path: Path, pattern: str | None, images: pl.DataFrame, collection: Collection) -> list[list[str]]:
     """The tags of each image from a CSV file; rows that name no image are rejected, images without a row have none.
 
-    Raises `BadInput` when it names none of the images.
+    Raises `UserError` when it names none of the images.
     """
     place = {key: row for column in ("id", "name") for row, key in enumerate(images[column])}
     place |= {Path(name).name: row for row, name in enumerate(images["name"]) if Path(name).name not in place}
@@ -53,7 +53,7 @@ def read_tags(path: Path, pattern: str | None, images: pl.DataFrame, collection:
                 tags[row] = _split(cells[1:], pattern)
     untagged = sum(found is None for found in tags)
     if untagged == len(tags):
-        raise BadInput(f"{path}: names none of the {len(tags)} images; accepted: an id or file name, then tags")
+        raise UserError(f"{path}: names none of the {len(tags)} images; accepted: an id or file name, then tags")
     if untagged:
         log.info("%s has no row for %d of %d images: they have no tags", path, untagged, len(tags))
     return [found or [] for found in tags]

@@ -10,10 +10,10 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest import archives
 from facemill.ingest.archives import open_zip
-from facemill.workflow.command import log
+from facemill.log import log
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
 """Names that end so are images; what the file really holds is seen when it is opened."""
@@ -29,7 +29,7 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
 
     `reject` is called with the path and the reason for each that cannot be used: links and members that point outside
     their root (links are followed where `follow_links` says so), members that are encrypted or too large, and of two
-    images with one id the later. Raises `BadInput` when a root is neither folder nor archive, or there is no image.
+    images with one id the later. Raises `UserError` when a root is neither folder nor archive, or there is no image.
     """
     others: Counter[str] = Counter()
     found: list[_Found] = []
@@ -44,7 +44,7 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
         log.info("no images by their names: %s", ", ".join(f"{count} {kind}" for kind, count in others.most_common()))
     if not found:
         accepted = ", ".join(sorted(SUFFIXES))
-        raise BadInput(f"source.images: no image under {', '.join(map(repr, map(str, roots)))}; accepted: {accepted}")
+        raise UserError(f"source.images: no image under {', '.join(map(repr, map(str, roots)))}; accepted: {accepted}")
     table = pl.DataFrame(
         found, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
     )
@@ -65,13 +65,13 @@ def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
     if root.is_dir():
         return _walk_folder(root, reject, follow_links)
     if zipfile.is_zipfile(root):
-        return _walkopen_zip(root, reject)
+        return _walk_zip(root, reject)
     if root.is_file() and tarfile.is_tarfile(root):
         with root.open("rb") as file:
             if file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
-                raise BadInput(f"source.images: {str(root)!r} is a compressed tar; accepted: a plain tar, or zip")
+                raise UserError(f"source.images: {str(root)!r} is a compressed tar; accepted: a plain tar, or zip")
         return _walk_tar(root, reject)
-    raise BadInput(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
+    raise UserError(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
 
 
 def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
@@ -105,7 +105,7 @@ def _outside(member: str) -> bool:
     return member.startswith(("/", "\\")) or ".." in PurePosixPath(member.replace("\\", "/")).parts
 
 
-def _walkopen_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
+def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
     for member in open_zip(str(archive)).infolist():
         name, path = member.filename, f"zip://{member.filename}::{archive}"
         if member.is_dir() or PurePosixPath(name).name.startswith(".") or name.startswith("__MACOSX/"):

@@ -14,8 +14,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.errors import UserError
+from facemill.files import atomic_write
 
 CATEGORIES = {"general": 0, "artist": 1, "copyright": 3, "character": 4, "meta": 5}
 """Danbooru's categories of tags and their numbers: https://danbooru.donmai.us/wiki_pages/help:tags"""
@@ -71,23 +71,23 @@ class Collection:
         if attributes:
             self.schema = POSTS.append(pa.field("attributes", pa.struct([(name, pa.bool_()) for name in attributes])))
         self.posts = self.rejected = self.records = 0
-        self._files = [whole(posts), whole(rejects)]
+        self._files = [atomic_write(posts), atomic_write(rejects)]
         self._rejects: list[tuple[str, int | None, str | None, str]] = []
         self._broken = 0
         self._first_broken = ""
 
     def __enter__(self) -> "Collection":
-        beside = [file.__enter__() for file in self._files]
+        tmp = [file.__enter__() for file in self._files]
         repetitive = ["rating", "ext", "split", *(f"{column}.list.element" for column in TAG_COLUMNS)]
         self._posts_writer = pq.ParquetWriter(
-            beside[0],
+            tmp[0],
             self.schema,
             compression="lz4",
             use_dictionary=repetitive,
             dictionary_pagesize_limit=1 << 24,
             store_schema=False,
         )
-        self._rejects_writer = pq.ParquetWriter(beside[1], REJECTS, compression="zstd")
+        self._rejects_writer = pq.ParquetWriter(tmp[1], REJECTS, compression="zstd")
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -129,9 +129,9 @@ class Collection:
         self.reject(source, f"broken metadata: {reason}", line)
 
     def check_broken(self, max_broken: float) -> None:
-        """Raises `BadInput` when more than a share of the metadata's records is broken."""
+        """Raises `UserError` when more than a share of the metadata's records is broken."""
         if self._broken > max_broken * self.records:
-            raise BadInput(
+            raise UserError(
                 f"{self._broken} of {self.records} metadata records are broken, the first {self._first_broken}; "
                 f"accepted: source.max_broken {max_broken}"
             )

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from facemill.data.shards import encode_mask
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.polygons import as_labelme, polygons
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
@@ -28,13 +28,13 @@ _BROKEN_LINE_FROM = 200  # posts, so that one broken line stays well under the s
 def choose_ids(portraits: int, labelled: int, seed: int) -> tuple[list[int], set[int], dict[int, str]]:
     """The ids of a sample: all, sorted; those with labelme files; and the faulty ones with their fault.
 
-    Labelled are only portraits without an oddity. Raises `BadInput` when there are fewer of them than asked for.
+    Labelled are only portraits without an oddity. Raises `UserError` when there are fewer of them than asked for.
     """
     rng = random.Random(f"ids:{seed}")
     ids = sorted(rng.sample(range(100_000, 5_000_000), portraits))
     plain = [id for id in ids if not oddity(id, seed)]
     if labelled > len(plain):
-        raise BadInput(f"sample.labelled: found {labelled}; accepted: up to {len(plain)} of {portraits} portraits")
+        raise UserError(f"sample.labelled: found {labelled}; accepted: up to {len(plain)} of {portraits} portraits")
     chosen = set(rng.sample(plain, labelled))
     others = [id for id in plain if id not in chosen]
     faults = ["truncated image", "missing image"] + ["broken line"] * (portraits >= _BROKEN_LINE_FROM)

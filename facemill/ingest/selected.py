@@ -5,19 +5,19 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from facemill.data.shards import order_of, shard_of
-from facemill.files import whole
+from facemill.data.shards import shard_of, sort_key
+from facemill.files import atomic_write
 
 
 def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
     """Writes the kept posts, sorted by shard and id, with a column `shard`: a job reads no other shard's rows."""
-    keys = [(shard_of(id, shards), order_of(id)) for id in selected["id"].to_pylist()]
+    keys = [(shard_of(id, shards), sort_key(id)) for id in selected["id"].to_pylist()]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     table = selected.append_column("shard", pa.array([key[0] for key in keys], pa.int32())).take(
         pa.array(order, pa.int64())
     )
-    with whole(out) as beside:
-        pq.write_table(table, beside, row_group_size=max(1000, len(order) // 200), compression="zstd")
+    with atomic_write(out) as tmp:
+        pq.write_table(table, tmp, row_group_size=max(1000, len(order) // 200), compression="zstd")
 
 
 def read_selected(selected: Path, shard: int) -> list[dict]:

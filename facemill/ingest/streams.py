@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 _LIST_BLOCK = 5_000  # records
@@ -32,7 +32,7 @@ def read_blocks(path: Path, size: int) -> Iterator[Block]:
     """Reads JSON lines or a JSON list in blocks of about `size` bytes, whatever they are packed in.
 
     gzip, zstd, bzip2, xz and tar are known by their content, not by their names. Lines are streamed; a list is held in
-    memory as a whole. Raises `BadInput` when a file is damaged or no JSON.
+    memory as a whole. Raises `UserError` when a file is damaged or no JSON.
     """
     try:
         with path.open("rb") as file:
@@ -40,7 +40,7 @@ def read_blocks(path: Path, size: int) -> Iterator[Block]:
                 yield from _list(source, stream) if stream.peek(1)[:1] == b"[" else _lines(source, stream, size)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise BadInput(f"{path}: cannot be read whole ({reason})") from error
+        raise UserError(f"{path}: cannot be read whole ({reason})") from error
 
 
 def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]]:
@@ -58,7 +58,7 @@ def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]
                 if content := tar.extractfile(member):
                     yield from _unpack(f"{name}:{member.name}", content)
     elif head.lstrip()[:1] == b"<":
-        raise BadInput(f"{name}: XML or HTML; accepted: JSON lines or a JSON list")
+        raise UserError(f"{name}: XML or HTML; accepted: JSON lines or a JSON list")
     else:
         yield name, stream
 
@@ -81,6 +81,6 @@ def _list(source: str, stream: BinaryIO) -> Iterator[Block]:
     try:
         records = msgspec.json.decode(stream.read(), type=list[msgspec.Raw])
     except msgspec.DecodeError as error:
-        raise BadInput(f"{source}: not a whole JSON list ({error}); accepted: JSON lines or a JSON list") from error
+        raise UserError(f"{source}: not a whole JSON list ({error}); accepted: JSON lines or a JSON list") from error
     for start in range(0, len(records), _LIST_BLOCK):
         yield Block(source, start + 1, [bytes(record) for record in records[start : start + _LIST_BLOCK]])

@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facemill.config.root import Augment
+from facemill.config.label import AugmentConfig
 from facemill.data.shards import decode_image, decode_mask
-from facemill.data.splits import fraction
+from facemill.data.splits import hash_fraction
 from facemill.imaging.figures import image_grid, overlay
 from facemill.label.convert_labels import labelled_row
-from facemill.workflow.command import progress
+from facemill.log import progress
 
 GRID = 4
 """Cells of the grid warp along each side."""
@@ -29,7 +29,7 @@ BORDER = {"border_mode": cv2.BORDER_REFLECT_101}
 SAMPLING = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_NEAREST}
 
 
-def pipeline(settings: Augment, size: int) -> A.Compose:
+def pipeline(settings: AugmentConfig, size: int) -> A.Compose:
     """The random changes of a portrait of size x size, in the order in which they are made.
 
     Half the copies are warped, elastically or by a grid: each resampling costs sharpness in the image and smoothness in
@@ -75,7 +75,7 @@ def _color(strength: float) -> A.ColorJitter:
     return A.ColorJitter(factor, factor, factor, (-0.1 * strength, 0.1 * strength), p=1)
 
 
-def copies(row: dict, settings: Augment, seed: int) -> list[dict]:
+def copies(row: dict, settings: AugmentConfig, seed: int) -> list[dict]:
     """`settings.copies` changed copies of a labelled portrait, as rows with ids `{id}-00` and on.
 
     A copy depends on the portrait, the settings, the seed and its number alone.
@@ -84,7 +84,7 @@ def copies(row: dict, settings: Augment, seed: int) -> list[dict]:
     changes = pipeline(settings, image.shape[0])
     rows = []
     for copy in range(settings.copies):
-        state = int(fraction(row["id"], f"augment-{seed}-{copy}") * 2**53)
+        state = int(hash_fraction(row["id"], f"augment-{seed}-{copy}") * 2**53)
         # one stream for all changes; `set_random_seed` would start each on the same numbers
         changes.set_random_state(np.random.default_rng(state), random.Random(state))
         changed = changes(image=image, mask=mask)
@@ -92,7 +92,7 @@ def copies(row: dict, settings: Augment, seed: int) -> list[dict]:
     return rows
 
 
-def augmented(rows: Sequence[dict], settings: Augment, seed: int, threads: int = 1) -> list[dict]:
+def augmented(rows: Sequence[dict], settings: AugmentConfig, seed: int, threads: int = 1) -> list[dict]:
     """The first changed copies of all rows, then the second ones, and on; the same for any number of threads.
 
     So any stretch of them shows every portrait: a training shuffles one stretch at a time.

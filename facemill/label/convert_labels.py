@@ -12,25 +12,25 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageOps
 
-from facemill.config.ingest import IndexMasks
-from facemill.config.root import Labels
+from facemill.config.ingest import IndexMasksConfig
+from facemill.config.label import LabelsConfig
 from facemill.data import labelme, splits
 from facemill.data.classes import BACKGROUND, CLASSES, IGNORE
 from facemill.data.image_files import read_rgb
 from facemill.data.labelme import IMAGE_SUFFIXES, Findings
-from facemill.data.shards import IMAGE, decode_image, decode_mask, encode_jpeg, encode_mask, order_of
+from facemill.data.shards import IMAGE, decode_image, decode_mask, encode_jpeg, encode_mask, sort_key
 from facemill.data.splits import Part, part
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.figures import colorize, image_grid, overlay
 from facemill.imaging.phash import near_duplicates
-from facemill.imaging.polygons import without_cracks
-from facemill.workflow.command import log, progress
+from facemill.imaging.polygons import close_gaps
+from facemill.log import log, progress
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
 """The columns of labelled portraits: the image a JPEG, the mask a palette PNG of the same size."""
 
 
-class Portrait(NamedTuple):
+class LabelledImage(NamedTuple):
     """A picture and the class ids drawn on it, uint8 (H, W), of the same proportions; and what is to be warned of."""
 
     picture: Image.Image
@@ -42,7 +42,7 @@ class Faulty(Exception):
     """A file that no labelled portrait can be made from; its arguments are the reasons."""
 
 
-Source = tuple[Path, Callable[[], Portrait]]
+Source = tuple[Path, Callable[[], LabelledImage]]
 """A file and what reads it, or raises `Faulty`."""
 
 
@@ -56,7 +56,7 @@ class Converted(NamedTuple):
     """A hash of the image's pixels."""
 
 
-def class_ids(settings: Labels) -> dict[str, int]:
+def class_ids(settings: LabelsConfig) -> dict[str, int]:
     """The class id that each label becomes; `IGNORE` for those that are left out."""
     merged = {label: CLASSES.index(name) for name, labels in settings.merge.items() for label in labels}
     return merged | dict.fromkeys(settings.ignore, IGNORE)
@@ -68,7 +68,7 @@ def labelled_portraits(
     """Rows of `SCHEMA`, in the order of shards, and the warnings of those that have any, by id.
 
     The id is the file's stem. Image and mask are cropped and resized alike, to `size` in height and `size / ratio` in
-    width. Raises `BadInput` with every fault of every file.
+    width. Raises `UserError` with every fault of every file.
     """
     rows, first, warnings, faults, bad = {}, {}, {}, [], 0
     with ThreadPoolExecutor(threads) as pool:
@@ -86,11 +86,11 @@ def labelled_portraits(
                 warnings[path.stem] = done.warnings
                 log.warning("\n".join(f"warning: {path}: {warning}" for warning in done.warnings))
     if bad:
-        raise BadInput("\n  ".join([f"faults in {bad} of {len(sources)} labelled portraits", *faults]))
-    return [rows[id] for id in sorted(rows, key=order_of)], warnings
+        raise UserError("\n  ".join([f"faults in {bad} of {len(sources)} labelled portraits", *faults]))
+    return [rows[id] for id in sorted(rows, key=sort_key)], warnings
 
 
-def convert(path: Path, read: Callable[[], Portrait], size: int, ratio: float) -> Converted:
+def convert(path: Path, read: Callable[[], LabelledImage], size: int, ratio: float) -> Converted:
     """The row of one file, with what was found in it."""
     try:
         picture, mask, warnings = read()
@@ -106,22 +106,22 @@ def convert(path: Path, read: Callable[[], Portrait], size: int, ratio: float) -
     return Converted(labelled_row(path.stem, np.asarray(image), np.asarray(small)), (), warnings, pixels)
 
 
-def labelme_files(folder: Path, settings: Labels) -> list[Source]:
-    """The labelme files below a folder, sorted; raises `BadInput` when there is none.
+def labelme_files(folder: Path, settings: LabelsConfig) -> list[Source]:
+    """The labelme files below a folder, sorted; raises `UserError` when there is none.
 
     Masks are drawn at the image's own size; pixels without a label are background.
     """
     files = sorted(folder.rglob("*.json"))
     if not files:
-        raise BadInput(f"{folder}: found no labelme file; accepted: NAME.json files, each with its image beside it")
+        raise UserError(f"{folder}: found no labelme file; accepted: NAME.json files, each with its image beside it")
     ids = class_ids(settings)
-    return [(path, partial(read_labelme, path, ids, settings.tolerance, settings.cracks)) for path in files]
+    return [(path, partial(read_labelme, path, ids, settings.tolerance, settings.fill_gaps)) for path in files]
 
 
-def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, cracks: int = 0) -> Portrait:
+def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int = 0) -> LabelledImage:
     """The portrait of a labelme file; `ids` are the class ids of its labels. Raises `Faulty`.
 
-    Pixels without a label are background, or where narrower than `cracks` pixels of the nearest class.
+    Pixels without a label are background, or where narrower than `gap` pixels of the nearest class.
     """
     annotation, faults = labelme.read(path)
     if annotation is None:
@@ -138,27 +138,27 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, cracks: i
     if found.faults:
         raise Faulty(*found.faults)
     mask = labelme.draw(annotation.shapes, shape, ids)
-    if cracks:
+    if gap:
         labelled = labelme.draw(annotation.shapes, shape, dict.fromkeys(ids, 1))
-        mask = without_cracks(mask, labelled == 0, cracks)
-    return Portrait(picture, mask, found.warnings)
+        mask = close_gaps(mask, labelled == 0, gap)
+    return LabelledImage(picture, mask, found.warnings)
 
 
-def mask_files(source: IndexMasks, settings: Labels) -> list[Source]:
-    """The ready-made masks below a folder, sorted; raises `BadInput` when there is none.
+def mask_files(source: IndexMasksConfig, settings: LabelsConfig) -> list[Source]:
+    """The ready-made masks below a folder, sorted; raises `UserError` when there is none.
 
     The image of `NAME.png` is the one called NAME below the folder of images.
     """
     files = sorted(source.masks.rglob("*.png"))
     if not files:
-        raise BadInput(f"{source.masks}: found no mask; accepted: NAME.png files")
+        raise UserError(f"{source.masks}: found no mask; accepted: NAME.png files")
     images = {path.stem: path for path in sorted(source.images.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
     ids = class_ids(settings)
-    classes = np.array([ids[label] for label in settings.numbered], np.uint8)
+    classes = np.array([ids[label] for label in settings.index_names], np.uint8)
     return [(path, partial(read_mask, path, images.get(path.stem), classes)) for path in files]
 
 
-def read_mask(path: Path, image: Path | None, classes: np.ndarray) -> Portrait:
+def read_mask(path: Path, image: Path | None, classes: np.ndarray) -> LabelledImage:
     """The portrait of a ready-made mask; `classes` are the class ids of its numbers, uint8. Raises `Faulty`."""
     if image is None:
         raise Faulty(f"no image named {path.stem}; accepted: {', '.join(IMAGE_SUFFIXES)}")
@@ -171,14 +171,14 @@ def read_mask(path: Path, image: Path | None, classes: np.ndarray) -> Portrait:
         raise Faulty(f"cannot be read ({error})") from error
     unknown = numbers[(numbers >= len(classes)) & (numbers != IGNORE)]
     if unknown.size:
-        accepted = f"0 to {len(classes) - 1}, as labels.numbered names them, and {IGNORE} for pixels to ignore"
+        accepted = f"0 to {len(classes) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
         raise Faulty(f"number {unknown[0]} in it; accepted: {accepted}")
     picture = _read_image(image)
     (height, width), enlarged = numbers.shape, max(picture.size) / max(numbers.shape)
     if abs(width * enlarged - picture.width) > 1 or abs(height * enlarged - picture.height) > 1:
         raise Faulty(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
     mask = np.where(numbers == IGNORE, IGNORE, classes[np.minimum(numbers, len(classes) - 1)]).astype(np.uint8)
-    return Portrait(picture, mask, [])
+    return LabelledImage(picture, mask, [])
 
 
 def _read_image(source: Path | bytes) -> Image.Image:
@@ -197,17 +197,19 @@ def labelled_row(id: str, image: np.ndarray, mask: np.ndarray) -> dict:
     }
 
 
-def split(rows: Sequence[dict], leaders: Mapping[str, str], settings: Labels, seed: int) -> dict[Part, list[dict]]:
+def split(
+    rows: Sequence[dict], leaders: Mapping[str, str], settings: LabelsConfig, seed: int
+) -> dict[Part, list[dict]]:
     """The rows of each part; a row's part depends on the seed and on the id that `leaders` gives for its own, alone.
 
-    Raises `BadInput` for an empty part.
+    Raises `UserError` for an empty part.
     """
     parts: dict[Part, list[dict]] = {"train": [], "validation": [], "test": []}
     for row in rows:
         parts[part(leaders[row["id"]], f"labels-{seed}", settings.validation, settings.test)].append(row)
     empty = [name for name, members in parts.items() if not members]
     if empty:
-        raise BadInput(
+        raise UserError(
             f"labels.validation {settings.validation:g} and labels.test {settings.test:g} leave no portrait for "
             f"{empty[0]} out of {len(rows)} labelled; accepted: shares or a seed that give each part at least one"
         )
@@ -225,7 +227,7 @@ def near_duplicates_of(rows: Sequence[dict]) -> dict[str, str]:
 
 
 def show_labels(rows: Sequence[dict], examples: int = 12) -> Image.Image:
-    """A picture of examples spread evenly over the rows: portraits, masks in colour, and both together."""
+    """A picture of examples spread evenly over the rows: portraits, masks in color, and both together."""
     chosen = [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, examples).astype(int))]
     images = [decode_image(row["image"]["bytes"]) for row in chosen]
     masks = [decode_mask(row["mask"]["bytes"]) for row in chosen]

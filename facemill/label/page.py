@@ -17,7 +17,7 @@ SHOWN = 300
 PICTURE = 160
 """Their size in pixels."""
 
-FAR = 3.5
+OUTLIER_Z = 3.5
 """Deviations from the median above which an area is marked (Iglewicz and Hoaglin 1993, for modified z-scores)."""
 
 STYLE = """
@@ -77,7 +77,7 @@ def checks_page(
 <p>{counts}. {unlabelled:.2%} of their pixels are ignored.</p>
 {f'<h2>Warnings</h2><ul class="warning">{listed}</ul>' if listed else ""}
 <h2>Area of each class</h2>
-<p>A dot is a portrait, at the class's share of its pixels; red ones are more than {FAR:g} robust deviations from the
+<p>A dot is a portrait, at the class's share of its pixels; red ones are more than {OUTLIER_Z:g} robust deviations from the
 median, the line.</p>
 <div class="classes">{"".join(_strip(c, areas[:, c], away[:, c]) for c in range(len(CLASSES)))}</div>
 <h2>Overlays, outliers first</h2>
@@ -96,7 +96,7 @@ def _strip(c: int, areas: np.ndarray, away: np.ndarray) -> str:
     most = max(areas.max(), 1e-9)
     dots = "".join(
         f'<circle cx="{10 + 480 * area / most:.1f}" cy="{12 + 7 * (i * 5 % 8)}" r="3.5"'
-        f' fill="{"#b3122e" if abs(far) > FAR else _color(c)}" fill-opacity=".6"/>'
+        f' fill="{"#b3122e" if abs(far) > OUTLIER_Z else _color(c)}" fill-opacity=".6"/>'
         for i, (area, far) in enumerate(zip(areas, away, strict=True))
     )
     middle = 10 + 480 * np.median(areas) / most
@@ -119,7 +119,7 @@ def _card(
 ) -> str:
     id, image = row["id"], decode_image(row["image"]["bytes"])
     figures = "".join(
-        f'<span{" class=far" if abs(far) > FAR else ""}><i style="background:{_color(c)}"></i>'
+        f'<span{" class=far" if abs(far) > OUTLIER_Z else ""}><i style="background:{_color(c)}"></i>'
         f"{CLASSES[c]} {area:.2%}</span>"
         for c, (area, far) in enumerate(zip(areas, away, strict=True))
     )

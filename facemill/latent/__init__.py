@@ -1,1 +1,1 @@
-"""Stage `latent`: latents, colour tags, the t-SNE plane, attribute vectors and transitions."""
+"""Stage `latent`: latents, color tags, the t-SNE plane, attribute vectors and transitions."""

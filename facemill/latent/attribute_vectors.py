@@ -1,4 +1,4 @@
-"""Attribute vectors: the way in latent space from one hair colour to another, or to a smile."""
+"""Attribute vectors: the way in latent space from one hair color to another, or to a smile."""
 
 import json
 from collections import Counter
@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
-from facemill.errors import BadInput
-from facemill.files import whole, write_json
+from facemill.errors import UserError
+from facemill.files import atomic_write, write_json
 
 
 @dataclass(frozen=True)
@@ -148,12 +148,12 @@ def save_vectors(path: Path, vectors: Vectors, counts: Mapping[str, int], cosine
         "split_half_cosine": {key: cosines.get(key) for key in tensors},
     }
     write_json(path.with_suffix(".json"), about)
-    with whole(path) as beside:
-        save_file({key: np.ascontiguousarray(vector, np.float32) for key, vector in tensors.items()}, beside)
+    with atomic_write(path) as tmp:
+        save_file({key: np.ascontiguousarray(vector, np.float32) for key, vector in tensors.items()}, tmp)
 
 
 def load_vectors(path: Path) -> Vectors:
-    """Vectors as `save_vectors` wrote them. Raises `BadInput` when they cannot be read."""
+    """Vectors as `save_vectors` wrote them. Raises `UserError` when they cannot be read."""
     try:
         tensors, about = load_file(path), json.loads(path.with_suffix(".json").read_text())
         pairs = {}
@@ -164,4 +164,4 @@ def load_vectors(path: Path) -> Vectors:
                     pairs[b, a] = -pairs[a, b]
         return Vectors(about["groups"], pairs, {name: tensors[name] for name in about["booleans"]})
     except (OSError, SafetensorError, ValueError, KeyError) as error:
-        raise BadInput(f"{path}: not a readable file of vectors ({error})") from error
+        raise UserError(f"{path}: not a readable file of vectors ({error})") from error

@@ -8,9 +8,9 @@ import pyarrow as pa
 import torch
 
 from facemill.networks.store import autocast, device
-from facemill.networks.vae import Vae, to_unit_range
+from facemill.networks.vae import Vae, to_signed_range
 
-LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32())), ("spread", pa.list_(pa.float32()))])
+LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32())), ("std", pa.list_(pa.float32()))])
 """Rows of a `latents` shard: mean and standard deviation of the encoder's Gaussian."""
 
 BATCH = 32
@@ -26,5 +26,5 @@ def encode(vae: Vae, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray,
     while batch := list(islice(stream, BATCH)):
         pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(device())
         with autocast():
-            mean, log_variance = vae.encode(to_unit_range(pixels))
+            mean, log_variance = vae.encode(to_signed_range(pixels))
         yield from zip(mean.float().cpu().numpy(), (0.5 * log_variance).exp().float().cpu().numpy(), strict=True)

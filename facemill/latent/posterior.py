@@ -18,7 +18,7 @@ def posterior_draws(means: np.ndarray, spreads: np.ndarray, seed: int) -> np.nda
     return means + spreads * np.random.default_rng(seed).normal(size=means.shape)
 
 
-def against_normal(draws: np.ndarray) -> dict[str, list[float]]:
+def ks_from_normal(draws: np.ndarray) -> dict[str, list[float]]:
     """Of each dimension of draws (N, Z): mean, standard deviation, and Kolmogorov-Smirnov distance from N(0, 1)."""
     return {
         "mean": [float(value) for value in draws.mean(0)],
@@ -27,7 +27,7 @@ def against_normal(draws: np.ndarray) -> dict[str, list[float]]:
     }
 
 
-def plot_against_normal(path: Path, draws: np.ndarray) -> None:
+def plot_posterior(path: Path, draws: np.ndarray) -> None:
     """Draws a histogram of each of the first `SHOWN` dimensions, and over it the density of N(0, 1)."""
     shown = draws[:, :SHOWN]
     rows = -(-shown.shape[1] // COLUMNS)

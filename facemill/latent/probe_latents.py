@@ -12,12 +12,12 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from facemill.errors import BadInput
-from facemill.files import whole
+from facemill.errors import UserError
+from facemill.files import atomic_write
 from facemill.latent.attribute_vectors import Labels
 from facemill.latent.encode_latents import encode
 from facemill.networks.vae import Vae
-from facemill.taggers.tagger import Portrait, Tagger
+from facemill.taggers.tagger import Tagger, TaggerInput
 
 PENALTY = 0.01
 """Inverse strength of the weights' penalty, latents scaled to a deviation of 1."""
@@ -42,7 +42,7 @@ class Probes(Tagger):
         scores = [softmax(self._scores(latents, group), axis=1) for group in self.groups]
         return np.concatenate([*scores, *(expit(self._scores(latents, name)) for name in self.booleans)], 1)
 
-    def verdicts(self, portraits: Sequence[Portrait]) -> dict[str, np.ndarray]:
+    def verdicts(self, portraits: Sequence[TaggerInput]) -> dict[str, np.ndarray]:
         """For each group the place of its most probable name, for each boolean whether it is there: (N,) each."""
         found = self.probabilities(portraits)
         start, verdicts = 0, {}
@@ -54,10 +54,10 @@ class Probes(Tagger):
     def _scores(self, latents: np.ndarray, key: str) -> np.ndarray:
         return latents @ self.tensors[f"{key}.weight"] + self.tensors[f"{key}.bias"]
 
-    def probabilities(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         return self.of_latents(self.extract_feature(portraits))
 
-    def extract_feature(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         assert self._vae is not None, "probes of latents alone have no encoder"
         return np.stack([mean for mean, _ in encode(self._vae, (portrait.image for portrait in portraits))])
 
@@ -116,16 +116,16 @@ def _accuracy(truth: Sequence, found: Sequence) -> dict[str, float | int | None]
 
 def save_probes(path: Path, probes: Probes) -> None:
     """Writes the probes as safetensors; the groups stand in its metadata."""
-    with whole(path) as beside:
+    with atomic_write(path) as tmp:
         tensors = {key: np.ascontiguousarray(tensor) for key, tensor in probes.tensors.items()}
-        save_file(tensors, beside, {"groups": json.dumps(probes.groups)})
+        save_file(tensors, tmp, {"groups": json.dumps(probes.groups)})
 
 
 def load_probes(path: Path, vae: Vae) -> Probes:
-    """Probes as `save_probes` wrote them, to look at images with the VAE's encoder. Raises `BadInput` when damaged."""
+    """Probes as `save_probes` wrote them, to look at images with the VAE's encoder. Raises `UserError` when damaged."""
     try:
         with safe_open(path, "numpy") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             return Probes(json.loads(file.metadata()["groups"]), tensors, vae)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: not a readable file of probes ({error})") from error
+        raise UserError(f"{path}: not a readable file of probes ({error})") from error

@@ -6,15 +6,15 @@ from itertools import combinations
 
 import pyarrow as pa
 
-from facemill.config.root import Tags
-from facemill.errors import BadInput
+from facemill.config.latent import TagsConfig
+from facemill.errors import UserError
 from facemill.imaging.colors import REGIONS
 from facemill.imaging.palettes import lab_palette
 from facemill.taggers.local import CollectionTagger, ColorTagger
-from facemill.taggers.tagger import Portrait, Tagger, network_tagger
+from facemill.taggers.tagger import Tagger, TaggerInput, network_tagger
 
 GROUPS = {"hair_color": "hair", "skin_color": "skin", "eye_color": "eye"}
-"""Exclusive groups, of whose names a portrait has one at most, and the region whose colour they name."""
+"""Exclusive groups, of whose names a portrait has one at most, and the region whose color they name."""
 
 TEXT, NUMBER = pa.string(), pa.float32()
 TAG_SCHEMA = pa.schema(
@@ -34,18 +34,18 @@ Believed = dict[str, dict[str, float]]
 """For each source the tags that it believes, with their probabilities."""
 
 
-def names_of(settings: Tags) -> dict[str, list[str]]:
+def names_of(settings: TagsConfig) -> dict[str, list[str]]:
     """The names of each exclusive group that has any."""
     palettes = {group: getattr(settings, f"{group}s") for group in GROUPS}
     return {group: list(palette) for group, palette in palettes.items() if palette}
 
 
-def color_tagger(settings: Tags) -> ColorTagger:
-    """Names the colours of regions by the config's palettes."""
+def color_tagger(settings: TagsConfig) -> ColorTagger:
+    """Names the colors of regions by the config's palettes."""
     return ColorTagger({GROUPS[group]: lab_palette(getattr(settings, f"{group}s")) for group in names_of(settings)})
 
 
-def load_tagger(source: str, settings: Tags, booleans: Sequence[str]) -> Tagger:
+def load_tagger(source: str, settings: TagsConfig, booleans: Sequence[str]) -> Tagger:
     """The tagger of one of `settings.sources`; `booleans` are tags wanted besides the groups' names."""
     match source:
         case "color":
@@ -54,7 +54,9 @@ def load_tagger(source: str, settings: Tags, booleans: Sequence[str]) -> Tagger:
             return CollectionTagger([name for names in names_of(settings).values() for name in names] + list(booleans))
         case "i2v" | "wd14" if folder := getattr(settings, source):
             return network_tagger(source, folder, settings.threshold)
-    raise BadInput(f"tags.sources: found {source!r}; accepted: color, tags, and i2v or wd14 where it names their files")
+    raise UserError(
+        f"tags.sources: found {source!r}; accepted: color, tags, and i2v or wd14 where it names their files"
+    )
 
 
 def best(probable: Mapping[str, float], names: Iterable[str]) -> tuple[str | None, float | None]:
@@ -67,20 +69,20 @@ def best(probable: Mapping[str, float], names: Iterable[str]) -> tuple[str | Non
 
 def believed_tags(
     taggers: Mapping[str, Tagger],
-    portraits: Sequence[Portrait],
+    portraits: Sequence[TaggerInput],
     groups: Mapping[str, Sequence[str]],
     booleans: Sequence[str],
 ) -> list[Believed]:
     """For each portrait what each source believes of the groups' names and of the booleans.
 
-    Of each group a colour tagger believes the nearest name alone. Raises `BadInput` for a tagger that knows none.
+    Of each group a color tagger believes the nearest name alone. Raises `UserError` for a tagger that knows none.
     """
     wanted = [name for names in groups.values() for name in names] + list(booleans)
     rows: list[Believed] = [{} for _ in portraits]
     for source, tagger in taggers.items():
         known = [name for name in wanted if tagger.knows(name)]
         if not known:
-            raise BadInput(f"tags.sources: found {source!r}, which knows no tag of the config, such as {wanted[0]!r}")
+            raise UserError(f"tags.sources: found {source!r}, which knows no tag of the config, such as {wanted[0]!r}")
         for row, probable in zip(rows, tagger.estimate_specific_tags(portraits, known), strict=True):
             if isinstance(tagger, ColorTagger):
                 nearest = [best({n: p for n, p in probable.items() if p > 0}, names)[0] for names in groups.values()]

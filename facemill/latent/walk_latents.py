@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 STRIDE = 0.9
-"""Angle between two stations of a random walk, in radians: neighbours are alike, the fourth has little of the first."""
+"""Angle between two stations of a random walk, in radians: neighbors are alike, the fourth has little of the first."""
 
 
 def slider(latent: np.ndarray, vector: np.ndarray, places: Sequence[float]) -> np.ndarray:
@@ -13,7 +13,7 @@ def slider(latent: np.ndarray, vector: np.ndarray, places: Sequence[float]) -> n
     return latent + np.array(places)[:, None] * vector
 
 
-def line(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
+def interpolate(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
     """Latents (steps, Z) on the straight line between two."""
     return slider(start, end - start, np.linspace(0, 1, steps))
 

@@ -1,4 +1,4 @@
-"""How well GauGAN obeys: the mask by segmenting its portraits again, the style by the colours of regions."""
+"""How well GauGAN obeys: the mask by segmenting its portraits again, the style by the colors of regions."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.spade import Generator
 from facemill.networks.store import autocast, device
 from facemill.networks.unet import Unet
-from facemill.networks.vae import Vae, to_pixels, to_unit_range
+from facemill.networks.vae import Vae, to_pixels, to_signed_range
 from facemill.networks.vgg import Lpips
 
 BATCH = 16
@@ -35,7 +35,7 @@ class Painted:
 def styles(vae: Vae, images: Tensor) -> Tensor:
     """Style codes (N, z_dim), the means of q(z|x), of uint8 images (N, 3, S, S)."""
     with autocast():
-        return torch.cat([vae.encode(to_unit_range(batch.to(device())))[0] for batch in images.split(BATCH)])
+        return torch.cat([vae.encode(to_signed_range(batch.to(device())))[0] for batch in images.split(BATCH)])
 
 
 def random_styles(generator: Generator, count: int, seed: int | None = None) -> Tensor:
@@ -87,7 +87,7 @@ def resegmentation(seen: np.ndarray, masks: np.ndarray) -> dict[str, float]:
 
 
 def color_errors(painted: Sequence[Painted], portraits: np.ndarray, masks: np.ndarray) -> list[dict[str, float | None]]:
-    """For each painted portrait and region CIEDE2000 between its median colour and that in the style reference.
+    """For each painted portrait and region CIEDE2000 between its median color and that in the style reference.
 
     None where there is no reference, or where either has too few pixels of the region.
     """
@@ -101,12 +101,10 @@ def color_errors(painted: Sequence[Painted], portraits: np.ndarray, masks: np.nd
 
 
 def style_errors(errors: Sequence[dict[str, float | None]]) -> dict[str, float]:
-    """Mean and spread of the regions' colour errors: `style_<region>_color_error` and `..._spread`."""
+    """Mean and spread of the regions' color errors: `style_<region>_color_error` and `..._std`."""
     columns = {region: [row[region] for row in errors if row[region] is not None] for region in REGIONS}
     named = {f"style_{region}_color_error": values for region, values in columns.items() if values}
-    return {k: float(np.mean(v)) for k, v in named.items()} | {
-        f"{k}_spread": float(np.std(v)) for k, v in named.items()
-    }
+    return {k: float(np.mean(v)) for k, v in named.items()} | {f"{k}_std": float(np.std(v)) for k, v in named.items()}
 
 
 @torch.inference_mode()
@@ -117,7 +115,7 @@ def lpips_diversity(lpips: Lpips, painted: Sequence[Painted]) -> float:
         of_mask.setdefault(one.mask, []).append(one.image)
     distances = []
     for images in of_mask.values():
-        seen = to_unit_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)).to(device())
+        seen = to_signed_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)).to(device())
         a, b = torch.triu_indices(len(seen), len(seen), 1)
         distances.append(lpips(seen[a], seen[b]).mean())
     return float(torch.stack(distances).mean())

@@ -66,7 +66,7 @@ def specks(prediction: np.ndarray, truth: np.ndarray) -> int:
 
 
 def checkerboard(logits: np.ndarray) -> float:
-    """Spectral energy of the logits, float (classes, size, size), at periods 2 and 4 against its neighbourhood.
+    """Spectral energy of the logits, float (classes, size, size), at periods 2 and 4 against its neighborhood.
 
     A transposed convolution of stride 2 spreads its input with zeros between, then convolves: Y(f) = X(2f) W(f). X(2f)
     repeats the input's strong low frequencies around f = 1/2, and where W(1/2) is not zero they stay, as a pattern of
@@ -79,9 +79,9 @@ def checkerboard(logits: np.ndarray) -> float:
     bins beyond, up to size / 16 away (geometric, since spectra fall by powers of f). Returns the mean of the four:
     1 is no excess. Logits are taken less their mean over classes, which no softmax sees.
     """
-    centred = logits.astype(np.float64) - logits.mean(0, dtype=np.float64)
+    centered = logits.astype(np.float64) - logits.mean(0, dtype=np.float64)
     excesses = []
-    for lines in (centred, centred.swapaxes(1, 2)):
+    for lines in (centered, centered.swapaxes(1, 2)):
         size = lines.shape[-1]
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
         even = lines - lines.mean(-1, keepdims=True)

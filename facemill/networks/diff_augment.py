@@ -1,6 +1,6 @@
 """Differentiable augmentation: what the discriminators see of small collections, real and painted portraits alike.
 
-Source: Zhao et al. 2020 (https://arxiv.org/abs/2006.10738): colour, translation by up to an eighth of the size, and
+Source: Zhao et al. 2020 (https://arxiv.org/abs/2006.10738): color, translation by up to an eighth of the size, and
 cutout of a quarter of the area. The mask that a portrait is judged with moves, and is cut, with it.
 """
 

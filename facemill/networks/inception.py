@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from torchvision.models import inception_v3
 
 from facemill.networks.store import device
-from facemill.networks.vae import to_unit_range
+from facemill.networks.vae import to_signed_range
 from facemill.networks.vgg import tensors
 
 INCEPTION = "pool3 of Inception v3 as TensorFlow trained it on 2015-12-05 (2048 features)"
@@ -26,7 +26,7 @@ BATCH = 32
 def inception(weights: Path) -> nn.Module:
     """Images (B, 3, 299, 299) in [-1, 1] to features (B, 2048).
 
-    `weights`: a safetensors file of those weights under their names. Raises `BadInput` when it lacks one.
+    `weights`: a safetensors file of those weights under their names. Raises `UserError` when it lacks one.
     """
     network = inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=False)
     network.fc = nn.Identity()
@@ -46,7 +46,7 @@ def inception_features(network: nn.Module, images: np.ndarray) -> np.ndarray:
     """Features, float64 (N, 2048), of uint8 RGB images (N, H, W, 3), which are resized bilinearly."""
     found = []
     for batch in torch.from_numpy(images).split(BATCH):
-        pixels = to_unit_range(batch.permute(0, 3, 1, 2).to(device()))
+        pixels = to_signed_range(batch.permute(0, 3, 1, 2).to(device()))
         seen: Tensor = network(F.interpolate(pixels, size=(SIDE, SIDE), mode="bilinear", align_corners=False))
         found.append(seen.cpu().double().numpy())
     return np.concatenate(found)

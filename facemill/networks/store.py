@@ -10,8 +10,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from facemill.errors import BadInput, Damaged
-from facemill.files import sha256, whole, write_json
+from facemill.errors import Damaged, UserError
+from facemill.files import atomic_write, sha256, write_json
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -51,28 +51,28 @@ def save_model(path: Path, network: nn.Module, arguments: dict[str, Any], settin
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     about = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
-    with whole(path) as beside:
-        save_file(state, beside)
-        write_json(path.with_suffix(".json"), about | {"sha256": sha256(beside)})
+    with atomic_write(path) as tmp:
+        save_file(state, tmp)
+        write_json(path.with_suffix(".json"), about | {"sha256": sha256(tmp)})
 
 
 def load_model(kind: type[Network], path: Path) -> Network:
     """A finished model, in evaluation mode, on `device()`. `path` is the safetensors file or the folder that holds it.
 
-    Raises `BadInput` when it is missing or of another kind, `Damaged` when it is not as it was written.
+    Raises `UserError` when it is missing or of another kind, `Damaged` when it is not as it was written.
     """
     path = path / "model.safetensors" if path.is_dir() else path
-    beside = path.with_suffix(".json")
+    tmp = path.with_suffix(".json")
     try:
-        made = json.loads(beside.read_text())
+        made = json.loads(tmp.read_text())
         if made["network"] != kind.__name__:
-            raise BadInput(f"{path}: holds a {made['network']}; accepted: a {kind.__name__}")
+            raise UserError(f"{path}: holds a {made['network']}; accepted: a {kind.__name__}")
         if (found := sha256(path)) != made.get("sha256", found):
             raise Damaged(path, "its SHA-256 is not the one in the JSON beside it")
         network = kind(**made["arguments"])
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:
-        raise BadInput(f"{error.filename or path}: no such model file") from error
+        raise UserError(f"{error.filename or path}: no such model file") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise BadInput(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
     return network.eval().to(device(), memory_format=torch.channels_last)

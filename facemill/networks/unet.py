@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.data.classes import CLASSES
-from facemill.errors import BadInput, Damaged
+from facemill.errors import Damaged, UserError
 from facemill.files import sha256
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -72,9 +72,9 @@ class UpsampleBlock(nn.Module):
 
 
 class Unet(nn.Module):
-    """Images, float32 (B, 3, S, S) in [0, 1], to logits (B, classes, S, S); S a multiple of 32 times `reduction`.
+    """Images, float32 (B, 3, S, S) in [0, 1], to logits (B, classes, S, S); S a multiple of 32 times `downscale`.
 
-    `decoder`: `transposed` (v1, v2) or `upsample` (v3). `reduction`: the network sees the image shrunk by it, and its
+    `decoder`: `transposed` (v1, v2) or `upsample` (v3). `downscale`: the network sees the image shrunk by it, and its
     logits are enlarged by it, pixel by pixel (v1). `size` is the side it was trained at, for those who choose one.
     """
 
@@ -84,11 +84,11 @@ class Unet(nn.Module):
         size: int,
         decoder: Literal["transposed", "upsample"],
         decoder_channels: Sequence[int],
-        reduction: int = 1,
+        downscale: int = 1,
         classes: int = len(CLASSES),
     ) -> None:
         super().__init__()
-        self.size, self.reduction = size, reduction
+        self.size, self.downscale = size, downscale
         self.encoder = get_encoder("mobilenet_v2", weights=None)
         block = {"transposed": TransposedBlock, "upsample": UpsampleBlock}[decoder]
         channels, *skips = self.encoder.out_channels[::-1]
@@ -104,20 +104,20 @@ class Unet(nn.Module):
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
 
     def stem(self, images: Tensor) -> list[Tensor]:
-        """The image that the network sees, normalised, and the encoder's features of it at strides 2 and 4.
+        """The image that the network sees, normalized, and the encoder's features of it at strides 2 and 4.
 
         In float32, under autocast too: they are 6% of the operations, and in bfloat16 they alone would change
         the class of 0.25% of a real portrait's pixels; all others together change 0.05%.
         """
         x = (images - self.mean) / self.std
-        if self.reduction > 1:
-            x = F.avg_pool2d(x, self.reduction)
+        if self.downscale > 1:
+            x = F.avg_pool2d(x, self.downscale)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
             return self._through(range(4), [x])
 
     def encode(self, images: Tensor) -> list[Tensor]:
-        """The normalised image, and the encoder's features of it at strides 2, 4, 8, 16 and 32."""
+        """The normalized image, and the encoder's features of it at strides 2, 4, 8, 16 and 32."""
         return self.encode_deeper(self.stem(images))
 
     def encode_deeper(self, features: list[Tensor]) -> list[Tensor]:
@@ -142,7 +142,7 @@ class Unet(nn.Module):
         for block, skip in zip(self.blocks, skips[::-1], strict=True):
             x = block(x, skip)
         logits = self.head(x)
-        return F.interpolate(logits, scale_factor=self.reduction, mode="nearest") if self.reduction > 1 else logits
+        return F.interpolate(logits, scale_factor=self.downscale, mode="nearest") if self.downscale > 1 else logits
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decode(self.encode(images))
@@ -155,7 +155,7 @@ def weights_of(classes: Mapping[str, float]) -> Tensor:
 
 def load_encoder(unet: Unet, weights: str | Path | None) -> None:
     """Puts pretrained weights into the encoder: `imagenet` (downloaded), a safetensors file of torchvision's
-    `features.*` keys, or None for none. Raises `BadInput` when the file does not fit.
+    `features.*` keys, or None for none. Raises `UserError` when the file does not fit.
     """
     if weights is None:
         return
@@ -166,7 +166,7 @@ def load_encoder(unet: Unet, weights: str | Path | None) -> None:
     wanted = unet.encoder.state_dict()
     missing = [name for name in wanted if name not in state and not name.endswith("num_batches_tracked")]
     if missing or any(state[name].shape != wanted[name].shape for name in state if name in wanted):
-        raise BadInput(f"unet.encoder_weights: {weights} does not fit MobileNetV2 (e.g. {(missing or ['shapes'])[0]})")
+        raise UserError(f"unet.encoder_weights: {weights} does not fit MobileNetV2 (e.g. {(missing or ['shapes'])[0]})")
     unet.encoder.load_state_dict(state, strict=False)
 
 

@@ -2,7 +2,7 @@
 
 Source: Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114); the encoder's plan (convolutions of stride 2 down to
 4x4, then two linear layers) is that of Park et al. 2019, appendix A (https://arxiv.org/abs/1903.07291). It has batch
-norm in place of their instance norm, which would take an image's overall colour away before it is read.
+norm in place of their instance norm, which would take an image's overall color away before it is read.
 """
 
 import math
@@ -72,7 +72,7 @@ def resized(images: Tensor, size: int) -> Tensor:
     return images if images.shape[2:] == (size, size) else F.interpolate(images, size=(size, size), mode="area")
 
 
-def to_unit_range(pixels: Tensor) -> Tensor:
+def to_signed_range(pixels: Tensor) -> Tensor:
     """uint8 pixels as float32 in [-1, 1], the range of VAE and GauGAN."""
     return pixels.float() / 127.5 - 1
 

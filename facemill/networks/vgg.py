@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.unet import IMAGENET_MEAN, IMAGENET_STD
 
 PLAN = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
@@ -27,7 +27,7 @@ LPIPS_TAPS = (3, 8, 15, 22, 29)
 class Vgg16(nn.Module):
     """Images (B, 3, H, W) in [-1, 1] to the features after the layers `taps`.
 
-    `weights`: a safetensors file with torchvision's `features.*` keys. Raises `BadInput` when it does not fit.
+    `weights`: a safetensors file with torchvision's `features.*` keys. Raises `UserError` when it does not fit.
     """
 
     def __init__(self, weights: Path, taps: Collection[int]) -> None:
@@ -60,10 +60,10 @@ class Vgg16(nn.Module):
 def tensors(
     weights: Path, names: Collection[str], key: str = "gaugan.vgg_weights", accepted: str = "torchvision's VGG16"
 ) -> dict[str, Tensor]:
-    """The named tensors of a safetensors file, as float32. Raises `BadInput` for one that it lacks."""
+    """The named tensors of a safetensors file, as float32. Raises `UserError` for one that it lacks."""
     with safe_open(weights, "pt") as file:
         if missing := set(names) - set(file.keys()):
-            raise BadInput(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
+            raise UserError(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
         return {name: file.get_tensor(name).float() for name in names}
 
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from facemill.data.splits import fraction
-from facemill.errors import BadInput
+from facemill.data.splits import hash_fraction
+from facemill.errors import UserError
 
 
 def folds_of(ids: Sequence[str], leaders: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
     """The fold, 0 and on, of every id: as many groups of near-duplicates in each, which `leaders` gives, as can be.
 
-    Raises `BadInput` when there are fewer groups than folds.
+    Raises `UserError` when there are fewer groups than folds.
     """
-    groups = sorted({leaders[id] for id in ids}, key=lambda id: fraction(id, f"folds-{seed}"))
+    groups = sorted({leaders[id] for id in ids}, key=lambda id: hash_fraction(id, f"folds-{seed}"))
     if len(groups) < folds:
-        raise BadInput(f"label_quality.folds: found {folds}; accepted: up to {len(groups)}, for {len(ids)} portraits")
+        raise UserError(f"label_quality.folds: found {folds}; accepted: up to {len(groups)}, for {len(ids)} portraits")
     place = {id: number % folds for number, id in enumerate(groups)}
     return {id: place[leaders[id]] for id in ids}

@@ -13,7 +13,7 @@ from facemill.data.classes import CLASSES, IGNORE
 from facemill.inference.segmenter import logits_of
 from facemill.networks.unet import Unet
 
-SPREAD = 0.02
+MIN_MAD = 0.02
 """Added to a class's spread, so that classes on which network and labels nearly always agree make no outliers."""
 
 
@@ -50,5 +50,5 @@ def outlying(contradictions: np.ndarray) -> np.ndarray:
     `contradictions` is (N, classes), NaN where neither network nor label says the class; there the result is 0.
     """
     away = contradictions - np.nanmedian(contradictions, 0)
-    spread = 1.4826 * np.nanmedian(np.abs(away), 0) + SPREAD
+    spread = 1.4826 * np.nanmedian(np.abs(away), 0) + MIN_MAD
     return np.nan_to_num(away / spread)

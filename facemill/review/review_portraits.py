@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from facemill.config.root import Labels
+from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_image, decode_mask
@@ -77,7 +77,7 @@ def choose(score: np.ndarray, seen: np.ndarray, known: np.ndarray, number: int) 
     return taken
 
 
-def write_labelme(folder: Path, pairs: Iterable[tuple[dict, dict]], settings: Labels) -> None:
+def write_labelme(folder: Path, pairs: Iterable[tuple[dict, dict]], settings: LabelsConfig) -> None:
     """Writes portraits (id, image) beside labelme files of their masks (mask), and `labels.txt` with all labels.
 
     `labelme FOLDER --labels FOLDER/labels.txt` opens them. A class is written as the first label merged into it.

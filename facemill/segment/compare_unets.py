@@ -20,7 +20,7 @@ RESAMPLES = 1000
 """How often the test portraits are drawn anew, with replacement, for an interval."""
 
 BARS = ("#b4b9c8", "#e3a23b", "#3d6fc2", "#3f9b6d")
-"""Colours of the versions, in their order."""
+"""Colors of the versions, in their order."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Measured:
     def summary(self) -> dict[str, Any]:
         """The numbers of `comparison.json`: IoUs from pixels summed over the portraits, means of the others.
 
-        A class that no portrait holds, in truth or prediction, has a null IoU. `miou_spread` is the standard deviation
+        A class that no portrait holds, in truth or prediction, has a null IoU. `miou_std` is the standard deviation
         over portraits of the mean IoU within one. `interval` holds 95% bootstrap intervals of `miou` and of each IoU;
         `confusion` for each true class the shares of its pixels that became each class.
         """
@@ -55,7 +55,7 @@ class Measured:
             "checkerboard": float(self.checkerboard.mean()),
             "confusion": dict(zip(CLASSES, shares(self.confusion.sum(0)).round(5).tolist(), strict=True)),
             "test_images": len(self.masks),
-            "miou_spread": float(np.std(within)),
+            "miou_std": float(np.std(within)),
             "interval": {
                 name: None if np.isnan(ends).any() else list(ends)
                 for name, *ends in zip(["miou", *CLASSES], low, high, strict=True)
@@ -65,7 +65,7 @@ class Measured:
     def intervals(self) -> np.ndarray:
         """95% percentile intervals of the mean IoU and of each class's: float64 (2, 1 + classes).
 
-        Portraits are what is drawn: a bootstrap over pixels would take neighbours for independent (Efron 1979,
+        Portraits are what is drawn: a bootstrap over pixels would take neighbors for independent (Efron 1979,
         https://doi.org/10.1214/aos/1176344552). The same seed for every version, so that all see the same draws.
         """
         each = self._resampled()

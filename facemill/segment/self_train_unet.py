@@ -1,7 +1,7 @@
 """Self-training: a new U-Net learns from labelled portraits, and from what a trained one is sure of in unlabelled ones.
 
 As in Noisy Student of Xie et al. 2020 (https://arxiv.org/abs/1911.04252) the student begins anew and sees harder views
-than its teacher: the teacher labels a portrait, mirrored or not; the student must say the same of it with its colours
+than its teacher: the teacher labels a portrait, mirrored or not; the student must say the same of it with its colors
 changed, blurred, and a box of it replaced by another portrait's (CutMix, Yun et al. 2019,
 https://arxiv.org/abs/1905.04899), where the teacher is sure. These views, and that rule, are FixMatch's (Sohn et al.
 2020, https://arxiv.org/abs/2001.07685) for pixels, as in UniMatch of Yang et al. 2023
@@ -17,15 +17,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from facemill.config.root import SelfTraining, UnetSettings
+from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
 from facemill.data.classes import IGNORE
-from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.inference.segmenter import mirrored
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet, cross_entropy_dice, weights_of
-from facemill.segment.train_unet import EarlyStop, new_unet
+from facemill.segment.train_unet import EarlyStopping, new_unet
 from facemill.training.run import (
     Run,
     accelerator,
@@ -52,8 +52,8 @@ BOX = (0.1, 0.4)
 
 
 def self_train_unet(
-    settings: SelfTraining,
-    unet_settings: UnetSettings,
+    settings: SelfTrainingConfig,
+    unet_settings: UnetTrainConfig,
     *,
     teacher: Path,
     size: int,
@@ -84,14 +84,14 @@ def self_train_unet(
     run = Run("unet-v4", hashed, inputs, modules, {"adamw": optimizer.optimizer})
 
     known = {row["id"] for row in read_rows(labelled, ["id"])}
-    unlabelled = ShardRows(portraits, keep=lambda id: id not in known)
+    unlabelled = ShardDataset(portraits, keep=lambda id: id not in known)
     if not len(unlabelled):
-        raise BadInput("self_training: every portrait is labelled, none is left to learn from; accepted: null")
+        raise UserError("self_training: every portrait is labelled, none is left to learn from; accepted: null")
     total = math.ceil(images / batch)
-    pairs = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
-    more = accelerate.prepare(training_batches(unlabelled, batch, seed, run.step))
+    pairs = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
+    more = accelerate.prepare(train_loader(unlabelled, batch, seed, run.step))
     weights = weights_of(unet_settings.class_weights).to(accelerate.device)
-    watch = EarlyStop(run, ema, best, validation, total, unet_settings.patience)
+    watch = EarlyStopping(run, ema, best, validation, total, unet_settings.patience)
     for step, (pixels, masks), extra in zip(run.steps(images, batch, seed), pairs, more, strict=False):
         set_rate(optimizer, rate * warm_cosine(step, total))
         weak = mirror_some(extra.float() / 255)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_mask, open_shard, read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.metrics.segmentation import confusion, iou
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -50,18 +50,18 @@ def against_truth(pseudo_labels: Sequence[Path], truth: Path, labelled: Collecti
     """IoU of the pseudo-labels with true masks, `truth/ID.png`, resized to theirs; without the hand-labelled portraits.
 
     Returns `miou_vs_truth`, `iou_vs_truth` by class (null where no portrait holds it) and `truth_images`. Raises
-    `BadInput` when no portrait, or not every one of them, has a true mask.
+    `UserError` when no portrait, or not every one of them, has a true mask.
     """
     total = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
     images = 0
     for id, mask in _unlabelled(pseudo_labels, labelled):
         path = truth / f"{id}.png"
         if not path.is_file():
-            raise BadInput(f"{path}: no such file; accepted: a true mask for every portrait")
+            raise UserError(f"{path}: no such file; accepted: a true mask for every portrait")
         total += confusion(mask, _shrunk(decode_mask(path.read_bytes()), mask.shape))
         images += 1
     if not images:
-        raise BadInput(f"{truth}: every portrait was labelled by hand; none is left to measure pseudo-labels on")
+        raise UserError(f"{truth}: every portrait was labelled by hand; none is left to measure pseudo-labels on")
     each = iou(total)
     return {
         "miou_vs_truth": float(np.nanmean(each)),

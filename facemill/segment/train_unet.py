@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from facemill.config.root import UnetSettings
+from facemill.config.segment import UnetTrainConfig
 from facemill.data.classes import IGNORE
-from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.dataset import ShardDataset, train_loader
+from facemill.log import log
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.store import save_model
 from facemill.networks.unet import WIDTHS, Unet, cross_entropy_dice, load_encoder, weights_of
@@ -26,7 +27,6 @@ from facemill.training.run import (
     update_ema,
     warm_cosine,
 )
-from facemill.workflow.command import log
 
 VALIDATIONS = 10
 """How often in a training the validation portraits are measured."""
@@ -34,7 +34,7 @@ VALIDATIONS = 10
 
 def train_unet(
     version: str,
-    settings: UnetSettings,
+    settings: UnetTrainConfig,
     *,
     size: int,
     seed: int,
@@ -46,7 +46,7 @@ def train_unet(
     """Trains on the rows (image, mask) of the `train` shards and writes the best EMA weights to `model`.
 
     Loss: cross-entropy plus Dice. AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped. What
-    is best the `validation` shards say, which also stop it early (`EarlyStop`); without any the last weights are
+    is best the `validation` shards say, which also stop it early (`EarlyStopping`); without any the last weights are
     written.
     """
     torch.manual_seed(seed)
@@ -61,9 +61,9 @@ def train_unet(
 
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
-    batches = accelerate.prepare(training_batches(ShardRows(train), batch, seed, run.step))
+    batches = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
     weights = weights_of(settings.class_weights).to(accelerate.device)
-    watch = EarlyStop(run, ema, best, validation, total, settings.patience)
+    watch = EarlyStopping(run, ema, best, validation, total, settings.patience)
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
         loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE, weights)
@@ -79,16 +79,16 @@ def train_unet(
         run.finish(curves)
 
 
-def new_unet(settings: UnetSettings, size: int) -> tuple[Unet, dict[str, Any]]:
+def new_unet(settings: UnetTrainConfig, size: int) -> tuple[Unet, dict[str, Any]]:
     """A U-Net as its training begins, for portraits of this size, and the arguments of `Unet` that make it."""
-    arguments = {"size": size, "decoder": settings.decoder, "reduction": settings.reduction}
+    arguments = {"size": size, "decoder": settings.decoder, "downscale": settings.downscale}
     arguments |= {"decoder_channels": WIDTHS[settings.width]}
     unet = Unet(**arguments)
     load_encoder(unet, settings.encoder_weights)
     return unet.to(memory_format=torch.channels_last), arguments
 
 
-class EarlyStop:
+class EarlyStopping:
     """Measures EMA weights on the validation portraits, keeps the best of them, and ends a run that gains no more.
 
     The best are the latest whose mIoU is within one standard error of the highest (the rule of Breiman et al. 1984,
@@ -101,7 +101,7 @@ class EarlyStop:
         self, run: Run, ema: nn.Module, best: nn.Module, validation: Sequence[Path], total: int, patience: int
     ) -> None:
         self.run, self.ema, self.best, self.total, self.patience = run, ema, best, total, patience
-        self.rows = ShardRows(validation) if validation else []
+        self.rows = ShardDataset(validation) if validation else []
         if self.rows:
             run.kept = {"validation_miou": 0.0, "best_miou": 0.0, "since_best": 0} | run.kept
 
@@ -125,7 +125,7 @@ class EarlyStop:
 
 
 @torch.no_grad()
-def measure(unet: nn.Module, rows: ShardRows) -> tuple[float, float]:
+def measure(unet: nn.Module, rows: ShardDataset) -> tuple[float, float]:
     """Mean IoU over the classes, on all pixels of the rows together, and its standard error.
 
     The latter is that of the mean of the portraits' own mIoUs; infinite for a single portrait, which tells nothing.

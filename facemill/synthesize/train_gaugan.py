@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from facemill.config.root import Gaugan as GauganSettings
-from facemill.data.dataset import ShardRows, training_batches
+from facemill.config.synthesize import GauganConfig
+from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import read_rows
 from facemill.data.splits import held_out
-from facemill.files import whole
+from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
+from facemill.log import log
 from facemill.metrics.generation import random_styles, spread, styles, styles_by_masks
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.spade import (
@@ -31,7 +32,7 @@ from facemill.networks.spade import (
     remove_spectral_norm,
 )
 from facemill.networks.store import load_model, save_model
-from facemill.networks.vae import Vae, reparameterize, to_unit_range
+from facemill.networks.vae import Vae, reparameterize, to_signed_range
 from facemill.networks.vgg import PerceptualLoss
 from facemill.training.run import (
     Run,
@@ -43,7 +44,6 @@ from facemill.training.run import (
     set_rate,
     update_ema,
 )
-from facemill.workflow.command import log
 
 PICTURES = 8
 """Grids that are painted in the course of a training, in its folder under `work/`."""
@@ -60,7 +60,7 @@ class Gan:
     adam_g: Adam
     adam_d: Adam
     perceptual: nn.Module | None
-    settings: GauganSettings
+    settings: GauganConfig
 
     def set_rates(self, factor: float) -> None:
         """Half the learning rate for the generator, twice for the discriminators, both times `factor`."""
@@ -68,7 +68,7 @@ class Gan:
         set_rate(self.adam_d, self.settings.training.learning_rate * factor * 2)
 
 
-def ratio_of(rows: ShardRows) -> int:
+def ratio_of(rows: ShardDataset) -> int:
     """Height : width of portraits, 1 or 2."""
     height, width = rows[0][1].shape
     return height // width
@@ -82,9 +82,9 @@ def linear_decay(step: int, total: int) -> float:
 def gan_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor) -> dict[str, Tensor]:
     """One step of both networks on images (B, 3, H, W), masks (B, H, W) and style codes; returns the mean losses.
 
-    The batch is computed in `accumulate` parts, whose gradients add up: less memory, the same step but for batch norm.
+    The batch is computed in `grad_accumulation` parts, whose gradients add up: less memory, the same step but for batch norm.
     """
-    parts = gan.settings.accumulate
+    parts = gan.settings.grad_accumulation
     sums: dict[str, Tensor] = {}
     for part in zip(real.chunk(parts), masks.chunk(parts), z.chunk(parts), strict=True):
         for name, loss in part_of_step(gan, accelerate, *part, share=len(part[0]) / len(real)).items():
@@ -121,7 +121,7 @@ def part_of_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor, s
 
 
 def painter(
-    rows: ShardRows, encoder: Vae, generator: nn.Module, folder: Path, total: int
+    rows: ShardDataset, encoder: Vae, generator: nn.Module, folder: Path, total: int
 ) -> Callable[[int, int], None]:
     """What paints some masks of `rows` in some styles of others, `PICTURES` times in `total` steps, so that a training
     can be watched; call it with each step's number and its images."""
@@ -140,12 +140,12 @@ def painter(
     return paint_when_due
 
 
-def widths(settings: GauganSettings) -> dict[str, int]:
+def widths(settings: GauganConfig) -> dict[str, int]:
     """The arguments of `Generator` that its preset holds."""
     return {"width": PRESETS[settings.preset].width, "hidden": PRESETS[settings.preset].hidden}
 
 
-def new_gan(settings: GauganSettings, arguments: dict[str, Any], accelerate) -> tuple[Gan, dict[str, nn.Module]]:
+def new_gan(settings: GauganConfig, arguments: dict[str, Any], accelerate) -> tuple[Gan, dict[str, nn.Module]]:
     """Networks and optimizers as a training begins, and what of them its checkpoints hold; `arguments` of `Generator`
     are those that its preset does not hold."""
     generator = Generator(**arguments, **widths(settings))
@@ -164,7 +164,7 @@ def new_gan(settings: GauganSettings, arguments: dict[str, Any], accelerate) -> 
 
 
 def train_gaugan(
-    settings: GauganSettings,
+    settings: GauganConfig,
     *,
     size: int,
     seed: int,
@@ -189,7 +189,7 @@ def train_gaugan(
     accelerate = accelerator()
     encoder = load_model(Vae, vae)
     accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
-    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: id in accepted and not held_out(id, holdout))
+    rows = ShardDataset(portraits, pseudo_labels, keep=lambda id: id in accepted and not held_out(id, holdout))
     log.info("gaugan: learns from %d portraits", len(rows))
     arguments = {"size": size, "ratio": ratio_of(rows), "z": settings.z}
     arguments |= {"z_dim": 0 if settings.z == "none" else encoder.z_dim}
@@ -201,14 +201,14 @@ def train_gaugan(
 
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
-    shown = ShardRows(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
+    shown = ShardDataset(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
     watch = painter(shown, encoder, ema, run.folder, total)
-    batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
+    batches = accelerate.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         gan.set_rates(linear_decay(step, total))
         if torch.rand(()) < 0.5:
             pixels, masks = pixels.flip(3), masks.flip(2)
-        real = to_unit_range(pixels)
+        real = to_signed_range(pixels)
         with torch.no_grad(), accelerate.autocast():
             z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else random_styles(plain, len(real))
         run.record(**gan_step(gan, accelerate, real, masks, z))
@@ -219,6 +219,6 @@ def train_gaugan(
         remove_spectral_norm(ema)
         save_model(model, ema, arguments | widths(settings), hashed)
         for source, target in ((vae, style_encoder), (vae.with_suffix(".json"), style_encoder.with_suffix(".json"))):
-            with whole(target) as beside:
-                shutil.copyfile(source, beside)
+            with atomic_write(target) as tmp:
+                shutil.copyfile(source, tmp)
         run.finish(curves)

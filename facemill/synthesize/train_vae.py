@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from facemill.config.root import Vae as VaeSettings
-from facemill.data.dataset import ShardRows, training_batches
+from facemill.config.synthesize import VaeConfig
+from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.splits import held_out
 from facemill.imaging.colors import REGIONS
 from facemill.networks.store import save_model
-from facemill.networks.vae import Vae, kl_divergence, resized, to_unit_range
+from facemill.networks.vae import Vae, kl_divergence, resized, to_signed_range
 from facemill.training.run import (
     Run,
     accelerator,
@@ -35,7 +35,7 @@ BALANCE = 0.5
 def region_weights(masks: Tensor, size: int) -> Tensor:
     """How much each pixel counts, float32 (B, 1, size, size) with mean 1, by the masks (B, H, W) of class ids.
 
-    A narrow strip of clothes has colours of its own that a style must hold, as much as a wide background has.
+    A narrow strip of clothes has colors of its own that a style must hold, as much as a wide background has.
     """
     shares = [torch.stack([masks == id for id in ids]).any(0) for ids in REGIONS.values()]
     regions = resized(torch.stack(shares, 1).float(), size)
@@ -45,7 +45,7 @@ def region_weights(masks: Tensor, size: int) -> Tensor:
 
 
 def train_vae(
-    settings: VaeSettings,
+    settings: VaeConfig,
     *,
     seed: int,
     holdout: float,
@@ -72,12 +72,12 @@ def train_vae(
     run = Run("vae", hashed, [*portraits, *pseudo_labels], {"vae": plain, "ema": ema}, {"adamw": optimizer.optimizer})
 
     images, batch = settings.training.images, settings.training.batch
-    rows = ShardRows(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
-    batches = accelerate.prepare(training_batches(rows, batch, seed, run.step))
+    rows = ShardDataset(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
+    batches = accelerate.prepare(train_loader(rows, batch, seed, run.step))
     for step, batched in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, math.ceil(images / batch)))
         pixels, masks = batched if pseudo_labels else (batched, None)
-        real = resized(to_unit_range(pixels), settings.size)
+        real = resized(to_signed_range(pixels), settings.size)
         weights = torch.ones(()) if masks is None else region_weights(masks, settings.size)
         if torch.rand(()) < 0.5:
             real, weights = real.flip(-1), weights.flip(-1)

@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from facemill.errors import BadInput
-from facemill.taggers.tagger import Portrait, Tagger
+from facemill.errors import UserError
+from facemill.taggers.tagger import Tagger, TaggerInput
 
 TAG_NETWORK = ("illust2vec_tag.prototxt", "illust2vec_tag_ver200.caffemodel")
 FEATURE_NETWORK = ("illust2vec.prototxt", "illust2vec_ver200.caffemodel")
@@ -30,7 +30,7 @@ BATCH = 16
 class I2v(Tagger):
     """illustration2vec's tag network. Its folder holds `TAG_NETWORK`, `TAG_LIST`, and for features `FEATURE_NETWORK`.
 
-    Raises `BadInput` where a file is missing or damaged.
+    Raises `UserError` where a file is missing or damaged.
     """
 
     def __init__(self, folder: Path, threshold: float = 0.25) -> None:
@@ -39,16 +39,16 @@ class I2v(Tagger):
         self._tagger = _Network(folder, *TAG_NETWORK)
         self._encoder: _Network | None = None
 
-    def probabilities(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         found = self._tagger.forward(portraits, "prob")
         if found.shape[1] != len(self.names):
-            raise BadInput(
+            raise UserError(
                 f"{self.folder / TAG_LIST}: found {len(self.names)} tags; accepted: {found.shape[1]}, as many as "
                 f"{TAG_NETWORK[1]} gives"
             )
         return found
 
-    def extract_feature(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         """The layer `encode1`, float32 (N, 4096) in the published feature network."""
         if self._encoder is None:
             own = self._tagger.has("encode1")
@@ -61,7 +61,7 @@ def _tags(path: Path) -> tuple[list[str], list[str]]:
     try:
         names = [name.replace(" ", "_") for name in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path}: not a list of tags ({error}); accepted: illustration2vec's {TAG_LIST}") from error
+        raise UserError(f"{path}: not a list of tags ({error}); accepted: illustration2vec's {TAG_LIST}") from error
     if len(names) == sum(PUBLISHED.values()):
         return names, [category for category, count in PUBLISHED.items() for _ in range(count)]
     return names, ["rating" if name in RATINGS else "general" for name in names]
@@ -73,24 +73,24 @@ class _Network:
     def __init__(self, folder: Path, prototxt: str, caffemodel: str) -> None:
         for name in (prototxt, caffemodel):
             if not (folder / name).is_file():
-                raise BadInput(f"{folder / name}: no such file; accepted: illustration2vec's published files")
+                raise UserError(f"{folder / name}: no such file; accepted: illustration2vec's published files")
         try:
             self._net = cv2.dnn.readNetFromCaffe(str(folder / prototxt), str(folder / caffemodel))
         except cv2.error as error:
-            raise BadInput(f"{folder / caffemodel}: not a readable Caffe network ({error.err})") from error
+            raise UserError(f"{folder / caffemodel}: not a readable Caffe network ({error.err})") from error
         sizes = re.findall(r"\b(?:input_dim|dim)\s*:\s*(\d+)", (folder / prototxt).read_text())[:4]
         if len(sizes) < 4:
-            raise BadInput(f"{folder / prototxt}: found no input size; accepted: four numbers as input_dim or dim")
+            raise UserError(f"{folder / prototxt}: found no input size; accepted: four numbers as input_dim or dim")
         self._size = (int(sizes[3]), int(sizes[2]))
         self._path = folder / prototxt
 
     def has(self, layer: str) -> bool:
         return layer in self._net.getLayerNames()
 
-    def forward(self, portraits: Sequence[Portrait], layer: str) -> np.ndarray:
+    def forward(self, portraits: Sequence[TaggerInput], layer: str) -> np.ndarray:
         """The layer's numbers, float32 (N, D)."""
         if not self.has(layer):
-            raise BadInput(f"{self._path}: found no layer {layer!r}; accepted: illustration2vec's published network")
+            raise UserError(f"{self._path}: found no layer {layer!r}; accepted: illustration2vec's published network")
         found = []
         for start in range(0, len(portraits), BATCH):
             images = [self._prepared(portrait.image) for portrait in portraits[start : start + BATCH]]

@@ -11,14 +11,14 @@ from typing import Literal
 
 import numpy as np
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.colors import Lab
 
 CATEGORIES = ("general", "character", "copyright", "rating")
 
 
 @dataclass(frozen=True)
-class Portrait:
+class TaggerInput:
     """What taggers look at; each takes of it what it needs."""
 
     image: np.ndarray
@@ -26,7 +26,7 @@ class Portrait:
     tags: Sequence[str] = ()
     """The collection's own."""
     colors: Mapping[str, Lab | None] | None = None
-    """The median colour of each region, where there is a mask."""
+    """The median color of each region, where there is a mask."""
 
 
 class Tagger(ABC):
@@ -47,23 +47,23 @@ class Tagger(ABC):
         return normalized(tag) in self._places
 
     @abstractmethod
-    def probabilities(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         """How probable each known tag is: float (N, tags)."""
 
     @abstractmethod
-    def extract_feature(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         """What the tagger sees in portraits before it names tags: float (N, D)."""
 
-    def estimate_specific_tags(self, portraits: Sequence[Portrait], tags: Sequence[str]) -> list[dict[str, float]]:
-        """The probability of each of these tags, for each portrait. Raises `BadInput` for a tag it does not know."""
+    def estimate_specific_tags(self, portraits: Sequence[TaggerInput], tags: Sequence[str]) -> list[dict[str, float]]:
+        """The probability of each of these tags, for each portrait. Raises `UserError` for a tag it does not know."""
         if unknown := [tag for tag in tags if not self.knows(tag)]:
             some = ", ".join(self.names[:3])
-            raise BadInput(f"tag {unknown[0]!r}: not known; accepted: one of {len(self.names)} such as {some}")
+            raise UserError(f"tag {unknown[0]!r}: not known; accepted: one of {len(self.names)} such as {some}")
         places = [self._places[normalized(tag)] for tag in tags]
         return [dict(zip(tags, map(float, row[places]), strict=True)) for row in self.probabilities(portraits)]
 
     def estimate_plausible_tags(
-        self, portraits: Sequence[Portrait], threshold: float = 0.25
+        self, portraits: Sequence[TaggerInput], threshold: float = 0.25
     ) -> list[dict[str, list[tuple[str, float]]]]:
         """For each portrait and category the tags above the threshold with their probabilities, most probable first.
 

@@ -14,8 +14,8 @@ import onnxruntime
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, InvalidProtobuf
 from PIL import Image
 
-from facemill.errors import BadInput
-from facemill.taggers.tagger import Portrait, Tagger
+from facemill.errors import UserError
+from facemill.taggers.tagger import Tagger, TaggerInput
 
 MODEL, TAG_LIST = "model.onnx", "selected_tags.csv"
 CATEGORIES = {"0": "general", "3": "copyright", "4": "character", "9": "rating"}
@@ -25,7 +25,7 @@ BATCH = 8
 
 
 class Wd14(Tagger):
-    """A WD14 tagger; its folder holds `MODEL` and `TAG_LIST`. Raises `BadInput` where one is missing or damaged."""
+    """A WD14 tagger; its folder holds `MODEL` and `TAG_LIST`. Raises `UserError` where one is missing or damaged."""
 
     def __init__(self, folder: Path, threshold: float = 0.25) -> None:
         super().__init__(*_tags(folder / TAG_LIST))
@@ -34,24 +34,24 @@ class Wd14(Tagger):
         (self._input,), (output, *_) = self._session.get_inputs(), self._session.get_outputs()
         self._output = output.name
         if len(self._input.shape) != 4 or self._input.shape[3] != 3 or not isinstance(self._input.shape[1], int):
-            raise BadInput(f"{self._path}: takes {self._input.shape}; accepted: (N, S, S, 3)")
+            raise UserError(f"{self._path}: takes {self._input.shape}; accepted: (N, S, S, 3)")
         if output.shape[-1] != len(self.names):
-            raise BadInput(
+            raise UserError(
                 f"{folder / TAG_LIST}: found {len(self.names)} tags; accepted: {output.shape[-1]}, as {MODEL} gives"
             )
         self._features: tuple[onnxruntime.InferenceSession, str] | None = None
 
-    def probabilities(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         return self._run(self._session, self._output, portraits)
 
-    def extract_feature(self, portraits: Sequence[Portrait]) -> np.ndarray:
+    def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         """What the last linear layer, which gives the tags, is given."""
         if self._features is None:
             model, name = _with_features(self._path)
             self._features = _session(self._path, model), name
         return self._run(*self._features, portraits)
 
-    def _run(self, session: onnxruntime.InferenceSession, output: str, portraits: Sequence[Portrait]) -> np.ndarray:
+    def _run(self, session: onnxruntime.InferenceSession, output: str, portraits: Sequence[TaggerInput]) -> np.ndarray:
         found = []
         for start in range(0, len(portraits), BATCH):
             images = [_prepared(portrait.image, self._input.shape[1]) for portrait in portraits[start : start + BATCH]]
@@ -61,13 +61,13 @@ class Wd14(Tagger):
 
 def _session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
     if not path.is_file():
-        raise BadInput(f"{path}: no such file; accepted: an ONNX tagger")
+        raise UserError(f"{path}: no such file; accepted: an ONNX tagger")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(model, options, onnxruntime.get_available_providers())
     except (Fail, InvalidGraph, InvalidProtobuf) as error:
-        raise BadInput(f"{path}: not a readable ONNX model ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{path}: not a readable ONNX model ({str(error).splitlines()[0]})") from error
 
 
 def _with_features(path: Path) -> tuple[bytes, str]:
@@ -81,7 +81,7 @@ def _with_features(path: Path) -> tuple[bytes, str]:
         if node.op_type in ("Gemm", "MatMul") and name:
             model.graph.output.append(onnx.ValueInfoProto(name=name))
             return model.SerializeToString(), name
-    raise BadInput(f"{path}: found no linear layer before the tags; accepted: a tagger of the WD14 family")
+    raise UserError(f"{path}: found no linear layer before the tags; accepted: a tagger of the WD14 family")
 
 
 def _tags(path: Path) -> tuple[list[str], list[str]]:
@@ -91,7 +91,7 @@ def _tags(path: Path) -> tuple[list[str], list[str]]:
             rows = list(csv.DictReader(file))
         return [row["name"] for row in rows], [CATEGORIES.get(row["category"], "general") for row in rows]
     except (OSError, KeyError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: not a list of tags ({error!r}); accepted: columns name and category") from error
+        raise UserError(f"{path}: not a list of tags ({error!r}); accepted: columns name and category") from error
 
 
 def _prepared(image: np.ndarray, size: int) -> np.ndarray:

@@ -29,10 +29,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.tensorboard import SummaryWriter
 
-from facemill.errors import BadInput
-from facemill.files import digest, whole
+from facemill.errors import UserError
+from facemill.files import atomic_write, digest
+from facemill.log import log, progress
 from facemill.networks.store import bf16, keep_freed_memory
-from facemill.workflow.command import log, progress
 
 CHECKPOINT_SECONDS = 60
 LINES = 200
@@ -121,13 +121,13 @@ class Run:
             self._board.add_scalar(f"{self.name}/{name}", value, images)
 
     def _means(self, images: int) -> dict[str, float]:
-        """The mean losses since the last line; raises `BadInput` where one is not finite or far above all before."""
+        """The mean losses since the last line; raises `UserError` where one is not finite or far above all before."""
         means = {name: float(total) / self._summed for name, total in self._sums.items()}
         for name, value in means.items():
             before = [abs(line[name]) for line in self.curves]
             most = DIVERGED * max(1.0, sum(before) / len(before)) if before else math.inf
             if not abs(value) < most:  # NaN is not less than anything
-                raise BadInput(
+                raise UserError(
                     f"{self.name}: {name} is {value:g} after {images} images; lower the learning rate "
                     f"(a checkpoint from before is in {self.folder})"
                 )
@@ -145,8 +145,8 @@ class Run:
         state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
         about = {"step": str(self.step), "summed": str(self._summed), "curves": json.dumps(self.curves)}
         about["kept"] = json.dumps(self.kept)
-        with whole(self._checkpoint) as beside:
-            save_file(state, beside, about)
+        with atomic_write(self._checkpoint) as tmp:
+            save_file(state, tmp, about)
 
     def _load(self) -> None:
         try:
@@ -177,8 +177,8 @@ class Run:
         writer = csv.DictWriter(text, self.curves[-1].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({name: f"{value:.6g}" for name, value in line.items()} for line in self.curves)
-        with whole(curves) as beside:
-            beside.write_text(text.getvalue())
+        with atomic_write(curves) as tmp:
+            tmp.write_text(text.getvalue())
         self._board.close()
         self._checkpoint.unlink(missing_ok=True)
 

@@ -5,20 +5,16 @@ import logging
 import os
 import re
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import cyclopts
 from pydantic import BaseModel, ValidationError
-from tqdm import tqdm
 
-from facemill.errors import BadInput, Damaged
+from facemill.errors import Damaged, UserError
+from facemill.log import log
 from facemill.workflow.gpu_slots import take_gpus
 from facemill.workflow.lifetime import end_with_workflow
-
-log = logging.getLogger("facemill")
-T = TypeVar("T")
 
 
 def _parse_settings(model: type[BaseModel], tokens: Any) -> BaseModel:
@@ -32,14 +28,14 @@ Settings = cyclopts.Parameter(converter=_parse_settings, accepts_keys=False, n_t
 """Marks an argument that is a section of the config, given as JSON: `settings: Annotated[UnetSettings, Settings]`."""
 
 
-NO_PLACE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 """What the system says of a disk that is full, may not be written or read, or fails."""
 
 
 def run(main: Callable[..., None], *, gpu: bool = False) -> None:
     """Calls `main` with the command line's arguments, typed by its signature; the entry point of every script.
 
-    Lists take several values (`--portraits a b c`). A `BadInput`, a disk that is full or refuses and a worker process
+    Lists take several values (`--portraits a b c`). A `UserError`, a disk that is full or refuses and a worker process
     that was killed are shown as one line and exit with 1. A damaged product of the workflow is put aside, so that the
     next run makes it again. With `gpu` it waits for a GPU of its own, where there is any.
     """
@@ -66,7 +62,7 @@ def _fault_of(error: Exception) -> str | None:
     match error:
         case Damaged():
             return f"{error}; {error.put_aside()}"
-        case BadInput():
+        case UserError():
             return str(error)
         case RuntimeError() if str(error).startswith("DataLoader worker"):
             return f"{str(error).splitlines()[0]}; the same command goes on from the last checkpoint"
@@ -75,37 +71,7 @@ def _fault_of(error: Exception) -> str | None:
     number = getattr(error, "errno", None)
     if told := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
         number = int(told[1])
-    if number in NO_PLACE:
+    if number in DISK_ERRORS:
         named = getattr(error, "filename", None) or getattr(error, "output", None) or "a file"
         return f"{named}: {os.strerror(number)}"
     return None
-
-
-def progress(
-    items: Iterable[T], what: str, total: int, unit: str = "images", done: int = 0, step: int = 1
-) -> Iterator[T]:
-    """Yields the items; shows a bar on a terminal, and elsewhere a plain line every ten seconds and at the end.
-
-    `total` and `done` count units, `step` is how many of them one item stands for.
-    """
-    if sys.stderr.isatty():
-        bar = tqdm(desc=what, total=total, unit=f" {unit}", initial=done, unit_scale=True)
-        with bar:
-            for item in items:
-                yield item
-                bar.update(step)
-        return
-    start = shown = time.monotonic()
-    first = done
-    for item in items:
-        yield item
-        done = min(done + step, total)
-        now = time.monotonic()
-        if now - shown >= 10 or done >= total:
-            shown = now
-            rate = (done - first) / max(now - start, 1e-9)
-            left = (total - done) / max(rate, 1e-9)
-            log.info("%s: %d of %d %s, %.3g/s, %.0f s left", what, done, total, unit, rate, left)
-
-
-__all__ = ["Annotated", "Settings", "log", "progress", "run"]

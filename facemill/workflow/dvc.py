@@ -11,21 +11,21 @@ from pathlib import Path
 
 import yaml
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 
-def called(program: str, *arguments: str) -> str:
-    """What a program of this Python's says; raises `BadInput` with all of it when it fails."""
+def run_module(program: str, *arguments: str) -> str:
+    """What a program of this Python's says; raises `UserError` with all of it when it fails."""
     command = [sys.executable, "-m", program, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
-        raise BadInput(f"{program} {' '.join(arguments)} failed\n{done.stdout.strip()}")
+        raise UserError(f"{program} {' '.join(arguments)} failed\n{done.stdout.strip()}")
     return done.stdout
 
 
 def stale_jobs() -> str:
     """The jobs that Snakemake would run, as `2 pseudo_label, 1 report`; empty when it has nothing to do."""
-    plan = called("snakemake", "--dry-run", "--cores", "1")
+    plan = run_module("snakemake", "--dry-run", "--cores", "1")
     if "Nothing to be done" in plan:
         return ""
     jobs = dict(re.findall(r"^(\w+) +(\d+)$", plan, re.M))  # the table comes twice
@@ -34,7 +34,7 @@ def stale_jobs() -> str:
 
 def stale_stages() -> str:
     """The stages that DVC finds changed against `dvc.lock`, each with what changed; empty when there is none."""
-    said = called("dvc", "status", "--json")
+    said = run_module("dvc", "status", "--json")
     status = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
     return "; ".join(f"{stage}: {', '.join(sorted(_changed(changes)))}" for stage, changes in status.items())
 
@@ -53,7 +53,7 @@ def damaged() -> list[Path]:
 
     DVC itself trusts what it took from its cache.
     """
-    cache = Path(called("dvc", "cache", "dir").split()[-1], "files", "md5")
+    cache = Path(run_module("dvc", "cache", "dir").split()[-1], "files", "md5")
     files = list(_recorded(cache))
     with ThreadPoolExecutor(4) as pool:
         found = pool.map(_md5, [path for path, _ in files])

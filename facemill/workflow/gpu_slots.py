@@ -10,7 +10,7 @@ import time
 from itertools import takewhile
 from pathlib import Path
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 log = logging.getLogger("facemill")
 
@@ -39,11 +39,11 @@ def take_gpus(count: int = 1) -> list[str]:
 
     Call it before CUDA is touched. The process holds a record lock on a file for each device; the kernel frees it
     however the process ends, and its children have no part in it. Slurm numbers the GPUs of each of its jobs anew, so
-    that there the locks are the job's own. Raises `BadInput` where there are fewer GPUs than are wanted.
+    that there the locks are the job's own. Raises `UserError` where there are fewer GPUs than are wanted.
     """
     names = gpus()
     if names and len(names) < count:
-        raise BadInput(f"gpus: found {count}; accepted: at most {len(names)}, which is what this job may use")
+        raise UserError(f"gpus: found {count}; accepted: at most {len(names)}, which is what this job may use")
     for attempt in itertools.count():
         taken: dict[str, int] = {}
         for name in names:

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.workflow.gpu_slots import take_gpus
 
 
@@ -17,7 +17,7 @@ def main() -> None:
     count, *command = sys.argv[1:]
     try:
         taken = take_gpus(int(count)) if count != "1" else []  # a script takes one by itself
-    except BadInput as error:
+    except UserError as error:
         sys.exit(str(error))
     if len(taken) > 1:
         launcher = ["accelerate.commands.launch", "--multi_gpu", "--num_machines", "1", "--num_processes", count]

@@ -54,7 +54,7 @@ def end_with_workflow() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
-def stop_at_once(*_: object) -> NoReturn:
+def terminate_jobs(*_: object) -> NoReturn:
     """Takes the place of Snakemake's handler of SIGTERM, which waits until all running jobs have come to their ends.
 
     Ends the shells of the jobs that run here, which then end with this process, and stops as Ctrl-C does: jobs in a

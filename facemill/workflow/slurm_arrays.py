@@ -8,7 +8,7 @@ OPTION = "--slurm-jobstep-array-execs"
 """Snakemake's option, internal to its Slurm plugin, that holds the commands of an array's tasks but the first."""
 
 
-def run_own_task(arguments: Sequence[str] = sys.argv, environment: Mapping[str, str] = os.environ) -> None:
+def exec_array_task(arguments: Sequence[str] = sys.argv, environment: Mapping[str, str] = os.environ) -> None:
     """Becomes the command of its own task when this is a task of an array, the first aside; else does nothing.
 
     snakemake-executor-plugin-slurm 2.8 starts every task with the first one's job and lets that job's place be taken

@@ -1,4 +1,4 @@
-"""Portraits of flat colours with their masks, and a generator that paints such portraits without any training."""
+"""Portraits of flat colors with their masks, and a generator that paints such portraits without any training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ HAIR_PAINT = {"black_hair": (32, 32, 36), "red_hair": (192, 32, 32), "grey_hair"
 
 
 class Colorist(nn.Module):
-    """Stands in for GauGAN: the hair has the colour z[:3], and the background z[3:] where that is given."""
+    """Stands in for GauGAN: the hair has the color z[:3], and the background z[3:] where that is given."""
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         colors = torch.zeros(len(z), 7, 3)
@@ -69,7 +69,7 @@ def mask() -> np.ndarray:
 
 @pytest.fixture
 def paint(mask) -> Callable[[tuple[int, int, int]], np.ndarray]:
-    """Paints the mask with hair of a colour: uint8 RGB (32, 32, 3)."""
+    """Paints the mask with hair of a color: uint8 RGB (32, 32, 3)."""
 
     def painted(hair: tuple[int, int, int]) -> np.ndarray:
         table = np.zeros((256, 3), np.uint8)
@@ -82,7 +82,7 @@ def paint(mask) -> Callable[[tuple[int, int, int]], np.ndarray]:
 
 @pytest.fixture
 def collection(tmp_path, paint, mask) -> dict[str, list[Path]]:
-    """Two shards of 30 portraits in three hair colours by turns: `portraits`, `pseudo_labels`."""
+    """Two shards of 30 portraits in three hair colors by turns: `portraits`, `pseudo_labels`."""
     text, image_column = ("id", pa.string()), ("image", IMAGE)
     schemas = {
         "portraits": pa.schema([text, image_column, ("tags", pa.list_(pa.string()))]),

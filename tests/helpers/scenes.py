@@ -1,4 +1,4 @@
-"""What the tests share: painted scenes, a network that knows their colours, real ones with random weights."""
+"""What the tests share: painted scenes, a network that knows their colors, real ones with random weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ PAIRS = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
 
 
 class Painter(nn.Module):
-    """Stands in for a U-Net: its logits are the nearness of each pixel's colour to the classes' display colours."""
+    """Stands in for a U-Net: its logits are the nearness of each pixel's color to the classes' display colors."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -66,8 +66,8 @@ def models(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("unet")
     torch.manual_seed(0)
     paths = []
-    for version, decoder, reduction in (("v1", "transposed", 2), ("v2", "transposed", 1), ("v3", "upsample", 1)):
-        arguments = {"size": 64, "decoder": decoder, "decoder_channels": [8] * 5, "reduction": reduction}
+    for version, decoder, downscale in (("v1", "transposed", 2), ("v2", "transposed", 1), ("v3", "upsample", 1)):
+        arguments = {"size": 64, "decoder": decoder, "decoder_channels": [8] * 5, "downscale": downscale}
         paths.append(folder / version / "model.safetensors")
         save_model(paths[-1], Unet(**arguments), arguments, {})
     return paths

@@ -12,10 +12,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from facemill.config.ingest import Detector
-from facemill.config.root import Filter, Portraits, Source
+from facemill.config.ingest import DetectorConfig, FilterConfig, PortraitsConfig, SourceConfig
 from facemill.data.shards import decode_image
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.archives import read_image
 from facemill.ingest.faces import face_finder
 from facemill.ingest.filter_posts import select
@@ -32,7 +31,7 @@ def ingest(script, tmp_path: Path):
     """A function that ingests a collection as the rule does and gives the tables of posts and rejects."""
 
     def ingested(kind: str, **source) -> tuple[pl.DataFrame, pl.DataFrame]:
-        settings = Source(**source)
+        settings = SourceConfig(**source)
         paths = {key: found for key, found in settings.files().items() if found}
         single = {key: paths.pop(key)[0] for key in ("attributes", "partition", "tags") if key in paths}
         posts, rejects = tmp_path / "out/posts.parquet", tmp_path / "out/rejects.parquet"
@@ -75,14 +74,14 @@ def test_danbooru_metadata_of_both_forms(tmp_path: Path, ingest):
         assert rows[id]["created_at"].isoformat()[:4] == post["created_at"][:4]
     solo = {id for id, post in expected.items() if "solo" in post["tag_string"].split()}
     for tag in ("solo", "sol*"):
-        assert set(select(tmp_path / "out/posts.parquet", Filter(tags_all=[tag]), 1)[0]["id"]) == solo
+        assert set(select(tmp_path / "out/posts.parquet", FilterConfig(tags_all=[tag]), 1)[0]["id"]) == solo
 
 
 @pytest.mark.parametrize(
     ("name", "reason"), [("danbooru_api_posts.xml", "XML or HTML"), ("danbooru_tags_2020.json", "no post")]
 )
 def test_files_that_hold_no_posts(tmp_path: Path, ingest, name: str, reason: str):
-    with pytest.raises(BadInput, match=reason):
+    with pytest.raises(UserError, match=reason):
         ingest("danbooru", images=bucketed(tmp_path / "images", ["1"]), metadata=[DATA / "danbooru-metadata" / name])
 
 
@@ -98,7 +97,7 @@ def test_a_folder_of_anime_portraits(ingest):
         assert np.abs(found - small).mean() < 2
 
 
-def candidates(posts: pl.DataFrame, settings: Portraits) -> tuple[list[dict], int]:
+def candidates(posts: pl.DataFrame, settings: PortraitsConfig) -> tuple[list[dict], int]:
     """What is found in the posts, and in how many of them nothing."""
     find = face_finder(settings.detector) if settings.detector else None
     found, nothing = [], 0
@@ -114,7 +113,7 @@ def candidates(posts: pl.DataFrame, settings: Portraits) -> tuple[list[dict], in
 def test_the_anime_face_cascade_finds_most_faces(ingest):
     posts, _ = ingest("folder", images=DATA / "anime-portraits/images")
     cascade = DATA / "weights/lbpcascade_animeface.xml"
-    settings = Portraits(size=64, shards=1, detector=Detector(kind="cascade", cascade=cascade, min_face=48))
+    settings = PortraitsConfig(size=64, shards=1, detector=DetectorConfig(kind="cascade", cascade=cascade, min_face=48))
     found, nothing = candidates(posts.sort("id")[:60], settings)
     assert nothing < 24 and 36 < len(found) < 80
     path = {post["id"]: post["path"] for post in posts.to_dicts()}[found[0]["post"]]
@@ -132,7 +131,7 @@ def test_near_duplicates_of_anime_portraits(tmp_path: Path, ingest):
             if number < 20:
                 image.convert("RGB").resize((160, 160)).save(folder / f"{path.stem}-copy.jpg", quality=60)
     posts, _ = ingest("folder", images=folder)
-    rows = pl.from_arrow(pa.Table.from_pylist(candidates(posts, Portraits(size=64, shards=1))[0], CANDIDATES))
+    rows = pl.from_arrow(pa.Table.from_pylist(candidates(posts, PortraitsConfig(size=64, shards=1))[0], CANDIDATES))
     found = find_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), rows["pixels"].to_numpy(), 6)
     copies = {row["id"]: row["repeats"] for row in found.to_dicts() if row["id"].endswith("-copy")}
     assert len(copies) >= 19 and all(id == f"{kept}-copy" for id, kept in copies.items())
@@ -160,6 +159,6 @@ def test_celeba_in_its_zip(tmp_path: Path, ingest):
     first = posts.filter(id="000001").row(0, named=True)
     assert first["attributes"]["Smiling"] and not first["attributes"]["Male"] and len(first["attributes"]) == 40
     assert {"Smiling", "Young", "Brown_Hair"} <= set(first["tags_general"])
-    kept, _ = select(tmp_path / "out/posts.parquet", Filter(tags_all=["Smiling"], tags_none=["Wearing_*"]), 1)
+    kept, _ = select(tmp_path / "out/posts.parquet", FilterConfig(tags_all=["Smiling"], tags_none=["Wearing_*"]), 1)
     assert 0 < len(kept) < 2500 and all(not any(t.startswith("Wearing_") for t in tags) for tags in kept["tags"])
     assert decode_image(crop_portrait(read_image(first["path"]), None, 64, 64)[0]).shape == (64, 64, 3)

@@ -10,8 +10,8 @@ import yaml
 from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
-from facemill.config.ingest import IndexMasks
-from facemill.config.root import Labels
+from facemill.config.ingest import IndexMasksConfig
+from facemill.config.label import LabelsConfig
 from facemill.data.classes import CLASSES
 from facemill.data.labelme import check, draw, read
 from facemill.data.shards import decode_mask
@@ -91,8 +91,8 @@ def test_every_kind_of_shape_is_drawn():
     assert all(areas.values())
 
 
-def settings(**more) -> Labels:
-    return Labels(**yaml.safe_load(Path("config.yaml").read_text())["labels"] | more)
+def settings(**more) -> LabelsConfig:
+    return LabelsConfig(**yaml.safe_load(Path("config.yaml").read_text())["labels"] | more)
 
 
 def test_hand_labelled_portraits_become_masks_of_all_classes():
@@ -116,8 +116,8 @@ def test_hand_drawn_masks_become_polygons_and_masks_again():
 def test_celebamask_hq_is_merged_into_the_classes():
     overlay = yaml.safe_load(Path("config/celeba.yaml").read_text())["labels"]
     merge = settings().merge | overlay["merge"]
-    files = IndexMasks(images=DATA / "celebamask-hq/images", masks=DATA / "celebamask-hq/masks")
-    sources = mask_files(files, settings(merge=merge, numbered=overlay["numbered"]))
+    files = IndexMasksConfig(images=DATA / "celebamask-hq/images", masks=DATA / "celebamask-hq/masks")
+    sources = mask_files(files, settings(merge=merge, index_names=overlay["index_names"]))
     assert len(sources) == 200
     rows, _ = labelled_portraits(sources[:40], 128, threads=2)
     masks = np.stack([decode_mask(row["mask"]["bytes"]) for row in rows])

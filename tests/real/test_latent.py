@@ -1,4 +1,4 @@
-"""Hair colours of real drawings: what people tagged or see, and what the median colour is called."""
+"""Hair colors of real drawings: what people tagged or see, and what the median color is called."""
 
 import csv
 import os
@@ -11,14 +11,15 @@ import pytest
 import yaml
 from skimage.color import rgb2lab
 
-from facemill.config.root import Labels, Tags
+from facemill.config.label import LabelsConfig
+from facemill.config.latent import TagsConfig
 from facemill.data.classes import BACKGROUND, FACE, HAIR
 from facemill.data.shards import decode_image, decode_mask
 from facemill.imaging.colors import region_colors
 from facemill.label.convert_labels import labelled_portraits, labelme_files
 from facemill.latent.tag_portraits import agreement, believed_tags, color_tagger, names_of, tag_row
 from facemill.taggers.local import CollectionTagger
-from facemill.taggers.tagger import Portrait
+from facemill.taggers.tagger import TaggerInput
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}")
@@ -32,24 +33,24 @@ SEEN = {
     "red_hair": ["3079"],
     "grey_hair": ["2652"],
 }
-"""Labelled portraits whose hair has, to the eye, one plain colour."""
+"""Labelled portraits whose hair has, to the eye, one plain color."""
 
 
 @pytest.fixture(scope="module")
-def settings() -> Tags:
+def settings() -> TagsConfig:
     """The config's, with what config/folder.yaml adds."""
     folder = yaml.safe_load((Path(__file__).parents[2] / "config/folder.yaml").read_text())["tags"]
-    return Tags(**CONFIG["tags"] | {"hair_colors": CONFIG["tags"]["hair_colors"] | folder["hair_colors"]})
+    return TagsConfig(**CONFIG["tags"] | {"hair_colors": CONFIG["tags"]["hair_colors"] | folder["hair_colors"]})
 
 
 def test_plain_hair_is_called_what_it_is_seen_as():
-    tagger, names = color_tagger(Tags(**CONFIG["tags"])), list(CONFIG["tags"]["hair_colors"])
-    files = labelme_files(DATA / "anime-portraits/labelled", Labels(**CONFIG["labels"]))
+    tagger, names = color_tagger(TagsConfig(**CONFIG["tags"])), list(CONFIG["tags"]["hair_colors"])
+    files = labelme_files(DATA / "anime-portraits/labelled", LabelsConfig(**CONFIG["labels"]))
     rows = {row["id"]: row for row in labelled_portraits(files, 128)[0]}
     for name, ids in SEEN.items():
         for id in ids:
             image, mask = decode_image(rows[id]["image"]["bytes"]), decode_mask(rows[id]["mask"]["bytes"])
-            portrait = Portrait(image, colors=region_colors(image, mask))
+            portrait = TaggerInput(image, colors=region_colors(image, mask))
             probable = tagger.estimate_specific_tags([portrait], names)[0]
             assert max(probable, key=probable.get) == name, id
 
@@ -63,14 +64,14 @@ def rough_mask(image: np.ndarray) -> np.ndarray:
     return mask
 
 
-def test_colours_agree_with_peoples_tags(settings):
+def test_colors_agree_with_peoples_tags(settings):
     groups = {"hair_color": names_of(settings)["hair_color"]}
     ids, portraits = [], []
     with (DATA / "tagged-faces/tags.csv").open() as file, zipfile.ZipFile(DATA / "tagged-faces/images.zip") as images:
         for id, text in list(csv.reader(file))[::8]:
             image = decode_image(images.read(f"{id}.jpg"))
             colors = region_colors(image, rough_mask(image))
-            portraits.append(Portrait(image, re.findall(r"\w+ (?:hair|eyes)", text), colors))
+            portraits.append(TaggerInput(image, re.findall(r"\w+ (?:hair|eyes)", text), colors))
             ids.append(id)
     taggers = {"tags": CollectionTagger(groups["hair_color"]), "color": color_tagger(settings)}
     believed = believed_tags(taggers, portraits, groups, [])

@@ -11,7 +11,9 @@ import torch
 import yaml
 from PIL import Image
 
-from facemill.config.root import Labels, Training, UnetSettings
+from facemill.config.fields import TrainingConfig
+from facemill.config.label import LabelsConfig
+from facemill.config.segment import UnetTrainConfig
 from facemill.data.classes import CLASSES
 from facemill.data.shards import write_shard
 from facemill.inference.backends import OpenVino, Torch
@@ -54,17 +56,17 @@ def test_masks_for_a_folder_of_real_portraits(tmp_path):
 def test_backends_label_real_portraits_alike(tmp_path, monkeypatch):
     """A U-Net trained for half a minute: what it is sure of, it is sure of in bfloat16, by OpenVINO and torch."""
     monkeypatch.chdir(tmp_path)
-    labels = Labels.model_validate(yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
+    labels = LabelsConfig.model_validate(yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
     rows, _ = labelled_portraits(labelme_files(PORTRAITS / "labelled", labels), 128, threads=2)
     write_shard(tmp_path / "train.parquet", rows, SCHEMA)
-    settings = UnetSettings(
+    settings = UnetTrainConfig(
         encoder_weights=PORTRAITS.parent / "weights" / "mobilenet_v2_imagenet.safetensors",
         width="narrow",
         class_weights={},
         patience=10,
         decoder="upsample",
-        reduction=1,
-        training=Training(images=1600, batch=8, learning_rate=1.5e-3),
+        downscale=1,
+        training=TrainingConfig(images=1600, batch=8, learning_rate=1.5e-3),
     )
     model = tmp_path / "v3/model.safetensors"
     files = {"train": [tmp_path / "train.parquet"], "validation": [], "model": model, "curves": tmp_path / "c.csv"}

@@ -6,15 +6,15 @@ import sys
 
 import pytest
 
-from facemill.files import digest, whole, write_json
+from facemill.files import atomic_write, digest, write_json
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path):
     path = tmp_path / "new" / "a.txt"
-    with whole(path) as beside:
-        beside.write_text("half")
+    with atomic_write(path) as tmp:
+        tmp.write_text("half")
         assert not path.exists()
-        assert beside.suffix == ".txt"
+        assert tmp.suffix == ".txt"
     assert path.read_text() == "half"
     assert os.listdir(path.parent) == ["a.txt"]
 
@@ -22,8 +22,8 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
 def test_a_failing_block_leaves_the_earlier_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("before")
-    with pytest.raises(ZeroDivisionError), whole(path) as beside:
-        beside.write_text("half")
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as tmp:
+        tmp.write_text("half")
         1 / 0  # noqa: B018
     assert path.read_text() == "before"
     assert os.listdir(tmp_path) == ["a.txt"]
@@ -33,16 +33,16 @@ def test_a_killed_writer_leaves_no_output_and_does_not_disturb_the_next(tmp_path
     path = tmp_path / "a.txt"
     code = f"""
 from pathlib import Path
-from facemill.files import whole
+from facemill.files import atomic_write
 import os, signal
-with whole(Path({str(path)!r})) as beside:
-    beside.write_text("half")
+with atomic_write(Path({str(path)!r})) as tmp:
+    tmp.write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == -signal.SIGKILL
     assert not path.exists()
-    with whole(path) as beside:
-        beside.write_text("all of it")
+    with atomic_write(path) as tmp:
+        tmp.write_text("all of it")
     assert os.listdir(tmp_path) == ["a.txt"]
 
 

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import BaseModel
 
-from facemill.config.root import Config, Labels
+from facemill.config.label import LabelsConfig
+from facemill.config.root import Config
 from facemill.data import labelme
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.images import list_images
@@ -118,7 +119,7 @@ ANNOTATION = st.fixed_dictionaries(
         "imageWidth": st.integers(-1, 40) | JSON,
     },
 )
-LABELS = Labels(
+LABELS = LabelsConfig(
     merge={
         "background": [], "skin": ["body"], "face": ["face"], "eye": ["eye"],
         "mouth": ["mouth"], "hair": ["hair"], "clothes": ["clothes"],
@@ -135,7 +136,7 @@ def test_any_labelme_file_is_converted_or_its_faults_are_named(tmp_path, content
     (tmp_path / "a.json").write_bytes(content)
     try:
         [row], _ = labelled_portraits(labelme_files(tmp_path, LABELS), 32)
-    except BadInput as error:
+    except UserError as error:
         assert "a.json: " in str(error)
     else:
         assert row["id"] == "a"
@@ -160,7 +161,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, place):
     if place == "file":
         (tmp_path / "a.png").write_bytes(bomb())
     (tmp_path / "a.json").write_text(json.dumps(annotation))
-    with pytest.raises(BadInput, match="a.json: "):
+    with pytest.raises(UserError, match="a.json: "):
         labelled_portraits(labelme_files(tmp_path, LABELS), 32)
 
 
@@ -199,7 +200,7 @@ def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
     metadata.write_bytes(b"\n".join(lines))
     try:
         posts, rejects = collected(tmp_path, lambda collection: read_danbooru([metadata], images, collection, 0.99))
-    except BadInput as error:
+    except UserError as error:
         assert re.search("broken|JSON list|metadata.jsonl: cannot be read whole", str(error))
         return
     assert set(posts["path"]) <= set(images["path"]) and set(posts["id"]) <= {"1"}
@@ -217,6 +218,6 @@ def test_any_attribute_file_becomes_posts_and_rejects(tmp_path, content):
             lambda collection: read_celeba(attributes, None, images, collection, 0.99),
             read_names(attributes),
         )
-    except BadInput:
+    except UserError:
         return
     assert set(posts["path"]) <= set(images["path"])

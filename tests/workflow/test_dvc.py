@@ -17,7 +17,7 @@ from helpers.running import ROOT, planned, wait_for
 from facemill.files import sha256
 
 WHO = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
-CHANGE = {"attributes": {"edited": 3}}
+CHANGE = {"attributes": {"eval_portraits": 3}}
 
 
 def call(clone: Path, *command: str, code: int = 0) -> str:
@@ -135,7 +135,7 @@ def test_a_changed_setting_reruns_its_dependents_alone(clone):
     for what in ("metrics", "params"):
         rows = json.loads(call(clone, "dvc", what, "diff", "--json"))
         assert rows, what
-    assert "attributes.edited" in call(clone, "dvc", "params", "diff")
+    assert "attributes.eval_portraits" in call(clone, "dvc", "params", "diff")
     assert call(clone, "python", "scripts/share.py")
     commit(clone)
 
@@ -146,7 +146,7 @@ def test_a_changed_setting_reruns_its_dependents_alone(clone):
 
 def test_two_clones_share_to_one_remote(shared, clone, tmp_path):
     call(clone, "python", "scripts/restore.py")
-    change_settings(clone, {"attributes": {"edited": 2}})
+    change_settings(clone, {"attributes": {"eval_portraits": 2}})
     call(clone, "python", "-m", "snakemake", "--cores", "2")
     call(clone, "python", "scripts/share.py")
     commit(clone)

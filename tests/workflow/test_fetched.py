@@ -34,7 +34,7 @@ def portraits(folder: Path, source: dict, environment: dict[str, str] | None = N
     """Runs the workflow up to the portraits, with images of a folder kind; the exit code and what it says."""
     (folder / "labelled").mkdir(exist_ok=True)
     config = {"source": source | {"labelled": "labelled"}, "portraits": {"size": 64, "shards": 2}}
-    config |= {"unet": {"versions": {"v1": {"reduction": 2}}}}
+    config |= {"unet": {"versions": {"v1": {"downscale": 2}}}}
     (folder / "config.json").write_text(json.dumps(config))
     files = [str(ROOT / "config/folder.yaml"), "config.json"]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--configfile", *files]

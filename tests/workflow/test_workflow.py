@@ -120,15 +120,18 @@ V4 = {"self_train_unet": 1, "compare_unets": 1}
             {"filter_posts": 1, "crop_portraits": SHARDS} | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
         ("self_training={confidence: 0.6}", V4),
-        ("pseudo_labels={max_flipped: 0.6}", {"gate_pseudo_labels": 1, "show_pseudo_labels": 1} | SYNTHESIZE | TRIED),
+        (
+            "pseudo_labels={max_flip_disagreement: 0.6}",
+            {"gate_pseudo_labels": 1, "show_pseudo_labels": 1} | SYNTHESIZE | TRIED,
+        ),
         ("vae={kl_weight: 0.001}", VAE | SYNTHESIZE | LATENT),
         ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | TRIED),
         ("tags={hair_colors: {red_hair: ['#ff0000']}}", TAGS | VECTORS),
-        ("latents=50", LATENT),
+        ("latents={max_portraits: 50}", LATENT),
         ("attributes={min_images: 2}", VECTORS),
         ("attributes={steps: 4}", TRIED),
-        ("attributes={edited: 2}", {"evaluate_attributes": 1}),
-        ("attributes={hold: []}", {"attribute_vectors": 1} | TRIED),
+        ("attributes={eval_portraits: 2}", {"evaluate_attributes": 1}),
+        ("attributes={preserve: []}", {"attribute_vectors": 1} | TRIED),
     ],
 )
 def test_a_changed_setting_reruns_what_depends_on_it(finished, change, jobs):

@@ -11,7 +11,7 @@ from snakemake.utils import update_config
 
 from facemill.config.root import Config, unet_settings
 from facemill.config.validation import schema, validate
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +30,7 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
 @pytest.mark.parametrize("overlay", ["folder", "danbooru", "celeba"])
 def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
     content = config(**yaml.safe_load((ROOT / f"config/{overlay}.yaml").read_text()))
-    with pytest.raises(BadInput, match=f"source.images: found nothing; accepted: .* kind '{overlay}' needs"):
+    with pytest.raises(UserError, match=f"source.images: found nothing; accepted: .* kind '{overlay}' needs"):
         validate(content)
     places = {key: str(tmp_path) for key in ("images", "labelled", "attributes")} | {"metadata": [str(tmp_path)]}
     assert validate(content | {"source": places}).kind == overlay
@@ -39,7 +39,7 @@ def test_an_overlay_needs_nothing_but_its_source(overlay, tmp_path):
         assert not validate(content | {"source": places}).masked
         return
     with pytest.raises(
-        BadInput, match="source.labelled: found nothing; accepted: a path, here or in source.masks; or no"
+        UserError, match="source.labelled: found nothing; accepted: a path, here or in source.masks; or no"
     ):
         validate(content | {"source": places})
     without = content | {"source": places, "tags": content["tags"] | {"sources": ["tags"]}}
@@ -51,10 +51,10 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
     places |= {"masks": {"images": str(tmp_path), "masks": str(tmp_path)}}
     content = config(**yaml.safe_load((ROOT / "config/celeba.yaml").read_text()))
     found = validate(content | {"source": places})
-    assert found.source.masks.masks == tmp_path and len(found.labels.numbered) == 19
-    with pytest.raises(BadInput, match="labels.numbered: found nothing; accepted: the labels behind the numbers"):
+    assert found.source.masks.masks == tmp_path and len(found.labels.index_names) == 19
+    with pytest.raises(UserError, match="labels.index_names: found nothing; accepted: the labels behind the numbers"):
         validate(config(kind="folder") | {"source": places})
-    with pytest.raises(BadInput, match="source.masks.masks: found '.*nowhere'; accepted: a path that exists"):
+    with pytest.raises(UserError, match="source.masks.masks: found '.*nowhere'; accepted: a path that exists"):
         validate(content | {"source": places | {"masks": {"images": str(tmp_path), "masks": "nowhere"}}})
 
 
@@ -70,11 +70,11 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
             {"vae": {"training": {"rate": 1}}},
             "vae.training.rate: unknown key .*; accepted: images, batch, .*",
         ),
-        ({"unet": {"versions": {"v1": {"x": 1}}}}, "unet.versions.v1.x: unknown key .* decoder, reduction, training"),
+        ({"unet": {"versions": {"v1": {"x": 1}}}}, "unet.versions.v1.x: unknown key .* decoder, downscale, training"),
         ({"unet": {"versions": {"v4": {}}}}, r"unet.versions.v4: found 'v4'; accepted: 'v1', 'v2' or 'v3' \(and .*"),
         ({"portraits": {"size": "big"}}, "portraits.size: found 'big'; accepted: 32, 64, 128, 256 or 512"),
         ({"portraits": {"size": 100}}, "portraits.size: found 100; accepted: 32, 64, 128, 256 or 512"),
-        ({"portraits": {"size": 64}}, "unet.versions.v1.reduction: found 4; accepted: .* 64, a multiple of 32 still"),
+        ({"portraits": {"size": 64}}, "unet.versions.v1.downscale: found 4; accepted: .* 64, a multiple of 32 still"),
         ({"portraits": {"ratio": 1.5}}, "portraits.ratio: found 1.5; accepted: 1 or 2 where there are masks"),
         (
             {"portraits": {"size": 64, "ratio": 2}},
@@ -83,7 +83,10 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
         ({"unet": {"class_weights": {"tail": 2}}}, "unet.class_weights.tail: found 'tail'; accepted: 'background', .*"),
         ({"unet": {"width": "huge"}}, "unet.width: found 'huge'; accepted: 'tiny', 'narrow' or 'wide'"),
-        ({"gaugan": {"gpus": 3}}, "gaugan.training.batch: found 8; accepted: a multiple of accumulate times gpus, 3"),
+        (
+            {"gaugan": {"gpus": 3}},
+            "gaugan.training.batch: found 8; accepted: a multiple of grad_accumulation times gpus, 3",
+        ),
         ({"holdout": 1}, "holdout: found 1; accepted: less than 1"),
         ({"dataset": "a/b"}, "dataset: found 'a/b'; accepted: string that matches pattern .*"),
         ({"gaugan": {"vgg_weights": "no.file"}}, "gaugan.vgg_weights: found 'no.file'; accepted: a path that exists"),
@@ -92,8 +95,8 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: 'background', 'skin', .*"),
         ({"labels": {"merge": {"mouth": ["ear"]}}}, "labels.merge: found 'ear' twice; accepted: each label in one .*"),
         (
-            {"labels": {"numbered": ["a"]}},
-            "labels.numbered: found 'a'; accepted: labels that `merge` or `ignore` names",
+            {"labels": {"index_names": ["a"]}},
+            "labels.index_names: found 'a'; accepted: labels that `merge` or `ignore` names",
         ),
         ({"label_quality": {"folds": 1}}, "label_quality.folds: found 1; accepted: greater than or equal to 2"),
         ({"labels": {"test": 0.95}}, "labels.test: found 0.95; accepted: less than 1 together with validation"),
@@ -115,21 +118,21 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
     ],
 )
 def test_a_fault_is_one_line_with_key_value_and_what_is_accepted(changes, line):
-    with pytest.raises(BadInput, match=f"^{line}$"):
+    with pytest.raises(UserError, match=f"^{line}$"):
         validate(config(**changes))
 
 
 def test_a_class_that_is_missing_from_merge_is_named():
     content = config()
     del content["labels"]["merge"]["hair"]
-    with pytest.raises(BadInput, match="labels.merge.hair: found nothing; accepted: at least one label"):
+    with pytest.raises(UserError, match="labels.merge.hair: found nothing; accepted: at least one label"):
         validate(content)
 
 
 def test_a_missing_key_is_named():
     content = config()
     del content["vae"]["z_dim"]
-    with pytest.raises(BadInput, match="vae.z_dim: found nothing; accepted: a value"):
+    with pytest.raises(UserError, match="vae.z_dim: found nothing; accepted: a value"):
         validate(content)
 
 
@@ -150,7 +153,7 @@ def test_values_may_come_as_strings_as_snakemake_hands_them_on():
 
 def test_unet_settings_hold_what_concerns_one_version():
     found = unet_settings(validate(config()), "v1")
-    assert (found.decoder, found.reduction) == ("transposed", 4)
+    assert (found.decoder, found.downscale) == ("transposed", 4)
     fold = unet_settings(validate(config()), "v3", validate(config()).label_quality.training)
     assert (fold.decoder, fold.training.images) == ("upsample", 4000)
     changed = validate(config(unet={"versions": {"v2": {"training": {"batch": 3}}}}))

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from facemill.data.dataset import Batches, ShardRows
+from facemill.data.dataset import ResumableBatchSampler, ShardDataset
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 
 
 def batches(groups, seed=1, first_step=0, batch=4, count=30):
-    return list(itertools.islice(Batches(groups, batch, seed, first_step), count))
+    return list(itertools.islice(ResumableBatchSampler(groups, batch, seed, first_step), count))
 
 
 GROUPS = np.split(np.arange(22), [5, 9, 20])
@@ -52,7 +52,7 @@ def products(tmp_path):
 
 
 def test_image_and_mask_of_one_row_come_together(products):
-    rows = ShardRows(*products)
+    rows = ShardDataset(*products)
     assert rows.ids == ["0", "2", "4", "1", "3"]
     for id, (image, mask) in zip(rows.ids, rows, strict=True):
         assert image.shape == (3, 16, 16) and mask.shape == (16, 16)
@@ -61,7 +61,7 @@ def test_image_and_mask_of_one_row_come_together(products):
 
 
 def test_keep_chooses_by_id_and_groups_cover_what_is_kept(products):
-    rows = ShardRows(*products, keep=lambda id: id in "143")
+    rows = ShardDataset(*products, keep=lambda id: id in "143")
     assert rows.ids == ["4", "1", "3"]
     assert [group.tolist() for group in rows.groups()] == [[0], [1, 2]]
 
@@ -69,8 +69,8 @@ def test_keep_chooses_by_id_and_groups_cover_what_is_kept(products):
 def test_a_shard_cut_short_is_named(products):
     path = products[0][1]
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(BadInput, match=path.name):
-        ShardRows(*products)
+    with pytest.raises(UserError, match=path.name):
+        ShardDataset(*products)
 
 
 KILLED = """
@@ -80,13 +80,13 @@ import torch
 torch.cuda.is_available = lambda: True  # so that workers decode, as for a GPU
 from facemill.data import dataset as loading
 from facemill.workflow.command import run
-from facemill.data.dataset import ShardRows, training_batches
+from facemill.data.dataset import ShardDataset, train_loader
 
 plain = loading.DataLoader
 loading.DataLoader = lambda rows, **options: plain(rows, **options | {"pin_memory": False})  # which needs a GPU
 
 def main(*, images: Path):
-    for step, _ in enumerate(training_batches(ShardRows([images]), batch=2, seed=1)):
+    for step, _ in enumerate(train_loader(ShardDataset([images]), batch=2, seed=1)):
         if step == 3:
             children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
             os.kill(int(children[0]), signal.SIGKILL)

@@ -21,12 +21,12 @@ from facemill.data.shards import (
     encode_jpeg,
     encode_mask,
     open_shard,
-    order_of,
     read_rows,
     shard_of,
+    sort_key,
     write_shard,
 )
-from facemill.errors import BadInput, Damaged
+from facemill.errors import Damaged, UserError
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("latent", pa.list_(pa.float32()))]
@@ -79,7 +79,7 @@ def test_a_shard_without_rows(tmp_path):
 
 
 def test_a_missing_shard_is_named(tmp_path):
-    with pytest.raises(BadInput, match="none.parquet: no such shard"):
+    with pytest.raises(UserError, match="none.parquet: no such shard"):
         open_shard(tmp_path / "none.parquet")
 
 
@@ -114,7 +114,7 @@ def test_shards_follow_danbooru_s_bucket_rule_for_numbers():
 
 def test_numbers_are_sorted_by_value_before_names():
     ids = ["b", "10", "9", "a", "100"]
-    assert sorted(ids, key=order_of) == ["9", "10", "100", "a", "b"]
+    assert sorted(ids, key=sort_key) == ["9", "10", "100", "a", "b"]
 
 
 def test_jpeg_keeps_colors():
@@ -127,7 +127,7 @@ def test_jpeg_keeps_colors():
 
 
 def test_what_is_no_image_is_refused():
-    with pytest.raises(BadInput, match="cannot be decoded"):
+    with pytest.raises(UserError, match="cannot be decoded"):
         decode_image(b"no image")
 
 
@@ -145,7 +145,7 @@ def test_masks_are_palette_pngs_that_opencv_and_pillow_read_alike():
 def test_masks_that_are_not_ours_are_refused():
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "PNG")
-    with pytest.raises(BadInput, match="mode RGB"):
+    with pytest.raises(UserError, match="mode RGB"):
         decode_mask(file.getvalue())
-    with pytest.raises(BadInput, match="class id 7; accepted: 0 to 6 and 255"):
+    with pytest.raises(UserError, match="class id 7; accepted: 0 to 6 and 255"):
         decode_mask(encode_mask(np.full((4, 4), 7, np.uint8)))

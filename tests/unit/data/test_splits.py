@@ -1,15 +1,15 @@
 from collections import Counter
 
-from facemill.data.splits import fraction, leaders, part
+from facemill.data.splits import hash_fraction, leaders, part
 
 
 def test_fractions_are_stable_uniform_and_differ_between_salts():
-    assert fraction("123", "labels-1") == fraction("123", "labels-1")
-    found = [fraction(str(i), "a") for i in range(4000)]
+    assert hash_fraction("123", "labels-1") == hash_fraction("123", "labels-1")
+    found = [hash_fraction(str(i), "a") for i in range(4000)]
     assert all(0 <= f < 1 for f in found)
     counts = Counter(int(10 * f) for f in found)
     assert all(abs(counts[i] - 400) < 100 for i in range(10))
-    agree = sum((fraction(str(i), "a") < 0.5) == (fraction(str(i), "b") < 0.5) for i in range(4000))
+    agree = sum((hash_fraction(str(i), "a") < 0.5) == (hash_fraction(str(i), "b") < 0.5) for i in range(4000))
     assert abs(agree - 2000) < 200
 
 

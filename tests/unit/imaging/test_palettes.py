@@ -1,4 +1,4 @@
-"""Median colours of regions, and how probable the names of a palette are."""
+"""Median colors of regions, and how probable the names of a palette are."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def lab(*color: int) -> np.ndarray:
     return rgb2lab(np.array(color) / 255)
 
 
-def test_a_region_has_its_median_colour_in_lab(paint, mask):
+def test_a_region_has_its_median_color_in_lab(paint, mask):
     colors = region_colors(paint((192, 32, 32)), mask)
     expected = {
         "hair": (192, 32, 32),
@@ -37,7 +37,7 @@ def test_outlines_do_not_count_where_enough_is_left():
 
 
 @pytest.mark.parametrize(("pixels", "measured"), [(MIN_PIXELS, True), (MIN_PIXELS - 1, False)])
-def test_a_small_region_has_no_colour(pixels, measured):
+def test_a_small_region_has_no_color(pixels, measured):
     mask = np.full((32, 32), BACKGROUND, np.uint8)
     mask[4, :pixels] = HAIR  # one pixel thin: nothing is left of it without its outermost pixels
     colors = region_colors(np.full((32, 32, 3), 200, np.uint8), mask)
@@ -45,7 +45,7 @@ def test_a_small_region_has_no_colour(pixels, measured):
     assert colors["eye"] is None
 
 
-def test_a_name_is_as_near_as_its_nearest_typical_colour(palette):
+def test_a_name_is_as_near_as_its_nearest_typical_color(palette):
     def nearest(*color: int) -> str:
         return list(palette)[int(probabilities(lab(*color), palette).argmax())]
 
@@ -61,6 +61,6 @@ def test_probabilities_are_a_softmax_of_ciede2000(palette):
     np.testing.assert_allclose(probabilities(color, palette), expected)
 
 
-def test_hex_colours():
+def test_hex_colors():
     assert rgb("#ff0080") == (1, 0, 128 / 255)
     np.testing.assert_allclose(lab_palette({"a": ["#ffffff", "#000000"]})["a"], [[100, 0, 0], [0, 0, 0]], atol=0.01)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from facemill.data.labelme import Shape, draw
-from facemill.imaging.polygons import KEPT, drawn, polygons, without_cracks, without_specks
+from facemill.imaging.polygons import MIN_IOU, close_gaps, polygons, rasterize, without_specks
 
 VALUES = {str(id): id for id in range(8)}
 
@@ -26,15 +26,15 @@ def face() -> np.ndarray:
     """A face in a ring of hair, with an eye that has a highlight of background."""
     y, x = np.mgrid[:128, :128]
     mask = np.zeros((128, 128), np.uint8)
-    for id, radius, centre in ((5, 50, 64), (2, 30, 64), (3, 10, 60), (0, 3, 60)):
-        mask[np.hypot(x - centre, y - centre) < radius + 2 * np.sin(x / 5)] = id
+    for id, radius, center in ((5, 50, 64), (2, 30, 64), (3, 10, 60), (0, 3, 60)):
+        mask[np.hypot(x - center, y - center) < radius + 2 * np.sin(x / 5)] = id
     return mask
 
 
 def test_holes_are_kept_by_the_order_of_drawing():
     found = polygons(face())
     assert [id for id, _ in found] == [5, 2, 3, 0]
-    assert kept(face(), redrawn(found, (128, 128))) >= KEPT
+    assert kept(face(), redrawn(found, (128, 128))) >= MIN_IOU
 
 
 def test_outlines_have_few_vertices():
@@ -65,7 +65,7 @@ def test_any_mask_is_kept(mask):
 
 
 def test_outlines_are_filled_with_their_border():
-    assert drawn(np.array([[1, 1], [4, 1], [4, 3], [1, 3]]), (6, 6)).sum() == 12
+    assert rasterize(np.array([[1, 1], [4, 1], [4, 3], [1, 3]]), (6, 6)).sum() == 12
 
 
 def test_specks_go_to_the_nearest():
@@ -81,9 +81,9 @@ def test_cracks_are_filled_from_both_sides_and_wide_gaps_stay():
     mask = np.zeros((40, 40), np.uint8)
     mask[:, :10], mask[:, 12:20], mask[:, 25:] = 1, 2, 3
     unknown = mask == 0
-    filled = without_cracks(mask, unknown, 3)
+    filled = close_gaps(mask, unknown, 3)
     assert (filled[:, 10] == 1).all() and (filled[:, 11] == 2).all()
     assert np.array_equal(filled[:, 12:], mask[:, 12:])
     drawn_background = unknown.copy()
     drawn_background[:, 10:12] = False
-    assert np.array_equal(without_cracks(mask, drawn_background, 3), mask)
+    assert np.array_equal(close_gaps(mask, drawn_background, 3), mask)

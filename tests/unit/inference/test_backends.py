@@ -17,11 +17,11 @@ def images(scene) -> np.ndarray:
 
 
 def test_numbers_are_means_over_every_second_pixel(painter, images):
-    gray = (images // 2 + 64).astype(np.uint8)  # colours between those of the classes: no class is sure
+    gray = (images // 2 + 64).astype(np.uint8)  # colors between those of the classes: no class is sure
     found = Torch(painter)(gray)
     pixels = torch.from_numpy(gray).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        probability = painter(pixels).double().softmax(1).numpy()  # a pixel's colour alone: mirroring changes nothing
+        probability = painter(pixels).double().softmax(1).numpy()  # a pixel's color alone: mirroring changes nothing
     assert np.array_equal(found.masks, probability.argmax(1))
     sparse = probability[:, :, ::2, ::2]
     each = -(sparse * np.log(sparse)).sum(1)
@@ -30,7 +30,7 @@ def test_numbers_are_means_over_every_second_pixel(painter, images):
     for i, mask in enumerate(found.masks[:, ::2, ::2]):
         means = [each[i][mask == c].mean() if (mask == c).any() else np.nan for c in range(len(CLASSES))]
         assert found.class_entropy[i] == pytest.approx(means, rel=0.02, nan_ok=True)
-    assert (found.flipped == 0).all()
+    assert (found.flip_disagreement == 0).all()
 
 
 def test_flipped_is_the_share_whose_class_depends_on_the_side(painter):
@@ -44,7 +44,7 @@ def test_flipped_is_the_share_whose_class_depends_on_the_side(painter):
             return logits
 
     found = Torch(Sided(64))(np.zeros((1, 64, 64, 3), np.uint8))
-    assert found.flipped == 0.5  # the left quarter, and the right one
+    assert found.flip_disagreement == 0.5  # the left quarter, and the right one
     [mask] = found.masks
     assert (mask[:, :16] == 1).all() and (mask[:, 48:] == 1).all() and not mask[:, 16:48].any()
 

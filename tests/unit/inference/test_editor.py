@@ -1,4 +1,4 @@
-"""Edits along vectors with a generator whose style code is the hair's colour: what is measured and shown is known."""
+"""Edits along vectors with a generator whose style code is the hair's color: what is measured and shown is known."""
 
 import json
 
@@ -7,11 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.classes import BACKGROUND, HAIR
 from facemill.data.shards import read_rows, write_shard
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.inference.editor import (
     Edit,
     Judge,
@@ -87,8 +87,8 @@ def test_a_perfect_edit_hits_and_moves_nothing_else(edited_to_grey):
         "success": 1.0,
         "before": 0.0,
         "drift": 0.0,
-        "mask_kept": 1.0,
-        "monotony": 1.0,
+        "mask_iou": 1.0,
+        "monotonicity": 1.0,
         "images": 2,
     }
 
@@ -111,11 +111,11 @@ def test_an_edit_that_leads_away_is_not_monotonous(studio, means, palette):
     judge, edits = Judge(ColorTagger({"hair": palette}), "grey_hair", NAMES), [Edit("a", means["grey_hair"], NAMES[0])]
     away = Vectors({"hair_color": NAMES}, {("black_hair", "grey_hair"): means["red_hair"] - means["grey_hair"]}, {})
     figures = try_vector(studio, edits, "grey_hair", away, judge, NO_PROBES, strength=1, along=1)
-    assert figures["monotony"] < 1 and figures["before"] == 1 and figures["success"] is None
+    assert figures["monotonicity"] < 1 and figures["before"] == 1 and figures["success"] is None
 
 
 def test_drift_is_the_mean_over_regions_of_the_share_that_moved(edited_to_grey, means):
-    # the last three dimensions are the background's colour: here one of two edits moves it, one of five regions
+    # the last three dimensions are the background's color: here one of two edits moves it, one of five regions
     green, brown = code((40, 160, 90)), code((120, 80, 40))
     means = {name: np.concatenate([mean, brown if name == "red_hair" else green]) for name, mean in means.items()}
     figures = edited_to_grey(means, [green])
@@ -126,7 +126,7 @@ def test_drift_is_the_mean_over_regions_of_the_share_that_moved(edited_to_grey, 
 def test_a_mask_that_is_not_kept_shows(edited_to_grey, means):
     green, blue = code((40, 160, 90)), code((20, 40, 200))
     means = {name: np.concatenate([mean, blue if name == "grey_hair" else green]) for name, mean in means.items()}
-    assert edited_to_grey(means, [green])["mask_kept"] < 0.6
+    assert edited_to_grey(means, [green])["mask_iou"] < 0.6
 
 
 def test_regions_that_are_not_there_do_not_drift(edited_to_grey, colorist, mask):
@@ -171,7 +171,7 @@ def test_booleans_are_added_and_taken_away_and_judged_by_probes(probes):
     edits = [Edit("a", np.array([-0.5, 0.2]), False), Edit("b", np.array([0.5, -0.2]), True)]
     judge = Judge(probes, "left", [])
     straight = Vectors({}, {}, {"left": np.array([1.0, 0.0])})
-    expected = {"success": 1.0, "before": 0.0, "drift": 0.0, "mask_kept": None, "monotony": 1.0, "images": 2}
+    expected = {"success": 1.0, "before": 0.0, "drift": 0.0, "mask_iou": None, "monotonicity": 1.0, "images": 2}
     assert try_vector(studio, edits, "left", straight, judge, probes, strength=1, along=2) == expected
     skew = Vectors({}, {}, {"left": np.array([1.0, -0.4])})  # it turns the right dark, and bright when taken away
     assert try_vector(studio, edits, "left", skew, judge, probes, strength=1, along=2)["drift"] == 1
@@ -186,7 +186,7 @@ def test_a_judge_is_another_than_gave_the_labels(palette, probes):
     assert judge_of("left", "tags", judges, probes) == "probe"
 
 
-def test_a_transition_goes_straight_from_one_colour_to_the_other(studio, mask):
+def test_a_transition_goes_straight_from_one_color_to_the_other(studio, mask):
     start = code((0, 0, 0))
     pictures = along(studio.painter, "a", start, code((200, 100, 0)) - start, np.linspace(0, 1, 5))
     hair = [picture[mask == HAIR][0].tolist() for picture in pictures]
@@ -252,8 +252,8 @@ def evaluate(commands, collection, hair_paint, tmp_path):
             "probes": tmp_path / "probes.safetensors",
             "portraits": collection["portraits"],
             "unet": tmp_path / "unet",
-            "edited": 4,
-            "settings": Tags(sources=["tags", "color"], hair_colors=palette),
+            "eval_portraits": 4,
+            "settings": TagsConfig(sources=["tags", "color"], hair_colors=palette),
             "metrics": tmp_path / "metrics.json",
             "transitions": tmp_path / "transitions.png",
             "animation": tmp_path / "transitions.webp",
@@ -268,17 +268,17 @@ def test_evaluate_attributes_writes_metrics_and_transitions(evaluate, hair_paint
     figures, picture = evaluate()
     assert figures.keys() == hair_paint.keys()
     for of in figures.values():
-        assert of | {"monotony": 1} == {
+        assert of | {"monotonicity": 1} == {
             "success": 1.0,
             "before": 0.0,
             "drift": 0.0,
-            "mask_kept": 1.0,
-            "monotony": 1,
+            "mask_iou": 1.0,
+            "monotonicity": 1,
             "images": 4,
             "labels": "tags",
             "judge": "color",
         }
-    assert picture.height > 3 * 128  # three colours, three rows; a portrait and three steps in each
+    assert picture.height > 3 * 128  # three colors, three rows; a portrait and three steps in each
     assert 4 * 128 < picture.width < 6 * 128 + 60
     with Image.open(tmp_path / "transitions.webp") as animation:
         assert animation.n_frames == 4  # three steps there, one back
@@ -288,25 +288,25 @@ def test_only_held_out_portraits_are_edited(evaluate, hair_paint):
     names = list(hair_paint)
     held = [names[n % 3] for n in range(100, 160) if held_out(str(n), 0.1)]
     assert 0 < len(held) < 20
-    figures, _ = evaluate(holdout=0.1, edited=100, steps=2)
+    figures, _ = evaluate(holdout=0.1, eval_portraits=100, steps=2)
     assert {name: of["images"] for name, of in figures.items()} == {
         name: len(held) - held.count(name) for name in names
     }
 
 
 def test_nothing_held_out_is_one_line(evaluate):
-    with pytest.raises(BadInput, match="holdout: found 0"):
+    with pytest.raises(UserError, match="holdout: found 0"):
         evaluate(holdout=0.0)
 
 
 @pytest.mark.parametrize("masked", [True, False])
 def test_walk_latents_draws_sliders_walks_and_lines(commands, tmp_path, masked):
-    names = ["sliders.png", "walks.png", "walks.webp", "lines.png", "lines.webp"]
-    keys = ["sliders", "walks", "walks_animation", "lines", "lines_animation"]
+    names = ["sliders.png", "walks.png", "walks.webp", "interpolations.png", "interpolations.webp"]
+    keys = ["sliders", "walks", "walks_animation", "interpolations", "interpolations_animation"]
     without = {} if masked else {"gaugan": None, "pseudo_labels": None}
     commands("walk_latents", **dict(zip(keys, (tmp_path / name for name in names), strict=True)), **without)
     pictures = {name: Image.open(tmp_path / name) for name in names}
     assert pictures["sliders.png"].height > 3 * 96 and pictures["sliders.png"].width > 6 * 96  # three pairs
-    assert pictures["walks.png"].height > 4 * 128 and pictures["lines.png"].width > 3 * 128
+    assert pictures["walks.png"].height > 4 * 128 and pictures["interpolations.png"].width > 3 * 128
     if masked:  # what the untrained VAE paints hardly changes, and equal frames are stored once
-        assert pictures["walks.webp"].n_frames == 48 and pictures["lines.webp"].n_frames == 16
+        assert pictures["walks.webp"].n_frames == 48 and pictures["interpolations.webp"].n_frames == 16

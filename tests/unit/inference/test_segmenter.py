@@ -10,9 +10,9 @@ from PIL import Image
 
 from facemill.data.classes import CLASSES, HAIR, palette
 from facemill.data.shards import decode_mask
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.figures import colorize
-from facemill.inference.segmenter import BATCH, batched, fit, logits_of, overlapped, predict, segmented, unfit
+from facemill.inference.segmenter import BATCH, batched, fit, logits_of, map_ahead, predict, segmented, unfit
 from facemill.networks.store import device, load_model
 from facemill.networks.unet import Unet
 
@@ -60,7 +60,7 @@ def test_overlapped_keeps_the_order_and_runs_ahead_no_further_than_told():
         return i * 10 if i or release.wait(10) else -1
 
     with ThreadPoolExecutor(2) as pool:
-        results = overlapped(pool, slow_first, items(), ahead=2)
+        results = map_ahead(pool, slow_first, items(), ahead=2)
         timer = threading.Timer(0.05, release.set)
         timer.start()
         assert next(results) == 0
@@ -70,7 +70,7 @@ def test_overlapped_keeps_the_order_and_runs_ahead_no_further_than_told():
 
 def test_overlapped_passes_on_what_the_function_raises():
     with ThreadPoolExecutor(2) as pool, pytest.raises(ZeroDivisionError):
-        list(overlapped(pool, lambda i: 1 / i, [2, 1, 0]))
+        list(map_ahead(pool, lambda i: 1 / i, [2, 1, 0]))
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (100, 300), (64, 64), (40, 30), (1000, 20), (1, 1)])
@@ -146,8 +146,8 @@ def test_predict_masks_writes_a_mask_for_every_image_and_lists_the_rest(tmp_path
 
 def test_predict_masks_refuses_a_folder_without_images_and_its_own(tmp_path, models, script):
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(BadInput, match="no image among 1 files; accepted: .*jpg"):
+    with pytest.raises(UserError, match="no image among 1 files; accepted: .*jpg"):
         script("predict_masks")(model=models[0], images=tmp_path, out=tmp_path / "out")
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(BadInput, match="is the folder of images"):
+    with pytest.raises(UserError, match="is the folder of images"):
         script("predict_masks")(model=models[0], images=tmp_path, out=tmp_path / "." / "")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.images import list_images, without_repeats
 
@@ -62,11 +62,11 @@ def test_rejects_have_a_reason(read):
         (8, "000001", "an earlier row has the same id"),
         (None, "000009", "the metadata names no such image"),
     ]
-    with pytest.raises(BadInput, match="2 of 6 metadata records are broken"):
+    with pytest.raises(UserError, match="2 of 6 metadata records are broken"):
         read(lines, None, max_broken=0.1)
 
 
 @pytest.mark.parametrize("lines", [[], ["Smiling Male"], ["three", "Smiling"], ["3", ""], ["image_id"]])
 def test_another_form_of_file(read, lines: list[str]):
-    with pytest.raises(BadInput, match="not CelebA's attributes"):
+    with pytest.raises(UserError, match="not CelebA's attributes"):
         read(lines)

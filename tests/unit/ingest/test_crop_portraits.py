@@ -7,10 +7,9 @@ import polars as pl
 import pytest
 from helpers.tagger_files import write_brightness_tagger
 
-from facemill.config.ingest import Person
-from facemill.config.root import Portraits
+from facemill.config.ingest import PersonConfig, PortraitsConfig
 from facemill.data.shards import decode_image, encode_jpeg, read_rows, shard_of
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.drawing import draw
 from facemill.ingest.posts import Collection
 
@@ -20,7 +19,7 @@ SHARDS = 2
 @pytest.fixture
 def make(tmp_path: Path, script):
     """A function that makes the shards of twelve drawings, of which 20 repeats 3 smaller and 21 is damaged."""
-    from facemill.config.root import Filter
+    from facemill.config.ingest import FilterConfig
     from facemill.ingest.filter_posts import select
     from facemill.ingest.selected import write_selected
 
@@ -35,12 +34,12 @@ def make(tmp_path: Path, script):
     columns["tags_general"], columns["tags_meta"] = [["solo"]] * len(ids), [[id] for id in ids]
     with Collection(tmp_path / "posts.parquet", tmp_path / "none.parquet", ("Even",)) as collection:
         collection.add(columns, len(ids))
-    kept, _ = select(tmp_path / "posts.parquet", Filter(), 1)
+    kept, _ = select(tmp_path / "posts.parquet", FilterConfig(), 1)
     selected = tmp_path / "selected.parquet"
     write_selected(kept.to_arrow(), SHARDS, selected)
 
     def made(**settings) -> tuple[list[dict], dict[str, str]]:
-        given = Portraits(size=64, shards=SHARDS, **settings)
+        given = PortraitsConfig(size=64, shards=SHARDS, **settings)
         candidates = [tmp_path / f"candidates-{shard}.parquet" for shard in range(SHARDS)]
         portraits = [tmp_path / f"portraits-{shard}.parquet" for shard in range(SHARDS)]
         rejects = [tmp_path / f"rejects-{shard}.parquet" for shard in range(SHARDS)]
@@ -87,7 +86,7 @@ def test_rejected_ids_are_left_out_and_said_to_be(make, tmp_path: Path):
     rows, rejects = make(rejected_ids=[tmp_path / "rejected-0000.txt"])
     assert not {"2", "7"} & {row["id"] for row in rows} and len(rows) == 11
     assert rejects["2"] == rejects["7"] == "rejected by hand"
-    with pytest.raises(BadInput, match="portraits.rejected_ids: .*none.txt"):
+    with pytest.raises(UserError, match="portraits.rejected_ids: .*none.txt"):
         make(rejected_ids=[tmp_path / "none.txt"])
 
 
@@ -95,7 +94,9 @@ def test_images_in_which_a_tagger_sees_nobody_are_listed(make, tmp_path: Path):
     brightness = {row["id"]: decode_image(row["image"]["bytes"]).mean() for row in make()[0]}
     least = np.median(list(brightness.values()))
     files = write_brightness_tagger(tmp_path / "wd14", least)
-    rows, rejects = make(duplicates=0, person=Person(tagger="wd14", files=files, tags=["blue_hair"], threshold=0.5))
+    rows, rejects = make(
+        duplicates=0, person=PersonConfig(tagger="wd14", files=files, tags=["blue_hair"], threshold=0.5)
+    )
     assert rejects.pop("21") and all(reason.startswith("no person seen (blue_hair: ") for reason in rejects.values())
     assert {row["id"] for row in rows} | rejects.keys() == brightness.keys() and 4 <= len(rows) <= 8
     assert max(brightness[id] for id in rejects) < min(brightness[row["id"]] for row in rows) + 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from facemill.data.shards import encode_jpeg
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.culling_sheet import culling_sheet, read_rejected
 
 IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2"]
@@ -46,5 +46,5 @@ def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
 
 def test_lists_are_read_back():
     assert read_rejected("12\n\n a/cat.jpg \r\n99#2 // closed eyes\n", "f") == {"12", "a/cat.jpg", "99#2"}
-    with pytest.raises(BadInput, match="f: found '1,2'; accepted: one id a line"):
+    with pytest.raises(UserError, match="f: found '1,2'; accepted: one id a line"):
         read_rejected("1,2\n", "f")

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.danbooru import decode, read_danbooru
 from facemill.ingest.images import list_images
 from facemill.ingest.streams import Block
@@ -158,7 +158,7 @@ def test_broken_lines_are_rejected_with_their_place(tmp_path: Path, read, line: 
     assert (source, number, id) == (str(path), 3, None)
     assert reason.startswith("broken metadata: ")
     assert unnamed.endswith("263162.jpg")
-    with pytest.raises(BadInput, match=r"1 of 2 metadata records are broken, the first .*m.jsonl:3: "):
+    with pytest.raises(UserError, match=r"1 of 2 metadata records are broken, the first .*m.jsonl:3: "):
         read(path, max_broken=0.49)
 
 

@@ -33,14 +33,14 @@ def test_every_portrait_shows_the_parts_that_all_have():
 
 
 def test_parts_lie_where_they_are_seen():
-    """Within a part that is one flat colour, the picture hardly varies; across its border it does."""
+    """Within a part that is one flat color, the picture hardly varies; across its border it does."""
     for id in IDS:
         image, parts = pixels(id), draw(id, 1).part_ids(128)
         hair = image[parts == HAIR_PART].astype(int)
         median = np.median(hair, axis=0)
         flat = (np.abs(image.astype(int) - median).max(axis=2) < 8) & ~np.isin(CLASS_OF_PART[parts], [HAIR, FACE])
         assert (np.abs(hair - median).max(axis=1) < 8).mean() > 0.6  # the rest are outlines and shades
-        assert flat.mean() < 0.02  # nothing of the hair's colour is outside hair and brows
+        assert flat.mean() < 0.02  # nothing of the hair's color is outside hair and brows
 
 
 def test_ears_are_skin_at_the_sides_of_the_face():
@@ -56,7 +56,7 @@ def test_ears_are_skin_at_the_sides_of_the_face():
     assert CLASS_OF_PART[ear] == SKIN
 
 
-def test_hair_is_of_the_colour_its_tag_names():
+def test_hair_is_of_the_color_its_tag_names():
     palette = {name: lab(color) for name, color in HAIR_COLORS.items()}
     for id in IDS:
         image, parts = pixels(id), draw(id, 1).part_ids(128)
@@ -66,7 +66,7 @@ def test_hair_is_of_the_colour_its_tag_names():
         assert deltaE_ciede2000(found, palette[nearest]) < 6
 
 
-def test_hair_colours_are_well_apart_and_those_of_the_config():
+def test_hair_colors_are_well_apart_and_those_of_the_config():
     colors = [lab(color) for color in HAIR_COLORS.values()]
     assert min(float(deltaE_ciede2000(a, b)) for i, a in enumerate(colors) for b in colors[:i]) > 15
     with open("config.yaml") as file:

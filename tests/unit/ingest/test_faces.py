@@ -4,10 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from facemill.config.ingest import Detector
-from facemill.config.root import Portraits
+from facemill.config.ingest import DetectorConfig, PortraitsConfig
 from facemill.data.shards import encode_jpeg
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.faces import face_finder
 from facemill.ingest.find_portraits import find_candidates
 from facemill.ingest.portraits import Unreadable
@@ -43,13 +42,13 @@ def image(*heads: tuple[int, int, int], width: int = 400, height: int = 300) -> 
 
 
 def test_faces_are_found_the_largest_first(cascade: Path):
-    find = face_finder(Detector(kind="cascade", cascade=cascade, min_face=40))
+    find = face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=40))
     (x, y, w, h), *others = find(image((40, 60, 80), (250, 100, 120)))
     assert abs(x + w / 2 - 310) < 20 and abs(y + h / 2 - 160) < 20 and 60 < h < 150
     assert any(abs(x + w / 2 - 80) < 20 and abs(y + h / 2 - 100) < 20 for x, y, w, h in others)
     assert (
         len(
-            face_finder(Detector(kind="cascade", cascade=cascade, min_face=40, faces=1))(
+            face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=40, faces=1))(
                 image((40, 60, 80), (250, 100, 120))
             )
         )
@@ -59,13 +58,15 @@ def test_faces_are_found_the_largest_first(cascade: Path):
 
 
 def test_a_large_image_is_searched_smaller(cascade: Path):
-    find = face_finder(Detector(kind="cascade", cascade=cascade, min_face=300))
+    find = face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=300))
     ((x, y, w, h), *_) = find(image((500, 600, 900), width=2400, height=3000))
     assert abs(x + w / 2 - 950) < 150 and abs(y + h / 2 - 1050) < 150 and 450 < h < 1100
 
 
 def test_several_faces_give_several_candidates_and_none_rejects(tmp_path: Path, cascade: Path):
-    settings = Portraits(size=128, shards=1, detector=Detector(kind="cascade", cascade=cascade, min_face=40))
+    settings = PortraitsConfig(
+        size=128, shards=1, detector=DetectorConfig(kind="cascade", cascade=cascade, min_face=40)
+    )
     find = face_finder(settings.detector)
 
     def candidates(pixels: np.ndarray) -> list[dict]:
@@ -84,15 +85,15 @@ def test_several_faces_give_several_candidates_and_none_rejects(tmp_path: Path, 
 @pytest.mark.parametrize("content", ["", "no cascade", "<opencv_storage><a>1</a></opencv_storage>"])
 def test_another_file_is_no_cascade(tmp_path: Path, content: str):
     (tmp_path / "c.xml").write_text(content)
-    with pytest.raises(BadInput, match="portraits.detector.cascade: .*c.xml: accepted: a cascade that OpenCV"):
-        face_finder(Detector(kind="cascade", cascade=tmp_path / "c.xml"))
+    with pytest.raises(UserError, match="portraits.detector.cascade: .*c.xml: accepted: a cascade that OpenCV"):
+        face_finder(DetectorConfig(kind="cascade", cascade=tmp_path / "c.xml"))
 
 
 def test_animeface_says_what_it_lacks():
-    with pytest.raises(BadInput, match="portraits.detector.kind: animeface "):
-        face_finder(Detector(kind="animeface"))
+    with pytest.raises(UserError, match="portraits.detector.kind: animeface "):
+        face_finder(DetectorConfig(kind="animeface"))
 
 
 def test_opencv_s_own_face_file_is_read():
     path = Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")
-    assert face_finder(Detector(kind="cascade", cascade=path))(image()) == []
+    assert face_finder(DetectorConfig(kind="cascade", cascade=path))(image()) == []

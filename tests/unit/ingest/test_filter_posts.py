@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from facemill.config.root import Filter
-from facemill.data.shards import order_of, shard_of
+from facemill.config.ingest import FilterConfig
+from facemill.data.shards import shard_of, sort_key
 from facemill.ingest.filter_posts import plot_funnel, rules, select
 from facemill.ingest.posts import Collection
 from facemill.ingest.selected import read_selected, write_selected
@@ -42,7 +42,7 @@ def at(text: str) -> dict:
     [
         ({"ratings": ["g", "s"]}, [{"rating": "g"}, {"rating": "s"}], [{"rating": "q"}, {"rating": None}]),
         ({"min_score": 0}, [{"score": 0}], [{"score": -1}, {"score": None}]),
-        ({"min_favourites": 3}, [{"fav_count": 3}], [{"fav_count": 2}, {"fav_count": None}]),
+        ({"min_favorites": 3}, [{"fav_count": 3}], [{"fav_count": 2}, {"fav_count": None}]),
         ({"min_size": 256}, [{"width": 256}], [{"width": 255}, {"height": 9}, {"width": None, "height": None}]),
         ({"created_after": "2012-05-01"}, [at("2012-05-01")], [at("2012-04-30T23:59:59.999"), {"created_at": None}]),
         ({"created_before": "2012-05-01"}, [at("2012-04-30T23:59:59.999")], [at("2012-05-01"), {"created_at": None}]),
@@ -75,13 +75,13 @@ def at(text: str) -> dict:
     ],
 )
 def test_each_rule(posts, settings: dict, kept: list[dict], removed: list[dict]):
-    found, _ = select(posts(*kept, *removed), Filter(**settings), 1)
+    found, _ = select(posts(*kept, *removed), FilterConfig(**settings), 1)
     assert found["id"].to_list() == [str(i) for i in range(len(kept))]
 
 
 def test_the_funnel_counts_alone_and_in_order(posts):
     table = posts({}, {"rating": "q"}, {"rating": "q", "score": -1}, {"score": -1}, {"tags_general": ["lying", "solo"]})
-    kept, funnel = select(table, Filter(ratings=["s"], min_score=0, tags_all=["solo"], tags_none=["lying"]), 1)
+    kept, funnel = select(table, FilterConfig(ratings=["s"], min_score=0, tags_all=["solo"], tags_none=["lying"]), 1)
     assert kept["id"].to_list() == ["0"]
     assert funnel.rows() == [
         ("all posts", 0, 0, 5),
@@ -94,38 +94,38 @@ def test_the_funnel_counts_alone_and_in_order(posts):
 
 def test_a_limit_draws_by_id_and_seed(posts):
     table = posts(*[{}] * 50)
-    first, funnel = select(table, Filter(limit=10), 1)
+    first, funnel = select(table, FilterConfig(limit=10), 1)
     assert len(first) == 10 and first["id"].to_list() == sorted(first["id"], key=int)
     assert funnel.rows()[-1] == ("at most 10", 40, 40, 10)
-    assert set(select(table, Filter(limit=10), 2)[0]["id"]) != set(first["id"])
-    assert len(select(table, Filter(limit=99), 1)[0]) == 50
-    assert len(set(select(posts(*[{}] * 49), Filter(limit=10), 1)[0]["id"]) & set(first["id"])) >= 9
+    assert set(select(table, FilterConfig(limit=10), 2)[0]["id"]) != set(first["id"])
+    assert len(select(table, FilterConfig(limit=99), 1)[0]) == 50
+    assert len(set(select(posts(*[{}] * 49), FilterConfig(limit=10), 1)[0]["id"]) & set(first["id"])) >= 9
 
 
 def test_kept_posts_have_all_their_tags_and_lie_by_shards(posts, tmp_path: Path):
-    kept, _ = select(posts(*[{"tags_character": [f"c{i}"]} for i in range(20)]), Filter(min_score=0), 1)
+    kept, _ = select(posts(*[{"tags_character": [f"c{i}"]} for i in range(20)]), FilterConfig(min_score=0), 1)
     assert kept["tags"].to_list() == [["solo", f"c{i}"] for i in range(20)]
     write_selected(kept.to_arrow(), 3, tmp_path / "selected.parquet")
     for shard in range(3):
         rows = read_selected(tmp_path / "selected.parquet", shard)
-        ids = sorted((id for id in kept["id"] if shard_of(id, 3) == shard), key=order_of)
+        ids = sorted((id for id in kept["id"] if shard_of(id, 3) == shard), key=sort_key)
         assert [row["id"] for row in rows] == ids and rows[0]["tags"] == ["solo", f"c{ids[0]}"]
 
 
 def test_no_posts_at_all(posts, tmp_path: Path):
     with Collection(tmp_path / "posts.parquet", tmp_path / "rejects.parquet"):
         pass
-    kept, funnel = select(tmp_path / "posts.parquet", Filter(tags_all=["solo"], max_age=3), 1)
+    kept, funnel = select(tmp_path / "posts.parquet", FilterConfig(tags_all=["solo"], max_age=3), 1)
     assert kept.is_empty() and funnel["left"].to_list() == [0, 0, 0]
 
 
 def test_long_lists_of_tags_are_shortened_in_the_name():
-    assert list(rules(Filter(tags_any=list("abcde")))) == ["has a or b or c or 2 more"]
+    assert list(rules(FilterConfig(tags_any=list("abcde")))) == ["has a or b or c or 2 more"]
 
 
 def test_the_picture_shows_the_funnel(posts, tmp_path: Path):
-    _, short = select(posts({}, {}), Filter(), 1)
-    _, long = select(posts({}, {"score": -1}), Filter(min_score=0, min_size=1, tags_all=["solo"]), 1)
+    _, short = select(posts({}, {}), FilterConfig(), 1)
+    _, long = select(posts({}, {"score": -1}), FilterConfig(min_score=0, min_size=1, tags_all=["solo"]), 1)
     sizes = []
     for name, funnel in (("short", short), ("long", long)):
         plot_funnel(funnel, tmp_path / f"{name}.png")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.folder import read_folder
 from facemill.ingest.images import list_images
 
@@ -71,5 +71,7 @@ def test_rows_without_an_image_and_repeated_ones_are_rejected(tmp_path: Path, re
         (2, "c", "no image file with this id"),
         (3, "a", "an earlier row has the same id"),
     ]
-    with pytest.raises(BadInput, match="tags.csv: names none of the 1 images; accepted: an id or file name, then tags"):
+    with pytest.raises(
+        UserError, match="tags.csv: names none of the 1 images; accepted: an id or file name, then tags"
+    ):
         read("c,y\n")

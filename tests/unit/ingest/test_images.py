@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.archives import read_image
 from facemill.ingest.images import list_images, without_repeats
 
@@ -164,7 +164,7 @@ def test_other_files_are_no_roots(tmp_path: Path, picture):
         "a.tar.gz": "a compressed tar",
         "empty": "no image under",
     }.items():
-        with pytest.raises(BadInput, match=f"source.images: .*{reason}"):
+        with pytest.raises(UserError, match=f"source.images: .*{reason}"):
             listed(tmp_path / name)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from helpers.tagger_files import write_brightness_tagger
 
-from facemill.config.ingest import Person
-from facemill.errors import BadInput
+from facemill.config.ingest import PersonConfig
+from facemill.errors import UserError
 from facemill.ingest.persons import person_check
 from facemill.ingest.portraits import Unreadable
 
@@ -18,14 +18,14 @@ def files(tmp_path):
 
 
 def test_an_image_without_one_of_the_tags_is_refused(files):
-    check = person_check(Person(tagger="wd14", files=files, tags=["red hair", "blue_hair"], threshold=0.9))
+    check = person_check(PersonConfig(tagger="wd14", files=files, tags=["red hair", "blue_hair"], threshold=0.9))
     check(BRIGHT)
     with pytest.raises(Unreadable, match=r"no person seen \(red hair: 0.00\)"):
         check(DARK)
     with pytest.raises(Unreadable):
-        person_check(Person(tagger="wd14", files=files, tags=["red_hair"]))(BRIGHT)
+        person_check(PersonConfig(tagger="wd14", files=files, tags=["red_hair"]))(BRIGHT)
 
 
 def test_tags_that_the_tagger_does_not_know_are_named(files):
-    with pytest.raises(BadInput, match="portraits.person.tags: found '1girl'; accepted: tags that .*wd14 names"):
-        person_check(Person(tagger="wd14", files=files))
+    with pytest.raises(UserError, match="portraits.person.tags: found '1girl'; accepted: tags that .*wd14 names"):
+        person_check(PersonConfig(tagger="wd14", files=files))

@@ -134,7 +134,7 @@ def test_damaged_exif_does_not_matter():
     assert decode_image(crop_portrait(content, None, 32, 32)[0]).shape == (32, 32, 3)
 
 
-def test_adobe_s_cmyk_keeps_its_colours():
+def test_adobe_s_cmyk_keeps_its_colors():
     content = encoded(Image.new("RGB", (32, 32), (200, 60, 20)).convert("CMYK"), "JPEG", quality=95)
     assert np.abs(decode_image(crop_portrait(content, None, 16, 16)[0]).astype(int) - (200, 60, 20)).max() < 6
 

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.posts import TAG_COLUMNS, Collection
 
 
@@ -40,9 +40,9 @@ def test_attributes_are_booleans(collect):
 
 
 def test_nothing_is_written_when_reading_fails(tmp_path: Path):
-    with pytest.raises(BadInput), Collection(tmp_path / "posts.parquet", tmp_path / "rejects.parquet") as collection:
+    with pytest.raises(UserError), Collection(tmp_path / "posts.parquet", tmp_path / "rejects.parquet") as collection:
         collection.add({"id": ["1"]}, 1)
-        raise BadInput("no")
+        raise UserError("no")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -52,7 +52,7 @@ def test_broken_records_stop_the_run_only_above_their_share(collect):
         collection.records = 100
         collection.check_broken(0.01)
         collection.records = 99
-        with pytest.raises(BadInput, match="1 of 99 .* the first m.jsonl:7: no id; accepted: source.max_broken 0.01"):
+        with pytest.raises(UserError, match="1 of 99 .* the first m.jsonl:7: no id; accepted: source.max_broken 0.01"):
             collection.check_broken(0.01)
 
     assert collect(read)[1]["reason"].to_list() == ["broken metadata: no id"]

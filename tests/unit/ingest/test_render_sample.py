@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from facemill.config.root import Filter
+from facemill.config.ingest import FilterConfig
 from facemill.data.shards import decode_mask
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.polygons import as_labelme
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
@@ -16,7 +16,7 @@ from facemill.ingest.filter_posts import select
 from facemill.ingest.images import list_images
 from facemill.ingest.render_sample import choose_ids, oddity, outline, render, replace_folder
 
-FILTER = Filter(ratings=["g", "s"], min_score=0, min_size=64, tags_all=["solo"], tags_none=["lying", "from_side"])
+FILTER = FilterConfig(ratings=["g", "s"], min_score=0, min_size=64, tags_all=["solo"], tags_none=["lying", "from_side"])
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_faults_and_labels_are_different_posts_and_one_in_nine_is_odd():
 
 
 def test_too_many_labelled():
-    with pytest.raises(BadInput, match=r"sample.labelled: found 20; accepted: up to \d+ of 20 portraits"):
+    with pytest.raises(UserError, match=r"sample.labelled: found 20; accepted: up to \d+ of 20 portraits"):
         choose_ids(20, 20, 2)
 
 

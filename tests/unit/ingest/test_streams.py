@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.streams import read_blocks
 
 LINES = b"".join(b'{"id": %d}\n' % i for i in range(1000))
@@ -60,19 +60,19 @@ def test_a_json_list(tmp_path: Path):
     (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id": 2}]')
     assert list(read_blocks(tmp_path / "m", 8)) == [(str(tmp_path / "m"), 1, [b'{"id": 1}', b'{"id": 2}'])]
     (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id')
-    with pytest.raises(BadInput, match="m: not a whole JSON list .*; accepted: JSON lines or a JSON list"):
+    with pytest.raises(UserError, match="m: not a whole JSON list .*; accepted: JSON lines or a JSON list"):
         list(read_blocks(tmp_path / "m", 8))
 
 
 @pytest.mark.parametrize("packing", ["gz", "xz", "zst"])
 def test_a_packed_file_that_is_cut_short(tmp_path: Path, packing: str):
-    whole = PACKED[packing](LINES * 100)
-    (tmp_path / "m").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(BadInput, match=r"m: cannot be read whole \(.+\)"):
+    atomic_write = PACKED[packing](LINES * 100)
+    (tmp_path / "m").write_bytes(atomic_write[: len(atomic_write) // 2])
+    with pytest.raises(UserError, match=r"m: cannot be read whole \(.+\)"):
         list(read_blocks(tmp_path / "m", 1000))
 
 
 def test_xml_is_named(tmp_path: Path):
     (tmp_path / "m.xml").write_text("<?xml version='1.0'?>")
-    with pytest.raises(BadInput, match="m.xml: XML or HTML; accepted: JSON lines or a JSON list"):
+    with pytest.raises(UserError, match="m.xml: XML or HTML; accepted: JSON lines or a JSON list"):
         list(read_blocks(tmp_path / "m.xml", 1000))

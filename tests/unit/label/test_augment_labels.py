@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facemill.config.root import Augment
+from facemill.config.label import AugmentConfig
 from facemill.data.classes import CLASSES, EYE, FACE, HAIR, IGNORE
 from facemill.data.shards import decode_image, decode_mask, read_rows, write_shard
 from facemill.imaging.figures import colorize
@@ -12,12 +12,12 @@ from facemill.label.convert_labels import SCHEMA, labelled_row
 from scripts.augment_labels import main
 
 SIZE = 64
-SETTINGS = Augment(copies=8, rotation=15, scale=0.15, warp=0.03)
-STILL = Augment(copies=16, rotation=0, scale=0, warp=0)
+SETTINGS = AugmentConfig(copies=8, rotation=15, scale=0.15, warp=0.03)
+STILL = AugmentConfig(copies=16, rotation=0, scale=0, warp=0)
 
 
 def portrait(id: str = "5") -> dict:
-    """A lopsided face under hair, its image painted in the colours of its mask."""
+    """A lopsided face under hair, its image painted in the colors of its mask."""
     y, x = np.mgrid[:SIZE, :SIZE]
     mask = np.zeros((SIZE, SIZE), np.uint8)
     mask[np.hypot(x - 32, y - 28) < 24] = HAIR

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from facemill.config.ingest import IndexMasks
-from facemill.config.root import Labels
+from facemill.config.ingest import IndexMasksConfig
+from facemill.config.label import LabelsConfig
 from facemill.data.classes import CLASSES, EYE, FACE, HAIR, IGNORE, MOUTH, SKIN, palette
 from facemill.data.shards import decode_image, decode_mask, encode_jpeg, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.ingest.portraits import load_portrait
 from facemill.label import convert_labels as convert
 from facemill.label.convert_labels import (
@@ -26,10 +26,10 @@ from facemill.label.convert_labels import (
 from scripts.convert_labels import main
 
 MERGE = {name: [name] for name in CLASSES} | {"hair": ["hair", "hat"], "skin": ["ear", "neck"]}
-SETTINGS = Labels(merge=MERGE, ignore=["__ignore__"], validation=0.3, test=0.3)
+SETTINGS = LabelsConfig(merge=MERGE, ignore=["__ignore__"], validation=0.3, test=0.3)
 
 
-def labelled_portraits(folder, settings: Labels, size: int) -> list[dict]:
+def labelled_portraits(folder, settings: LabelsConfig, size: int) -> list[dict]:
     return convert.labelled_portraits(labelme_files(folder, settings), size)[0]
 
 
@@ -39,7 +39,7 @@ def box(label: str, x0: float, y0: float, x1: float, y1: float) -> dict:
 
 def write(folder, name: str, shapes: list[dict], size=(64, 64), pixels: np.ndarray | None = None, **more) -> None:
     folder.mkdir(exist_ok=True)
-    if pixels is None:  # one colour, and in a corner another for each name, so that no two images are the same
+    if pixels is None:  # one color, and in a corner another for each name, so that no two images are the same
         pixels = np.full((size[1], size[0], 3), (9, 90, 200), np.uint8)
         pixels[0, 0] = [*name.encode()[:3].ljust(3)]
     picture = Image.fromarray(pixels)
@@ -105,7 +105,7 @@ def test_shapes_lie_on_the_image_as_its_exif_rotation_shows_it(tmp_path):
     exif[ExifTags.Base.Orientation] = 6  # shown turned clockwise: the left becomes the top
     Image.fromarray(pixels).save(tmp_path / "1.jpg", exif=exif)
     [row] = labelled_portraits(tmp_path, SETTINGS, 40)
-    assert not decode_mask(row["mask"]["bytes"]).any()  # the centred square leaves out the top quarter
+    assert not decode_mask(row["mask"]["bytes"]).any()  # the centered square leaves out the top quarter
     assert decode_image(row["image"]["bytes"])[2:].max() < 30
 
 
@@ -138,7 +138,7 @@ def test_all_faults_of_all_files_are_listed(tmp_path):
     write(tmp_path, "twice", [box("hair", 1, 1, 9, 9)], imagePath="fine.png")
     write(tmp_path, "bare", [box("background", 1, 1, 9, 9)])
     write(tmp_path, "data", [box("hair", 1, 1, 9, 9)], imageData="?")
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         labelled_portraits(tmp_path, SETTINGS, 32)
     head, *lines = str(error.value).split("\n  ")
     assert head == "faults in 10 of 11 labelled portraits"
@@ -160,7 +160,7 @@ def test_all_faults_of_all_files_are_listed(tmp_path):
 
 
 def test_an_empty_folder_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="found no labelme file"):
+    with pytest.raises(UserError, match="found no labelme file"):
         labelled_portraits(tmp_path, SETTINGS, 32)
 
 
@@ -171,7 +171,7 @@ def test_points_just_outside_are_clipped_with_a_warning(tmp_path, caplog):
     assert list(warnings) == ["x"] and "point (-1, 0) outside" in warnings["x"][0]
     assert f"{tmp_path}/x.json: shape 0 (hair): point (-1, 0)" in caplog.text
     strict = SETTINGS.model_copy(update={"tolerance": 0.5})
-    with pytest.raises(BadInput, match="outside the image of 64 x 64 pixels; accepted: up to 0.5"):
+    with pytest.raises(UserError, match="outside the image of 64 x 64 pixels; accepted: up to 0.5"):
         labelled_portraits(tmp_path, strict, 64)
 
 
@@ -179,22 +179,22 @@ def test_cracks_between_shapes_are_background_unless_they_shall_be_filled(tmp_pa
     shapes = [box("hair", 0, 0, 30, 63), box("mouth", 33, 0, 50, 63), box("background", 10, 10, 10, 40)]
     write(tmp_path, "x", shapes)
     [plain] = labelled_portraits(tmp_path, SETTINGS, 64)
-    [filled] = labelled_portraits(tmp_path, SETTINGS.model_copy(update={"cracks": 3}), 64)
+    [filled] = labelled_portraits(tmp_path, SETTINGS.model_copy(update={"fill_gaps": 3}), 64)
     before, after = (decode_mask(row["mask"]["bytes"]).copy() for row in (plain, filled))
     assert not before[:, 31:33].any() and (after[:, 31] == HAIR).all() and (after[:, 32] == MOUTH).all()
     after[:, 31:33] = 0  # all else is as it was: the wide background and that which was drawn
     assert np.array_equal(before, after)
 
 
-CELEBA = Labels(
+CELEBA = LabelsConfig(
     merge=MERGE | {"face": ["face", "nose"], "eye": ["l_eye"]},
-    numbered=["background", "nose", "l_eye"],
+    index_names=["background", "nose", "l_eye"],
     validation=0.3,
     test=0.3,
 )
 
 
-def write_mask(folder, name: str, numbers: np.ndarray, image_size=(64, 64), mode: str = "P") -> IndexMasks:
+def write_mask(folder, name: str, numbers: np.ndarray, image_size=(64, 64), mode: str = "P") -> IndexMasksConfig:
     for kind in ("images", "masks"):
         (folder / kind).mkdir(exist_ok=True)
     random = np.random.default_rng(len(name))
@@ -202,7 +202,7 @@ def write_mask(folder, name: str, numbers: np.ndarray, image_size=(64, 64), mode
     mask = Image.fromarray(numbers, "L")
     mask.putpalette(palette()) if mode == "P" else None
     (mask if mode in ("P", "L") else mask.convert(mode)).save(folder / f"masks/{name}.png")
-    return IndexMasks(images=folder / "images", masks=folder / "masks")
+    return IndexMasksConfig(images=folder / "images", masks=folder / "masks")
 
 
 @pytest.mark.parametrize("mode", ["P", "L"])
@@ -228,7 +228,7 @@ def test_faults_of_ready_made_masks_are_listed_with_the_others(tmp_path):
     (tmp_path / "images/alone12345.jpg").unlink()
     masks = write_mask(tmp_path, "empty1234567", good * 0)
     write(tmp_path / "labelme", "good", [box("nose", 1, 1, 9, 9)])
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         convert.labelled_portraits(labelme_files(tmp_path / "labelme", SETTINGS) + mask_files(masks, CELEBA), 32)
     for line in (
         "labelme/good.json: shape 0 (nose): unknown label",
@@ -236,7 +236,7 @@ def test_faults_of_ready_made_masks_are_listed_with_the_others(tmp_path):
         "color.png: mode RGB; accepted: single-channel",
         "empty1234567.png: nothing but background",
         "good.png: id 'good' is taken by another file",
-        "number.png: number 3 in it; accepted: 0 to 2, as labels.numbered names them, and 255",
+        "number.png: number 3 in it; accepted: 0 to 2, as labels.index_names names them, and 255",
         "torn1234.png: cannot be read",
         "wide.png: 32 x 32 pixels on an image of 64 x 60",
     ):
@@ -288,7 +288,7 @@ def test_near_duplicates_stay_on_the_side_of_the_first():
 
 def test_an_empty_part_is_refused():
     rows = [{"id": str(i)} for i in range(40)]
-    with pytest.raises(BadInput, match=r"labels.validation 0 and labels.test 0.3 leave no portrait for validation"):
+    with pytest.raises(UserError, match=r"labels.validation 0 and labels.test 0.3 leave no portrait for validation"):
         split(rows, alone(rows), SETTINGS.model_copy(update={"validation": 0}), 1)
 
 
@@ -319,6 +319,6 @@ def test_the_command_writes_all_parts_or_none(tmp_path):
     ]  # fmt: skip
     write(tmp_path / "in", "12", [box("nose", 1, 1, 9, 9)])
     again = {name: tmp_path / "none" / f"{name}.parquet" for name in out}
-    with pytest.raises(BadInput):
+    with pytest.raises(UserError):
         main(**arguments | again, page=tmp_path / "none" / "labels.html", picture=tmp_path / "none" / "labels.png")
     assert not (tmp_path / "none").exists()

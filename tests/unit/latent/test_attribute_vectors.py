@@ -9,7 +9,7 @@ from safetensors.numpy import load_file
 
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.latent.attribute_vectors import (
     Labels,
     Vectors,
@@ -69,7 +69,7 @@ def test_nothing_is_held_for_itself(entangled):
     np.testing.assert_allclose(vectors.booleans["red"], [4, 0, 0], atol=0.1)
 
 
-def test_a_held_colour_may_be_missing_here_and_there(entangled):
+def test_a_held_color_may_be_missing_here_and_there(entangled):
     latents, labels, background = entangled
     background[:3] = np.nan
     free = attribute_vectors(latents, labels, {"background": background}, "means", 10).step("black_hair", "red_hair")
@@ -109,7 +109,7 @@ def test_vectors_are_stored_with_counts_norms_and_cosines(tmp_path):
 def test_a_damaged_file_is_refused(tmp_path):
     (tmp_path / "vectors.safetensors").write_bytes(b"nothing")
     for name in ("vectors.safetensors", "missing.safetensors"):
-        with pytest.raises(BadInput, match=f"{name}: not a readable"):
+        with pytest.raises(UserError, match=f"{name}: not a readable"):
             load_vectors(tmp_path / name)
 
 
@@ -130,7 +130,7 @@ def shards(tmp_path) -> dict:
 
 def test_attribute_vectors_leaves_held_out_portraits_out(script, shards, tmp_path):
     out = tmp_path / "vectors.safetensors"
-    settings = {"booleans": ["smile"], "hold": ["background", "clothes"], "method": "means", "min_images": 20}
+    settings = {"booleans": ["smile"], "preserve": ["background", "clothes"], "method": "means", "min_images": 20}
     script("attribute_vectors")(**shards, **settings, vectors=out)
     vectors = load_vectors(out)
     np.testing.assert_allclose(vectors.step("black_hair", "red_hair"), [1, 0, 0], atol=0.02)
@@ -142,5 +142,5 @@ def test_attribute_vectors_leaves_held_out_portraits_out(script, shards, tmp_pat
 
 
 def test_too_few_images_are_one_line(script, shards, tmp_path):
-    with pytest.raises(BadInput, match=r"attributes.min_images: found 150, .*most frequent: (black|red)_hair \d+"):
+    with pytest.raises(UserError, match=r"attributes.min_images: found 150, .*most frequent: (black|red)_hair \d+"):
         script("attribute_vectors")(**shards, method="means", min_images=150, vectors=tmp_path / "v.safetensors")

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from facemill.data.shards import decode_image, read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.latent.encode_latents import BATCH, encode
 from facemill.networks.store import device, load_model, save_model
-from facemill.networks.vae import Vae, to_unit_range
+from facemill.networks.vae import Vae, to_signed_range
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_latents_are_the_means_in_order(vae):
     for i in (0, 1, BATCH, BATCH + 2):
         with torch.no_grad():
             pixels = torch.from_numpy(images[i]).permute(2, 0, 1)[None].to(device())
-            mean, log_variance = network.encode(to_unit_range(pixels))
+            mean, log_variance = network.encode(to_signed_range(pixels))
         np.testing.assert_allclose(latents[i][0], mean[0].cpu(), rtol=0.05, atol=0.03)
         np.testing.assert_allclose(latents[i][1], (log_variance[0] / 2).exp().cpu(), rtol=0.05, atol=0.03)
     assert np.ptp([latent[0] for latent, _ in latents]) > 0
@@ -43,7 +43,7 @@ def test_encode_latents_keeps_rows(script, vae, collection, tmp_path):
     network = load_model(Vae, vae)
     means, spreads = zip(*encode(network, (decode_image(row["image"]["bytes"]) for row in sources)), strict=True)
     np.testing.assert_array_equal(np.float32([row["latent"] for row in rows]), means)
-    np.testing.assert_array_equal(np.float32([row["spread"] for row in rows]), spreads)
+    np.testing.assert_array_equal(np.float32([row["std"] for row in rows]), spreads)
 
     script("encode_latents")(vae=vae, portraits=portraits, limit=100, seed=1, out=out)
     assert out.read_bytes() == first
@@ -63,7 +63,7 @@ def test_encode_latents_draws_as_many_as_asked(script, vae, collection, tmp_path
 
 
 def test_a_missing_vae_is_one_line(script, collection, tmp_path):
-    with pytest.raises(BadInput, match="no such model"):
+    with pytest.raises(UserError, match="no such model"):
         script("encode_latents")(
             vae=tmp_path / "none", portraits=collection["portraits"][0], limit=1, seed=1, out=tmp_path / "out.parquet"
         )

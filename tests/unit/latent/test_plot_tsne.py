@@ -1,4 +1,4 @@
-"""The plane, purity of neighbourhoods, and the picture."""
+"""The plane, purity of neighborhoods, and the picture."""
 
 import json
 
@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.shards import read_rows, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.latent.plot_tsne import (
     CANVAS,
     FRAMED,
@@ -29,12 +29,12 @@ def clusters() -> tuple[np.ndarray, list[str]]:
     """Three far clusters of 20 latents."""
     random = np.random.default_rng(0)
     names = ["black_hair", "red_hair", "grey_hair"]
-    centres = 20 * np.eye(3, 8)
-    latents = np.concatenate([centre + random.normal(size=(20, 8)) for centre in centres])
+    centers = 20 * np.eye(3, 8)
+    latents = np.concatenate([center + random.normal(size=(20, 8)) for center in centers])
     return latents.astype(np.float32), [name for name in names for _ in range(20)]
 
 
-def test_neighbours_stay_neighbours(clusters):
+def test_neighbors_stay_neighbors(clusters):
     latents, names = clusters
     plane = tsne(latents, seed=3)
     assert plane.shape == (60, 2)
@@ -43,24 +43,24 @@ def test_neighbours_stay_neighbours(clusters):
 
 
 def test_too_few_latents_are_refused():
-    with pytest.raises(BadInput, match="found 3 latents; accepted: at least 4"):
+    with pytest.raises(UserError, match="found 3 latents; accepted: at least 4"):
         tsne(np.zeros((3, 8), np.float32), 0)
 
 
-def test_purity_of_pure_and_of_mixed_neighbourhoods(clusters):
+def test_purity_of_pure_and_of_mixed_neighborhoods(clusters):
     latents, names = clusters
     assert purity(latents, names) == {"purity": 1.0, "majority": 1 / 3, "images": 60}
     mixed = [("a", "b")[i % 2] for i in range(60)]
     assert 0.35 < purity(latents, mixed)["purity"] < 0.6
 
 
-def test_purity_counts_the_share_of_neighbours():
+def test_purity_counts_the_share_of_neighbors():
     latents = np.array([[0.0], [1.0], [2.0], [3.0]])
-    # three neighbours each: of the three a's two are a, of the b none is b
+    # three neighbors each: of the three a's two are a, of the b none is b
     assert purity(latents, ["a", "a", "a", "b"]) == {"purity": 0.5, "majority": 0.75, "images": 4}
 
 
-def test_nameless_latents_are_no_neighbours():
+def test_nameless_latents_are_no_neighbors():
     latents = np.array([[0.0], [0.1], [0.2], [5.0]])
     assert purity(latents, ["a", None, "a", None]) == {"purity": 1.0, "majority": 1.0, "images": 2}
     assert purity(latents, ["a", None, None, None]) == {"purity": None, "majority": None, "images": 1}
@@ -92,7 +92,7 @@ def test_the_principal_plane_keeps_the_most_variance():
     assert abs(np.corrcoef(plane[:, 0], latents[:, 0])[0, 1]) > 0.99
 
 
-def test_a_plane_is_trustworthy_where_neighbours_are_neighbours(clusters):
+def test_a_plane_is_trustworthy_where_neighbors_are_neighbors(clusters):
     latents, _ = clusters
     assert trustworthiness(latents, pca(latents)[0]) > trustworthiness(
         latents, np.random.default_rng(0).random((60, 2))
@@ -119,7 +119,7 @@ def test_thumbnails_are_spread():
     assert spread(plane) == [0, 2, 4]
 
 
-def test_the_picture_frames_portraits_in_their_hair_colour(tmp_path):
+def test_the_picture_frames_portraits_in_their_hair_color(tmp_path):
     plane = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
     colors = {"red_hair": "#c80000", "blue_hair": "#0000c8"}
     names = ["red_hair", "blue_hair", None, "red_hair"]
@@ -149,7 +149,9 @@ def test_plot_tsne_writes_places_picture_and_metrics(script, collection, hair_pa
         write_shard(latents[-1], points[5:], pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))]))
         names = [{"id": id, "hair_color": name} for id, name in rows]
         write_shard(tags[-1], names, pa.schema([("id", pa.string()), ("hair_color", pa.string())]))
-    palette = Tags(sources=["color"], hair_colors={name: ["#" + bytes(rgb).hex()] for name, rgb in hair_paint.items()})
+    palette = TagsConfig(
+        sources=["color"], hair_colors={name: ["#" + bytes(rgb).hex()] for name, rgb in hair_paint.items()}
+    )
     out, picture, metrics = tmp_path / "tsne.parquet", tmp_path / "tsne.png", tmp_path / "metrics.json"
     script("plot_tsne")(
         latents=latents,
@@ -169,6 +171,6 @@ def test_plot_tsne_writes_places_picture_and_metrics(script, collection, hair_pa
     figures = json.loads(metrics.read_text())
     assert figures["images"] == 50
     assert figures["purity"] > 0.95 and figures["pca_variance"] > 0.95
-    assert figures["discriminant_purity"] > 0.75  # of one colour there are fewer than ten others
+    assert figures["discriminant_purity"] > 0.75  # of one color there are fewer than ten others
     assert figures["trustworthiness"] > 0.8 and figures["pca_trustworthiness"] > 0.8
     assert Image.open(picture).width > 1500

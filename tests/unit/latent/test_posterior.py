@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from facemill.data.shards import write_shard
 from facemill.latent.encode_latents import LATENT_SCHEMA
-from facemill.latent.posterior import against_normal, posterior_draws
+from facemill.latent.posterior import ks_from_normal, posterior_draws
 
 
 def test_draws_have_their_means_and_spreads():
@@ -22,7 +22,7 @@ def test_draws_have_their_means_and_spreads():
 
 def test_distances_from_a_normal():
     draws = np.random.default_rng(0).normal([0, 1, 0], [1, 1, 0.01], (4000, 3))
-    found = against_normal(draws)
+    found = ks_from_normal(draws)
     near, moved, narrow = found["kolmogorov_smirnov"]
     assert near < 0.03
     assert moved == pytest.approx(2 * norm.cdf(0.5) - 1, abs=0.03)
@@ -32,7 +32,7 @@ def test_distances_from_a_normal():
 
 def test_plot_latents_writes_metrics_and_picture(script, tmp_path):
     rows = [
-        {"id": str(i), "latent": list(z), "spread": [0.0] * 60}
+        {"id": str(i), "latent": list(z), "std": [0.0] * 60}
         for i, z in enumerate(np.random.default_rng(0).normal(size=(200, 60)))
     ]
     write_shard(tmp_path / "latents.parquet", rows, LATENT_SCHEMA)

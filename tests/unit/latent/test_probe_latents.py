@@ -9,18 +9,18 @@ import torch
 
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.latent.attribute_vectors import Labels
 from facemill.latent.encode_latents import LATENT_SCHEMA, encode
 from facemill.latent.probe_latents import Probes, balanced_accuracies, fit_probes, load_probes, save_probes
 from facemill.latent.tag_portraits import TAG_SCHEMA
 from facemill.networks.vae import Vae
-from facemill.taggers.tagger import Portrait
+from facemill.taggers.tagger import TaggerInput
 
 
 @pytest.fixture
 def labelled() -> tuple[np.ndarray, Labels]:
-    """Latents of which the first three axes are the hair colour, the fourth a rare smile, and the fifth nothing."""
+    """Latents of which the first three axes are the hair color, the fourth a rare smile, and the fifth nothing."""
     random = np.random.default_rng(0)
     hair, smile = random.integers(0, 3, 600), random.random(600) < 0.1
     latents = np.concatenate([4 * np.eye(3)[hair], 4 * smile[:, None], np.zeros((600, 1))], 1)
@@ -63,7 +63,7 @@ def test_probes_look_at_images_through_the_encoder(labelled, tmp_path):
     probes = load_probes(tmp_path / "probes.safetensors", vae)
     images = [np.random.default_rng(i).integers(0, 256, (16, 16, 3), np.uint8) for i in range(3)]
     latents = np.stack([mean for mean, _ in encode(vae, images)])
-    portraits = [Portrait(image) for image in images]
+    portraits = [TaggerInput(image) for image in images]
     np.testing.assert_allclose(probes.extract_feature(portraits), latents)
     found = probes.estimate_specific_tags(portraits, ["red_hair", "smile"])
     assert [of["red_hair"] for of in found] == pytest.approx(probes.of_latents(latents)[:, 2])
@@ -71,7 +71,7 @@ def test_probes_look_at_images_through_the_encoder(labelled, tmp_path):
     assert verdicts.keys() == {"hair_color", "hat", "smile"}
     np.testing.assert_array_equal(verdicts["smile"], [of["smile"] > 0.5 for of in found])
     (tmp_path / "probes.safetensors").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match="probes.safetensors: not a readable file of probes"):
+    with pytest.raises(UserError, match="probes.safetensors: not a readable file of probes"):
         load_probes(tmp_path / "probes.safetensors", vae)
 
 

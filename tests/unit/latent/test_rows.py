@@ -1,4 +1,4 @@
-"""Products side by side, draws by id, labels and held colours in numbers."""
+"""Products side by side, draws by id, labels and held colors in numbers."""
 
 import numpy as np
 import pyarrow as pa
@@ -6,8 +6,8 @@ import pytest
 
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
-from facemill.errors import BadInput
-from facemill.latent.rows import drawn, held_columns, images_of, joined_rows, labels_of, masks_of
+from facemill.errors import UserError
+from facemill.latent.rows import control_columns, images_of, joined_rows, labels_of, masks_of, sample_ids
 
 
 def test_rows_of_two_products_are_joined(collection):
@@ -35,18 +35,18 @@ def test_the_first_product_may_have_some_rows_alone(collection, tmp_path):
 @pytest.mark.parametrize("ids", [["100", "102", "105"], ["102", "100"]])
 def test_products_of_other_portraits_are_refused(collection, tmp_path, ids):
     first = some(tmp_path / "first.parquet", ids)
-    with pytest.raises(BadInput, match=rf"shard-0000.parquet: has no id {ids[-1]} where .*first.parquet has it"):
+    with pytest.raises(UserError, match=rf"shard-0000.parquet: has no id {ids[-1]} where .*first.parquet has it"):
         list(joined_rows((first, ["x"]), (collection["portraits"][:1], ["tags"])))
 
 
 def test_a_draw_is_stable():
     ids = [str(n) for n in range(300)]
-    chosen = drawn(ids, 50, "salt")
+    chosen = sample_ids(ids, 50, "salt")
     assert len(set(chosen)) == 50
-    assert drawn(ids[::-1], 50, "salt") == chosen
-    assert drawn(ids, 50, "other salt") != chosen
-    assert set(drawn([*ids, "new"], 51, "salt")) >= set(chosen)
-    assert len(drawn(ids, 1000, "salt")) == 300
+    assert sample_ids(ids[::-1], 50, "salt") == chosen
+    assert sample_ids(ids, 50, "other salt") != chosen
+    assert set(sample_ids([*ids, "new"], 51, "salt")) >= set(chosen)
+    assert len(sample_ids(ids, 1000, "salt")) == 300
 
 
 def test_about_the_asked_share_is_held_out():
@@ -80,12 +80,14 @@ def test_a_name_that_is_a_boolean_too_counts_as_that_alone():
     }
 
 
-def test_held_colours_and_booleans_are_numbers():
-    columns = held_columns(ROWS, ["background", "hair", "Smiling"], ["Smiling"])
+def test_held_colors_and_booleans_are_numbers():
+    columns = control_columns(ROWS, ["background", "hair", "Smiling"], ["Smiling"])
     assert columns.keys() == {"background", "hair_color", "Smiling"}  # hair is its group's own
     np.testing.assert_array_equal(columns["background"], [[np.nan] * 3, [1, 2, 3]])
     np.testing.assert_array_equal(columns["Smiling"], [[1], [0]])
     nowhere = [row | {"background": None} for row in ROWS]
-    assert held_columns(nowhere, ["background"], []) == {}
-    with pytest.raises(BadInput, match="attributes.hold: found 'Smiling'; accepted: a region or a boolean: hair, skin"):
-        held_columns(ROWS, ["Smiling"], [])
+    assert control_columns(nowhere, ["background"], []) == {}
+    with pytest.raises(
+        UserError, match="attributes.preserve: found 'Smiling'; accepted: a region or a boolean: hair, skin"
+    ):
+        control_columns(ROWS, ["Smiling"], [])

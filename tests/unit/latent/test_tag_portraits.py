@@ -10,12 +10,12 @@ import pytest
 from helpers.tagger_files import I2V_SIZE, write_i2v
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from facemill.config.root import Tags
+from facemill.config.latent import TagsConfig
 from facemill.data.shards import read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.latent.tag_portraits import TAG_SCHEMA, agreement, believed_tags, best, load_tagger, names_of, tag_row
 from facemill.taggers.local import CollectionTagger
-from facemill.taggers.tagger import Portrait
+from facemill.taggers.tagger import TaggerInput
 
 HAIR = {"black_hair": ["#202024"], "red_hair": ["#c02020"], "grey_hair": ["#c4c6cc"]}
 GROUPS = {"hair_color": list(HAIR)}
@@ -28,7 +28,7 @@ def test_the_best_name_is_the_only_one():
 
 
 def test_groups_without_names_are_left_out():
-    assert names_of(Tags(sources=["color"], hair_colors=HAIR, eye_colors={})) == GROUPS
+    assert names_of(TagsConfig(sources=["color"], hair_colors=HAIR, eye_colors={})) == GROUPS
 
 
 def test_the_first_source_with_a_name_gives_it():
@@ -44,8 +44,10 @@ def test_the_first_source_with_a_name_gives_it():
     assert row["eye_color"] is None and row["eye"] is None and row["hair"][0] == 40
 
 
-def test_two_hair_colours_of_one_source_are_none():
-    portraits = [Portrait(np.zeros((2, 2, 3), np.uint8), tags) for tags in (["black_hair", "red_hair"], ["red_hair"])]
+def test_two_hair_colors_of_one_source_are_none():
+    portraits = [
+        TaggerInput(np.zeros((2, 2, 3), np.uint8), tags) for tags in (["black_hair", "red_hair"], ["red_hair"])
+    ]
     believed = believed_tags({"tags": CollectionTagger(list(HAIR))}, portraits, GROUPS, [])
     rows = [tag_row(str(i), own, GROUPS, None) for i, own in enumerate(believed)]
     assert [row["hair_color"] for row in rows] == [None, "red_hair"]
@@ -66,21 +68,23 @@ def test_agreement_of_two_sources():
 
 def test_a_network_needs_its_folder():
     with pytest.raises(ValueError, match="i2v: found nothing; accepted: the folder"):
-        Tags(sources=["i2v"], hair_colors=HAIR)
+        TagsConfig(sources=["i2v"], hair_colors=HAIR)
 
 
 def test_a_tagger_that_knows_none_of_the_tags_is_refused(tmp_path):
     layers = {"encode1": (np.zeros((4, 3, 8, 8)), np.zeros(4)), "conv6_4": (np.zeros((5, 3, 3, 3)), np.zeros(5))}
-    settings = Tags(sources=["i2v"], i2v=write_i2v(tmp_path / "i2v", layers), hair_colors={"grey_hair": ["#c4c6cc"]})
-    portraits = [Portrait(np.zeros((I2V_SIZE, I2V_SIZE, 3), np.uint8))]
-    with pytest.raises(BadInput, match="tags.sources: found 'i2v', which knows no tag of the config, such as 'grey"):
+    settings = TagsConfig(
+        sources=["i2v"], i2v=write_i2v(tmp_path / "i2v", layers), hair_colors={"grey_hair": ["#c4c6cc"]}
+    )
+    portraits = [TaggerInput(np.zeros((I2V_SIZE, I2V_SIZE, 3), np.uint8))]
+    with pytest.raises(UserError, match="tags.sources: found 'i2v', which knows no tag of the config, such as 'grey"):
         believed_tags({"i2v": load_tagger("i2v", settings, [])}, portraits, names_of(settings), [])
 
 
 @pytest.mark.parametrize("sources", [["color"], ["tags"], ["tags", "color"]])
 def test_tag_portraits_names_every_portrait(script, collection, tmp_path, sources):
     portraits, pseudo_labels = collection["portraits"][0], collection["pseudo_labels"][0]
-    settings, out = Tags(sources=sources, hair_colors=HAIR), tmp_path / "out.parquet"
+    settings, out = TagsConfig(sources=sources, hair_colors=HAIR), tmp_path / "out.parquet"
     arguments = {"settings": settings, "portraits": portraits, "pseudo_labels": pseudo_labels, "booleans": ["solo"]}
     script("tag_portraits")(**arguments, out=out)
     first = out.read_bytes()
@@ -102,8 +106,8 @@ def test_tag_portraits_names_every_portrait(script, collection, tmp_path, source
         assert found["tags_color"] == {"images": 30, "agreement": 1.0, "kappa": 1.0}
 
 
-def test_without_masks_there_are_no_colours(script, collection, tmp_path):
-    settings, out = Tags(sources=["tags"], hair_colors=HAIR), tmp_path / "out.parquet"
+def test_without_masks_there_are_no_colors(script, collection, tmp_path):
+    settings, out = TagsConfig(sources=["tags"], hair_colors=HAIR), tmp_path / "out.parquet"
     script("tag_portraits")(settings=settings, portraits=collection["portraits"][0], out=out)
     rows = list(read_rows([out]))
     assert all(row["hair"] is None and row["hair_color"] in HAIR for row in rows)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facemill.latent.walk_latents import STRIDE, line, random_walk, slider
+from facemill.latent.walk_latents import STRIDE, interpolate, random_walk, slider
 
 
 def test_a_slider_goes_along_its_vector():
@@ -13,7 +13,7 @@ def test_a_slider_goes_along_its_vector():
 
 
 def test_a_line_is_straight():
-    np.testing.assert_array_equal(line(np.array([0.0, 0.0]), np.array([4.0, 8.0]), 3), [[0, 0], [2, 4], [4, 8]])
+    np.testing.assert_array_equal(interpolate(np.array([0.0, 0.0]), np.array([4.0, 8.0]), 3), [[0, 0], [2, 4], [4, 8]])
 
 
 @pytest.fixture

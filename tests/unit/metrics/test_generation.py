@@ -1,4 +1,4 @@
-"""The Frechet distance against its closed form, colour errors, diversity, and pairings of others' styles."""
+"""The Frechet distance against its closed form, color errors, diversity, and pairings of others' styles."""
 
 import numpy as np
 import pytest

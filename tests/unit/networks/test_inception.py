@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 from torchvision.models import inception_v3
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.inception import inception, inception_features
 
 
@@ -41,5 +41,5 @@ def test_features_of_images_of_any_size(weights):
 
 def test_other_weights_are_refused(tmp_path):
     save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.safetensors")
-    with pytest.raises(BadInput, match="gaugan.inception_weights: .*vgg.safetensors lacks .*; accepted: Inception's"):
+    with pytest.raises(UserError, match="gaugan.inception_weights: .*vgg.safetensors lacks .*; accepted: Inception's"):
         inception(tmp_path / "vgg.safetensors")

@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
@@ -44,12 +44,12 @@ def test_round_trip_by_file_and_by_folder(model):
 )
 def test_what_is_no_model_is_refused(model, harm, message):
     harm(model)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         load_model(Vae, model)
 
 
 def test_another_kind_of_model_is_refused(model):
-    with pytest.raises(BadInput, match="holds a Vae; accepted: a Generator"):
+    with pytest.raises(UserError, match="holds a Vae; accepted: a Generator"):
         load_model(Generator, model)
 
 

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from facemill.data.classes import IGNORE
-from facemill.errors import BadInput, Damaged
+from facemill.errors import Damaged, UserError
 from facemill.files import sha256
 from facemill.networks import unet
 from facemill.networks.unet import Unet, cross_entropy_dice, load_encoder
@@ -13,12 +13,12 @@ from facemill.networks.unet import Unet, cross_entropy_dice, load_encoder
 CHANNELS = [16, 16, 8, 8, 8]
 
 
-@pytest.mark.parametrize(("decoder", "reduction"), [("transposed", 2), ("transposed", 1), ("upsample", 1)])
-def test_logits_have_the_images_size(decoder, reduction):
-    network = Unet(size=64, decoder=decoder, decoder_channels=CHANNELS, reduction=reduction).eval()
+@pytest.mark.parametrize(("decoder", "downscale"), [("transposed", 2), ("transposed", 1), ("upsample", 1)])
+def test_logits_have_the_images_size(decoder, downscale):
+    network = Unet(size=64, decoder=decoder, decoder_channels=CHANNELS, downscale=downscale).eval()
     logits = network(torch.rand(2, 3, 64, 64))
     assert logits.shape == (2, 7, 64, 64)
-    blocks = logits.detach().unfold(2, reduction, reduction).unfold(3, reduction, reduction)
+    blocks = logits.detach().unfold(2, downscale, downscale).unfold(3, downscale, downscale)
     assert torch.equal(blocks.amax((-1, -2)), blocks.amin((-1, -2)))
 
 
@@ -48,7 +48,7 @@ def test_encoder_weights_are_loaded_from_a_file(tmp_path):
 
 def test_encoder_weights_that_do_not_fit_are_refused(tmp_path):
     save_file({"features.0.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(BadInput, match="unet.encoder_weights: .*other.safetensors does not fit MobileNetV2"):
+    with pytest.raises(UserError, match="unet.encoder_weights: .*other.safetensors does not fit MobileNetV2"):
         load_encoder(Unet(size=64, decoder="upsample", decoder_channels=CHANNELS), tmp_path / "other.safetensors")
 
 

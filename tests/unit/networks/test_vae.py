@@ -5,7 +5,7 @@ from torch.distributions import Normal
 from torch.distributions import kl_divergence as torch_kl
 
 from facemill.data.classes import BACKGROUND, CLOTHES, HAIR, IGNORE
-from facemill.networks.vae import Vae, kl_divergence, reparameterize, to_pixels, to_unit_range
+from facemill.networks.vae import Vae, kl_divergence, reparameterize, to_pixels, to_signed_range
 from facemill.synthesize.train_vae import BALANCE, region_weights
 
 
@@ -30,7 +30,7 @@ def test_reparameterize_draws_from_the_posterior():
 
 def test_pixels_round_trip():
     pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).expand(1, 3, 16, 16)
-    assert (to_pixels(to_unit_range(pixels)) == pixels.permute(0, 2, 3, 1).numpy()).all()
+    assert (to_pixels(to_signed_range(pixels)) == pixels.permute(0, 2, 3, 1).numpy()).all()
 
 
 def test_half_of_the_weight_is_shared_alike_by_the_regions():

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.vgg import PLAN, Lpips, PerceptualLoss
 
 
@@ -41,7 +41,7 @@ def test_distance_and_gradient(weights):
 
 def test_other_weights_are_refused(tmp_path):
     save_file({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "cut.safetensors")
-    with pytest.raises(BadInput, match="gaugan.vgg_weights: .*cut.safetensors lacks features.0.bias"):
+    with pytest.raises(UserError, match="gaugan.vgg_weights: .*cut.safetensors lacks features.0.bias"):
         PerceptualLoss(tmp_path / "cut.safetensors")
 
 
@@ -57,5 +57,5 @@ def test_lpips_is_a_distance(weights):
 def test_weights_without_heads_measure_no_lpips(weights, tmp_path):
     state = {name: tensor for name, tensor in load_file(weights).items() if name.startswith("features")}
     save_file(state, tmp_path / "plain.safetensors")
-    with pytest.raises(BadInput, match="gaugan.vgg_weights: .*plain.safetensors lacks lpips.0.weight"):
+    with pytest.raises(UserError, match="gaugan.vgg_weights: .*plain.safetensors lacks lpips.0.weight"):
         Lpips(tmp_path / "plain.safetensors")

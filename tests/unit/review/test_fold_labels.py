@@ -7,7 +7,7 @@ from unit.label.test_augment_labels import SETTINGS
 from unit.label.test_convert_labels import pictured
 
 from facemill.data.shards import read_rows, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.label.augment_labels import augmented
 from facemill.label.convert_labels import SCHEMA, near_duplicates_of
 from facemill.review.fold_labels import folds_of
@@ -27,7 +27,7 @@ def test_near_duplicates_share_a_fold():
 
 
 def test_fewer_groups_than_folds_are_refused():
-    with pytest.raises(BadInput, match=r"label_quality.folds: found 4; accepted: up to 2, for 6 portraits"):
+    with pytest.raises(UserError, match=r"label_quality.folds: found 4; accepted: up to 2, for 6 portraits"):
         folds_of(IDS[:6], {id: str(int(id) // 3) for id in IDS}, 4, seed=1)
 
 

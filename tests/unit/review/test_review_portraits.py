@@ -9,10 +9,11 @@ import yaml
 from labelme import LabelFile
 from PIL import Image
 
-from facemill.config.root import Labels, Review
+from facemill.config.label import LabelsConfig
+from facemill.config.review import ReviewConfig
 from facemill.data.classes import CLASSES, EYE, HAIR
 from facemill.data.shards import decode_mask, encode_mask, read_rows, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.label.convert_labels import labelled_portraits, labelme_files
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.store import load_model
@@ -20,7 +21,7 @@ from facemill.networks.unet import Unet
 from facemill.review.review_portraits import choose, features, scored, scores, write_labelme
 from facemill.segment.pseudo_label import SCHEMA
 
-LABELS = Labels(**yaml.safe_load(Path("config.yaml").read_text())["labels"])
+LABELS = LabelsConfig(**yaml.safe_load(Path("config.yaml").read_text())["labels"])
 
 
 def pseudo(id: str, mask: np.ndarray, entropy: float = 0.1) -> dict:
@@ -96,7 +97,7 @@ def test_the_commands_rank_all_and_write_the_first(tmp_path, models, shards, scr
     for portraits, pseudo_labels, out in zip(shards["portraits"], shards["pseudo_labels"], tables, strict=True):
         script("score_portraits")(model=models[1], portraits=portraits, pseudo_labels=pseudo_labels, out=out)
     out = {"out": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
-    arguments = {"scores": tables, "model": models[2], "settings": Review(portraits=4), "labels": LABELS}
+    arguments = {"scores": tables, "model": models[2], "settings": ReviewConfig(portraits=4), "labels": LABELS}
     script("review_portraits")(**shards, **arguments, **out)
 
     ranked = list(read_rows([out["ranking"]]))
@@ -111,7 +112,7 @@ def test_the_commands_rank_all_and_write_the_first(tmp_path, models, shards, scr
     with Image.open(out["picture"]) as picture:
         assert picture.width > 4 * 128 and picture.height > 2 * 128
 
-    script("review_portraits")(**shards, **arguments | {"settings": Review(portraits=2)}, **out)
+    script("review_portraits")(**shards, **arguments | {"settings": ReviewConfig(portraits=2)}, **out)
     assert len(list(out["out"].iterdir())) == 5  # the earlier files are gone
 
 
@@ -121,12 +122,12 @@ def test_nothing_to_review_is_a_mistake(tmp_path, models, shards, script):
         model=models[1], portraits=shards["portraits"][0], pseudo_labels=shards["pseudo_labels"][0], out=table
     )
     out = {"out": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
-    with pytest.raises(BadInput, match="every portrait is labelled"):
+    with pytest.raises(UserError, match="every portrait is labelled"):
         script("review_portraits")(
             **shards | {"labelled": shards["portraits"][:1]},
             scores=[table],
             model=models[2],
-            settings=Review(portraits=2),
+            settings=ReviewConfig(portraits=2),
             labels=LABELS,
             **out,
         )

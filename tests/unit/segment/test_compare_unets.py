@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from facemill.data.classes import CLASSES, EYE, HAIR, MOUTH
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.figures import colorize
 from facemill.metrics import segmentation as metrics
 from facemill.segment.compare_unets import measure, overlaps, said_of_gains, telling
@@ -18,7 +18,7 @@ def test_a_network_that_is_right_has_no_faults(painter, scene):
     measured = measure(painter, [colorize(truth) for truth in truths], truths)
     numbers = measured.summary()
     assert (numbers["miou"], numbers["boundary_iou"], numbers["specks"]) == (1, 1, 0)
-    assert (numbers["test_images"], numbers["miou_spread"]) == (40, 0)
+    assert (numbers["test_images"], numbers["miou_std"]) == (40, 0)
     assert set(numbers["iou"]) == set(CLASSES)
     assert measured.checkerboard.shape == (40,)
 
@@ -37,7 +37,7 @@ def test_each_fault_shows_in_its_number(painter):
     assert numbers["miou"] == pytest.approx(np.mean([v for v in numbers["iou"].values() if v is not None]))
     assert numbers["boundary_iou"] < numbers["miou"]
     alone = [np.mean([1, 1]), np.mean([(4096 - 1024 - 4) / (4096 - 1024 + 64), 1 - 64 / 1024, 0])]
-    assert numbers["miou_spread"] == pytest.approx(np.std(alone))
+    assert numbers["miou_std"] == pytest.approx(np.std(alone))
 
 
 def test_intervals_hold_what_other_draws_of_portraits_would_have_given(painter, scene):
@@ -120,7 +120,7 @@ def test_the_command_compares_all_versions(tmp_path, models, pairs, script):
     script("compare_unets")(models=models, test=pairs("test.parquet", range(10)), **paths)
     numbers = json.loads(paths["metrics"].read_text())
     assert list(numbers) == ["v1", "v2", "v3"]
-    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "confusion", "test_images", "miou_spread"]
+    keys = ["miou", "iou", "boundary_iou", "specks", "checkerboard", "confusion", "test_images", "miou_std"]
     keys += ["interval"]
     assert [list(version) for version in numbers.values()] == [keys, [*keys, "gain"], [*keys, "gain"]]
     assert all(version["test_images"] == 10 for version in numbers.values())
@@ -132,6 +132,6 @@ def test_the_command_compares_all_versions(tmp_path, models, pairs, script):
 
 
 def test_no_test_portraits_is_a_mistake(tmp_path, models, pairs, script):
-    with pytest.raises(BadInput, match="holds no portraits"):
+    with pytest.raises(UserError, match="holds no portraits"):
         paths = dict.fromkeys(["metrics", "picture", "plot", "confusion"], tmp_path)
         script("compare_unets")(models=models, test=pairs("test.parquet", range(0)), **paths)

@@ -11,7 +11,7 @@ import pytest
 
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_mask, encode_jpeg, open_shard, read_rows
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.figures import colorize
 from facemill.inference.backends import labeller
 from facemill.inference.segmenter import logits_of
@@ -57,7 +57,7 @@ def test_confidence_and_entropy_are_means_over_the_pixels(painter):
 
 
 def test_an_image_that_cannot_be_decoded_is_named(painter):
-    with pytest.raises(BadInput, match="portrait 17: .*cannot be decoded"):
+    with pytest.raises(UserError, match="portrait 17: .*cannot be decoded"):
         label(painter, [{"id": "17", "image": {"bytes": b"no image"}}])
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from facemill.data.classes import CLASSES
 from facemill.data.shards import encode_mask, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.segment.pseudo_label import SCHEMA
 from facemill.segment.show_pseudo_labels import against_truth, quantiles, rows_at, sure_to_unsure
@@ -22,7 +22,7 @@ def labels(tmp_path, scene):
         rows = []
         for seed in seeds:
             mask = np.zeros((64, 64), np.uint8) if seed in wrong else scene(seed, 64, 64)
-            numbers = {"confidence": 1 - seed / 1000, "entropy": 0.1, "flipped": seed / 100}
+            numbers = {"confidence": 1 - seed / 1000, "entropy": 0.1, "flip_disagreement": seed / 100}
             numbers |= {f"area_{name}": 0.1 for name in CLASSES}
             rows.append({"id": str(seed), "mask": {"bytes": encode_mask(mask)}} | numbers)
         write_shard(tmp_path / name, rows, SCHEMA)
@@ -71,9 +71,9 @@ def test_truth_is_compared_without_the_labelled_portraits(labels, truth):
 
 
 def test_missing_truth_is_a_mistake(labels, truth):
-    with pytest.raises(BadInput, match="31.png: no such file"):
+    with pytest.raises(UserError, match="31.png: no such file"):
         against_truth([labels("a.parquet", [1, 31])], truth, set())
-    with pytest.raises(BadInput, match="labelled by hand"):
+    with pytest.raises(UserError, match="labelled by hand"):
         against_truth([labels("b.parquet", [1])], truth, {"1"})
 
 
@@ -94,7 +94,7 @@ def test_the_command_sums_up_and_shows(tmp_path, labels, truth, pairs, script):
     assert (numbers["images"], numbers["images_per_second"]) == (30, 6)
     assert (numbers["miou_vs_truth"], numbers["truth_images"]) == (1, 28)
     assert numbers["confidence"]["0.5"] == pytest.approx(1 - 14.5 / 1000)
-    assert (numbers["accepted"], numbers["flipped"]["0.5"]) == (0.9, pytest.approx(0.145))
+    assert (numbers["accepted"], numbers["flip_disagreement"]["0.5"]) == (0.9, pytest.approx(0.145))
     with Image.open(out["picture"]) as picture:
         assert (picture.height // 134, (picture.width - 180) // 134) == (6, 8)
 

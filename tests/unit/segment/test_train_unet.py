@@ -7,15 +7,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from facemill.config.root import SelfTraining, Training, UnetSettings
+from facemill.config.fields import TrainingConfig
+from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
 from facemill.data.classes import IGNORE
 from facemill.data.shards import IMAGE, read_rows, write_shard
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet, cross_entropy_dice, weights_of
 from facemill.segment import train_unet
 from facemill.segment.self_train_unet import BOX, believed, cut_mix, mirror_some, self_train_unet
-from facemill.segment.train_unet import EarlyStop, measure
+from facemill.segment.train_unet import EarlyStopping, measure
 
 
 class Clock:
@@ -32,8 +33,8 @@ def watch(monkeypatch, mious: list[float], patience: int, error: float = 0.0) ->
     run, found = Clock(), iter(mious)
     ema, best = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
     monkeypatch.setattr(train_unet, "measure", lambda network, rows: (next(found), error))
-    monkeypatch.setattr(train_unet, "ShardRows", lambda shards: shards)
-    stop = EarlyStop(run, ema, best, ["validation"], 10, patience)
+    monkeypatch.setattr(train_unet, "ShardDataset", lambda shards: shards)
+    stop = EarlyStopping(run, ema, best, ["validation"], 10, patience)
     for step in range(10):
         nn.init.constant_(ema.weight, step)
         stop.look(step)
@@ -88,7 +89,7 @@ def test_the_standard_error_is_that_of_the_portraits():
 def test_without_validation_portraits_the_last_weights_are_kept():
     run = Clock()
     ema, best = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-    stop = EarlyStop(run, ema, best, [], 7, 1)
+    stop = EarlyStopping(run, ema, best, [], 7, 1)
     for step in range(7):
         nn.init.constant_(ema.weight, step)
         stop.look(step)
@@ -146,14 +147,14 @@ def test_the_weak_view_mirrors_some():
 
 def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, models, pairs):
     monkeypatch.chdir(tmp_path)
-    settings = UnetSettings(
+    settings = UnetTrainConfig(
         encoder_weights=None,
         width="tiny",
         class_weights={},
         patience=10,
         decoder="upsample",
-        reduction=1,
-        training=Training(images=240, batch=4, learning_rate=3e-3),
+        downscale=1,
+        training=TrainingConfig(images=240, batch=4, learning_rate=3e-3),
     )
     train, validation, portraits = (pairs(n, r) for n, r in (("t", range(4)), ("v", range(90, 92)), ("p", range(40))))
     images = list(read_rows([portraits], ["id", "image"]))
@@ -163,7 +164,7 @@ def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, mo
     train_unet.train_unet("v3", settings, model=paths[0][0], curves=paths[0][1], **shared)
     for model, curves in paths[1:]:
         self_train_unet(
-            SelfTraining(confidence=0.4, training=Training(images=40, batch=4, learning_rate=1e-3)),
+            SelfTrainingConfig(confidence=0.4, training=TrainingConfig(images=40, batch=4, learning_rate=1e-3)),
             settings,
             teacher=paths[0][0],
             portraits=[portraits],
@@ -172,9 +173,9 @@ def test_v4_learns_from_portraits_that_nobody_labelled(tmp_path, monkeypatch, mo
             curves=curves,
             **shared,
         )
-    with pytest.raises(BadInput, match="self_training: every portrait is labelled"):
+    with pytest.raises(UserError, match="self_training: every portrait is labelled"):
         self_train_unet(
-            SelfTraining(confidence=0.4, training=Training(images=40, batch=4, learning_rate=1e-3)),
+            SelfTrainingConfig(confidence=0.4, training=TrainingConfig(images=40, batch=4, learning_rate=1e-3)),
             settings,
             teacher=paths[0][0],
             portraits=[portraits],

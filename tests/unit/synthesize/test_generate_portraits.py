@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from facemill.data.shards import encode_mask
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
@@ -53,13 +53,13 @@ def test_a_model_without_styles_of_images_takes_none(folder, paint):
     save_model(folder / "gaugan/model.safetensors", Generator(**plan), plan, {})
     first, second = paint("seeded", seed=7)
     assert np.array_equal(first, second) and first.shape == (32, 32, 3)  # the two masks are the same
-    with pytest.raises(BadInput, match="was trained with z: none; accepted: a model with z: encoder"):
+    with pytest.raises(UserError, match="was trained with z: none; accepted: a model with z: encoder"):
         paint("styled", style=folder / "style.jpg")
 
 
 def test_a_file_that_is_no_mask_is_named_and_the_others_are_painted(folder, paint):
     Image.new("RGB", (40, 40)).save(folder / "masks/photo.png")
-    with pytest.raises(BadInput, match="1 of 3 masks"):
+    with pytest.raises(UserError, match="1 of 3 masks"):
         paint("out", seed=1)
     assert (folder / "out/a.png").exists() and not (folder / "out/photo.png").exists()
 
@@ -70,5 +70,5 @@ def test_a_file_that_is_no_mask_is_named_and_the_others_are_painted(folder, pain
 )
 def test_unusable_styles(folder, paint, style, message):
     style["style"] = folder / style["style"]
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         paint("out", **style)

@@ -13,7 +13,8 @@ import torch
 from accelerate import Accelerator
 from torch.optim import SGD
 
-from facemill.config.root import Gaugan, Training
+from facemill.config.fields import TrainingConfig
+from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import COLORS
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.data.splits import held_out
@@ -24,8 +25,8 @@ from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.synthesize.train_gaugan import Gan, gan_step, train_gaugan
 
 ROOT = Path(__file__).parents[3]
-TRAINING = Training(images=16, batch=4, learning_rate=1e-3)
-SETTINGS = Gaugan(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
+TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
+SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole():
         # evaluation mode: batch norm, which sees a part alone, is what would differ
         networks = Generator(size=64, z_dim=6, width=4, hidden=8).eval(), Discriminator(width=8).eval()
         sgd = [SGD(network.parameters(), 0.1) for network in networks]
-        gan = Gan(*networks, *sgd, None, SETTINGS.model_copy(update={"accumulate": parts}))
+        gan = Gan(*networks, *sgd, None, SETTINGS.model_copy(update={"grad_accumulation": parts}))
         losses = gan_step(gan, Accelerator(cpu=True), real, masks, z)
         weights.append([w.detach().clone() for network in networks for w in network.parameters()])
     assert losses.keys() == {"hinge_g", "feature_matching", "hinge_d"}
@@ -108,7 +109,7 @@ import json, os, signal
 from pathlib import Path
 from facemill.training import run as training
 from facemill.workflow.command import run
-from facemill.config.root import Gaugan
+from facemill.config.synthesize import GauganConfig
 from facemill.synthesize import train_gaugan as module
 
 update = module.update_ema
@@ -125,7 +126,7 @@ def main():
     paths = ("vae", "gate", "model", "style_encoder", "curves")
     inputs |= {key: Path(inputs[key]) for key in paths}
     inputs |= {key: [Path(one) for one in inputs[key]] for key in ("portraits", "pseudo_labels")}
-    module.train_gaugan(Gaugan.model_validate_json(inputs.pop("settings")), **inputs)
+    module.train_gaugan(GauganConfig.model_validate_json(inputs.pop("settings")), **inputs)
 run(main, gpu=True)
 """
     (tmp_path / "train.py").write_text(code)

@@ -1,15 +1,15 @@
-"""Every tagger's verbs: illustration2vec's and WD14's files with small networks, colours, the collection's tags."""
+"""Every tagger's verbs: illustration2vec's and WD14's files with small networks, colors, the collection's tags."""
 
 import numpy as np
 import pytest
 from helpers.tagger_files import I2V_SIZE, I2V_TAGS, WD14_SIZE, write_i2v, write_wd14
 from scipy.special import expit
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.imaging.palettes import lab_palette
 from facemill.taggers.i2v import MEAN_BGR, I2v
 from facemill.taggers.local import CollectionTagger, ColorTagger
-from facemill.taggers.tagger import Portrait
+from facemill.taggers.tagger import TaggerInput
 from facemill.taggers.wd14 import Wd14
 
 
@@ -30,11 +30,11 @@ def i2v(tmp_path, convolutions) -> I2v:
 
 
 @pytest.fixture
-def portraits(random) -> list[Portrait]:
-    return [Portrait(random.integers(0, 256, (I2V_SIZE, I2V_SIZE, 3), np.uint8)) for _ in range(19)]
+def portraits(random) -> list[TaggerInput]:
+    return [TaggerInput(random.integers(0, 256, (I2V_SIZE, I2V_SIZE, 3), np.uint8)) for _ in range(19)]
 
 
-def prepared(portrait: Portrait) -> np.ndarray:
+def prepared(portrait: TaggerInput) -> np.ndarray:
     """(3, S, S), in illustration2vec's order of channels, minus its mean."""
     return (portrait.image[..., ::-1].astype(float) - MEAN_BGR).transpose(2, 0, 1)
 
@@ -57,10 +57,10 @@ def test_i2v_feature_is_encode1(i2v, convolutions, portraits):
 
 
 def test_i2v_stretches_images_to_its_size(i2v, portraits):
-    large = [Portrait(np.kron(p.image, np.ones((3, 2, 1), np.uint8))) for p in portraits[:2]]
+    large = [TaggerInput(np.kron(p.image, np.ones((3, 2, 1), np.uint8))) for p in portraits[:2]]
     assert i2v.extract_feature(large).shape == (2, 4)
-    flat = Portrait(np.full((50, 20, 3), 90, np.uint8))
-    same = Portrait(np.full((I2V_SIZE, I2V_SIZE, 3), 90, np.uint8))
+    flat = TaggerInput(np.full((50, 20, 3), 90, np.uint8))
+    same = TaggerInput(np.full((I2V_SIZE, I2V_SIZE, 3), 90, np.uint8))
     np.testing.assert_allclose(i2v.probabilities([flat]), i2v.probabilities([same]), atol=1e-5)
 
 
@@ -79,31 +79,31 @@ def test_the_published_list_has_its_categories(tmp_path, convolutions):
     tagger = I2v(folder)
     assert (tagger.names[512], tagger.categories[511], tagger.categories[512]) == ("tag_512", "general", "character")
     assert tagger.categories[1024] == "copyright" and tagger.categories[1536:] == ["rating"] * 3
-    with pytest.raises(BadInput, match="found 1539 tags; accepted: 5"):
-        tagger.probabilities([Portrait(np.zeros((8, 8, 3), np.uint8))])
+    with pytest.raises(UserError, match="found 1539 tags; accepted: 5"):
+        tagger.probabilities([TaggerInput(np.zeros((8, 8, 3), np.uint8))])
 
 
 def test_damaged_i2v_files_are_refused(tmp_path, convolutions):
-    with pytest.raises(BadInput, match="tag_list.json: not a list of tags"):
+    with pytest.raises(UserError, match="tag_list.json: not a list of tags"):
         I2v(tmp_path)
     folder = write_i2v(tmp_path / "i2v", convolutions)
     model = folder / "illust2vec_tag_ver200.caffemodel"
     model.write_bytes(model.read_bytes()[:-40])
-    with pytest.raises(BadInput, match="caffemodel: not a readable Caffe network"):
+    with pytest.raises(UserError, match="caffemodel: not a readable Caffe network"):
         I2v(folder)
     model.unlink()
-    with pytest.raises(BadInput, match="caffemodel: no such file"):
+    with pytest.raises(UserError, match="caffemodel: no such file"):
         I2v(folder)
 
 
 def test_features_come_from_the_feature_network_where_the_tag_network_has_none(tmp_path, convolutions, portraits):
     folder = write_i2v(tmp_path / "i2v", convolutions)
     tag_net = folder / "illust2vec_tag.prototxt"
-    whole = tag_net.read_text()
-    tag_net.write_text(whole.replace('"encode1"', '"other"'))
-    with pytest.raises(BadInput, match="illust2vec.prototxt: no such file"):
+    atomic_write = tag_net.read_text()
+    tag_net.write_text(atomic_write.replace('"encode1"', '"other"'))
+    with pytest.raises(UserError, match="illust2vec.prototxt: no such file"):
         I2v(folder).extract_feature(portraits)
-    (folder / "illust2vec.prototxt").write_text(whole)
+    (folder / "illust2vec.prototxt").write_text(atomic_write)
     (folder / "illust2vec_ver200.caffemodel").write_bytes((folder / "illust2vec_tag_ver200.caffemodel").read_bytes())
     assert I2v(folder).extract_feature(portraits).shape == (19, 4)
 
@@ -117,7 +117,7 @@ def linear(random) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_wd14_gives_what_its_layers_compute(tmp_path, linear, random):
     features, weights, bias = linear
     tagger = Wd14(write_wd14(tmp_path / "wd14", *linear))
-    portraits = [Portrait(random.integers(0, 256, (WD14_SIZE, WD14_SIZE, 3), np.uint8)) for _ in range(11)]
+    portraits = [TaggerInput(random.integers(0, 256, (WD14_SIZE, WD14_SIZE, 3), np.uint8)) for _ in range(11)]
     seen = np.array([p.image[..., ::-1].reshape(-1).astype(float) for p in portraits]) @ features
     np.testing.assert_allclose(tagger.probabilities(portraits), expit(seen @ weights + bias), atol=1e-4)
     np.testing.assert_allclose(tagger.extract_feature(portraits), seen, rtol=1e-4, atol=1e-3)
@@ -131,37 +131,37 @@ def test_wd14_squares_images_on_white(tmp_path, linear):
     tall = np.zeros((2 * WD14_SIZE, WD14_SIZE, 3), np.uint8)
     squared = np.full((2 * WD14_SIZE, 2 * WD14_SIZE, 3), 255, np.uint8)
     squared[:, WD14_SIZE // 2 : -(WD14_SIZE // 2)] = 0
-    np.testing.assert_allclose(tagger.probabilities([Portrait(tall)]), tagger.probabilities([Portrait(squared)]))
+    np.testing.assert_allclose(tagger.probabilities([TaggerInput(tall)]), tagger.probabilities([TaggerInput(squared)]))
 
 
 def test_damaged_wd14_files_are_refused(tmp_path, linear):
-    with pytest.raises(BadInput, match="selected_tags.csv: not a list of tags"):
+    with pytest.raises(UserError, match="selected_tags.csv: not a list of tags"):
         Wd14(tmp_path)
     folder = write_wd14(tmp_path / "wd14", *linear)
     tags = folder / "selected_tags.csv"
     tags.write_text(tags.read_text().replace("4,hatsune_miku,4,100", ""))
-    with pytest.raises(BadInput, match="found 4 tags; accepted: 5"):
+    with pytest.raises(UserError, match="found 4 tags; accepted: 5"):
         Wd14(folder)
     (folder / "model.onnx").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match="model.onnx: not a readable ONNX model"):
+    with pytest.raises(UserError, match="model.onnx: not a readable ONNX model"):
         Wd14(folder)
 
 
 def test_the_collections_tags_are_certain():
     tagger = CollectionTagger(["grey_hair", "Smiling"])
     image = np.zeros((2, 2, 3), np.uint8)
-    portraits = [Portrait(image, ["solo", "gray hair"]), Portrait(image, ["smiling"]), Portrait(image)]
+    portraits = [TaggerInput(image, ["solo", "gray hair"]), TaggerInput(image, ["smiling"]), TaggerInput(image)]
     assert tagger.estimate_specific_tags(portraits, ["grey_hair", "Smiling"]) == [
         {"grey_hair": 1, "Smiling": 0},
         {"grey_hair": 0, "Smiling": 1},
         {"grey_hair": 0, "Smiling": 0},
     ]
     np.testing.assert_array_equal(tagger.extract_feature(portraits), [[1, 0], [0, 1], [0, 0]])
-    with pytest.raises(BadInput, match="tag 'hat': not known; accepted: one of 2 such as grey_hair, Smiling"):
+    with pytest.raises(UserError, match="tag 'hat': not known; accepted: one of 2 such as grey_hair, Smiling"):
         tagger.estimate_specific_tags(portraits, ["hat"])
 
 
-def test_colours_are_named_region_by_region():
+def test_colors_are_named_region_by_region():
     palettes = {
         "hair": lab_palette({"black_hair": ["#202024"], "red_hair": ["#c02020"]}),
         "eye": lab_palette({"blue_eyes": ["#2040c0"], "green_eyes": ["#20c040"]}),
@@ -169,8 +169,10 @@ def test_colours_are_named_region_by_region():
     tagger = ColorTagger(palettes)
     colors = {"hair": lab_palette({"x": ["#b02020"]})["x"][0], "eye": None}
     image = np.zeros((2, 2, 3), np.uint8)
-    found, unmasked = tagger.estimate_specific_tags([Portrait(image, colors=colors), Portrait(image)], tagger.names)
+    found, unmasked = tagger.estimate_specific_tags(
+        [TaggerInput(image, colors=colors), TaggerInput(image)], tagger.names
+    )
     assert found["red_hair"] > 0.95 and found["red_hair"] + found["black_hair"] == pytest.approx(1)
     assert found["blue_eyes"] == found["green_eyes"] == 0 and not any(unmasked.values())
-    feature = tagger.extract_feature([Portrait(image, colors=colors)])
+    feature = tagger.extract_feature([TaggerInput(image, colors=colors)])
     assert feature.shape == (1, 18) and np.isfinite(feature).sum() == 3

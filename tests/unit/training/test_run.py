@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from facemill.errors import BadInput
+from facemill.errors import UserError
 from facemill.training.run import Run, ema_of, rising_decay, set_rate, update_ema, warm_cosine
 
 IMAGES, BATCH = 80, 4
@@ -69,7 +69,7 @@ def test_a_damaged_checkpoint_is_named_and_the_training_begins_anew(tmp_path, mo
 def test_a_loss_that_is_not_finite_or_diverges_stops_with_one_line(tmp_path, monkeypatch, factor, said):
     monkeypatch.chdir(tmp_path)
     calls = iter(range(IMAGES))
-    with pytest.raises(BadInput, match=f"toy: loss is {said} after 24 images; lower the learning rate"):
+    with pytest.raises(UserError, match=f"toy: loss is {said} after 24 images; lower the learning rate"):
         train(loss_of=lambda loss: loss * factor if next(calls) == 5 else loss)
 
 
@@ -81,7 +81,7 @@ def test_a_checkpoint_is_never_written_after_a_loss_that_is_not_finite(tmp_path,
     good = next(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
     before = good.read_bytes()
     calls = iter(range(IMAGES))
-    with pytest.raises(BadInput, match="toy: loss is nan after 24 images"):
+    with pytest.raises(UserError, match="toy: loss is nan after 24 images"):
         train(stop_after=5, loss_of=lambda loss: loss * float("nan") if next(calls) == 1 else loss)
     assert good.read_bytes() == before
 

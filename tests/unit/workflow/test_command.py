@@ -5,18 +5,20 @@ from pathlib import Path
 
 import pytest
 
-from facemill.workflow import command
+from facemill import log
 
 SCRIPT = '''
 from pathlib import Path
-from facemill.workflow.command import Annotated, Settings, progress, run
-from facemill.config.root import Training
-from facemill.errors import BadInput
+from typing import Annotated
+from facemill.log import progress
+from facemill.workflow.command import Settings, run
+from facemill.config.fields import TrainingConfig
+from facemill.errors import UserError
 
-def main(*, settings: Annotated[Training, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5):
+def main(*, settings: Annotated[TrainingConfig, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5):
     """Counts inputs."""
     if not inputs[0].suffix:
-        raise BadInput("inputs: found no suffix; accepted: one")
+        raise UserError("inputs: found no suffix; accepted: one")
     print(settings.batch, [p.name for p in progress(inputs, "counting", len(inputs))], out, share)
 
 if __name__ == "__main__":
@@ -67,9 +69,9 @@ def test_an_unknown_argument_fails(script):
 
 def test_progress_is_lines_every_ten_seconds_and_at_the_end(monkeypatch, caplog):
     clock = iter(range(0, 1000, 4))  # each item takes four seconds
-    monkeypatch.setattr(command.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(log.time, "monotonic", lambda: next(clock))
     caplog.set_level("INFO", "facemill")
-    assert list(command.progress("abcdef", "work", total=30, done=6, step=4)) == list("abcdef")
+    assert list(log.progress("abcdef", "work", total=30, done=6, step=4)) == list("abcdef")
     assert caplog.messages == [
         "work: 18 of 30 images, 1/s, 12 s left",
         "work: 30 of 30 images, 1/s, 0 s left",
@@ -81,19 +83,19 @@ import os
 from pathlib import Path
 from facemill.workflow.command import run
 from facemill.errors import Damaged
-from facemill.files import whole
+from facemill.files import atomic_write
 
 def main(*, fault: str):
     if fault == "full":
-        with whole(Path("out.bin")) as beside:
+        with atomic_write(Path("out.bin")) as tmp:
             Path("/dev/full").write_text("x")
     if fault == "rust":
         from safetensors import SafetensorError
-        with whole(Path("out.bin")):
+        with atomic_write(Path("out.bin")):
             raise SafetensorError("Error: I/O error: No space left on device (os error 28)")
     if fault == "polars":
         import polars as pl
-        with whole(Path("out.bin")):
+        with atomic_write(Path("out.bin")):
             pl.DataFrame({"a": range(1000)}).write_parquet("/dev/full")
     if fault == "damaged":
         raise Damaged(Path("results/a.bin"), "a checksum")

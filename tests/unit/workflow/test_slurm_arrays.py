@@ -12,7 +12,7 @@ import pytest
 from facemill.workflow.slurm_arrays import OPTION
 
 TASKS = {str(n): zlib.compress(f"echo 'task {n}'; exit {n}".encode()).hex() for n in (42, 43)}
-CODE = "from facemill.workflow.slurm_arrays import run_own_task; run_own_task(); print('the first job')"
+CODE = "from facemill.workflow.slurm_arrays import exec_array_task; exec_array_task(); print('the first job')"
 
 
 @pytest.mark.parametrize(
