@@ -18,20 +18,20 @@ from pathlib import Path
 # Python puts this file's folder first, where the file itself would pass for the package
 sys.path.remove(str(Path(__file__).parent.resolve()))
 
-import imgviz  # noqa: E402
-import numpy as np  # noqa: E402
-import yaml  # noqa: E402
-from labelme import LabelFile  # noqa: E402
-from labelme.utils import img_data_to_arr, img_data_to_pil, shapes_to_label  # noqa: E402
-from loguru import logger  # noqa: E402
-from PIL import Image  # noqa: E402
+import imgviz
+import numpy as np
+import yaml
+from labelme import LabelFile
+from labelme.utils import img_data_to_arr, img_data_to_pil, shapes_to_label
+from loguru import logger
+from PIL import Image
 
 from facemill.config.label import LabelsConfig
-from facemill.data import labelme  # noqa: E402
-from facemill.data.classes import CLASSES, palette  # noqa: E402
-from facemill.data.shards import encode_mask  # noqa: E402
-from facemill.ingest.render_sample import render  # noqa: E402
-from facemill.label.convert_labels import class_ids  # noqa: E402
+from facemill.data import labelme
+from facemill.data.classes import CLASSES, palette
+from facemill.data.shards import encode_mask
+from facemill.ingest.render_sample import render
+from facemill.label.convert_labels import class_ids
 from facemill.workflow.command import run
 
 ROOT = Path(__file__).parent.parent

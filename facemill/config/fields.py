@@ -3,19 +3,12 @@
 import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from facemill.data.classes import HexColor
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-def _hex_color(value: str) -> str:
-    if len(value) != 7 or value[0] != "#" or not all(c in "0123456789abcdefABCDEF" for c in value[1:]):
-        raise ValueError(f"found {value!r}; accepted: a color such as '#a0b1c2'")
-    return value
-
-
-HexColor = Annotated[str, AfterValidator(_hex_color)]
 
 
 def _iso_date(value: Any) -> Any:

@@ -10,6 +10,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from facemill.data import png
-from facemill.data.classes import CLASSES, IGNORE, palette
+from facemill.data.classes import IGNORE, SEVEN, ClassTable, parse_classes
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
 
@@ -27,8 +28,6 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """Arrow type of an image column."""
 
 ROWS_PER_GROUP = 256
-
-_PALETTE, _TEXT = bytes(palette()), ("classes", json.dumps(CLASSES))
 
 
 def shard_of(id: str, shards: int) -> int:
@@ -59,13 +58,15 @@ def _features(schema: pa.Schema) -> dict:
     return {field.name: feature(field.type) for field in schema}
 
 
-def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema) -> None:
+def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema, classes: ClassTable | None = None) -> None:
     """Writes rows as one Parquet shard, whole or not at all; image bytes are not compressed a second time.
 
-    The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed.
+    The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed. `classes` is the
+    table of its masks, which `mask_classes` reads.
     """
     info = {"info": {"features": _features(schema)}}
-    table = pa.Table.from_pylist(list(rows), schema.with_metadata({"huggingface": json.dumps(info)}))
+    metadata = {"huggingface": json.dumps(info)} | ({"classes": _json(classes)} if classes else {})
+    table = pa.Table.from_pylist(list(rows), schema.with_metadata(metadata))
     compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
     with atomic_write(path) as tmp:
         pq.write_table(
@@ -151,21 +152,48 @@ def encode_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
-def encode_mask(mask: np.ndarray) -> bytes:
-    """Encodes class ids, uint8 (height, width), as a palette PNG that names the classes in its text chunk."""
-    return png.encode(np.asarray(mask, np.uint8), _PALETTE, _TEXT)
+def encode_mask(mask: np.ndarray, classes: ClassTable = SEVEN) -> bytes:
+    """Encodes class ids, uint8 (height, width), as a palette PNG; its text chunk `classes` holds the table."""
+    return png.encode(np.asarray(mask, np.uint8), classes.palette, ("classes", _json(classes)))
 
 
-def decode_mask(encoded: bytes) -> np.ndarray:
-    """Decodes a mask file: class ids, uint8 (height, width). Raises `UserError` when it is not one of ours."""
+@cache
+def _json(classes: ClassTable) -> str:
+    return classes.model_dump_json()
+
+
+def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray:
+    """Decodes a mask file: class ids, uint8 (height, width).
+
+    Raises `UserError` when it is not one of ours, or its table is not `classes`, where that is given.
+    """
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             if picture.mode not in ("P", "L"):
                 raise UserError(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
-            mask = np.asarray(picture)
+            mask, text = np.asarray(picture), picture.info.get("classes")
+            own = parse_classes(text) if text else classes
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"a mask cannot be decoded ({error})") from error
-    unknown = mask[(mask >= len(CLASSES)) & (mask != IGNORE)]
+    if classes and own:
+        classes.check_same(own, "a mask")
+    limit = len(own) if own else IGNORE
+    unknown = mask[(mask >= limit) & (mask != IGNORE)]
     if unknown.size:
-        raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {len(CLASSES) - 1} and {IGNORE}")
+        raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {limit - 1} and {IGNORE}")
     return mask
+
+
+def mask_classes(paths: Sequence[Path]) -> ClassTable:
+    """The class table of mask shards, from their metadata. Raises `UserError` when one has none, or another."""
+    tables = {}
+    for path in paths:
+        with open_shard(path) as shard:
+            text = (shard.schema_arrow.metadata or {}).get(b"classes")
+        if text is None:
+            raise UserError(f"{path}: names no classes; accepted: a shard of masks")
+        tables[path] = parse_classes(text.decode())
+    first, *_ = tables.values()
+    for path, table in tables.items():
+        first.check_same(table, str(path))
+    return first

@@ -4,17 +4,17 @@ import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000
 
-from facemill.data.classes import BACKGROUND, CLOTHES, EYE, FACE, HAIR, MOUTH, SKIN
+from facemill.data.classes import SEVEN, ClassTable, Role
 
-REGIONS: dict[str, tuple[int, ...]] = {
-    "hair": (HAIR,),
-    "skin": (SKIN, FACE),
-    "eye": (EYE,),
-    "mouth": (MOUTH,),
-    "clothes": (CLOTHES,),
-    "background": (BACKGROUND,),
+REGIONS: dict[str, tuple[Role, ...]] = {
+    "hair": ("hair",),
+    "skin": ("skin", "face"),
+    "eye": ("eye",),
+    "mouth": ("mouth",),
+    "clothes": ("clothes",),
+    "background": ("background",),
 }
-"""The regions that have a color of their own, and the classes each is made of."""
+"""The regions that have a color of their own, and the roles of the classes each is made of."""
 
 MIN_PIXELS = 30
 """A region with fewer pixels has no color."""
@@ -23,7 +23,12 @@ Lab = np.ndarray
 """A color: float32 (3,), L* from 0 to 100, a* and b*."""
 
 
-def region_colors(image: np.ndarray, mask: np.ndarray) -> dict[str, Lab | None]:
+def region_ids(classes: ClassTable) -> dict[str, tuple[int, ...]]:
+    """The class ids of each of `REGIONS`; none for a region that no class has the role of."""
+    return {name: classes.role_ids(*roles) for name, roles in REGIONS.items()}
+
+
+def region_colors(image: np.ndarray, mask: np.ndarray, classes: ClassTable = SEVEN) -> dict[str, Lab | None]:
     """The median CIELAB color of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
 
     The region's outermost pixels, outline or mixed with the neighbor, do not count where enough others remain.
@@ -31,9 +36,10 @@ def region_colors(image: np.ndarray, mask: np.ndarray) -> dict[str, Lab | None]:
     Args:
         image: uint8 RGB (H, W, 3).
         mask: class ids, uint8 (H, W).
+        classes: the mask's class table.
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-    return {name: _median(lab, np.isin(mask, classes)) for name, classes in REGIONS.items()}
+    return {name: _median(lab, np.isin(mask, ids)) for name, ids in region_ids(classes).items()}
 
 
 def _median(lab: np.ndarray, region: np.ndarray) -> Lab | None:

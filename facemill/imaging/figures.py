@@ -9,26 +9,24 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facemill.data.classes import COLORS, IGNORE
+from facemill.data.classes import IGNORE, SEVEN, ClassTable
 from facemill.files import atomic_write
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend comes first)
+import matplotlib.pyplot as plt
 
 INK, PAPER = (32, 34, 44), (255, 255, 255)
 CAPTION = 15
 
 
-def colorize(mask: np.ndarray) -> np.ndarray:
+def colorize(mask: np.ndarray, classes: ClassTable = SEVEN) -> np.ndarray:
     """Class ids, uint8 (H, W), in the classes' display colors: uint8 RGB (H, W, 3)."""
-    table = np.full((256, 3), 255, np.uint8)
-    table[: len(COLORS)] = COLORS
-    return table[mask]
+    return np.frombuffer(classes.palette, np.uint8).reshape(256, 3)[mask]
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, opacity: float = 0.55) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable = SEVEN, opacity: float = 0.55) -> np.ndarray:
     """The mask's colors over the image, uint8 RGB (H, W, 3); ignored pixels show the image alone."""
-    mixed = image * (1 - opacity) + colorize(mask) * opacity
+    mixed = image * (1 - opacity) + colorize(mask, classes) * opacity
     return np.where((mask == IGNORE)[..., None], image, mixed).astype(np.uint8)
 
 

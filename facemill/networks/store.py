@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
+from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from facemill.data.classes import ClassTable
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write, sha256, write_json
 
@@ -44,35 +46,70 @@ def keep_freed_memory() -> None:
         library.mallopt(-1, -1)
 
 
-def save_model(path: Path, network: nn.Module, arguments: dict[str, Any], settings: dict[str, Any]) -> None:
+def save_model(
+    path: Path,
+    network: nn.Module,
+    arguments: dict[str, Any],
+    settings: dict[str, Any],
+    classes: ClassTable | None = None,
+) -> None:
     """Writes `path` (safetensors) and a JSON beside it.
 
-    The JSON names the network's class, what it is built from, its settings, and the SHA-256 of the weights' file.
+    The JSON names the network's class, what it is built from, its settings, the class table of the masks that it reads
+    or makes, and the SHA-256 of the weights' file.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    about = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
+    metadata = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
+    metadata |= {"classes": classes.model_dump()} if classes else {}
     with atomic_write(path) as tmp:
         save_file(state, tmp)
-        write_json(path.with_suffix(".json"), about | {"sha256": sha256(tmp)})
+        write_json(path.with_suffix(".json"), metadata | {"sha256": sha256(tmp)})
 
 
-def load_model(kind: type[Network], path: Path) -> Network:
+def model_classes(path: Path) -> ClassTable:
+    """The class table of a finished model. Raises `UserError` when there is no such model, or it names no classes."""
+    metadata = _metadata(_weights(path))
+    try:
+        return ClassTable.model_validate(metadata["classes"])
+    except (KeyError, ValidationError) as error:
+        raise UserError(f"{_weights(path).with_suffix('.json')}: names no classes") from error
+
+
+def load_model(kind: type[Network], path: Path, classes: ClassTable | None = None) -> Network:
     """A finished model, in evaluation mode, on `device()`. `path` is the safetensors file or the folder that holds it.
 
-    Raises `UserError` when it is missing or of another kind, `Damaged` when it is not as it was written.
+    Raises `UserError` when it is missing, of another kind, or made for masks of another table than `classes`, where
+    that is given; `Damaged` when it is not as it was written.
     """
-    path = path / "model.safetensors" if path.is_dir() else path
-    tmp = path.with_suffix(".json")
+    path = _weights(path)
+    metadata = _metadata(path)
+    if (found := metadata.get("network")) != kind.__name__:
+        raise UserError(f"{path}: holds a {found}; accepted: a {kind.__name__}")
+    if classes:
+        classes.check_same(model_classes(path), str(path))
     try:
-        made = json.loads(tmp.read_text())
-        if made["network"] != kind.__name__:
-            raise UserError(f"{path}: holds a {made['network']}; accepted: a {kind.__name__}")
-        if (found := sha256(path)) != made.get("sha256", found):
+        if (found := sha256(path)) != metadata.get("sha256", found):
             raise Damaged(path, "its SHA-256 is not the one in the JSON beside it")
-        network = kind(**made["arguments"])
+        network = kind(**metadata["arguments"])
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise UserError(f"{error.filename or path}: no such model file") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
     return network.eval().to(device(), memory_format=torch.channels_last)
+
+
+def _weights(path: Path) -> Path:
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    try:
+        metadata = json.loads(path.with_suffix(".json").read_text())
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename}: no such model file") from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
+    if not isinstance(metadata, dict):
+        raise UserError(f"{path}: not a readable model (its JSON is no object)")
+    return metadata

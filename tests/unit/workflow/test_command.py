@@ -15,7 +15,9 @@ from facemill.workflow.command import Settings, run
 from facemill.config.fields import TrainingConfig
 from facemill.errors import UserError
 
-def main(*, settings: Annotated[TrainingConfig, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5):
+def main(
+    *, settings: Annotated[TrainingConfig, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5
+):
     """Counts inputs."""
     if not inputs[0].suffix:
         raise UserError("inputs: found no suffix; accepted: one")
