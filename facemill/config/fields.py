@@ -18,8 +18,9 @@ def _iso_date(value: Any) -> Any:
 Date = Annotated[str, BeforeValidator(_iso_date), Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
-def _without_nulls(value: Any) -> Any:
-    return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+def without_nulls(value: Any) -> Any:
+    """A mapping less its null entries: an overlay removes an entry of `config.yaml` by setting it to null."""
+    return {k: v for k, v in value.items() if v not in (None, "null")} if isinstance(value, dict) else value
 
 
 def number(value: Any) -> Any:
@@ -33,7 +34,7 @@ Downscale = Annotated[Literal[1, 2, 4], BeforeValidator(number)]
 
 Palette = Annotated[
     dict[str, Annotated[list[HexColor], Field(min_length=1)]],
-    BeforeValidator(_without_nulls),
+    BeforeValidator(without_nulls),
     Field({}, description="names, as tags have them, and typical colors; null takes a name away"),
 ]
 

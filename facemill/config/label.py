@@ -1,17 +1,18 @@
 """The config of stage label: how fine labels become classes, how labelled portraits are split and warped."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from facemill.config.fields import Positive, Section, Share
-from facemill.data.classes import CLASSES, ClassName
+from facemill.config.fields import Positive, Section, Share, without_nulls
 
 
 class LabelsConfig(Section):
     """How fine labels become classes, and which labelled portraits are kept for measuring."""
 
-    merge: dict[ClassName, list[str]] = Field(description="for each class the labelme labels that become it")
+    merge: Annotated[dict[str, list[str]], BeforeValidator(without_nulls)] = Field(
+        description="labelme labels that become each class; null removes an entry that another config file made"
+    )
     ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
     index_names: list[str] = Field([], description="the labels that numbers stand for in ready-made masks, from 0 on")
     tolerance: float = Field(
@@ -24,11 +25,7 @@ class LabelsConfig(Section):
     test: Share = Field(description="share of labelled portraits that measure the U-Nets")
 
     @model_validator(mode="after")
-    def _every_class_once(self) -> Self:
-        lost = [name for name in CLASSES if name not in self.merge or (name != "background" and not self.merge[name])]
-        if lost:
-            found = self.merge.get(lost[0], "nothing")
-            raise ValueError(f"merge.{lost[0]}: found {found}; accepted: at least one label, for this class too")
+    def _every_label_once(self) -> Self:
         labels = [label for merged in self.merge.values() for label in merged] + self.ignore
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:

@@ -12,6 +12,7 @@ from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
+from facemill.data.classes import SEVEN, ClassTable
 
 
 class Config(Section):
@@ -21,6 +22,7 @@ class Config(Section):
     kind: Literal["sample", "danbooru", "celeba", "folder"]
     seed: int = Field(ge=0)
     holdout: Share = Field(description="share of the portraits on which VAE and GauGAN are measured, never trained")
+    classes: ClassTable = Field(SEVEN, description="of the masks, by id")
     sample: SampleConfig | None = None
     source: SourceConfig
     filter: FilterConfig
@@ -76,6 +78,17 @@ class Config(Section):
                 )
         if self.pseudo_labels.version == "v4" and self.self_training is None:
             raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
+        return self
+
+    @model_validator(mode="after")
+    def _classes_have_labels(self) -> Self:
+        names, merge = self.classes.names, self.labels.merge
+        for key, named in {"labels.merge": merge, "unet.class_weights": self.unet.class_weights}.items():
+            if unknown := [name for name in named if name not in names]:
+                raise ValueError(f"{key}.{unknown[0]}: found {unknown[0]!r}; accepted: {', '.join(names)}")
+        if empty := [name for name in names if name not in merge or (name != names[0] and not merge[name])]:
+            found = merge.get(empty[0], "nothing")
+            raise ValueError(f"labels.merge.{empty[0]}: found {found}; accepted: at least one label, for this class too")
         return self
 
     @property

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from facemill.config.fields import Downscale, Positive, Section, Share, TrainingConfig
-from facemill.data.classes import ClassName
 
 
 class UnetPresetConfig(Section):
@@ -21,7 +20,7 @@ Width = Literal["tiny", "narrow", "wide"]
 
 
 ClassWeights = Annotated[
-    dict[ClassName, Annotated[float, Field(gt=0)]],
+    dict[str, Annotated[float, Field(gt=0)]],
     Field(description="of the classes in the cross-entropy; 1 where nothing is said"),
 ]
 

@@ -81,7 +81,7 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
             "portraits.size: found 64, so 32 pixels wide; accepted: at .*",
         ),
         ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
-        ({"unet": {"class_weights": {"tail": 2}}}, "unet.class_weights.tail: found 'tail'; accepted: 'background', .*"),
+        ({"unet": {"class_weights": {"tail": 2}}}, "unet.class_weights.tail: found 'tail'; accepted: background, .*"),
         ({"unet": {"width": "huge"}}, "unet.width: found 'huge'; accepted: 'tiny', 'narrow' or 'wide'"),
         (
             {"gaugan": {"gpus": 3}},
@@ -92,7 +92,7 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         ({"gaugan": {"vgg_weights": "no.file"}}, "gaugan.vgg_weights: found 'no.file'; accepted: a path that exists"),
         ({"source": {"metadata": ["no.file"]}}, "source.metadata.0: found 'no.file'; accepted: a path that exists"),
         ({"labels": {"merge": {"mouth": []}}}, r"labels.merge.mouth: found \[\]; accepted: at least one label.*"),
-        ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: 'background', 'skin', .*"),
+        ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: background, skin, .*"),
         ({"labels": {"merge": {"mouth": ["ear"]}}}, "labels.merge: found 'ear' twice; accepted: each label in one .*"),
         (
             {"labels": {"index_names": ["a"]}},
