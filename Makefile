@@ -1,7 +1,7 @@
 # make results     the whole workflow on the embedded sample
 # make test        all tests but those on a Slurm cluster, which .ci/run sets up
 # make lock        requirements.lock anew, from pyproject.toml
-# make generated   the files that are generated from others: the config's schema, the conda environment
+# make generated   what is made from other files: schema, conda environment, code.json, dvc.yaml, the Slurm rule lists
 # The first two build .venv from requirements.lock when it is missing or older.
 .DELETE_ON_ERROR:
 PYTHON ?= python3
@@ -20,6 +20,7 @@ lock: .venv/installed
 generated: .venv/installed
 	$(BIN)/python -m facemill.config.validation > schemas/config.schema.json
 	$(BIN)/python envs/generate.py > envs/facemill.yaml
+	$(BIN)/python -m facemill.workflow.generated
 
 .venv/installed: requirements.lock
 	$(PYTHON) -m venv --clear .venv

@@ -16,27 +16,19 @@ from snakemake.utils import min_version
 
 min_version("9.10")
 
-ROOT = Path(os.path.relpath(workflow.basedir))
-sys.path.insert(0, workflow.basedir)
+ROOT = Path(os.path.relpath(workflow.current_basedir.get_path_or_uri(secret_free=True)))
+sys.path.insert(0, str(ROOT))
 
-# Scripts find this Python and the library wherever a rule runs; a conda environment puts its own Python before it.
-PATH = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])
-os.environ |= {"PATH": PATH, "PYTHONPATH": workflow.basedir}
+from facemill.workflow.bootstrap import bootstrap
 
 
 configfile: ROOT / "config.yaml"
 
 
+CONFIG = bootstrap(workflow, config, ROOT)
+
+
 report: "rules/report/workflow.rst"
-
-
-include: "rules/common.smk"
-include: "rules/ingest.smk"
-include: "rules/label.smk"
-include: "rules/segment.smk"
-include: "rules/synthesize.smk"
-include: "rules/latent.smk"
-include: "rules/report.smk"
 
 
 wildcard_constraints:
@@ -46,65 +38,25 @@ wildcard_constraints:
     version="|".join(CONFIG.unet.versions),
 
 
-localrules:
-    all,
-    portraits,
-    culling,
-    pseudo_labels,
-    latents,
-    tags,
-    attributes,
-    review,
-    label_quality,
-
-
 rule all:
+    """All numbers and all pictures of a dataset."""
     default_target: True
-    message:
-        "All of {CONFIG.dataset} is made: see results/{CONFIG.dataset}/report.html"
+    localrule: True
     input:
         expand("results/{dataset}/{file}", dataset=CONFIG.dataset, file=["summary.json", "report.html"]),
 
 
-rule portraits:
-    input:
-        expand(shards("portraits"), dataset=CONFIG.dataset),
+include: "rules/common.smk"
+include: "rules/ingest.smk"
 
 
-rule culling:
-    input:
-        expand("results/{dataset}/culling/shard-{shard}.html", dataset=CONFIG.dataset, shard=SHARDS),
+if CONFIG.masked:
+
+    include: "rules/label.smk"
+    include: "rules/segment.smk"
+    include: "rules/review.smk"
 
 
-rule pseudo_labels:
-    input:
-        expand(shards("pseudo_labels"), dataset=CONFIG.dataset),
-        f"results/{CONFIG.dataset}/pseudo_labels/metrics.json",
-
-
-rule latents:
-    input:
-        expand(shards("latents"), dataset=CONFIG.dataset),
-        f"results/{CONFIG.dataset}/latents/metrics.json",
-
-
-rule tags:
-    input:
-        expand(shards("tags"), dataset=CONFIG.dataset),
-        f"results/{CONFIG.dataset}/tags/metrics.json",
-
-
-rule attributes:
-    input:
-        expand("results/{dataset}/attributes/{file}.json", dataset=CONFIG.dataset, file=["probes", "metrics"]),
-        f"results/{CONFIG.dataset}/attributes/walks.png",
-
-
-rule review:
-    input:
-        f"results/{CONFIG.dataset}/review/labelme",
-
-
-rule label_quality:
-    input:
-        f"results/{CONFIG.dataset}/label_quality/ranking.csv",
+include: "rules/synthesize.smk"
+include: "rules/latent.smk"
+include: "rules/report.smk"

@@ -1,27 +1,13 @@
-# What the other files here share: the checked config, settings as JSON, the code behind a script, a product's shards.
-from functools import cache
-from shlex import quote
+# What the other files here share: where the collection lies, a product's shards, what a rule runs, and the marks by which
+# the report, the summary, DVC and the Slurm profile know a rule's figures and metrics.
+from functools import partial
 
-from facemill.workflow.slurm_arrays import exec_array_task
-from facemill.config.root import unet_settings
+from facemill.config.segment import unet_settings
+from facemill.config.validation import check_braces
 from facemill.errors import UserError
 from facemill.files import check_writable
-from facemill.workflow.provenance import code_files
-from facemill.workflow.lifetime import WORKFLOW, clear_stale_locks, terminate_jobs
-from facemill.config.validation import check_braces, validate
-from snakemake.scheduling.job_scheduler import JobScheduler
-
-exec_array_task()
-
-try:
-    CONFIG = validate(config)
-except UserError as error:
-    sys.exit(f"config: {error}")
-
-if workflow.is_main_process and WORKFLOW not in os.environ:
-    ALIVE = clear_stale_locks(Path(".snakemake"))
-    JobScheduler.exit_gracefully = terminate_jobs
-os.environ[WORKFLOW] = str(os.getpid())
+from facemill.workflow import doors
+from snakemake.io import flag
 
 
 onstart:
@@ -34,20 +20,10 @@ onstart:
 FOLDS = range(CONFIG.label_quality.folds)
 SHARDS = [f"{number:04}" for number in range(CONFIG.portraits.shards)]
 
-
-@cache
-def code(script):
-    """A script and the library modules it imports; `python {input.code[0]}` runs it."""
-    return [str(path) for path in code_files(ROOT / "scripts" / f"{script}.py")]
+door = partial(doors.door, ROOT)
 
 
-def settings(section):
-    """A section of the config as JSON, defaults filled in: `--settings {params.settings:q}`."""
-    section = getattr(CONFIG, section)
-    return section.model_dump_json() if section else ""
-
-
-def memory(mb):
+def mem_per_attempt(mb):
     """So many MB at the first try, as many again at each further one."""
     return lambda wildcards, attempt: mb * attempt
 
@@ -57,44 +33,72 @@ def shards(product):
     return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=SHARDS)
 
 
-MASKS = shards("pseudo_labels") if CONFIG.masked else []
-LABELLED = expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])
+def metrics(path, name):
+    """An output whose JSON the summary holds under a name, and DVC compares."""
+    return flag(path, "metrics", name)
 
 
-def option(name, values):
-    """An option of a command with its values; nothing where there are none."""
-    return f"{name} {' '.join(quote(str(value)) for value in values)}" if values else ""
+def curves(path, *columns):
+    """The CSV of a training's curves, of which DVC plots these columns; by it the Slurm profile knows trainings."""
+    return flag(path, "curves", columns)
 
 
-def given(key):
-    """The file that the config names under a key, so that its contents count; nothing when it names none."""
-    return [str(path) for named, path in CONFIG.paths().items() if named == key]
+def figure(path, category, title, caption):
+    """An output that the report shows; `caption` names a file in rules/report/."""
+    return report(path, category=category, labels={"picture": title}, caption=f"report/{caption}.rst")
 
 
-def fetched(place):
+def marked(mark):
+    """The outputs of all rules so far that bear a mark, each with its value."""
+    marks = ((path, path.flags.get(mark)) for rule in workflow.rules for path in rule.output)
+    return {str(path): value for path, value in marks if value is not None}
+
+
+def config_file(key):
+    """The files that the config names under a key; none where it is null."""
+    return [str(path) for path in CONFIG.files(key)]
+
+
+def remote_or_local(place):
     """A file or folder as an input; what has an http(s):// or s3:// address is fetched by Snakemake."""
     return storage(place) if isinstance(place, str) else str(place)
 
 
 def labelled_files(source):
     """The labelme files and the images beside them, ready-made masks and their images, so that contents count."""
-    found = []
+    files = []
     if source.labelled:
-        marked = {path.with_suffix("") for path in source.labelled.rglob("*.json")}
-        found += [path for path in source.labelled.rglob("*") if path.with_suffix("") in marked]
+        stems = {path.with_suffix("") for path in source.labelled.rglob("*.json")}
+        files += [path for path in source.labelled.rglob("*") if path.with_suffix("") in stems]
     if source.masks:
-        marked = {path.stem for path in source.masks.masks.rglob("*.png")}
+        stems = {path.stem for path in source.masks.masks.rglob("*.png")}
         folders = (source.masks.masks, source.masks.images)
-        found += [path for folder in folders for path in folder.rglob("*") if path.stem in marked]
+        files += [path for folder in folders for path in folder.rglob("*") if path.stem in stems]
     try:
-        for path in found:
+        for path in files:
             check_braces("source", path)
     except UserError as error:
         sys.exit(f"config: {error}")
-    return sorted({str(path) for path in found})
+    return sorted({str(path) for path in files})
 
 
-def label_folders(source):
-    """Where the labelled portraits are, as arguments of `convert_labels`."""
-    folders = ["--labelled", source.labelled] if source.labelled else []
-    return folders + (["--mask-images", source.masks.images, "--masks", source.masks.masks] if source.masks else [])
+# Where the collection lies: the sample renders its own. READ are the options by which its parts are read.
+RENDERED = f"results/{CONFIG.dataset}/source"
+if CONFIG.kind == "sample":
+    parts = {"images": Path(RENDERED, "images"), "labelled": Path(RENDERED, "labelled")}
+    parts |= {"metadata": [Path(RENDERED, "metadata.jsonl")], "follow_links": True}  # DVC may link to its cache
+    SOURCE = CONFIG.source.model_copy(update=parts)
+    SOURCE_FILES = [ancient(RENDERED), f"{RENDERED}.sha256"]  # its checksums tell when it changed, not a folder's date
+    LABELLED_FILES = SOURCE_FILES
+    READ = {key: [str(path) for path in paths] for key, paths in SOURCE.files().items() if paths}
+else:
+    SOURCE = CONFIG.source
+    READ = {key: [remote_or_local(p) for p in paths] for key, paths in SOURCE.files().items() if paths}
+    SOURCE_FILES = [path for paths in READ.values() for path in paths]
+    LABELLED_FILES = labelled_files(SOURCE)
+
+# Images that Snakemake fetches are inputs of the jobs that open them; local ones are known by the table of posts.
+FETCHED = [path for place, path in zip(SOURCE.image_roots(), READ["images"]) if isinstance(place, str)]
+WITH_CANDIDATES = any(getattr(CONFIG.portraits, key) is not None for key in ("detector", "person", "duplicates"))
+MASKS = shards("pseudo_labels") if CONFIG.masked else []
+LABELLED = expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])

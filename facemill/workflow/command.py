@@ -1,12 +1,17 @@
-"""What every command under `scripts/` shares: typed arguments, plain log lines, progress, one line for a mistake."""
+"""The command line of every door under `scripts/`: typed options, plain log lines, one line for a mistake."""
 
 import errno
+import importlib
+import inspect
 import logging
 import os
 import re
 import sys
+import typing
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from types import UnionType
+from typing import Annotated, Any
 
 import cyclopts
 from pydantic import BaseModel, ValidationError
@@ -15,39 +20,27 @@ from facemill.errors import Damaged, UserError
 from facemill.log import log
 from facemill.workflow.gpu_slots import take_gpus
 from facemill.workflow.lifetime import end_with_workflow
-
-
-def _parse_settings(model: type[BaseModel], tokens: Any) -> BaseModel:
-    try:
-        return model.model_validate_json(tokens[0].value)
-    except ValidationError as error:
-        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
-
-
-Settings = cyclopts.Parameter(converter=_parse_settings, accepts_keys=False, n_tokens=1)
-"""Marks an argument that is a section of the config, given as JSON: `settings: Annotated[UnetSettings, Settings]`."""
-
+from facemill.workflow.signatures import read_signature
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 """What the system says of a disk that is full, may not be written or read, or fails."""
 
 
-def run(main: Callable[..., None], *, gpu: bool = False) -> None:
-    """Calls `main` with the command line's arguments, typed by its signature; the entry point of every script.
+def run(function: str, *, gpu: bool = False) -> None:
+    """Calls `module:function` with the command line's options; the entry point of every door.
 
-    Lists take several values (`--portraits a b c`). A `UserError`, a disk that is full or refuses and a worker process
-    that was killed are shown as one line and exit with 1. A damaged product of the workflow is put aside, so that the
-    next run makes it again. With `gpu` it waits for a GPU of its own, where there is any.
+    The function's keyword-only parameters are the options, its docstring is the help. Lists take several values
+    (`--portraits a b c`), sections of the config are given as JSON. The module is imported when the options are read.
+    With `gpu` a free GPU is waited for, where there is any.
+
+    A `UserError`, a disk that is full or refuses, and a killed worker process are shown as one line and exit with 1. A
+    damaged product of the workflow is quarantined, so that the next run makes it again.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.WARNING)
     end_with_workflow()
-    if gpu and "LOCAL_RANK" not in os.environ:  # several processes of one training: facemill.workflow.launch
-        take_gpus()
-    app = cyclopts.App(
-        default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()), help=main.__doc__, version_flags=()
-    )
-    app.default(main)
+    app = cyclopts.App(default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()), version_flags=())
+    app.default(_main(function, gpu))
     try:
         app()
     except Exception as error:
@@ -57,21 +50,55 @@ def run(main: Callable[..., None], *, gpu: bool = False) -> None:
         sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {fault}")
 
 
+def _main(function: str, gpu: bool) -> Callable[..., None]:
+    """A function with the signature and help of `module:function` that imports the module when it is called."""
+    module, name = function.split(":")
+    signature, help_text = read_signature(function)
+
+    def main(**options: Any) -> None:
+        if gpu and "LOCAL_RANK" not in os.environ:  # the processes of one training: facemill.workflow.launch
+            take_gpus()
+        getattr(importlib.import_module(module), name)(**options)
+
+    parameters = [p.replace(annotation=_option_type(p.annotation)) for p in signature.parameters.values()]
+    main.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads
+    main.__annotations__ = {p.name: p.annotation for p in parameters}
+    main.__doc__ = help_text
+    return main
+
+
+def _option_type(annotation: Any) -> Any:
+    """The annotation of an option; sections of the config, optional ones too, are read from JSON."""
+    kinds = typing.get_args(annotation) if isinstance(annotation, UnionType) else [annotation]
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            reader = partial(_read_json, kind)
+            return Annotated[annotation, cyclopts.Parameter(converter=reader, accepts_keys=False, n_tokens=1)]
+    return annotation
+
+
+def _read_json(model: type[BaseModel], _: Any, tokens: Any) -> BaseModel:
+    try:
+        return model.model_validate_json(tokens[0].value)
+    except ValidationError as error:
+        raise ValueError("; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from error
+
+
 def _fault_of(error: Exception) -> str | None:
     """One line for a fault of the input or the machine; None for one of the code."""
     match error:
         case Damaged():
-            return f"{error}; {error.put_aside()}"
+            return f"{error}; {error.quarantine()}"
         case UserError():
             return str(error)
         case RuntimeError() if str(error).startswith("DataLoader worker"):
-            return f"{str(error).splitlines()[0]}; the same command goes on from the last checkpoint"
-        case ConnectionResetError():  # what is said instead when it was handing over a batch
-            return f"a DataLoader worker was killed ({error}); the same command goes on from the last checkpoint"
+            return f"{str(error).splitlines()[0]}; the same command resumes from the last checkpoint"
+        case ConnectionResetError():  # raised instead when the worker was handing over a batch
+            return f"a DataLoader worker was killed ({error}); the same command resumes from the last checkpoint"
     number = getattr(error, "errno", None)
-    if told := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
-        number = int(told[1])
+    if reported := re.search(r"os error (\d+)", str(error)):  # safetensors and polars, which are written in Rust
+        number = int(reported[1])
     if number in DISK_ERRORS:
-        named = getattr(error, "filename", None) or getattr(error, "output", None) or "a file"
-        return f"{named}: {os.strerror(number)}"
+        path = getattr(error, "filename", None) or getattr(error, "output", None) or "a file"
+        return f"{path}: {os.strerror(number)}"
     return None

@@ -1,0 +1,51 @@
+"""What happens while the Snakefile is parsed, in each of Snakemake's processes: the one place with side effects.
+
+1. `PATH` and `PYTHONPATH` are set, so that a rule's `python` is this one with the library beside the Snakefile. A conda
+   environment still puts its Python before it.
+2. In a Slurm array a task becomes the job of its own (`slurm_arrays`): a defect of the executor plugin.
+3. The config is validated: a fault ends Snakemake with one line.
+4. In the main process, locks of runs that are gone are removed (`lifetime`): only who holds the run's file lock knows.
+5. There, too, SIGTERM ends running jobs at once: Snakemake's scheduler, which would wait for them, is patched.
+6. `FACEMILL_WORKFLOW` tells jobs the process that they must not outlive.
+
+All but 4 and 5 happen under `--dry-run`, too. Snakemake's version is bounded in `pyproject.toml`, since 2 and 5 use
+what it does not document.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import IO, Any
+
+from snakemake.scheduling.job_scheduler import JobScheduler
+
+from facemill.config.root import Config
+from facemill.config.validation import validate
+from facemill.errors import UserError
+from facemill.workflow.lifetime import WORKFLOW, clear_stale_locks, terminate_jobs
+from facemill.workflow.slurm_arrays import exec_array_task
+
+_alive: list[IO[str]] = []
+"""The file whose lock marks the run as alive, as long as this process lives."""
+
+
+def bootstrap(workflow: Any, config: dict[str, Any], root: Path) -> Config:
+    """The validated config of a run; see the module's docstring for what else happens.
+
+    Args:
+        workflow: Snakemake's workflow.
+        config: the merged config files and `--config` options.
+        root: the folder that holds `facemill`.
+    """
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)])  # noqa: PTH120
+    os.environ["PYTHONPATH"] = str(root.resolve())
+    exec_array_task()
+    try:
+        validated = validate(config)
+    except UserError as error:
+        sys.exit(f"config: {error}")
+    if workflow.is_main_process and WORKFLOW not in os.environ:
+        _alive.append(clear_stale_locks(Path(".snakemake")))
+        JobScheduler.exit_gracefully = terminate_jobs
+    os.environ[WORKFLOW] = str(os.getpid())
+    return validated

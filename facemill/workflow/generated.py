@@ -1,0 +1,164 @@
+"""Files that are made from the parsed rules: `python -m facemill.workflow.generated`, a part of `make generated`.
+
+- `code.json`: the digest of the code behind every rule, which DVC's stages depend on.
+- `dvc.yaml`: a stage for each product of the config's dataset, with what its rules read, in files and settings.
+- `profiles/slurm/config.yaml`: which rules need a GPU and which run as arrays, between two marks.
+"""
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from facemill.workflow.parsed import Job, Parsed, parse
+
+HEAD = """\
+# Generated from the rules by `make generated`. One stage for each product: Snakemake makes it, DVC versions and shares it.
+#   dvc repro            makes what is stale, stage after stage
+#   dvc metrics show     the numbers; `dvc metrics diff` against another commit's
+# `persist` keeps what is there before a stage runs, so that Snakemake resumes from it.
+"""
+BEGIN, END = "# generated from the rules by `make generated`\n", "# end of what is generated\n"
+
+
+def code_json(parsed: Parsed) -> str:
+    """The digest of the code behind every rule, as JSON."""
+    digests = {
+        name: rule.params["code"](None) for name, rule in parsed.rules.items() if "code" in dict(rule.params.items())
+    }
+    return json.dumps(digests, indent=2, sort_keys=True) + "\n"
+
+
+def dvc_yaml(parsed: Parsed, config: dict[str, Any]) -> str:
+    """The stages of all products that the default target needs, in the order in which they are made."""
+    products: dict[str, list[Job]] = defaultdict(list)
+    for job in reversed(parsed.jobs("all")):
+        products[_product(job.outputs[0])].append(job)
+    outs = {product: sorted({_out(path) for job in jobs for path in job.outputs}) for product, jobs in products.items()}
+    stages = {product: _stage(parsed, config, product, jobs, outs) for product, jobs in _ordered(products)}
+    marks = {mark: sorted(_marked(products, mark)) for mark in ("metrics", "report")}
+    content = {
+        "stages": stages,
+        "metrics": [path for path in marks["report"] if path.endswith(".json")],
+        "plots": _curves(products) + [path for path in marks["report"] if path.endswith(".png")],
+    }
+    return HEAD + yaml.safe_dump(content, sort_keys=False, width=1000)
+
+
+def _ordered(products: dict[str, list[Job]]) -> list[tuple[str, list[Job]]]:
+    """The products, each after those that it is made from."""
+    ordered: dict[str, list[Job]] = {}
+    while len(ordered) < len(products):
+        for product, jobs in products.items():
+            needs = {_product(path) for job in jobs for path in job.inputs} & products.keys() - {product}
+            if product not in ordered and needs <= ordered.keys():
+                ordered[product] = jobs
+    return list(ordered.items())
+
+
+def _stage(
+    parsed: Parsed, config: dict[str, Any], product: str, jobs: list[Job], outs: dict[str, list[str]]
+) -> dict[str, Any]:
+    rules = sorted({job.rule.name for job in jobs})
+    keys = {key for rule in rules for key in map(lambda k: _known(k, config), parsed.config_keys(rule)) if key}
+    keys = {key for key in keys if not any(key.startswith(f"{other}.") for other in keys)}
+    needs = {_product(path) for job in jobs for path in job.inputs} & outs.keys() - {product}
+    return {
+        "cmd": f"snakemake --cores all -- {' '.join(_targets(parsed, product, jobs))}",
+        "params": [{"code.json": rules}, *([{"config.yaml": sorted(keys)}] if keys else [])],
+        "deps": sorted(out for need in needs for out in outs[need]),
+        "outs": [{out: {"persist": True}} for out in outs[product]],
+    }
+
+
+def _targets(parsed: Parsed, product: str, jobs: list[Job]) -> list[str]:
+    """A target rule of the product's name, or else the files that no job of the product reads."""
+    if product in parsed.rules and not list(parsed.rules[product].output):
+        return [product]
+    read = {path for job in jobs for path in job.inputs}
+    return sorted(job.outputs[0] for job in jobs if not read & set(job.outputs))
+
+
+def _product(path: str) -> str:
+    """`unet` for results/sample/unet/v1/model.json, `summary` for results/sample/summary.json."""
+    parts = Path(path).parts
+    return "" if len(parts) < 3 or parts[0] != "results" else Path(parts[2]).stem if len(parts) == 3 else parts[2]
+
+
+def _out(path: str) -> str:
+    """The folder of a product, or a file beside such folders."""
+    return str(Path(*Path(path).parts[:3]))
+
+
+def _known(key: str, config: dict[str, Any]) -> str:
+    """The longest beginning of a dotted key that the config holds."""
+    known: list[str] = []
+    content: Any = config
+    for part in key.split("."):
+        if not isinstance(content, dict) or part not in content:
+            break
+        known.append(part)
+        content = content[part]
+    return ".".join(known)
+
+
+def _marked(products: dict[str, list[Job]], mark: str) -> set[str]:
+    return {
+        path
+        for jobs in products.values()
+        for job in jobs
+        for path, pattern in zip(job.outputs, job.rule.output, strict=True)
+        if pattern.flags.get(mark)
+    }
+
+
+def _curves(products: dict[str, list[Job]]) -> list[dict[str, Any]]:
+    """A plot of the curves of each training."""
+    plots = []
+    for product, jobs in sorted(products.items()):
+        curves = {
+            path: pattern.flags["curves"]
+            for job in jobs
+            for path, pattern in zip(job.outputs, job.rule.output, strict=True)
+            if pattern.flags.get("curves")
+        }
+        for column in sorted({column for columns in curves.values() for column in columns}):
+            y = {path: column for path, columns in sorted(curves.items()) if column in columns}
+            plots.append({f"{product}: {column}": {"x": "images", "y": y}})
+    return plots
+
+
+def slurm_profile(parsed: Parsed, text: str) -> str:
+    """The profile with the lists of rules that need a GPU, and of those that run as arrays."""
+    lines = ["set-resources:"]
+    arrays = []
+    for name, rule in parsed.rules.items():
+        resources = dict(rule.resources)
+        if resources.get("gpu"):
+            training = any(pattern.flags.get("curves") for pattern in rule.output)
+            lines.append(f"  {name}: *{'training' if training else 'gpu'}")
+        if any("{shard}" in str(pattern) for pattern in rule.output):
+            arrays.append(name)
+    lines.append(f"slurm-array-jobs: {', '.join(arrays)}")
+    head, rest = text.split(BEGIN)
+    _, tail = rest.split(END)
+    return "".join([head, BEGIN, *(f"{line}\n" for line in lines), END, tail])
+
+
+def generate(root: Path) -> dict[Path, str]:
+    """The generated files of a project, each with its content."""
+    profile = root / "profiles/slurm/config.yaml"
+    config = yaml.safe_load((root / "config.yaml").read_text())
+    with parse(root) as parsed:
+        return {
+            root / "code.json": code_json(parsed),
+            root / "dvc.yaml": dvc_yaml(parsed, config),
+            profile: slurm_profile(parsed, profile.read_text()),
+        }
+
+
+if __name__ == "__main__":
+    for path, content in generate(Path.cwd()).items():
+        path.write_text(content)

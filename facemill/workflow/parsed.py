@@ -1,0 +1,86 @@
+"""The workflow as Snakemake parses it: its rules, and the jobs of its default target."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.io import apply_wildcards
+from snakemake.settings.enums import Quietness
+
+DEFINITION = re.compile(r" {0,4}(?:rule (\w+):|use rule \w+ as (\w+) with:|def (\w+)\(|(\w+) = )")
+"""What begins a definition in a file of rules: a rule, a function, a variable."""
+
+USED_KEY = re.compile(r'\bCONFIG\.([a-z_0-9.]+)|\bconfig_file\(f?"([a-z_0-9.]+)|\b(unet)_settings\(CONFIG')
+"""Keys of the config that a definition uses; `unet_settings` reads the section `unet`."""
+
+
+class Job(NamedTuple):
+    """One job of a rule."""
+
+    rule: Any
+    inputs: list[str]
+    outputs: list[str]
+
+
+class Parsed:
+    """The rules of a parsed workflow, by name, and what follows from them."""
+
+    def __init__(self, workflow: Any, root: Path) -> None:
+        self.rules: dict[str, Any] = {rule.name: rule for rule in workflow.rules}
+        self.root = root
+
+    def jobs(self, target: str) -> list[Job]:
+        """The jobs that make what a target rule needs, those of other jobs' inputs included."""
+        wanted = [str(path) for path in self.rules[target].input]
+        jobs: dict[tuple[str, ...], Job] = {}
+        for path in wanted:  # grows as it is walked
+            rule = next((r for r in self.rules.values() if r.is_producer(path)), None)
+            if rule is None:
+                continue
+            values = rule.get_wildcards(path)
+            inputs = [apply_wildcards(str(pattern), values) for pattern in rule.input]
+            outputs = [apply_wildcards(str(pattern), values) for pattern in rule.output]
+            if tuple(outputs) not in jobs:
+                jobs[tuple(outputs)] = Job(rule, inputs, outputs)
+                wanted += inputs
+        return list(jobs.values())
+
+    def config_keys(self, rule: str) -> set[str]:
+        """The keys of the config that a rule's definition uses, itself or through what it names."""
+        keys: set[str] = set()
+        seen, queue = {rule}, [rule]
+        while queue:
+            text = self._definitions[queue.pop()]
+            keys |= {key for match in USED_KEY.findall(text) for key in match if key}
+            names = set(re.findall(r"\b\w+\b", text)) & self._definitions.keys() - self.rules.keys() - seen
+            seen |= names
+            queue += names
+        return keys
+
+    @cached_property
+    def _definitions(self) -> dict[str, str]:
+        """The text of every definition in the files of rules, by its name."""
+        texts: dict[str, str] = {}
+        for path in sorted(self.root.glob("rules/*.smk")):
+            name = ""
+            for line in path.read_text().splitlines():
+                if match := DEFINITION.match(line):
+                    name = next(group for group in match.groups() if group)
+                texts[name] = f"{texts.get(name, '')}{line.partition('#')[0] if '#' in line[:1] else line}\n"
+        texts.pop("", None)
+        return texts
+
+
+@contextmanager
+def parse(root: Path) -> Iterator[Parsed]:
+    """Yields the workflow whose `Snakefile` lies in `root`, which is the working directory meanwhile.
+
+    Snakemake's API has no public door to parsed rules; `pyproject.toml` bounds its version.
+    """
+    with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
+        workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=root / "Snakefile", workdir=root)
+        yield Parsed(workflow._workflow, root)
