@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from facemill.config.synthesize import GauganConfig
-from facemill.data.classes import CLASSES
+from facemill.data.classes import CLASSES, SEVEN
 from facemill.data.dataset import ShardDataset
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import save_picture
-from facemill.inference.segmenter import segmented
+from facemill.inference.segmenter import Segmenter
 from facemill.metrics.generation import (
     FEATURES,
     Painted,
@@ -59,7 +59,7 @@ class Judges:
     def numbers(self, painted: list[Painted], masks: np.ndarray, errors: list[dict]) -> tuple[dict, list[float]]:
         """All numbers of these portraits together, and each one's mIoU."""
         wanted, images = masks[[one.mask for one in painted]], np.stack([one.image for one in painted])
-        seen, features = segmented(self.unet, images), judge_features(self.unet, images)
+        seen, features = Segmenter(self.unet, SEVEN).masks(images), judge_features(self.unet, images)
         obeyed = resegmentation(seen, wanted)
         distance = frechet_distance(
             self.real_frechet, inception_features(self.inception, images) if self.inception else features

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from facemill.data.batching import batched
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.files import atomic_write
 from facemill.imaging.figures import colorize, image_grid, overlay, save_picture
-from facemill.inference.segmenter import BATCH, batched
+from facemill.inference.segmenter import BATCH
 from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet

@@ -7,7 +7,7 @@ import numpy as np
 
 from facemill.config.label import LabelsConfig
 from facemill.config.review import ReviewConfig
-from facemill.data.shards import decode_image, decode_mask, read_rows, write_shard
+from facemill.data.shards import decode_image, decode_mask, read_rows, rows_at, write_shard
 from facemill.errors import UserError
 from facemill.files import atomic_folder
 from facemill.imaging.figures import image_grid, overlay, save_picture
@@ -15,7 +15,6 @@ from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 from facemill.review.review_portraits import CANDIDATES, RANKING, choose, features, scored, write_labelme
-from facemill.segment.show_pseudo_labels import rows_at
 from facemill.workflow.command import Settings, run
 
 COLUMNS = 6

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from facemill.data.shards import count_rows, read_rows, write_shard
-from facemill.inference.backends import labeller
+from facemill.inference.backends import fastest_backend
 from facemill.log import progress
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
@@ -22,7 +22,7 @@ def main(*, model: Path, portraits: Path, pseudo_labels: Path, out: Path) -> Non
         pseudo_labels: shard of v3's masks of the same portraits
         out: table with columns id, uncertainty, disagreement
     """
-    label = labeller(load_model(Unet, model))
+    label = fastest_backend(load_model(Unet, model))
     with ThreadPoolExecutor(2) as pool:
         others = labelled_by(label, read_rows([portraits], ["id", "image"]), pool)
         found = scores(read_rows([pseudo_labels], ["id", "mask", "entropy"]), others)

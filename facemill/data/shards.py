@@ -8,7 +8,7 @@ Format: https://huggingface.co/docs/datasets/about_dataset_features
 import io
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -130,6 +130,21 @@ def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterat
         with open_shard(path) as shard:
             for group in range(shard.num_row_groups):
                 yield from shard.read_row_group(group, columns).to_pylist()
+
+
+def rows_at(paths: Sequence[Path], indices: Collection[int], columns: list[str]) -> dict[int, dict]:
+    """The rows of shards by index, counted through all shards in order; row groups without any are not read."""
+    rows: dict[int, dict] = {}
+    start = 0
+    for path in paths:
+        with open_shard(path) as shard:
+            for group in range(shard.num_row_groups):
+                end = start + shard.metadata.row_group(group).num_rows
+                if inside := [index for index in indices if start <= index < end]:
+                    group_rows = shard.read_row_group(group, columns).to_pylist()
+                    rows |= {index: group_rows[index - start] for index in inside}
+                start = end
+    return rows
 
 
 def count_rows(paths: Sequence[Path]) -> int:

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from facemill.data.classes import SEVEN
 from facemill.imaging.colors import REGIONS, difference, region_colors
 from facemill.imaging.palettes import Palette
-from facemill.inference.segmenter import segmented
+from facemill.inference.painter import BATCH
+from facemill.inference.painter import Painter as GauganPainter
+from facemill.inference.segmenter import Segmenter
 from facemill.latent.attribute_vectors import Vectors
 from facemill.latent.probe_latents import Probes
 from facemill.latent.tag_portraits import GROUPS, best
-from facemill.metrics.generation import BATCH, paint
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.spade import Generator
 from facemill.networks.store import autocast, device
@@ -38,7 +40,7 @@ def mask_painter(generator: Generator, masks: Masks) -> Painter:
 
     def painter(ids: Sequence[str], latents: np.ndarray) -> np.ndarray:
         labels = torch.from_numpy(np.stack([masks[id] for id in ids]))
-        return paint(generator, labels, torch.from_numpy(np.float32(latents)))
+        return GauganPainter(generator, SEVEN).generate(labels, torch.from_numpy(np.float32(latents)))
 
     return painter
 
@@ -84,7 +86,7 @@ class Studio:
     def paint(self, ids: Sequence[str], latents: np.ndarray) -> list[Painting]:
         """The portraits `ids` painted from latents, float (N, z_dim), with what is seen in them."""
         pictures = self.painter(ids, latents)
-        seen = [None] * len(ids) if self.unet is None else segmented(self.unet, pictures)
+        seen = [None] * len(ids) if self.unet is None else Segmenter(self.unet, SEVEN).masks(pictures)
         colors = [
             region_colors(p, self.masks[id]) if id in self.masks else None for p, id in zip(pictures, ids, strict=True)
         ]
@@ -185,7 +187,7 @@ def _probe_drift(probes: Probes, before: Sequence[Painting], after: Sequence[Pai
 
 
 def _mask_kept(before: Sequence[Painting], after: Sequence[Painting]) -> float:
-    return float(np.nanmean(iou(sum(confusion(b.mask, a.mask) for a, b in zip(before, after, strict=True)))))
+    return float(np.nanmean(iou(sum(confusion(b.mask, a.mask, len(SEVEN)) for a, b in zip(before, after, strict=True)))))
 
 
 def judge_of(target: str, given_by: str, judges: Mapping[str, Tagger], probes: Probes) -> str:

@@ -1,67 +1,63 @@
-"""What is wrong with a predicted mask, in numbers: IoU, boundary IoU, specks and checkerboard.
+"""Segmentation metrics: confusion matrix, IoU, boundary IoU, specks, and checkerboard artifacts of the logits.
 
-Masks are uint8 (height, width) of class ids. Counts are returned for one portrait and summed by the caller, so that
-any set of portraits can be measured from them. Pixels that are IGNORE in the truth are left out everywhere.
+Masks are class ids, uint8 (height, width). Counts are those of one portrait, for the caller to sum up over any set of
+portraits. Pixels that are IGNORE in the ground truth count nowhere.
 """
 
 import cv2
 import numpy as np
 
-from facemill.data.classes import CLASSES, IGNORE
-
-N = len(CLASSES)
+from facemill.data.classes import IGNORE
 
 
-def confusion(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Pixels by true class (rows) and predicted class (columns): int64 (classes, classes)."""
-    seen = truth != IGNORE
-    pairs = truth[seen].astype(np.int64) * N + prediction[seen]
-    return np.bincount(pairs, minlength=N * N).reshape(N, N)
+def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels by true class (rows) and predicted class (columns), of so many classes: int64 (classes, classes)."""
+    labelled = truth != IGNORE
+    pairs = truth[labelled].astype(np.int64) * classes + prediction[labelled]
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
 
-def iou(confused: np.ndarray) -> np.ndarray:
-    """IoU of each class from a confusion matrix: float64 (classes,).
-
-    A class that is in neither truth nor prediction is NaN, and so stays out of `np.nanmean`.
-    """
-    hit = np.diagonal(confused)
-    return ratio(np.stack([hit, confused.sum(0) + confused.sum(1) - hit], axis=1))
+def iou(confusion_matrix: np.ndarray) -> np.ndarray:
+    """IoU of each class, float64 (classes,); NaN, which `np.nanmean` leaves out, for a class without any pixel."""
+    intersection = np.diagonal(confusion_matrix)
+    union = confusion_matrix.sum(0) + confusion_matrix.sum(1) - intersection
+    return ratio(np.stack([intersection, union], axis=1))
 
 
 def ratio(counts: np.ndarray) -> np.ndarray:
-    """Intersections over unions, from (classes, 2): float64 (classes,), NaN where the union is empty."""
-    hit, union = counts.T
-    return np.divide(hit, union, out=np.full(len(counts), np.nan), where=union > 0)
+    """Intersections over unions, from int64 (classes, 2): float64 (classes,), NaN where the union is empty."""
+    intersection, union = counts.T
+    return np.divide(intersection, union, out=np.full(len(counts), np.nan), where=union > 0)
 
 
-def boundary(prediction: np.ndarray, truth: np.ndarray, distance: int = 2) -> np.ndarray:
+def boundary(prediction: np.ndarray, truth: np.ndarray, classes: int, distance: int = 2) -> np.ndarray:
     """Intersection and union of each class's inner boundary band, `distance` pixels wide: int64 (classes, 2).
 
     Boundary IoU of Cheng et al. 2021 (https://arxiv.org/abs/2103.16562), equation 2. As in their code the band is the
-    mask less its erosion by a square, and the image's edge is a boundary. Pixels as near as that to an ignored one
-    are left out, since there the band depends on what nobody labelled.
+    mask less its erosion by a square, and the image's edge is a boundary. Pixels within `distance` of an ignored
+    pixel are left out, since there the band depends on the missing label.
     """
     square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
-    seen = cv2.erode((truth != IGNORE).astype(np.uint8), square).astype(bool)
+    labelled = cv2.erode((truth != IGNORE).astype(np.uint8), square).astype(bool)
 
     def band(mask: np.ndarray) -> np.ndarray:
         inner = cv2.erode(mask.astype(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        return mask & (inner == 0) & seen
+        return mask & (inner == 0) & labelled
 
-    bands = [(band(truth == c), band(prediction == c)) for c in range(N)]
+    bands = [(band(truth == c), band(prediction == c)) for c in range(classes)]
     return np.array([[np.count_nonzero(t & p), np.count_nonzero(t | p)] for t, p in bands], np.int64)
 
 
 def specks(prediction: np.ndarray, truth: np.ndarray) -> int:
-    """Stray components: 8-connected pieces of a predicted class that share no pixel with that class in the truth.
+    """Number of 8-connected components of a predicted class that share no pixel with that class in the ground truth.
 
-    A piece that reaches into ignored pixels is not counted.
+    A component that reaches into ignored pixels does not count.
     """
     stray = 0
     for c in np.unique(prediction):
-        pieces, label = cv2.connectedComponents((prediction == c).astype(np.uint8), connectivity=8)
-        excused = np.unique(label[(truth == c) | (truth == IGNORE)])
-        stray += pieces - 1 - np.count_nonzero(excused)
+        labels, components = cv2.connectedComponents((prediction == c).astype(np.uint8), connectivity=8)
+        matched = np.unique(components[(truth == c) | (truth == IGNORE)])
+        stray += labels - 1 - np.count_nonzero(matched)  # label 0 is the rest of the image
     return int(stray)
 
 
@@ -76,8 +72,8 @@ def checkerboard(logits: np.ndarray) -> float:
 
     Per direction, E(f) is the energy of all lines of all classes at frequency f, under a Hann window. The excess at
     f = 1/2 and 1/4 is the mean of E within two bins of f (the reach of the window) over its geometric mean in the
-    bins beyond, up to size / 16 away (geometric, since spectra fall by powers of f). Returns the mean of the four:
-    1 is no excess. Logits are taken less their mean over classes, which no softmax sees.
+    bins beyond, up to size / 16 away (geometric, since spectra fall by powers of f). The result is the mean of the
+    four excesses: 1 is no checkerboard. The logits' mean over classes, which no softmax depends on, is subtracted.
     """
     centered = logits.astype(np.float64) - logits.mean(0, dtype=np.float64)
     excesses = []

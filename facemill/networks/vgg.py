@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.errors import UserError
-from facemill.networks.unet import IMAGENET_MEAN, IMAGENET_STD
+from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
 PLAN = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
 """VGG16's convolutions, each followed by a ReLU."""

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from facemill.data.classes import CLASSES, IGNORE
-from facemill.inference.segmenter import logits_of
+from facemill.data.classes import CLASSES, IGNORE, SEVEN
+from facemill.inference.segmenter import Segmenter
 from facemill.networks.unet import Unet
 
 MIN_MAD = 0.02
@@ -41,7 +41,7 @@ def judge(probability: np.ndarray, label: np.ndarray) -> Judged:
 @torch.inference_mode()
 def probabilities(unet: Unet, images: list[np.ndarray]) -> np.ndarray:
     """Of every class at every pixel: float32 (B, classes, S, S)."""
-    return logits_of(unet, images).softmax(1).cpu().numpy()
+    return Segmenter(unet, SEVEN).logits(images).softmax(1).cpu().numpy()
 
 
 def outlying(contradictions: np.ndarray) -> np.ndarray:

@@ -9,10 +9,11 @@ import torch
 
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
+from facemill.data.batching import batched
 from facemill.data.classes import CLASSES
 from facemill.data.shards import decode_image, decode_mask
 from facemill.imaging.polygons import polygons, without_specks
-from facemill.inference.segmenter import BATCH, batched
+from facemill.inference.segmenter import BATCH
 from facemill.label.convert_labels import class_ids
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.unet import Unet
@@ -37,7 +38,7 @@ def scores(pseudo_labels: Iterable[dict], others: Iterable[dict]) -> Iterator[di
     """Yields the rows of `SCORES` from v3's pseudo-labels (id, mask, entropy) and v2's (mask) of the same portraits."""
     for row, other in zip(pseudo_labels, others, strict=True):
         pair = decode_mask(row["mask"]["bytes"]), decode_mask(other["mask"]["bytes"])
-        agreement = np.nanmean(iou(confusion(*pair)))
+        agreement = np.nanmean(iou(confusion(*pair, len(CLASSES))))
         yield {"id": row["id"], "uncertainty": row["entropy"], "disagreement": 1 - agreement}
 
 

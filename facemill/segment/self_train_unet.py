@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
-from facemill.data.classes import IGNORE
+from facemill.data.classes import IGNORE, SEVEN
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import read_rows
 from facemill.errors import UserError
-from facemill.inference.segmenter import mirrored
+from facemill.inference.segmenter import flip_tta_logits
+from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import load_model, save_model
-from facemill.networks.unet import Unet, cross_entropy_dice, weights_of
+from facemill.networks.unet import Unet
 from facemill.segment.train_unet import EarlyStopping, new_unet
 from facemill.training.run import (
     Run,
@@ -90,7 +91,7 @@ def self_train_unet(
     total = math.ceil(images / batch)
     pairs = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
     more = accelerate.prepare(train_loader(unlabelled, batch, seed, run.step))
-    weights = weights_of(unet_settings.class_weights).to(accelerate.device)
+    weights = class_weights(unet_settings.class_weights, SEVEN).to(accelerate.device)
     watch = EarlyStopping(run, ema, best, validation, total, unet_settings.patience)
     for step, (pixels, masks), extra in zip(run.steps(images, batch, seed), pairs, more, strict=False):
         set_rate(optimizer, rate * warm_cosine(step, total))
@@ -110,7 +111,7 @@ def self_train_unet(
         watch.look(step)
         run.record(supervised=supervised, consistency=consistency, sure=sure)
     if accelerate.is_main_process:
-        save_model(model, best, arguments, hashed)
+        save_model(model, best, arguments, hashed, SEVEN)
         run.finish(curves)
 
 
@@ -126,7 +127,7 @@ def believed(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, confid
 
     A teacher is a U-Net and the weight of its probabilities.
     """
-    total = sum(weight * mirrored(unet, images).softmax(1) for unet, weight in teachers)
+    total = sum(weight * flip_tta_logits(unet, images).softmax(1) for unet, weight in teachers)
     probability, classes = (total / sum(weight for _, weight in teachers)).max(1)
     return classes.where(probability >= confidence, IGNORE)
 

@@ -10,12 +10,14 @@ import torch
 from torch import nn
 
 from facemill.config.segment import UnetTrainConfig
-from facemill.data.classes import IGNORE
+from facemill.data.classes import IGNORE, SEVEN
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.log import log
 from facemill.metrics.segmentation import confusion, iou
+from facemill.networks.imagenet import load_encoder
+from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import save_model
-from facemill.networks.unet import WIDTHS, Unet, cross_entropy_dice, load_encoder, weights_of
+from facemill.networks.unet import WIDTHS, Unet
 from facemill.training.run import (
     Run,
     accelerator,
@@ -62,7 +64,7 @@ def train_unet(
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
     batches = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
-    weights = weights_of(settings.class_weights).to(accelerate.device)
+    weights = class_weights(settings.class_weights, SEVEN).to(accelerate.device)
     watch = EarlyStopping(run, ema, best, validation, total, settings.patience)
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
@@ -75,16 +77,16 @@ def train_unet(
         watch.look(step)
         run.record(loss=loss)
     if accelerate.is_main_process:
-        save_model(model, best, arguments, hashed)
+        save_model(model, best, arguments, hashed, SEVEN)
         run.finish(curves)
 
 
 def new_unet(settings: UnetTrainConfig, size: int) -> tuple[Unet, dict[str, Any]]:
     """A U-Net as its training begins, for portraits of this size, and the arguments of `Unet` that make it."""
-    arguments = {"size": size, "decoder": settings.decoder, "downscale": settings.downscale}
+    arguments = {"classes": len(SEVEN), "size": size, "decoder": settings.decoder, "downscale": settings.downscale}
     arguments |= {"decoder_channels": WIDTHS[settings.width]}
     unet = Unet(**arguments)
-    load_encoder(unet, settings.encoder_weights)
+    load_encoder(unet.encoder, settings.encoder_weights)
     return unet.to(memory_format=torch.channels_last), arguments
 
 
@@ -132,7 +134,7 @@ def measure(unet: nn.Module, rows: ShardDataset) -> tuple[float, float]:
     """
     device = next(unet.parameters()).device
     masks = ((unet(pixels[None].to(device).float() / 255).argmax(1)[0].cpu(), truth) for pixels, truth in rows)
-    each = np.stack([confusion(mask.numpy(), truth.numpy()) for mask, truth in masks])
+    each = np.stack([confusion(mask.numpy(), truth.numpy(), len(SEVEN)) for mask, truth in masks])
     own = [np.nanmean(iou(of_one)) for of_one in each if of_one.any()]  # a mask may be ignored as a whole
     error = float(np.std(own, ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.inf
     return float(np.nanmean(iou(each.sum(0)))), error

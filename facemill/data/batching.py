@@ -1,0 +1,32 @@
+"""Streams of items: in batches, and through a pool of threads ahead of their consumer."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yields lists of `size` items, the last one shorter."""
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def map_ahead(pool: Executor, function: Callable[[T], R], items: Iterable[T], ahead: int = 2) -> Iterator[R]:
+    """Prefetching map: yields `function(item)` in the items' order, computed in the pool up to `ahead` items early."""
+    pending: deque[Future[R]] = deque()
+    for item in items:
+        pending.append(pool.submit(function, item))
+        if len(pending) > ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
