@@ -1,4 +1,4 @@
-"""What the config's sections are made of."""
+"""Field types and base classes of the config's sections."""
 
 import datetime
 from typing import Annotated, Any, Literal
@@ -24,25 +24,21 @@ def without_nulls(value: Any) -> Any:
 
 
 def number(value: Any) -> Any:
-    """A number that came as a string, as Snakemake's `--config` hands it on."""
+    """A number that came as a string, as Snakemake's `--config` passes it."""
     return int(value) if isinstance(value, str) and value.isdecimal() else value
 
 
 Size = Annotated[Literal[32, 64, 128, 256, 512], BeforeValidator(number)]
 Downscale = Annotated[Literal[1, 2, 4], BeforeValidator(number)]
 
-
-Palette = Annotated[
-    dict[str, Annotated[list[HexColor], Field(min_length=1)]],
-    BeforeValidator(without_nulls),
-    Field({}, description="names, as tags have them, and typical colors; null takes a name away"),
-]
+Palette = Annotated[dict[str, Annotated[list[HexColor], Field(min_length=1)]], BeforeValidator(without_nulls)]
+"""Color names and the typical colors of each."""
 
 
 class Section(BaseModel):
     """A part of the config; unknown keys are refused.
 
-    Numbers and null may come as strings: Snakemake's `--config key='{a: 1, b: null}'` hands them on so.
+    Numbers and null may be strings: Snakemake passes `--config key='{a: 1, b: null}'` that way.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -54,8 +50,10 @@ class Section(BaseModel):
 
 
 class TrainingConfig(Section):
-    """One training: counted in images, so that it means the same at any batch size."""
+    """Length, batch size and learning rate of a training."""
 
-    images: Positive = Field(description="images seen, repeats counted")
-    batch: Positive
-    learning_rate: float = Field(gt=0)
+    images: Positive = Field(
+        description="length in images, repeats counted, so that it means the same at any batch size"
+    )
+    batch: Positive = Field(description="batch size")
+    learning_rate: float = Field(gt=0, description="learning rate at the peak of its schedule")

@@ -1,4 +1,4 @@
-"""The config of the first stage: where the collection lies, which posts are kept, how they become portraits."""
+"""The config of stage ingest: the collection, the filter of its posts, the portraits made of them."""
 
 import re
 from pathlib import Path
@@ -10,10 +10,10 @@ from facemill.config.fields import Date, Positive, Section, Share, Size
 
 
 class SampleConfig(Section):
-    """The embedded sample, rendered when `kind` is `sample`."""
+    """The embedded sample, rendered where kind is sample."""
 
-    portraits: Positive = Field(description="how many portraits to render")
-    labelled: Positive = Field(description="how many of them also come with labelme files")
+    portraits: Positive = Field(description="number of portraits")
+    labelled: Positive = Field(description="number of them that have labelme files")
 
 
 class IndexMasksConfig(Section):
@@ -37,22 +37,29 @@ def _regex(value: str) -> str:
 
 
 class SourceConfig(Section):
-    """Where the collection lies, as paths or as http(s):// and s3:// addresses; the sample renders its own."""
+    """The collection, as paths or http(s):// and s3:// addresses; the sample renders its own."""
 
     images: Location | list[Location] | None = Field(
-        None, description="folders (bucket folders by id % 1000, flat, any depth), zip and tar archives of images"
+        None,
+        description="folder (bucket folders by id % 1000, flat, any depth), zip or tar archive, or a list of them",
     )
     labelled: Path | None = Field(None, description="folder of images with labelme JSON files beside them")
-    masks: IndexMasksConfig | None = Field(None, description="ready-made masks, besides `labelled` or instead of it")
-    metadata: list[Location] = Field([], description="Danbooru metadata: JSON lines or lists, packed or plain")
-    attributes: Location | None = Field(None, description="CelebA's list_attr_celeba.txt, or its CSV form")
-    partition: Location | None = Field(None, description="CelebA's list_eval_partition.txt, or its CSV form")
+    masks: IndexMasksConfig | None = Field(
+        None, description="ready-made masks, {images: FOLDER, masks: FOLDER}, besides labelled or instead of it"
+    )
+    metadata: list[Location] = Field(
+        [], description="Danbooru metadata: JSON lines or lists; plain, .gz, .xz, .zst or in a tar"
+    )
+    attributes: Location | None = Field(None, description="CelebA's list_attr_celeba.txt, or .csv")
+    partition: Location | None = Field(None, description="CelebA's list_eval_partition.txt, or .csv")
     tags: Location | None = Field(None, description="for kind folder: a CSV file, an id or file name, then tags")
     tag_pattern: Annotated[str, AfterValidator(_regex)] | None = Field(
-        None, description="regular expression of a tag in that file; without it commas, or else spaces, part tags"
+        None, description="regular expression of a tag in that file; null: separated by commas, or else by spaces"
     )
-    sha256: dict[str, Sha256] = Field({}, description="checksums of files and archives named above, by their names")
-    follow_links: bool = Field(False, description="take images that links in the folders point to, wherever they are")
+    sha256: dict[str, Sha256] = Field({}, description="checksums of files named above, such as {images.zip: 9f86d0...}")
+    follow_links: bool = Field(
+        False, description="whether symbolic links in the folders are followed, wherever they point"
+    )
     max_broken: Share = Field(0.01, description="share of broken metadata lines above which the run stops")
 
     def image_roots(self) -> list[Location]:
@@ -74,31 +81,35 @@ class SourceConfig(Section):
 
 
 class FilterConfig(Section):
-    """Which posts are kept; a rule that is null or empty keeps all. In tags `*` stands for any letters or none."""
+    """Criteria of posts; null or [] accepts all. In tags * stands for any letters."""
 
-    ratings: list[Literal["g", "s", "q", "e"]] = Field([], description="ratings to keep")
-    min_score: int | None = None
-    min_favorites: int | None = None
+    ratings: list[Literal["g", "s", "q", "e"]] = Field([], description="accepted ratings: g, s, q, e")
+    min_score: int | None = Field(None, description="least score")
+    min_favorites: int | None = Field(None, description="least number of favorites")
     min_size: int | None = Field(None, description="least width and height of the original, in pixels")
     min_aspect: float | None = Field(None, gt=0, description="least height of the original, as a multiple of its width")
-    max_aspect: float | None = Field(None, gt=0, description="largest height, likewise")
-    max_age: Positive | None = Field(None, description="days before the newest post of the collection")
-    created_after: Date | None = Field(None, description="date, inclusive")
-    created_before: Date | None = Field(None, description="date, exclusive")
-    tags_all: list[str] = Field([], description="tags a post must have, all of them")
-    tags_any: list[str] = Field([], description="tags of which a post must have one")
-    tags_none: list[str] = Field([], description="tags a post must not have")
-    limit: Positive | None = Field(None, description="at most so many posts, drawn with the seed")
+    max_aspect: float | None = Field(None, gt=0, description="largest height, as a multiple of the width")
+    max_age: Positive | None = Field(
+        None, description="largest age in days, counted from the newest post of the collection"
+    )
+    created_after: Date | None = Field(None, description="first date, YYYY-MM-DD")
+    created_before: Date | None = Field(None, description="date after the last one, YYYY-MM-DD")
+    tags_all: list[str] = Field([], description="tags of which a post must have all")
+    tags_any: list[str] = Field([], description="tags of which a post must have at least one")
+    tags_none: list[str] = Field([], description="tags of which a post must have none")
+    limit: Positive | None = Field(None, description="largest number of posts, sampled with the seed")
 
 
 class DetectorConfig(Section):
-    """A face detector, and how its faces become portraits."""
+    """A face detector, and the crops around its faces."""
 
     kind: Literal["cascade", "animeface"] = Field(description="OpenCV's cascade classifier, or the package animeface")
     cascade: Path | None = Field(None, description="the cascade's XML file, such as lbpcascade_animeface.xml")
     margin: float = Field(0.4, ge=0, description="added on each side of a face, as a share of its height")
     min_face: Positive = Field(48, description="least height of a face in pixels of the image")
-    faces: Positive = Field(4, description="at most so many faces an image, the largest; each becomes a portrait")
+    faces: Positive = Field(
+        4, description="largest number of faces in an image; each becomes a portrait, largest first"
+    )
 
     @model_validator(mode="after")
     def _cascade_has_a_file(self) -> Self:
@@ -108,30 +119,41 @@ class DetectorConfig(Section):
 
 
 class PersonConfig(Section):
-    """A tagger that must see a person in an image; where it sees none the image is rejected."""
+    """A tagger that rejects images without a person."""
 
     tagger: Literal["i2v", "wd14"] = Field(description="illustration2vec, or an ONNX tagger of the WD14 family")
     files: Path = Field(description="folder of the tagger's files, as `tags.i2v` and `tags.wd14` name them")
     tags: Annotated[list[str], Field(min_length=1)] = Field(
-        ["1girl", "1boy", "multiple_girls", "multiple_boys"], description="one of these must be seen"
+        ["1girl", "1boy", "multiple_girls", "multiple_boys"], description="tags of which one must be predicted"
     )
-    threshold: Share = Field(0.25, description="probability from which a tag is seen")
+    threshold: Share = Field(0.25, description="least probability of a predicted tag")
 
 
 class PortraitsConfig(Section):
-    """The shards of checked portraits."""
+    """Portraits, checked, in shards."""
 
-    size: Size = Field(description="height in pixels, and width where ratio is 1")
-    ratio: float = Field(1, ge=1, le=4, description="height : width; above 1 the body below the face is kept too")
-    shards: Positive = Field(description="number of shards: jobs grow with these, never with images")
+    size: Size = Field(description="height in pixels, and width where ratio is 1: 32, 64, 128, 256 or 512")
+    ratio: float = Field(
+        1,
+        ge=1,
+        le=4,
+        description="height : width; above 1 with the body below the face (2: the 8:4 of half-body portraits)",
+    )
+    shards: Positive = Field(description="number of shards: jobs grow with shards, never with images")
     detector: DetectorConfig | None = Field(
-        None, description="finds faces to crop to; null takes the middle of each image"
+        None,
+        description="crops to faces, such as {kind: cascade, cascade: FILE.xml}; null: the center of each image",
     )
-    person: PersonConfig | None = Field(None, description="rejects images in which a tagger sees no person")
+    person: PersonConfig | None = Field(
+        None, description="rejects images without a person, such as {tagger: wd14, files: FOLDER}"
+    )
     duplicates: Annotated[int, Field(ge=0, le=8)] | None = Field(
-        None, description="of portraits whose 64-bit perceptual hashes differ in at most so many bits one is kept"
+        None,
+        description="largest Hamming distance of near-duplicates' 64-bit perceptual hashes; the best is kept",
     )
-    rejected_ids: list[Path] = Field([], description="lists of ids to leave out, one a line, as culling sheets export")
+    rejected_ids: list[Path] = Field(
+        [], description="lists of ids to leave out, one a line, as the culling sheets export them"
+    )
 
     @property
     def width(self) -> int:

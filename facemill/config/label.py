@@ -1,4 +1,4 @@
-"""The config of stage label: how fine labels become classes, how labelled portraits are split and warped."""
+"""The config of stage label: labels merged into classes, the split of labelled portraits, augmentation."""
 
 from typing import Annotated, Self
 
@@ -8,41 +8,39 @@ from facemill.config.fields import Positive, Section, Share, without_nulls
 
 
 class LabelsConfig(Section):
-    """How fine labels become classes, and which labelled portraits are kept for measuring."""
+    """Labels merged into classes, and the split of the labelled portraits."""
 
     merge: Annotated[dict[str, list[str]], BeforeValidator(without_nulls)] = Field(
-        description="labelme labels that become each class; null removes an entry that another config file made"
+        description="labelme labels that become each class; null removes a class that another config file named"
     )
     ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
-    index_names: list[str] = Field([], description="the labels that numbers stand for in ready-made masks, from 0 on")
+    index_names: list[str] = Field([], description="labels behind the numbers of ready-made masks, from 0 on")
     tolerance: float = Field(
-        1, ge=0, description="pixels that a point may lie outside its image: clipped with a warning"
+        1, ge=0, description="pixels by which a point may lie outside its image; it is clipped with a warning"
     )
     fill_gaps: int = Field(
-        0, ge=0, description="unlabelled strips narrower than so many pixels go to the nearest class"
+        0, ge=0, description="unlabelled gaps narrower than so many pixels are filled from the nearest labelled pixel"
     )
-    validation: Share = Field(description="share of labelled portraits that a training is watched on")
-    test: Share = Field(description="share of labelled portraits that measure the U-Nets")
+    validation: Share = Field(description="share of the labelled portraits for validation")
+    test: Share = Field(description="share of the labelled portraits for testing")
 
     @model_validator(mode="after")
-    def _every_label_once(self) -> Self:
+    def _names_are_unique(self) -> Self:
         labels = [label for merged in self.merge.values() for label in merged] + self.ignore
-        twice = sorted({label for label in labels if labels.count(label) > 1})
-        if twice:
-            raise ValueError(f"merge: found {twice[0]!r} twice; accepted: each label in one class or in ignore")
-        lost = [label for label in self.index_names if label not in labels]
-        if lost:
-            raise ValueError(f"index_names: found {lost[0]!r}; accepted: labels that `merge` or `ignore` names")
+        if repeated := sorted({label for label in labels if labels.count(label) > 1}):
+            raise ValueError(f"merge: found {repeated[0]!r} twice; accepted: each label in one class or in ignore")
+        if unknown := [label for label in self.index_names if label not in labels]:
+            raise ValueError(f"index_names: found {unknown[0]!r}; accepted: labels that `merge` or `ignore` names")
         if self.validation + self.test >= 1:
             raise ValueError(f"test: found {self.test}; accepted: less than 1 together with validation")
         return self
 
 
 class AugmentConfig(Section):
-    """Random warps of the training portraits."""
+    """Random warps of the labelled training portraits."""
 
-    copies: Positive = Field(description="augmented pairs for each labelled one")
-    rotation: float = Field(ge=0, le=180, description="degrees to either side")
+    copies: Positive = Field(description="augmented copies of each portrait")
+    rotation: float = Field(ge=0, le=180, description="largest rotation to either side, in degrees")
     scale: float = Field(ge=0, lt=1, description="largest relative change of size")
     warp: float = Field(ge=0, description="displacement of elastic and grid warps, as a share of the size")
-    color: float = Field(0, ge=0, le=1, description="strength of color changes; 0 is off")
+    color: float = Field(0, ge=0, le=1, description="strength of color changes, from 0 (none) to 1")

@@ -8,13 +8,13 @@ from facemill.config.fields import Positive, Section, TrainingConfig
 
 
 class ReviewConfig(Section):
-    """The next portraits to label: where the U-Nets are unsure or disagree."""
+    """Portraits to label next (active learning)."""
 
-    portraits: Positive = Field(description="how many are written as labelme files")
+    portraits: Positive = Field(description="number of portraits, written as labelme files")
 
 
 class LabelQualityConfig(Section):
-    """The hand-drawn labels that networks trained without them contradict."""
+    """Labels that networks trained without them contradict (confident learning)."""
 
-    folds: Annotated[int, Field(ge=2)] = Field(description="parts of the labelled portraits, each judged by a network")
-    training: TrainingConfig = Field(description="of v3, once a fold")
+    folds: Annotated[int, Field(ge=2)] = Field(description="cross-validation folds of the labelled portraits")
+    training: TrainingConfig = Field(description="training of v3 on all folds but one")

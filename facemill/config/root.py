@@ -1,7 +1,7 @@
-"""The config: all sections of a run."""
+"""The config: all sections of a run, and checks between them."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -19,10 +19,13 @@ class Config(Section):
     """All settings of a run."""
 
     dataset: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", description="results go to results/<dataset>")
-    kind: Literal["sample", "danbooru", "celeba", "folder"]
-    seed: int = Field(ge=0)
-    holdout: Share = Field(description="share of the portraits on which VAE and GauGAN are measured, never trained")
-    classes: ClassTable = Field(SEVEN, description="of the masks, by id")
+    kind: Literal["sample", "danbooru", "celeba", "folder"] = Field(description="sample, danbooru, celeba or folder")
+    seed: int = Field(ge=0, description="seed of all random choices")
+    holdout: Share = Field(description="share of the portraits held out to evaluate VAE and GauGAN")
+    classes: ClassTable = Field(
+        SEVEN,
+        description="classes of the masks by id; the role tells the code which part of a portrait a class belongs to",
+    )
     sample: SampleConfig | None = None
     source: SourceConfig
     filter: FilterConfig
@@ -31,7 +34,8 @@ class Config(Section):
     augment: AugmentConfig
     unet: UnetConfig
     self_training: SelfTrainingConfig | None = Field(
-        None, description="v4, which needs unlabelled portraits; null: no v4"
+        None,
+        description="v4, such as {confidence: 0.7, training: {...}}, which needs unlabelled portraits; null: no v4",
     )
     pseudo_labels: PseudoLabelsConfig
     review: ReviewConfig
@@ -43,15 +47,14 @@ class Config(Section):
     attributes: AttributesConfig
 
     @model_validator(mode="after")
-    def _sections_fit(self) -> Self:
-        needed = {
+    def _source_fits_kind(self) -> Self:
+        needed: dict[str, list[str]] = {
             "sample": [],
             "folder": ["images"],
             "danbooru": ["images", "metadata"],
             "celeba": ["images", "attributes"],
-        }[self.kind]
-        missing = [key for key in needed if not getattr(self.source, key)]
-        if missing:
+        }
+        if missing := [key for key in needed[self.kind] if not getattr(self.source, key)]:
             raise ValueError(f"source.{missing[0]}: found nothing; accepted: a path, which kind {self.kind!r} needs")
         if "color" in self.tags.sources and not self.masked:
             raise ValueError(
@@ -63,18 +66,23 @@ class Config(Section):
             )
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
-        if self.masked and self.portraits.width < 64:
+        return self
+
+    @model_validator(mode="after")
+    def _portraits_fit_networks(self) -> Self:
+        size, width, ratio = self.portraits.size, self.portraits.width, self.portraits.ratio
+        if self.masked and width < 64:
             raise ValueError(
-                f"portraits.size: found {self.portraits.size}, so {self.portraits.width} pixels wide; "
+                f"portraits.size: found {size}, so {width} pixels wide; "
                 "accepted: at least 64 where there are masks, which GauGAN's discriminators need"
             )
-        if self.masked and self.portraits.ratio not in (1, 2):
-            raise ValueError(f"portraits.ratio: found {self.portraits.ratio}; accepted: 1 or 2 where there are masks")
+        if self.masked and ratio not in (1, 2):
+            raise ValueError(f"portraits.ratio: found {ratio}; accepted: 1 or 2 where there are masks")
         for name, preset in self.unet.versions.items():
-            if self.masked and self.portraits.width % (32 * preset.downscale):
+            if self.masked and width % (32 * preset.downscale):
                 raise ValueError(
                     f"unet.versions.{name}.downscale: found {preset.downscale}; accepted: a number that makes the "
-                    f"portraits' width, {self.portraits.width}, a multiple of 32 still"
+                    f"portraits' width, {width}, a multiple of 32 still"
                 )
         if self.pseudo_labels.version == "v4" and self.self_training is None:
             raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
@@ -83,12 +91,15 @@ class Config(Section):
     @model_validator(mode="after")
     def _classes_have_labels(self) -> Self:
         names, merge = self.classes.names, self.labels.merge
-        for key, named in {"labels.merge": merge, "unet.class_weights": self.unet.class_weights}.items():
+        for key, named in (("labels.merge", merge), ("unet.class_weights", self.unet.class_weights)):
             if unknown := [name for name in named if name not in names]:
                 raise ValueError(f"{key}.{unknown[0]}: found {unknown[0]!r}; accepted: {', '.join(names)}")
-        if empty := [name for name in names if name not in merge or (name != names[0] and not merge[name])]:
+        background = names[0]  # the class of unlabelled pixels: needs no label
+        if empty := [name for name in names if name not in merge or not (merge[name] or name == background)]:
             found = merge.get(empty[0], "nothing")
-            raise ValueError(f"labels.merge.{empty[0]}: found {found}; accepted: at least one label, for this class too")
+            raise ValueError(
+                f"labels.merge.{empty[0]}: found {found}; accepted: at least one label, for this class too"
+            )
         return self
 
     @property
@@ -107,35 +118,41 @@ class Config(Section):
         return self.masked and self.gaugan.z == "encoder"
 
     def paths(self) -> dict[str, Path]:
-        """Every path that the config names, by its key."""
-        source = self.source
-        named = {
-            "source.labelled": source.labelled,
-            "source.masks.images": source.masks and source.masks.images,
-            "source.masks.masks": source.masks and source.masks.masks,
-            "portraits.detector.cascade": self.portraits.detector and self.portraits.detector.cascade,
-            "portraits.person.files": self.portraits.person and self.portraits.person.files,
-            "unet.encoder_weights": self.unet.encoder_weights,
-            "gaugan.vgg_weights": self.gaugan.vgg_weights,
-            "gaugan.inception_weights": self.gaugan.inception_weights,
-            "tags.i2v": self.tags.i2v,
-            "tags.wd14": self.tags.wd14,
-        }
-        lists = {f"source.{key}": paths for key, paths in source.files().items()}
-        lists |= {"portraits.rejected_ids": self.portraits.rejected_ids}
-        for key, paths in lists.items():
-            is_list = key in ("source.metadata", "portraits.rejected_ids") or len(paths) > 1
-            named |= {f"{key}.{i}" if is_list else key: path for i, path in enumerate(paths)}
-        return {key: path for key, path in named.items() if isinstance(path, Path)}
+        """Every path that the config names, by its key; a list's by key and number: `source.metadata.0`."""
+        named: dict[str, Any] = {}
+        for key in _path_keys(Config):
+            value: Any = self
+            for name in key.split("."):
+                value = getattr(value, name, None)
+            named |= {f"{key}.{i}": item for i, item in enumerate(value)} if isinstance(value, list) else {key: value}
+        return {key: value for key, value in named.items() if isinstance(value, Path)}
+
+    def files(self, key: str) -> list[Path]:
+        """The paths that the config names under a key; none where it is null or an address.
+
+        Raises:
+            KeyError: No field that may hold a path has this key.
+        """
+        if key not in (keys := _path_keys(Config)):
+            raise KeyError(f"config: found no path {key!r}; accepted: {', '.join(keys)}")
+        return [path for name, path in self.paths().items() if name == key or name.startswith(f"{key}.")]
+
+
+def _path_keys(kind: Any, prefix: str = "") -> dict[str, None]:
+    """The keys of all fields that may hold paths, in a section or a type annotation, in the order of the fields."""
+    if kind is Path:
+        return {prefix: None}
+    if isinstance(kind, type) and issubclass(kind, Section):
+        parts = [(f"{prefix}.{name}" if prefix else name, f.annotation) for name, f in kind.model_fields.items()]
+    else:
+        parts = [(prefix, argument) for argument in get_args(kind)]
+    return {key: None for name, part in parts for key in _path_keys(part, name)}
 
 
 def unet_settings(
     config: Config, version: Literal["v1", "v2", "v3"], training: TrainingConfig | None = None
 ) -> UnetTrainConfig:
-    """The settings of one U-Net version: what all versions share and what its own preset says.
-
-    `training` stands in for the preset's own.
-    """
+    """The settings of one U-Net version: those all versions share and its preset; `training` replaces the preset's."""
     unet = config.unet
     shared = {key: value for key, value in unet if key != "versions"}
     return UnetTrainConfig(**shared | dict(unet.versions[version]) | ({"training": training} if training else {}))

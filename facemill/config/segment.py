@@ -1,4 +1,4 @@
-"""The config of stage segment: the U-Nets, self-training, pseudo-labels."""
+"""The config of stage segment: U-Nets, self-training, pseudo-labels."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,61 +9,54 @@ from facemill.config.fields import Downscale, Positive, Section, Share, Training
 
 
 class UnetPresetConfig(Section):
-    """What tells the U-Net versions apart."""
+    """Settings in which the U-Net versions differ."""
 
-    decoder: Literal["transposed", "upsample"]
-    downscale: Downscale = Field(description="the network works at the portraits' size divided by this")
+    decoder: Literal["transposed", "upsample"] = Field(
+        description="transposed convolutions, or upsample: nearest-neighbor upsampling and convolutions"
+    )
+    downscale: Downscale = Field(description="factor by which portraits are shrunk, and logits enlarged")
     training: TrainingConfig
 
 
-Width = Literal["tiny", "narrow", "wide"]
+class UnetSharedConfig(Section):
+    """Settings that the U-Net versions share."""
+
+    encoder_weights: Literal["imagenet"] | Path | None = Field(
+        description="imagenet (downloaded), a safetensors file, or null: random initialization"
+    )
+    width: Literal["tiny", "narrow", "wide"] = Field(
+        description="channels of the decoder (facemill/networks/unet.py): tiny, narrow or wide"
+    )
+    class_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description="weights of classes in the cross-entropy, such as {mouth: 2}; 1 for all others"
+    )
+    patience: Positive = Field(description="early stopping: validations (ten a training) in a row without a new best")
 
 
-ClassWeights = Annotated[
-    dict[str, Annotated[float, Field(gt=0)]],
-    Field(description="of the classes in the cross-entropy; 1 where nothing is said"),
-]
+class UnetConfig(UnetSharedConfig):
+    """U-Nets with a MobileNetV2 encoder and three decoders."""
+
+    versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPresetConfig], Field(min_length=3)] = Field(
+        description="settings in which v1, v2 and v3 differ"
+    )
 
 
-Patience = Annotated[Positive, Field(description="validations, of ten, in a row below the best, after which it stops")]
-
-
-class UnetConfig(Section):
-    """The U-Nets: a MobileNetV2 encoder under three decoders."""
-
-    encoder_weights: Literal["imagenet"] | Path | None = Field(description="`imagenet`, a safetensors file, or null")
-    width: Width = Field(description="of the decoder; facemill/networks/unet.py has the channels")
-    class_weights: ClassWeights = {}
-    patience: Patience
-    versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPresetConfig], Field(min_length=3)]
+class UnetTrainConfig(UnetSharedConfig, UnetPresetConfig):
+    """All settings of one U-Net version, none of another's."""
 
 
 class SelfTrainingConfig(Section):
-    """v4: a new U-Net that learns from what v3 is sure of in the unlabelled portraits, too."""
+    """v4: a U-Net trained on the confident pseudo-labels of v3 as well."""
 
-    confidence: Share = Field(description="probability from which a pixel's class is believed")
-    training: TrainingConfig = Field(
-        description="counted in unlabelled images; as many labelled ones are seen beside them"
-    )
+    confidence: Share = Field(description="least probability of a pixel's pseudo-label")
+    training: TrainingConfig = Field(description="counted in unlabelled images; a batch has as many labelled ones")
 
 
 class PseudoLabelsConfig(Section):
-    """Who labels the collection, and which of its portraits GauGAN may learn from."""
+    """Labels of the whole collection, and the portraits that GauGAN is trained on."""
 
-    version: Literal["v3", "v4"] = Field(description="the U-Net that labels")
-    min_confidence: Share = Field(description="least mean confidence of an accepted portrait")
+    version: Literal["v3", "v4"] = Field(description="the U-Net that labels: v3 or v4")
+    min_confidence: Share = Field(description="least mean confidence of GauGAN's training portraits")
     max_flip_disagreement: Annotated[float, Field(gt=0, le=1)] = Field(
-        description="largest share of its pixels whose class changes when it is mirrored"
+        description="largest share of their pixels whose class changes when they are flipped"
     )
-
-
-class UnetTrainConfig(Section):
-    """All that one U-Net version is trained with; another version's settings do not concern it."""
-
-    encoder_weights: Literal["imagenet"] | Path | None
-    width: Width
-    class_weights: ClassWeights
-    patience: Patience
-    decoder: Literal["transposed", "upsample"]
-    downscale: Downscale
-    training: TrainingConfig

@@ -9,14 +9,16 @@ from facemill.config.fields import Positive, Section, TrainingConfig, number
 
 
 class VaeConfig(Section):
-    """The VAE whose encoder gives GauGAN its style code."""
+    """The VAE, whose encoder is GauGAN's style encoder."""
 
     size: Annotated[Literal[32, 64, 128, 256], BeforeValidator(number)] = Field(
-        description="pixels that it works at; portraits are resized to it"
+        description="pixels to which portraits are resized"
     )
     z_dim: Positive = Field(description="dimensions of the style code")
     width: Positive = Field(description="channels after the first convolution")
-    kl_weight: float = Field(ge=0)
+    kl_weight: float = Field(
+        ge=0, description="weight of the KL divergence in nats, against the L1 of pixels in [-1, 1]"
+    )
     training: TrainingConfig
 
 
@@ -24,19 +26,21 @@ class GauganConfig(Section):
     """The SPADE generator and its multi-scale PatchGAN discriminators."""
 
     preset: Literal["tiny", "small", "medium", "large", "paper"] = Field(
-        description="the networks' channels; facemill/networks/spade.py has the numbers"
+        description="channels (facemill/networks/spade.py): tiny, small, medium, large or paper"
     )
     z: Literal["encoder", "normal", "none"] = Field(
-        "encoder", description="where a style comes from: the VAE's encoder, N(0, 1), or nowhere"
+        "encoder", description="style code: from the VAE's encoder, normal (from N(0, 1)), or none"
     )
-    feature_matching_weight: float = Field(ge=0)
+    feature_matching_weight: float = Field(ge=0, description="weight of the feature matching loss")
     perceptual_weight: float = Field(ge=0, description="weight of the VGG loss; without vgg_weights it is left out")
     vgg_weights: Path | None = Field(None, description="safetensors file of torchvision's VGG16 convolutions")
-    inception_weights: Path | None = Field(None, description="safetensors file of FID's Inception: names its features")
+    inception_weights: Path | None = Field(
+        None, description="safetensors file of FID's Inception; null: Frechet distance in U-Net features"
+    )
     diff_augment: bool = Field(False, description="differentiable augmentation, for fewer than some thousand portraits")
     grad_accumulation: Positive = Field(1, description="parts in which a batch is computed; more need less memory")
     gpus: Positive = Field(1, description="GPUs that share a batch")
-    training: TrainingConfig
+    training: TrainingConfig = Field(description="learning rate: halved for G, doubled for D (TTUR)")
 
     @model_validator(mode="after")
     def _batch_has_parts(self) -> Self:

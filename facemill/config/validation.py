@@ -1,21 +1,24 @@
-"""The config as a whole, checked before anything runs: one line for a fault, and the JSON schema that editors use.
+"""Validation of the config before anything runs, with one line for an error, and the JSON schema for editors.
 
-`schemas/config.schema.json` is what this module prints.
+`python -m facemill.config.validation` prints `schemas/config.schema.json`.
 """
 
 import json
 from pathlib import Path
-from types import UnionType
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, RootModel, ValidationError
 
 from facemill.config.root import Config
 from facemill.errors import UserError
 
 
 def validate(content: dict) -> Config:
-    """The typed config. Raises `UserError` with one line that names key, value and what is accepted."""
+    """The typed config.
+
+    Raises:
+        UserError: One line with the first error's key, its value and what is accepted.
+    """
     try:
         config = Config.model_validate(content)
     except ValidationError as error:
@@ -28,13 +31,13 @@ def validate(content: dict) -> Config:
 
 
 def check_braces(key: str, path: Path) -> None:
-    """Raises `UserError` for a path that Snakemake would take for a pattern, at whatever place it is an input."""
+    """Raise `UserError` for a path that Snakemake would read as a pattern where it is an input."""
     if {"{", "}"} & set(str(path)):
         raise UserError(f"{key}: found {str(path)!r}; accepted: a path without braces, Snakemake's sign for wildcards")
 
 
 def _describe(error: ValidationError) -> str:
-    """One line for the first fault of a config: key, value, what is accepted."""
+    """One line for the first error of a config: key, value, what is accepted."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # pydantic's own marks aside
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
@@ -52,14 +55,22 @@ def _describe(error: ValidationError) -> str:
             return f"{key}: found {first['input']!r}; accepted: {accepted[0].lower()}{accepted[1:]}{more}"
 
 
-def _keys(place: tuple[int | str, ...]) -> list[str]:
-    """The accepted keys of the section at a place of the config."""
-    kind: Any = Config
-    for part in place:
-        # a section's field, or a value of a dict; of `Section | None` the section
-        kind = kind.model_fields[part].annotation if isinstance(kind, type) else kind.__args__[1]
-        kind = kind.__args__[0] if isinstance(kind, UnionType) else kind
-    return list(kind.model_fields)
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the section at a location of the config accepts."""
+    section: Any = Config
+    for part in location:  # a field; or a key of a dict or an index of a list, whose section was reached already
+        if part in section.model_fields:
+            section = _section(section.model_fields[part].annotation)
+    return list(section.model_fields)
+
+
+def _section(kind: Any) -> Any:
+    """The section in a type annotation such as `Section | None` or `dict[str, Section]`."""
+    if isinstance(kind, type) and issubclass(kind, RootModel):
+        kind = kind.model_fields["root"].annotation
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    return next(filter(None, map(_section, get_args(kind))), None)
 
 
 def schema() -> dict:
