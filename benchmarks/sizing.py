@@ -28,7 +28,8 @@ from facemill.data.shards import encode_jpeg, encode_mask
 from facemill.imaging.colors import region_colors
 from facemill.ingest.drawing import CLASS_OF_PART, draw
 from facemill.ingest.portraits import load_portrait
-from facemill.networks.spade import PRESETS, Discriminator, Generator
+from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.spade import PRESETS, Generator
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.segment.train_unet import unet_arguments
@@ -70,10 +71,12 @@ def networks(config: Config) -> dict[str, float]:
         found["vae"] = operations(lambda: coder(small))
         found["encoder"] = operations(lambda: coder.encode(small))
         channels = PRESETS[gaugan.preset]
-        generator = Generator(size=size, z_dim=vae.z_dim, width=channels.width, hidden=channels.hidden)
-        generator._seen = lambda masks, side: mask[..., :side, :side]  # as in training: every pixel, one-hot
+        generator = Generator(
+            size=size, z_dim=vae.z_dim, ngf=channels.ngf, nhidden=channels.nhidden, classes=len(CLASSES)
+        )
+        generator._layout_at = lambda masks, side: mask[..., :side, :side]  # as in training: every pixel, one-hot
         found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
-        discriminator = Discriminator(width=channels.discriminator).eval()
+        discriminator = Discriminator(ndf=channels.ndf, classes=len(CLASSES)).eval()
         found["discriminator"] = operations(lambda: discriminator(image, mask))
     return found
 

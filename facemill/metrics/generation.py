@@ -9,6 +9,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
+from facemill.data.classes import SEVEN
 from facemill.imaging.colors import REGIONS, difference, region_colors
 from facemill.imaging.figures import colorize, image_grid
 from facemill.metrics.segmentation import confusion, iou
@@ -29,34 +30,6 @@ class Painted:
     image: np.ndarray
     mask: int
     style: int | None
-
-
-@torch.inference_mode()
-def styles(vae: Vae, images: Tensor) -> Tensor:
-    """Style codes (N, z_dim), the means of q(z|x), of uint8 images (N, 3, S, S)."""
-    with autocast():
-        return torch.cat([vae.encode(to_signed_range(batch.to(device())))[0] for batch in images.split(BATCH)])
-
-
-def random_styles(generator: Generator, count: int, seed: int | None = None) -> Tensor:
-    """Style codes (count, z_dim) from N(0, 1), on the CPU where a seed is given, else on the generator's device.
-
-    (count, 0) for a generator that takes none.
-    """
-    shape = (count, generator.z_dim)
-    if seed is None:
-        return torch.randn(shape, device=next(generator.parameters()).device)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-@torch.inference_mode()
-def paint(generator: Generator, masks: Tensor, z: Tensor) -> np.ndarray:
-    """Portraits, uint8 RGB (N, S, S, 3), of masks (N, S, S) of class ids in the styles z (N, z_dim)."""
-    painted = []
-    for mask, code in zip(masks.split(BATCH), z.split(BATCH), strict=True):
-        with autocast():
-            painted.append(to_pixels(generator(mask.to(device()), code.to(device()))))
-    return np.concatenate(painted)
 
 
 @torch.inference_mode()
@@ -82,7 +55,7 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
 
 def resegmentation(seen: np.ndarray, masks: np.ndarray) -> dict[str, float]:
     """Mean IoU and IoU per class, of what a judge sees in generated portraits against the masks they were made from."""
-    per_class = iou(sum(confusion(s, m) for s, m in zip(seen, masks, strict=True)))
+    per_class = iou(sum(confusion(s, m, len(SEVEN)) for s, m in zip(seen, masks, strict=True)))
     return {"miou": float(np.nanmean(per_class)), "per_class": [float(value) for value in per_class]}
 
 
@@ -126,7 +99,7 @@ def diversity(features: np.ndarray) -> float:
     return float(pdist(features).mean())
 
 
-def pairings(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int, int]]:
+def mask_style_pairs(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int, int]]:
     """Pairs (mask, style) in which no portrait lends a style to its own mask, unless it is the only one."""
     random = np.random.default_rng(seed)
     order = random.permutation(count)
@@ -135,21 +108,6 @@ def pairings(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int,
             yield int(order[place]), int(order[(place + shift) % count])
 
 
-def spread(count: int, most: int) -> list[int]:
+def evenly_spaced(count: int, most: int) -> list[int]:
     """At most `most` of the numbers below `count`, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
-
-
-def styles_by_masks(
-    generator: Generator, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]
-) -> Image.Image:
-    """A grid: the masks `rows` painted in the styles of the portraits `columns`, all of them numbers of `pixels`.
-
-    `pixels` are uint8 (N, 3, S, S), `masks` (N, S, S), `z` their style codes (N, z_dim).
-    """
-    images = pixels.permute(0, 2, 3, 1).numpy()
-    grid = [[None, None, *(images[s] for s in columns)]]
-    for m in rows:
-        painted = paint(generator, masks[[m] * len(columns)], z[list(columns)])
-        grid.append([images[m], colorize(masks[m].numpy()), *painted])
-    return image_grid(grid, ["its portrait", "mask", *(f"style {i}" for i in range(1, len(columns) + 1))])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-BOTTOM = 4
+BASE_RESOLUTION = 4
 """Side of the feature map between convolutions and linear layers."""
 
 
@@ -25,7 +25,7 @@ class Vae(nn.Module):
     def __init__(self, *, size: int, z_dim: int, width: int) -> None:
         super().__init__()
         self.size, self.z_dim = size, z_dim
-        levels = int(math.log2(size // BOTTOM))
+        levels = int(math.log2(size // BASE_RESOLUTION))
         channels = [3, *(width * min(2**level, 8) for level in range(levels))]
         down = [
             nn.Sequential(
@@ -36,9 +36,9 @@ class Vae(nn.Module):
             for inputs, outputs in zip(channels, channels[1:], strict=False)
         ]
         self.down = nn.Sequential(*down)
-        self.mean = nn.Linear(channels[-1] * BOTTOM**2, z_dim)
-        self.log_variance = nn.Linear(channels[-1] * BOTTOM**2, z_dim)
-        self.first = nn.Linear(z_dim, channels[-1] * BOTTOM**2)
+        self.mean = nn.Linear(channels[-1] * BASE_RESOLUTION**2, z_dim)
+        self.log_variance = nn.Linear(channels[-1] * BASE_RESOLUTION**2, z_dim)
+        self.first = nn.Linear(z_dim, channels[-1] * BASE_RESOLUTION**2)
         up_channels = [channels[-1], *channels[-2:0:-1], width]
         up = [
             nn.Sequential(
@@ -59,7 +59,7 @@ class Vae(nn.Module):
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, 3, size, size) in [-1, 1] of style codes (B, z_dim)."""
-        return self.up(self.first(z).unflatten(1, (-1, BOTTOM, BOTTOM)))
+        return self.up(self.first(z).unflatten(1, (-1, BASE_RESOLUTION, BASE_RESOLUTION)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Reconstructions from a z drawn from q(z|x), and its mean and log-variance."""

@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from facemill.config.synthesize import GauganConfig
+from facemill.data.classes import SEVEN
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import read_rows
 from facemill.data.splits import held_out
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.log import log
-from facemill.metrics.generation import random_styles, spread, styles, styles_by_masks
+from facemill.inference.painter import Painter
+from facemill.metrics.generation import evenly_spaced
+from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
+from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.spade import (
     PRESETS,
-    Discriminator,
     Generator,
     add_spectral_norm,
-    feature_matching_loss,
-    hinge_loss_discriminator,
-    hinge_loss_generator,
     one_hot,
     remove_spectral_norm,
 )
@@ -98,7 +98,7 @@ def gan_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor) -> di
 
 def part_of_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor, share: float) -> dict[str, Tensor]:
     """Adds the gradients of both networks' losses on a part of a batch, times `share`; returns the losses."""
-    settings, mask = gan.settings, one_hot(masks)
+    settings, mask = gan.settings, one_hot(masks, len(SEVEN))
     augment = DiffAugment(*masks.shape, masks.device) if settings.diff_augment else lambda *pair: pair
     fake = gan.generator(masks, z)
     seen_real = gan.discriminator(*augment(real, mask))
@@ -120,21 +120,22 @@ def part_of_step(gan: Gan, accelerate, real: Tensor, masks: Tensor, z: Tensor, s
     return losses
 
 
-def painter(
+def snapshot_callback(
     rows: ShardDataset, encoder: Vae, generator: nn.Module, folder: Path, total: int
 ) -> Callable[[int, int], None]:
     """What paints some masks of `rows` in some styles of others, `PICTURES` times in `total` steps, so that a training
     can be watched; call it with each step's number and its images."""
-    chosen = spread(len(rows), 2 * SHOWN)
+    chosen = evenly_spaced(len(rows), 2 * SHOWN)
     if len(chosen) < 2:
         return lambda step, images: None
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in chosen), strict=True))
-    z = styles(encoder, pixels).cpu() if generator.z == "encoder" else random_styles(generator, len(pixels))
+    painter = Painter(generator, SEVEN, encoder)
+    z = painter.encode_styles(pixels) if generator.z == "encoder" else painter.random_styles(len(pixels))
     half = len(chosen) // 2
 
     def paint_when_due(step: int, images: int) -> None:
         if (step + 1) % max(total // PICTURES, 1) == 0:
-            grid = styles_by_masks(generator, pixels, masks, z, range(half), range(half, len(chosen)))
+            grid = painter.style_grid(pixels, masks, z, range(half), range(half, len(chosen)))
             save_picture(grid, folder / f"painted-{images:09d}.png")
 
     return paint_when_due
@@ -142,14 +143,14 @@ def painter(
 
 def widths(settings: GauganConfig) -> dict[str, int]:
     """The arguments of `Generator` that its preset holds."""
-    return {"width": PRESETS[settings.preset].width, "hidden": PRESETS[settings.preset].hidden}
+    return {"ngf": PRESETS[settings.preset].ngf, "nhidden": PRESETS[settings.preset].nhidden}
 
 
 def new_gan(settings: GauganConfig, arguments: dict[str, Any], accelerate) -> tuple[Gan, dict[str, nn.Module]]:
     """Networks and optimizers as a training begins, and what of them its checkpoints hold; `arguments` of `Generator`
     are those that its preset does not hold."""
     generator = Generator(**arguments, **widths(settings))
-    discriminator = Discriminator(width=PRESETS[settings.preset].discriminator)
+    discriminator = Discriminator(ndf=PRESETS[settings.preset].ndf, classes=len(SEVEN))
     for network in (generator, discriminator):
         add_spectral_norm(network)
         network.to(memory_format=torch.channels_last)
@@ -191,7 +192,7 @@ def train_gaugan(
     accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
     rows = ShardDataset(portraits, pseudo_labels, keep=lambda id: id in accepted and not held_out(id, holdout))
     log.info("gaugan: learns from %d portraits", len(rows))
-    arguments = {"size": size, "ratio": ratio_of(rows), "z": settings.z}
+    arguments = {"size": size, "classes": len(SEVEN), "ratio": ratio_of(rows), "z": settings.z}
     arguments |= {"z_dim": 0 if settings.z == "none" else encoder.z_dim}
     gan, modules = new_gan(settings, arguments, accelerate)
     plain, ema = modules["generator"], modules["ema"]
@@ -202,7 +203,7 @@ def train_gaugan(
     images, batch = settings.training.images, settings.training.batch
     total = math.ceil(images / batch)
     shown = ShardDataset(portraits, pseudo_labels, keep=lambda id: held_out(id, holdout))
-    watch = painter(shown, encoder, ema, run.folder, total)
+    watch = snapshot_callback(shown, encoder, ema, run.folder, total)
     batches = accelerate.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         gan.set_rates(linear_decay(step, total))
@@ -210,7 +211,7 @@ def train_gaugan(
             pixels, masks = pixels.flip(3), masks.flip(2)
         real = to_signed_range(pixels)
         with torch.no_grad(), accelerate.autocast():
-            z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else random_styles(plain, len(real))
+            z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else torch.randn((len(real), plain.z_dim), device=real.device)
         run.record(**gan_step(gan, accelerate, real, masks, z))
         update_ema(ema, plain, rising_decay(step))
         if accelerate.is_main_process:

@@ -18,7 +18,8 @@ from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import COLORS
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.data.splits import held_out
-from facemill.networks.spade import Discriminator, Generator
+from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
@@ -94,7 +95,8 @@ def test_a_batch_in_parts_gives_the_gradients_of_the_whole():
     for parts in (1, 2):
         torch.manual_seed(0)
         # evaluation mode: batch norm, which sees a part alone, is what would differ
-        networks = Generator(size=64, z_dim=6, width=4, hidden=8).eval(), Discriminator(width=8).eval()
+        generator = Generator(size=64, z_dim=6, ngf=4, nhidden=8, classes=7).eval()
+        networks = generator, Discriminator(ndf=8, classes=7).eval()
         sgd = [SGD(network.parameters(), 0.1) for network in networks]
         gan = Gan(*networks, *sgd, None, SETTINGS.model_copy(update={"grad_accumulation": parts}))
         losses = gan_step(gan, Accelerator(cpu=True), real, masks, z)

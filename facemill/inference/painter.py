@@ -1,0 +1,89 @@
+"""GauGAN at work: portraits from masks, in the styles of images or in random ones."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facemill.data.classes import ClassTable
+from facemill.imaging.figures import colorize, image_grid
+from facemill.networks.spade import Generator
+from facemill.networks.store import autocast, device, load_model, model_classes
+from facemill.networks.vae import Vae, to_pixels, to_signed_range
+
+BATCH = 16
+
+
+class Painter:
+    """A generator, the class table of its masks, and the style encoder where there is one."""
+
+    def __init__(self, generator: Generator, classes: ClassTable, encoder: Vae | None = None) -> None:
+        self.generator, self.classes, self.encoder = generator, classes, encoder
+        self.device = device()
+
+    @classmethod
+    def load(cls, model: Path, classes: ClassTable | None = None, encoder: Path | None = None) -> Self:
+        """The painter of a saved GauGAN. Raises `UserError` when its table is not `classes`, where that is given.
+
+        Args:
+            model: GauGAN's safetensors file, or the folder that holds it.
+            classes: The table that the model must have.
+            encoder: The safetensors file of the VAE whose encoder reads styles.
+        """
+        generator = load_model(Generator, model, classes)
+        return cls(generator, classes or model_classes(model), load_model(Vae, encoder) if encoder else None)
+
+    @torch.inference_mode()
+    def encode_styles(self, images: Tensor) -> Tensor:
+        """Style codes, float32 (N, z_dim) on the CPU: the means of q(z|x) of uint8 images (N, 3, S, S).
+
+        Raises:
+            ValueError: The painter has no style encoder.
+        """
+        if self.encoder is None:
+            raise ValueError("a painter without a style encoder reads no styles")
+        with autocast():
+            means = [self.encoder.encode(to_signed_range(batch.to(self.device)))[0] for batch in images.split(BATCH)]
+        return torch.cat(means).cpu()
+
+    def random_styles(self, count: int, seed: int | None = None) -> Tensor:
+        """Style codes (count, z_dim) from N(0, 1); (count, 0) for a generator without styles.
+
+        They lie on the CPU where a seed is given, else on the painter's device.
+        """
+        shape = (count, self.generator.z_dim)
+        if seed is None:
+            return torch.randn(shape, device=self.device)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+    @torch.inference_mode()
+    def generate(self, masks: Tensor, z: Tensor) -> np.ndarray:
+        """Portraits, uint8 RGB (N, H, W, 3), from masks (N, H, W) of class ids and style codes (N, z_dim)."""
+        images = []
+        for mask, code in zip(masks.split(BATCH), z.split(BATCH), strict=True):
+            with autocast():
+                images.append(to_pixels(self.generator(mask.to(self.device), code.to(self.device))))
+        return np.concatenate(images)
+
+    def style_grid(
+        self, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]
+    ) -> Image.Image:
+        """A grid of generated portraits, masks down and styles across, with the portraits that both come from.
+
+        Args:
+            pixels: Portraits, uint8 (N, 3, H, W).
+            masks: Their masks of class ids, (N, H, W).
+            z: Their style codes, (N, z_dim).
+            rows: Indices of the portraits whose masks are shown.
+            columns: Indices of the portraits whose styles are shown.
+        """
+        images = pixels.permute(0, 2, 3, 1).numpy()
+        grid: list[list[np.ndarray | None]] = [[None, None, *(images[s] for s in columns)]]
+        for m in rows:
+            generated = self.generate(masks[[m] * len(columns)], z[list(columns)])
+            grid.append([images[m], colorize(masks[m].numpy(), self.classes), *generated])
+        return image_grid(grid, ["its portrait", "mask", *(f"style {i}" for i in range(1, len(columns) + 1))])

@@ -1,0 +1,62 @@
+"""SPADE with fewer operations: equation 1 of `spade.py`, the same but for rounding.
+
+- The `1 +` of equation 1 is folded into the bias of the convolution that gives gamma.
+- In evaluation batch norm is an affine map with constant coefficients, which fold into that convolution as well.
+- Large modulations are computed once for each distinct label neighborhood (`spade_neighborhoods.py`).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facemill.networks.spade_neighborhoods import Neighborhoods
+
+SPARSE_SIDE, SPARSE_HIDDEN = 64, 64
+"""Side of a feature map, and hidden channels of a modulation, from which distinct neighborhoods pay: below, sorting and
+indexing them takes longer than the convolutions."""
+
+
+def folded_spade(
+    x: Tensor, layout: Tensor | Neighborhoods, norm: nn.BatchNorm2d, shared: nn.Sequential, scale_shift: nn.Conv2d
+) -> Tensor:
+    """Equation 1 by the layers of a `Spade`.
+
+    Args:
+        x: Features (B, channels, H, W).
+        layout: The masks, one-hot (B, classes, H, W) or as distinct neighborhoods, with the same result.
+        norm: Batch norm without affine parameters.
+        shared: Convolution of the one-hot masks, and ReLU.
+        scale_shift: Convolution to gamma and beta.
+    """
+    weight, (gamma_bias, beta_bias) = scale_shift.weight, _bias(scale_shift).chunk(2)
+    bias = torch.cat([1 + gamma_bias, beta_bias])
+    if not norm.training:
+        weight, bias = _fold_norm(weight.flatten(1), norm).view_as(weight), _fold_norm(bias[:, None], norm)[:, 0]
+    if isinstance(layout, Tensor):
+        gamma, beta = F.conv2d(shared(layout), weight, bias, padding=1).chunk(2, 1)
+    else:
+        gamma, beta = _look_up(layout, shared, weight, bias)
+    return torch.addcmul(beta, norm(x) if norm.training else x, gamma)
+
+
+def _bias(convolution: nn.Conv2d) -> Tensor:
+    assert convolution.bias is not None
+    return convolution.bias
+
+
+def _fold_norm(weights: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """Weights (2 * channels, K) of gamma and beta for normalized features, made into those for the features as such."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    gamma, beta = weights.chunk(2)
+    gamma = gamma * (norm.running_var + norm.eps).rsqrt()[:, None]
+    return torch.cat([gamma, beta - norm.running_mean[:, None] * gamma])
+
+
+def _look_up(layout: Neighborhoods, shared: nn.Sequential, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """Gamma and beta, each (B, channels, H, W), computed for each distinct neighborhood and gathered by pixel."""
+    convolution, relu = shared
+    hidden = relu(F.conv2d(layout.one_hot, convolution.weight, convolution.bias)) * layout.inside
+    # a matrix product: a convolution with a single output position has a slow gradient
+    values = F.linear(hidden.flatten(1), weight.flatten(1), bias)
+    gamma, beta = (F.embedding(layout.index, half).permute(0, 3, 1, 2) for half in values.chunk(2, 1))
+    return gamma, beta
