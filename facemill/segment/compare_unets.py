@@ -1,194 +1,155 @@
-"""U-Net versions on the same test portraits: their faults in numbers, and the portraits that show them."""
+"""U-Net versions compared on the same test portraits: scores, plots, and the portraits on which they differ."""
 
-import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from facemill.data.classes import CLASSES, COLORS
-from facemill.imaging.figures import plot
-from facemill.inference.segmenter import BATCH, batched, logits_of
-from facemill.metrics import segmentation as metrics
-from facemill.networks.unet import Unet
+from facemill.data.classes import ClassTable
+from facemill.data.shards import decode_image, decode_mask, mask_classes, read_rows
+from facemill.errors import UserError
+from facemill.files import write_json
+from facemill.imaging.figures import colorize, image_grid, save_picture
+from facemill.imaging.figures import plot as new_plot
+from facemill.inference.segmenter import Segmenter
+from facemill.log import log
+from facemill.segment.unet_scores import evaluate_unet
 
-RESAMPLES = 1000
-"""How often the test portraits are drawn anew, with replacement, for an interval."""
+SHOWN = 8
+"""Portraits of the picture."""
 
 BARS = ("#b4b9c8", "#e3a23b", "#3d6fc2", "#3f9b6d")
 """Colors of the versions, in their order."""
 
-
-@dataclass
-class Measured:
-    """One version on N test portraits, measured one by one so that any subset can be summed up."""
-
-    masks: list[np.ndarray]
-    confusion: np.ndarray
-    """int64 (N, classes, classes)"""
-    boundary: np.ndarray
-    """int64 (N, classes, 2): intersections and unions of the boundary bands"""
-    specks: np.ndarray
-    """int64 (N,)"""
-    checkerboard: np.ndarray
-    """float64 (N,)"""
-
-    def summary(self) -> dict[str, Any]:
-        """The numbers of `comparison.json`: IoUs from pixels summed over the portraits, means of the others.
-
-        A class that no portrait holds, in truth or prediction, has a null IoU. `miou_std` is the standard deviation
-        over portraits of the mean IoU within one. `interval` holds 95% bootstrap intervals of `miou` and of each IoU;
-        `confusion` for each true class the shares of its pixels that became each class.
-        """
-        each = metrics.iou(self.confusion.sum(0))
-        low, high = self.intervals().tolist()
-        within = [np.nanmean(metrics.iou(one)) for one in self.confusion]
-        return {
-            "miou": float(np.nanmean(each)),
-            "iou": {name: None if np.isnan(value) else float(value) for name, value in zip(CLASSES, each, strict=True)},
-            "boundary_iou": float(np.nanmean(metrics.ratio(self.boundary.sum(0)))),
-            "specks": float(self.specks.mean()),
-            "checkerboard": float(self.checkerboard.mean()),
-            "confusion": dict(zip(CLASSES, shares(self.confusion.sum(0)).round(5).tolist(), strict=True)),
-            "test_images": len(self.masks),
-            "miou_std": float(np.std(within)),
-            "interval": {
-                name: None if np.isnan(ends).any() else list(ends)
-                for name, *ends in zip(["miou", *CLASSES], low, high, strict=True)
-            },
-        }
-
-    def intervals(self) -> np.ndarray:
-        """95% percentile intervals of the mean IoU and of each class's: float64 (2, 1 + classes).
-
-        Portraits are what is drawn: a bootstrap over pixels would take neighbors for independent (Efron 1979,
-        https://doi.org/10.1214/aos/1176344552). The same seed for every version, so that all see the same draws.
-        """
-        each = self._resampled()
-        with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # classes that no portrait holds
-            return np.nanpercentile(np.column_stack([np.nanmean(each, 1), each]), [2.5, 97.5], axis=0)
-
-    def _resampled(self) -> np.ndarray:
-        """IoU of each class on portraits drawn anew: float64 (RESAMPLES, classes)."""
-        n = len(self.confusion)
-        draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), RESAMPLES)
-        return np.array([metrics.iou(one) for one in np.einsum("rn,nij->rij", draws, self.confusion)])
-
-    def gain_over(self, other: "Measured") -> dict[str, Any]:
-        """By how much the mean IoU is higher than another version's on the same portraits, with a 95% interval.
-
-        The interval is of the difference, portraits drawn for both at once, and so is far narrower than those of the
-        two mean IoUs: what is hard for one version is hard for the other.
-        """
-        gain, drawn = (
-            np.nanmean(mine, -1) - np.nanmean(its, -1)
-            for mine, its in (
-                (metrics.iou(self.confusion.sum(0)), metrics.iou(other.confusion.sum(0))),
-                (self._resampled(), other._resampled()),
-            )
-        )
-        return {"miou": float(gain), "interval": np.percentile(drawn, [2.5, 97.5]).tolist()}
+Summaries = Mapping[str, dict[str, Any]]
+"""`UnetScores.summary` of each version, with its `gain` over the version before."""
 
 
-def shares(confusion: np.ndarray) -> np.ndarray:
-    """Each true class's pixels by predicted class, as shares: float64 (classes, classes), rows of 0 for no pixels."""
-    return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+def compare_unets(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: Path, confusion: Path) -> None:
+    """Compares U-Net versions on the same test portraits: scores, plots, masks side by side.
+
+    Args:
+        models: one safetensors file a version, in folders named as the versions
+        test: shard of labelled portraits that no version was trained on
+        metrics: JSON of the scores by version
+        picture: PNG of portraits, true masks and each version's masks
+        plot: PNG of the scores as bars
+        confusion: PNG of the confusion matrices
+    """
+    rows = list(read_rows([test], ["id", "image", "mask"]))
+    if not rows:
+        raise UserError(f"{test}: holds no portraits, so nothing can be compared; raise labels.test or label more")
+    classes = mask_classes([test])
+    images = [decode_image(row["image"]["bytes"]) for row in rows]
+    truths = [decode_mask(row["mask"]["bytes"], classes) for row in rows]
+    versions = {path.parent.name: evaluate_unet(Segmenter.load(path, classes), images, truths) for path in models}
+    summaries = {name: scores.summary() for name, scores in versions.items()}
+    for before, name in pairwise(versions):
+        summaries[name]["gain"] = versions[name].gain_over(versions[before])
+    write_json(metrics, summaries)
+    for sentence in gain_sentences(summaries):
+        log.info("%s", sentence)
+    plot_scores(plot, summaries, classes)
+    plot_confusion(confusion, summaries, classes)
+
+    masks = [scores.masks for scores in versions.values()]
+    examples = select_examples(masks, SHOWN)
+    grid = [[images[i], *(colorize(column[i], classes) for column in [truths, *masks])] for i in examples]
+    captions = [rows[i]["id"] for i in examples]
+    save_picture(image_grid(grid, ["portrait", "truth", *versions], captions, cell=150), picture)
 
 
-def measure(unet: Unet, images: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> Measured:
-    """Runs the network on uint8 RGB images (S, S, 3) and measures it against masks, uint8 (S, S)."""
-    logits = [one for batch in batched(images, BATCH) for one in logits_of(unet, batch).cpu().numpy()]
-    masks = [one.argmax(0).astype(np.uint8) for one in logits]
-    pairs = list(zip(masks, truths, strict=True))
-    return Measured(
-        masks=masks,
-        confusion=np.stack([metrics.confusion(mask, truth) for mask, truth in pairs]),
-        boundary=np.stack([metrics.boundary(mask, truth) for mask, truth in pairs]),
-        specks=np.array([metrics.specks(mask, truth) for mask, truth in pairs]),
-        checkerboard=np.array([metrics.checkerboard(one) for one in logits]),
-    )
+def select_examples(masks: Sequence[Sequence[np.ndarray]], limit: int) -> list[int]:
+    """Indices of portraits to show: half with the most disagreement between versions, then typical ones.
 
+    Disagreement is the share of pixels on which two versions differ, summed over their pairs; typical portraits are
+    nearest to its median.
 
-def telling(masks: Sequence[Sequence[np.ndarray]], limit: int) -> list[int]:
-    """Which portraits to show, from masks by version and portrait: half of them the most disputed, half typical.
-
-    Disputed: the most pixels on which two versions differ; typical: nearest to the median of that.
+    Args:
+        masks: Class ids by version and portrait.
+        limit: Number of portraits.
     """
     pairs = list(combinations(masks, 2))
-    disputed = np.array([sum(np.mean(a[i] != b[i]) for a, b in pairs) for i in range(len(masks[0]))])
-    most = np.argsort(-disputed, kind="stable")[: limit // 2].tolist()
-    typical = np.argsort(np.abs(disputed - np.median(disputed)), kind="stable").tolist()
+    disagreement = np.array([sum(np.mean(a[i] != b[i]) for a, b in pairs) for i in range(len(masks[0]))])
+    most = np.argsort(-disagreement, kind="stable")[: limit // 2].tolist()
+    typical = np.argsort(np.abs(disagreement - np.median(disagreement)), kind="stable").tolist()
     return (most + [i for i in typical if i not in most])[:limit]
 
 
-def overlaps(summaries: Mapping[str, dict[str, Any]]) -> list[tuple[str, str]]:
-    """The pairs of versions whose intervals of the mean IoU overlap: these test portraits do not tell them apart."""
-    ends = {name: numbers["interval"]["miou"] for name, numbers in summaries.items()}
+def overlapping(summaries: Summaries) -> list[tuple[str, str]]:
+    """The pairs of versions whose intervals of the mean IoU overlap: the test portraits do not distinguish them."""
+    ends = {name: summary["interval"]["miou"] for name, summary in summaries.items()}
     return [(a, b) for a, b in combinations(ends, 2) if ends[a][0] <= ends[b][1] and ends[b][0] <= ends[a][1]]
 
 
-def said_of_gains(summaries: Mapping[str, dict[str, Any]]) -> list[str]:
-    """For each version after the first a sentence: does it beat the one before, and by how much."""
-    said = []
-    for before, (name, numbers) in zip(summaries, list(summaries.items())[1:], strict=False):
-        gain, (low, high) = numbers["gain"]["miou"], numbers["gain"]["interval"]
+def gain_sentences(summaries: Summaries) -> list[str]:
+    """A sentence for each version after the first: whether it beats the version before, and by how much."""
+    sentences = []
+    for before, name in pairwise(summaries):
+        gain = summaries[name]["gain"]
+        low, high = gain["interval"]
         verb = "beats" if low > 0 else "does not beat"
-        said.append(f"{name} {verb} {before} ({gain:+.3f}, 95% {low:+.3f} to {high:+.3f})")
-    return said
+        sentences.append(f"{name} {verb} {before} ({gain['miou']:+.3f}, 95% {low:+.3f} to {high:+.3f})")
+    return sentences
 
 
-def plot_confusion(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
-    """Draws what became of each class's pixels, in percent, a matrix for each version."""
-    with plot(path, 4.4 * len(versions), 4.4, ncols=len(versions), squeeze=False) as (_, [panels]):
-        for axes, (version, numbers) in zip(panels, versions.items(), strict=True):
-            matrix = np.array([numbers["confusion"][name] for name in CLASSES]) * 100
+def plot_confusion(path: Path, summaries: Summaries, classes: ClassTable) -> None:
+    """Plots the confusion matrix of each version, in percent of the true class's pixels."""
+    names, side = classes.names, max(4.4, 0.55 * len(classes))
+    with new_plot(path, side * len(summaries), side, ncols=len(summaries), squeeze=False) as (_, [panels]):
+        for axes, (version, summary) in zip(panels, summaries.items(), strict=True):
+            matrix = np.array([summary["confusion"][name] for name in names]) * 100
             axes.imshow(matrix, cmap="Blues", norm=PowerNorm(0.4, 0, 100))
             for y, x in np.ndindex(matrix.shape):
                 text = f"{matrix[y, x]:.1f}" if matrix[y, x] < 99.95 else "100"
-                axes.text(
-                    x, y, text, ha="center", va="center", fontsize=8, color="white" if matrix[y, x] > 25 else "#333"
-                )
-            axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=40, ha="right")
-            axes.set_yticks(range(len(CLASSES)), CLASSES)
-            axes.set_title(f"{version}: true class (rows) seen as, %", fontsize=10)
+                color = "white" if matrix[y, x] > 25 else "#333"
+                axes.text(x, y, text, ha="center", va="center", fontsize=8, color=color)
+            axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+            axes.set_yticks(range(len(names)), names)
+            axes.set_title(f"{version}: true class (rows), predicted class (columns), %", fontsize=10)
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
 
 
-def plot_comparison(path: Path, versions: Mapping[str, dict[str, Any]]) -> None:
-    """Draws the summaries: IoU per class as bars by version, with intervals, and a panel for each other number."""
+def plot_scores(path: Path, summaries: Summaries, classes: ClassTable) -> None:
+    """Plots IoU by class as bars, with intervals, and a panel for each other score."""
     panels = {
         "boundary_iou": "boundary IoU (2 px)",
         "specks": "specks per portrait",
         "checkerboard": "checkerboard (1 is none)",
     }
-    colors = [BARS[i % len(BARS)] for i in range(len(versions))]
-    with plot(path, 15, 4.2, ncols=4, width_ratios=[4, 1, 1, 1]) as (_, (by_class, *small)):
-        names = ["mean", *CLASSES]
-        width = 0.8 / len(versions)
-        for i, (version, numbers) in enumerate(versions.items()):
-            values = [numbers["miou"], *(numbers["iou"][name] or 0 for name in CLASSES)]
-            places = np.arange(len(names)) + (i - (len(versions) - 1) / 2) * width
-            ends = [numbers["interval"][name] or [0, 0] for name in ["miou", *CLASSES]]
-            errors = np.abs(np.array(ends).T - values)
-            style = {"color": colors[i], "error_kw": {"elinewidth": 0.8, "ecolor": "#444"}}
-            by_class.bar(places, values, width, yerr=errors, label=version, **style)
-            for x, value, (_, high) in zip(places, values, ends, strict=True):
-                by_class.text(x, high + 0.01, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", fontsize=7)
-        by_class.set_xticks(range(len(names)), names)
-        for tick, color in zip(by_class.get_xticklabels()[1:], COLORS, strict=True):
-            tick.set_bbox({"facecolor": [c / 255 for c in color], "edgecolor": "none", "alpha": 0.45, "pad": 2})
-        by_class.set_ylim(0, 1.05)
-        alike = ", ".join(f"{a} and {b}" for a, b in overlaps(versions)) or "none"
-        title = f"IoU on test portraits, 95% intervals (of the mean, overlap: {alike})"
-        by_class.set_title("\n".join([title, *said_of_gains(versions)]), loc="left", fontsize=9)
-        by_class.legend(ncols=len(versions), loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0)
-        for axes, (key, title) in zip(small, panels.items(), strict=True):
-            bars = axes.bar(list(versions), [numbers[key] for numbers in versions.values()], 0.65, color=colors)
+    colors = [BARS[i % len(BARS)] for i in range(len(summaries))]
+    iou_panel = (1 + len(classes)) / 2  # in widths of the other panels
+    width = 15 * (iou_panel + 3) / 7
+    with new_plot(path, width, 4.2, ncols=4, width_ratios=[iou_panel, 1, 1, 1]) as (_, (iou_axes, *score_axes)):
+        _plot_iou(iou_axes, summaries, classes, colors)
+        for axes, (key, title) in zip(score_axes, panels.items(), strict=True):
+            bars = axes.bar(list(summaries), [summary[key] for summary in summaries.values()], 0.65, color=colors)
             axes.bar_label(bars, fmt="%.3g", fontsize=9)
             axes.set_title(title, fontsize=10)
-        small[2].axhline(1, color="black", linewidth=0.8, linestyle=":")
+        score_axes[2].axhline(1, color="black", linewidth=0.8, linestyle=":")
+
+
+def _plot_iou(axes: Any, summaries: Summaries, classes: ClassTable, colors: Sequence[str]) -> None:
+    """Plots the mean IoU and that of each class, a bar for each version."""
+    width = 0.8 / len(summaries)
+    for i, (version, summary) in enumerate(summaries.items()):
+        values = [summary["miou"], *(summary["iou"][name] or 0 for name in classes.names)]
+        intervals = [summary["interval"][name] or [0, 0] for name in ["miou", *classes.names]]
+        x = np.arange(len(values)) + (i - (len(summaries) - 1) / 2) * width
+        errors = np.abs(np.array(intervals).T - values)
+        style = {"color": colors[i], "error_kw": {"elinewidth": 0.8, "ecolor": "#444"}}
+        axes.bar(x, values, width, yerr=errors, label=version, **style)
+        for left, value, (_, high) in zip(x, values, intervals, strict=True):
+            axes.text(left, high + 0.01, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", fontsize=7)
+    axes.set_xticks(range(1 + len(classes)), ["mean", *classes.names])
+    for tick, color in zip(axes.get_xticklabels()[1:], classes.colors, strict=True):
+        tick.set_bbox({"facecolor": [c / 255 for c in color], "edgecolor": "none", "alpha": 0.45, "pad": 2})
+    axes.set_ylim(0, 1.05)
+    pairs = ", ".join(f"{a} and {b}" for a, b in overlapping(summaries)) or "none"
+    title = f"IoU on test portraits, 95% intervals (of the mean, overlapping: {pairs})"
+    axes.set_title("\n".join([title, *gain_sentences(summaries)]), loc="left", fontsize=9)
+    axes.legend(ncols=len(summaries), loc="lower right", bbox_to_anchor=(1, 1), frameon=False, borderpad=0)

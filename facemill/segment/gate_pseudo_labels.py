@@ -1,26 +1,47 @@
-"""The gate: which pseudo-labelled portraits GauGAN may learn from, and why not the others."""
+"""The gate: which pseudo-labelled portraits GauGAN is trained on, and why the others are rejected."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from facemill.config.segment import PseudoLabelsConfig
-
-NUMBERS = ["id", "confidence", "flip_disagreement"]
-"""What the gate reads of a pseudo-label."""
+from facemill.data.shards import read_rows, write_shard
+from facemill.errors import UserError
+from facemill.log import log
 
 SCHEMA = pa.schema([("id", pa.string()), ("rejected", pa.string())])
-"""`rejected`: why, in words; null for an accepted portrait."""
+"""`rejected`: the reason; null for an accepted portrait."""
 
 
-def gate(pseudo_labels: Iterable[dict], settings: PseudoLabelsConfig) -> Iterator[dict]:
+def gate_pseudo_labels(*, pseudo_labels: list[Path], settings: PseudoLabelsConfig, gate: Path) -> None:
+    """Accepts or rejects every pseudo-labelled portrait, with the reason.
+
+    Args:
+        pseudo_labels: shards of pseudo-labels
+        settings: the section `pseudo_labels`
+        gate: table with columns id and rejected: the reason, or null for an accepted portrait
+    """
+    rows = list(gate_rows(read_rows(pseudo_labels, ["id", "confidence", "flip_disagreement"]), settings))
+    accepted = sum(row["rejected"] is None for row in rows)
+    if not accepted:
+        raise UserError(
+            f"pseudo_labels: min_confidence {settings.min_confidence:g} and max_flip_disagreement "
+            f"{settings.max_flip_disagreement:g} reject all {len(rows)} portraits; accepted: limits that leave some, "
+            "or more labelled portraits"
+        )
+    log.info("%d of %d pseudo-labelled portraits are accepted", accepted, len(rows))
+    write_shard(gate, rows, SCHEMA)
+
+
+def gate_rows(pseudo_labels: Iterable[dict[str, Any]], settings: PseudoLabelsConfig) -> Iterator[dict[str, Any]]:
     """Yields the rows of `SCHEMA` for pseudo-labels (id, confidence, flip_disagreement), in their order."""
     for row in pseudo_labels:
         reasons = []
-        if row["confidence"] < settings.min_confidence:
-            reasons.append(f"confidence {row['confidence']:.4f}, less than {settings.min_confidence:g}")
-        if row["flip_disagreement"] > settings.max_flip_disagreement:
-            reasons.append(
-                f"flip_disagreement {row['flip_disagreement']:.4f}, more than {settings.max_flip_disagreement:g}"
-            )
+        confidence, disagreement = row["confidence"], row["flip_disagreement"]
+        if confidence < settings.min_confidence:
+            reasons.append(f"confidence {confidence:.4f}, less than {settings.min_confidence:g}")
+        if disagreement > settings.max_flip_disagreement:
+            reasons.append(f"flip_disagreement {disagreement:.4f}, more than {settings.max_flip_disagreement:g}")
         yield {"id": row["id"], "rejected": "; ".join(reasons) or None}

@@ -1,4 +1,4 @@
-"""What the tests share: painted scenes, a network that knows their colors, real ones with random weights."""
+"""Painted scenes, a network that segments them by color, and U-Nets with random weights."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from facemill.data.classes import CLASSES, COLORS
+from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.imaging.figures import colorize
 from facemill.networks.store import save_model
@@ -17,14 +17,23 @@ from facemill.networks.unet import Unet
 
 PAIRS = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
 
+THREE = ClassTable(
+    (
+        Class(name="around", color="#202020", role="background"),
+        Class(name="head", color="#e0b020", role="face"),
+        Class(name="hat", color="#3060e0", role=None),
+    )
+)
+"""A class table of another size and with other names than `SEVEN`."""
 
-class Painter(nn.Module):
+
+class ColorUnet(nn.Module):
     """Stands in for a U-Net: its logits are the nearness of each pixel's color to the classes' display colors."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, classes: ClassTable = SEVEN) -> None:
         super().__init__()
         self.size = size
-        self.colors = nn.Parameter(torch.tensor(COLORS).float().view(1, len(COLORS), 3, 1, 1) / 255)
+        self.colors = nn.Parameter(torch.tensor(classes.colors).float().view(1, len(classes), 3, 1, 1) / 255)
 
     def stem(self, images: Tensor) -> list[Tensor]:
         return [images]
@@ -39,51 +48,55 @@ class Painter(nn.Module):
         return self.decode(self.stem(images))
 
 
-def draw_scene(seed: int, height: int, width: int) -> np.ndarray:
+def draw_scene(seed: int, height: int, width: int, classes: ClassTable = SEVEN) -> np.ndarray:
     """A mask with a disc of every class, uint8 (height, width)."""
     random = np.random.default_rng(seed)
     ys, xs = np.mgrid[:height, :width]
     mask = np.zeros((height, width), np.uint8)
-    for c in range(1, len(CLASSES)):
+    for c in range(1, len(classes)):
         y, x, radius = random.uniform(0, height), random.uniform(0, width), random.uniform(0.1, 0.3) * (height + width)
         mask[(ys - y) ** 2 + (xs - x) ** 2 < radius**2 / 4] = c
     return mask
 
 
-@pytest.fixture
-def painter() -> Painter:
-    return Painter(64).eval()
+def save_unet(path: Path, classes: ClassTable = SEVEN, decoder: str = "upsample", downscale: int = 1) -> Path:
+    """Saves a U-Net with random weights, for 64 px."""
+    arguments = {"classes": len(classes), "size": 64, "decoder": decoder}
+    arguments |= {"decoder_channels": [8] * 5, "downscale": downscale}
+    save_model(path, Unet(**arguments), arguments, {}, classes)
+    return path
 
 
 @pytest.fixture
-def scene() -> Callable[[int, int, int], np.ndarray]:
+def painter() -> ColorUnet:
+    return ColorUnet(64).eval()
+
+
+@pytest.fixture
+def scene() -> Callable[..., np.ndarray]:
     return draw_scene
 
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> list[Path]:
-    """Saved U-Nets with random weights: v1 (transposed, reduced), v2 (transposed), v3 (upsample), for 64 px."""
+    """Saved U-Nets with random weights: v1 (transposed, downscaled), v2 (transposed), v3 (upsample)."""
     folder = tmp_path_factory.mktemp("unet")
     torch.manual_seed(0)
-    paths = []
-    for version, decoder, downscale in (("v1", "transposed", 2), ("v2", "transposed", 1), ("v3", "upsample", 1)):
-        arguments = {"size": 64, "decoder": decoder, "decoder_channels": [8] * 5, "downscale": downscale}
-        paths.append(folder / version / "model.safetensors")
-        save_model(paths[-1], Unet(**arguments), arguments, {})
-    return paths
+    versions = (("v1", "transposed", 2), ("v2", "transposed", 1), ("v3", "upsample", 1))
+    return [save_unet(folder / v / "model.safetensors", SEVEN, decoder, scale) for v, decoder, scale in versions]
 
 
 @pytest.fixture
 def pairs(tmp_path) -> Callable[..., Path]:
     """Writes a shard of painted portraits of 64 px with their masks; ids and seeds are the given numbers."""
 
-    def write(name: str, seeds: range) -> Path:
+    def write(name: str, seeds: range, classes: ClassTable = SEVEN) -> Path:
         rows = []
         for seed in seeds:
-            mask = draw_scene(seed, 64, 64)
-            image, png = encode_jpeg(colorize(mask)), encode_mask(mask)
+            mask = draw_scene(seed, 64, 64, classes)
+            image, png = encode_jpeg(colorize(mask, classes)), encode_mask(mask, classes)
             rows.append({"id": str(seed), "image": {"bytes": image}, "mask": {"bytes": png}})
-        write_shard(tmp_path / name, rows, PAIRS)
+        write_shard(tmp_path / name, rows, PAIRS, classes)
         return tmp_path / name
 
     return write
