@@ -1,0 +1,120 @@
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from helpers.configs import ROOT, sample_config
+
+from facemill.config.validation import schema, validate
+from facemill.errors import UserError
+
+BACKGROUND = {"name": "background", "color": "#282235", "role": "background"}
+HAIR = {"name": "hair", "color": "#863dc6", "role": "hair"}
+
+
+def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
+    validate(sample_config())
+    jsonschema.validate(sample_config(), schema())
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"sed": 1}, r"sed: unknown key \(value 1\); accepted: dataset, kind, seed, .*"),
+        (
+            {"unet": {"bogus": 1}},
+            "unet.bogus: unknown key .*; accepted: encoder_weights, width, class_weights, patience, versions",
+        ),
+        (
+            {"vae": {"training": {"rate": 1}}},
+            "vae.training.rate: unknown key .*; accepted: images, batch, .*",
+        ),
+        ({"unet": {"versions": {"v1": {"x": 1}}}}, "unet.versions.v1.x: unknown key .* decoder, downscale, training"),
+        ({"unet": {"versions": {"v4": {}}}}, r"unet.versions.v4: found 'v4'; accepted: 'v1', 'v2' or 'v3' \(and .*"),
+        ({"portraits": {"size": "big"}}, "portraits.size: found 'big'; accepted: 32, 64, 128, 256 or 512"),
+        ({"portraits": {"size": 100}}, "portraits.size: found 100; accepted: 32, 64, 128, 256 or 512"),
+        ({"portraits": {"size": 64}}, "unet.versions.v1.downscale: found 4; accepted: .* 64, a multiple of 32 still"),
+        ({"portraits": {"ratio": 1.5}}, "portraits.ratio: found 1.5; accepted: 1 or 2 where there are masks"),
+        (
+            {"portraits": {"size": 64, "ratio": 2}},
+            "portraits.size: found 64, so 32 pixels wide; accepted: at .*",
+        ),
+        ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
+        (
+            {"unet": {"class_weights": {"tail": 2}}},
+            "unet.class_weights.tail: found 'tail'; accepted: background, skin, face, .*",
+        ),
+        ({"unet": {"width": "huge"}}, "unet.width: found 'huge'; accepted: 'tiny', 'narrow' or 'wide'"),
+        (
+            {"gaugan": {"gpus": 3}},
+            "gaugan.training.batch: found 8; accepted: a multiple of grad_accumulation times gpus, 3",
+        ),
+        ({"holdout": 1}, "holdout: found 1; accepted: less than 1"),
+        ({"dataset": "a/b"}, "dataset: found 'a/b'; accepted: string that matches pattern .*"),
+        ({"gaugan": {"vgg_weights": "no.file"}}, "gaugan.vgg_weights: found 'no.file'; accepted: a path that exists"),
+        ({"source": {"metadata": ["no.file"]}}, "source.metadata.0: found 'no.file'; accepted: a path that exists"),
+        ({"labels": {"merge": {"mouth": []}}}, r"labels.merge.mouth: found \[\]; accepted: at least one label.*"),
+        ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: background, skin, .*"),
+        ({"labels": {"merge": {"mouth": ["ear"]}}}, "labels.merge: found 'ear' twice; accepted: each label in one .*"),
+        (
+            {"labels": {"index_names": ["a"]}},
+            "labels.index_names: found 'a'; accepted: labels that `merge` or `ignore` names",
+        ),
+        ({"classes": []}, "classes: found 0 classes; accepted: 2 to 64"),
+        ({"classes": 7}, "classes: found 7; accepted: .*"),
+        ({"classes": [HAIR, HAIR]}, "classes: found 'hair' first; accepted: a class of role background"),
+        ({"classes": [BACKGROUND, HAIR, HAIR]}, "classes: found 'hair' twice; accepted: each name once"),
+        ({"classes": [BACKGROUND, HAIR | {"color": "red"}]}, "classes.1.color: found 'red'; accepted: a color such .*"),
+        (
+            {"classes": [BACKGROUND, HAIR | {"role": "tail"}]},
+            "classes.1.role: found 'tail'; accepted: 'background', .*",
+        ),
+        ({"classes": [BACKGROUND, HAIR | {"name": "a b"}]}, "classes.1.name: found 'a b'; accepted: string that .*"),
+        (
+            {"classes": [BACKGROUND, HAIR | {"colour": "#000000"}]},
+            r"classes.1.colour: unknown key \(value '#000000'\); accepted: name, color, role",
+        ),
+        ({"classes": [BACKGROUND, HAIR]}, "labels.merge.skin: found 'skin'; accepted: background, hair"),
+        (
+            {"classes": [*sample_config()["classes"], {"name": "tail", "color": "#000000"}]},
+            "labels.merge.tail: found nothing; accepted: at least one label, for this class too",
+        ),
+        ({"label_quality": {"folds": 1}}, "label_quality.folds: found 1; accepted: greater than or equal to 2"),
+        ({"labels": {"test": 0.95}}, "labels.test: found 0.95; accepted: less than 1 together with validation"),
+        ({"filter": {"created_after": "May"}}, "filter.created_after: found 'May'; accepted: string that matches .*"),
+        (
+            {"tags": {"hair_colors": {"red_hair": ["red"]}}},
+            "tags.hair_colors.red_hair.0: found 'red'; accepted: a .*",
+        ),
+        ({"tags": {"sources": []}}, r"tags.sources: found \[\]; accepted: .*"),
+        ({"tags": {"sources": ["wd14"]}}, "tags.wd14: found nothing; accepted: the folder of its files, .*"),
+        ({"tags": {"i2v": "no.folder"}}, "tags.i2v: found 'no.folder'; accepted: a path that exists"),
+        (
+            {"kind": "celeba", "source": {"images": ".", "attributes": "."}},
+            "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources",
+        ),
+        ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
+        ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),
+        ({"vae": None}, "vae: found None; accepted: .*"),
+    ],
+)
+def test_a_fault_is_one_line_with_key_value_and_what_is_accepted(changes, line):
+    with pytest.raises(UserError, match=f"^{line}$"):
+        validate(sample_config(**changes))
+
+
+def test_a_missing_key_is_named():
+    content = sample_config()
+    del content["vae"]["z_dim"]
+    with pytest.raises(UserError, match="vae.z_dim: found nothing; accepted: a value"):
+        validate(content)
+
+
+def test_generated_files_are_in_step():
+    assert json.loads((ROOT / "schemas/config.schema.json").read_text()) == schema(), "run `make generated`"
+    environment = subprocess.run(
+        [sys.executable, ROOT / "envs/generate.py"], capture_output=True, text=True, check=True
+    )
+    assert (ROOT / "envs/facemill.yaml").read_text() == environment.stdout, "run `make generated`"
+    assert "torch==" in environment.stdout and "pytest" not in environment.stdout
