@@ -12,6 +12,65 @@ from pathlib import Path
 import yaml
 
 from facemill.errors import UserError
+from facemill.log import log
+from facemill.workflow.generated import generate
+
+
+def share(*, remote: str | None = None) -> None:
+    """Commits the results to DVC and pushes them to a remote; refuses while Snakemake has anything left to do.
+
+    Then commit `dvc.lock` to git: who has that commit gets the results by `scripts/restore.py`.
+
+    Args:
+        remote: one that `dvc remote list` names; by default the default one
+    """
+    _check_generated()
+    if stale := stale_jobs():
+        raise UserError(f"results: not up to date ({stale}); accepted: those of a finished run of Snakemake")
+    run_module("dvc", "commit", "--force")
+    log.info(run_module("dvc", "push", *_to(remote)).strip())
+    log.info("shared; commit dvc.lock to git, and scripts/restore.py brings these results back at that commit")
+
+
+def restore(*, remote: str | None = None) -> None:
+    """Pulls the results that `dvc.lock` names and tells Snakemake that they are up to date.
+
+    Refuses when a file is not what was shared, or when settings or code are not those that made the results: Snakemake
+    judges by its own record of what it made, and here it would be told to trust them.
+
+    Args:
+        remote: one that `dvc remote list` names; by default the default one
+    """
+    if not Path("dvc.lock").exists():
+        raise UserError("dvc.lock: not there; accepted: a commit that shared results, see scripts/share.py")
+    _check_generated()
+    run_module("dvc", "pull", *_to(remote))
+    if wrong := damaged():
+        raise UserError(
+            f"{wrong[0]}: damaged in the cache or the remote, as are {len(wrong) - 1} more; removed here, so that "
+            "another restore fetches them from the remote; where they are damaged there too, share them anew"
+        )
+    if stale := stale_stages():
+        raise UserError(
+            f"results: not what these settings and this code make ({stale}); run Snakemake, or check out "
+            "the commit that shared them"
+        )
+    # all of them: what is new enough by its date needs its record too
+    run_module("snakemake", "--touch", "--forceall", "--cores", "1")
+    if stale := stale_jobs():
+        raise UserError(f"results: Snakemake would still run {stale}")
+    log.info("restored: Snakemake has nothing left to do")
+
+
+def _to(remote: str | None) -> list[str]:
+    return ["--remote", remote] if remote else []
+
+
+def _check_generated() -> None:
+    """Raises `UserError` when DVC's stages are not those of these rules and this code."""
+    for path, content in generate(Path.cwd()).items():
+        if not path.exists() or path.read_text() != content:
+            raise UserError(f"{path.name}: not that of these rules, this code and config.yaml; run `make generated`")
 
 
 def run_module(program: str, *arguments: str) -> str:

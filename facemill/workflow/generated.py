@@ -15,7 +15,7 @@ import yaml
 from facemill.workflow.parsed import Job, Parsed, parse
 
 HEAD = """\
-# Generated from the rules by `make generated`. One stage for each product: Snakemake makes it, DVC versions and shares it.
+# Generated from the rules by `make generated`. A stage a product: Snakemake makes it, DVC versions and shares it.
 #   dvc repro            makes what is stale, stage after stage
 #   dvc metrics show     the numbers; `dvc metrics diff` against another commit's
 # `persist` keeps what is there before a stage runs, so that Snakemake resumes from it.

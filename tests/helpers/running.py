@@ -1,5 +1,6 @@
 """The real Snakefile on a tiny config, in folders of their own: what the tests of whole runs share."""
 
+import os
 import re
 import shutil
 import signal
@@ -23,7 +24,7 @@ PROJECT = [
     "facemill",
     "envs",
     "profiles",
-    "dvc.yaml",
+    "config",
     ".dvcignore",
     ".gitignore",
 ]
@@ -49,7 +50,8 @@ def planned(project: Path, *arguments: str) -> dict[str, int]:
 
 
 def new_project(folder: Path) -> Path:
-    """A copy of the project in a folder that is not there yet; `config.yaml` holds the tiny settings."""
+    """A copy of the project in a folder that is not there yet; `config.yaml` holds the tiny settings, and what is
+    generated follows from it."""
     folder.mkdir(parents=True)
     for name in PROJECT:
         if (ROOT / name).is_dir():
@@ -58,7 +60,14 @@ def new_project(folder: Path) -> Path:
             shutil.copy2(ROOT / name, folder / name)
     settings = merged(*(yaml.safe_load(path.read_text()) for path in (ROOT / "config.yaml", TINY)))
     (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    make_generated(folder)
     return folder
+
+
+def make_generated(project: Path) -> None:
+    """Renews the files that are made from a project's rules, code and config."""
+    command = [sys.executable, "-m", "facemill.workflow.generated"]
+    subprocess.run(command, cwd=project, env=os.environ | {"PYTHONPATH": str(project)}, check=True)
 
 
 def merged(base: dict, more: dict) -> dict:

@@ -14,10 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from pydantic import BaseModel
 
 from facemill.config.label import LabelsConfig
-from facemill.config.root import Config
 from facemill.data import labelme
 from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
@@ -60,43 +58,6 @@ def test_no_source_loads_pickles_or_runs_what_it_reads(source):
             assert ast.unparse(node.func) not in banned_calls, ast.unparse(node)
             assert not any(keyword.arg in ("shell", "allow_pickle") for keyword in node.keywords), ast.unparse(node)
             assert not ast.unparse(node.func).endswith((".extractall", ".unpack_archive")), ast.unparse(node)
-
-
-def shells() -> dict[str, tuple[str, str]]:
-    """The `params:` and `shell:` sections of every rule."""
-    text = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-    found = {}
-    for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", text, re.M | re.S):
-        sections = dict(re.findall(r"^    (\w+):\n(.*?)(?=^    \w|\Z)", body, re.M | re.S))
-        found[name] = (sections.get("params", ""), sections["shell"])
-    return found
-
-
-def kind_of(key: str) -> object:
-    """The type of a setting, by its path in the config."""
-    kind: type[BaseModel] = Config
-    for part in key.split("/"):
-        kind = kind.model_fields[part].annotation
-    return kind
-
-
-@pytest.mark.parametrize("rule", shells())
-def test_nothing_from_the_config_reaches_a_shell_unquoted(rule):
-    """A setting in a command is quoted, or a number, or one of the words that the config accepts."""
-    params, shell = shells()[rule]
-    for name in re.findall(r"\{params\.(\w+)\}", shell):
-        definition = re.search(rf"^        {name}=(.*?),\n(?=        \w+=|\Z)", params, re.M | re.S)[1]
-        if lookup := re.fullmatch(r'lookup\(dpath="(.*)", within=config\)', definition):
-            kind = str(kind_of(lookup[1]))
-            assert "Literal" in kind or not re.search("str|Path", kind), (name, kind)
-        else:  # paths of the workflow's own, words, or quoted there
-            assert re.search(
-                r'RENDERED|ROOT / |^"[\w{}]+"$|option\(|map\(quote, |\{input\[key\]\}|^-\(-CONFIG.latents', definition
-            ), (
-                name,
-                definition,
-            )
-    assert re.fullmatch(r".*\^\[A-Za-z0-9\].*", str(Config.model_fields["dataset"].metadata))
 
 
 NUMBERS = st.floats() | st.integers(-5, 40)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.running import ROOT, planned, wait_for
+from helpers.running import ROOT, make_generated, planned, wait_for
 
 from facemill.files import sha256
 
@@ -73,8 +73,6 @@ def shared(finished, tmp_path_factory) -> Path:
     """A repository whose results are shared to `../remote`, at its first commit."""
     repository = tmp_path_factory.mktemp("dvc") / "first"
     shutil.copytree(finished, repository)
-    stages = (ROOT / "dvc.yaml").read_text().replace("results/sample", "results/tiny")
-    (repository / "dvc.yaml").write_text(stages)
     shutil.copytree(ROOT / ".dvc", repository / ".dvc", ignore=lambda *_: {"tmp", "cache", "config.local"})
     call(repository, "git", "init", "--quiet")
     call(repository, "dvc", "remote", "add", "--default", "folder", "../remote")
@@ -130,7 +128,7 @@ def test_a_changed_setting_reruns_its_dependents_alone(clone):
     )
 
     said = call(clone, "dvc", "repro")
-    assert re.findall(r"^Running stage '(\w+)':", said, re.M) == ["attributes", "report"]
+    assert re.findall(r"^Running stage '(\w+)':", said, re.M) == ["attributes", "summary", "report"]
     assert planned(clone) == {}
     for what in ("metrics", "params"):
         rows = json.loads(call(clone, "dvc", what, "diff", "--json"))
@@ -142,6 +140,23 @@ def test_a_changed_setting_reruns_its_dependents_alone(clone):
     call(clone, "git", "checkout", "--quiet", first)
     call(clone, "python", "scripts/restore.py")
     assert planned(clone) == {} and sha256(clone / "results/tiny/attributes/metrics.json") == before
+
+
+def test_changed_code_is_seen_where_it_counts(clone):
+    call(clone, "python", "scripts/restore.py")
+    module = clone / "facemill/latent/plot_tsne.py"
+    plain = module.read_text()
+    module.write_text(f'"""Another docstring."""\n{plain}\n# changed\n')
+    make_generated(clone)
+    assert "up to date" in call(clone, "dvc", "status")
+    assert "nothing left to do" in call(clone, "python", "scripts/restore.py")
+
+    module.write_text(plain.replace("PERPLEXITY = 30", "PERPLEXITY = 20"))
+    refused = call(clone, "python", "scripts/restore.py", code=1)
+    assert re.search(r"^restore.py: code.json: not that of .*; run `make generated`$", refused, re.M)
+    make_generated(clone)
+    status = json.loads(call(clone, "dvc", "status", "--json").splitlines()[-1])
+    assert status.keys() == {"tsne"} and "plot_tsne" in json.dumps(status)
 
 
 def test_two_clones_share_to_one_remote(shared, clone, tmp_path):
@@ -165,10 +180,10 @@ def test_metrics_and_plots_show_the_figures(shared, tmp_path):
     call(shared, "dvc", "plots", "show", "--out", str(tmp_path / "plots"))
     page = (tmp_path / "plots/index.html").read_text()
     for name in (
-        "U-Nets, loss",
-        "U-Nets, validation mIoU",
-        "VAE, loss",
-        "GauGAN, losses",
+        "unet: loss",
+        "unet: validation_miou",
+        "vae: reconstruction_l1",
+        "gaugan: hinge_g",
         "gaugan.png",
         "transitions.png",
     ):
@@ -203,8 +218,11 @@ def test_one_product_can_be_pulled_alone(clone):
 @pytest.mark.parametrize("place", ["the remote", "the cache"])
 def test_a_damaged_file_is_refused(clone, tmp_path, place):
     lock = yaml.safe_load((clone / "dvc.lock").read_text())
-    md5 = next(out["md5"] for out in lock["stages"]["comparison"]["outs"] if out["path"].endswith(".png"))
-    remote = tmp_path / "remote/files/md5" / md5[:2] / md5[2:]
+    files = tmp_path / "remote/files/md5"
+    [folder] = [out["md5"] for out in lock["stages"]["unet"]["outs"]]
+    listed = json.loads((files / folder[:2] / folder[2:]).read_text())
+    md5 = next(entry["md5"] for entry in listed if entry["relpath"] == "comparison.png")
+    remote = files / md5[:2] / md5[2:]
     cached = clone / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
     if place == "the cache":
         call(clone, "dvc", "fetch", "--quiet")
@@ -213,7 +231,7 @@ def test_a_damaged_file_is_refused(clone, tmp_path, place):
         sound = remote.read_bytes()
         damage(remote)
     refused = call(clone, "python", "scripts/restore.py", code=1)
-    assert re.search(r"^restore.py: results/tiny/unet/comparison\S*.png: damaged", refused, re.M)
+    assert re.search(r"^restore.py: results/tiny/unet/comparison.png: damaged", refused, re.M)
     assert planned(clone) != {} and "Traceback" not in refused
     if place == "the remote":
         remote.unlink(missing_ok=True)

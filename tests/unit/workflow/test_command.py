@@ -9,22 +9,19 @@ from facemill import log
 
 SCRIPT = '''
 from pathlib import Path
-from typing import Annotated
 from facemill.log import progress
-from facemill.workflow.command import Settings, run
+from facemill.workflow.command import run
 from facemill.config.fields import TrainingConfig
 from facemill.errors import UserError
 
-def main(
-    *, settings: Annotated[TrainingConfig, Settings], inputs: list[Path], out: Path | None = None, share: float = 0.5
-):
+def count(*, settings: TrainingConfig, inputs: list[Path], out: Path | None = None, share: float = 0.5) -> None:
     """Counts inputs."""
     if not inputs[0].suffix:
         raise UserError("inputs: found no suffix; accepted: one")
     print(settings.batch, [p.name for p in progress(inputs, "counting", len(inputs))], out, share)
 
 if __name__ == "__main__":
-    run(main)
+    run("count:count")
 '''
 SETTINGS = '{"images": 8, "batch": 4, "learning_rate": 0.1}'
 
@@ -87,7 +84,7 @@ from facemill.workflow.command import run
 from facemill.errors import Damaged
 from facemill.files import atomic_write
 
-def main(*, fault: str):
+def fail(*, fault: str) -> None:
     if fault == "full":
         with atomic_write(Path("out.bin")) as tmp:
             Path("/dev/full").write_text("x")
@@ -105,7 +102,8 @@ def main(*, fault: str):
         raise Damaged(Path("images/a.bin"), "a checksum")
     raise OSError("a fault of the code")
 
-run(main)
+if __name__ == "__main__":
+    run("fail:fail")
 """
 
 
@@ -115,18 +113,21 @@ run(main)
         ("full", "/dev/full: No space left on device|out.bin: No space left on device"),
         ("rust", "out.bin: No space left on device"),
         ("polars", "out.bin: No space left on device"),
-        ("damaged", r"results/a.bin: damaged \(a checksum\); it is put aside as a.bin.damaged, .* makes it again"),
+        ("damaged", r"results/a.bin: damaged \(a checksum\); it is quarantined as a.bin.damaged, .* makes it again"),
         ("foreign", r"images/a.bin: damaged \(a checksum\); bring back a sound copy of it"),
     ],
 )
 def test_a_fault_of_the_machine_is_one_line(tmp_path, fault, said):
     (tmp_path / "results").mkdir()
     (tmp_path / "results/a.bin").touch()
-    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", fault], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 1 and re.fullmatch(f"-c: ({said})\n", done.stderr), done.stderr
+    (tmp_path / "fail.py").write_text(FAULT)
+    command = [sys.executable, "fail.py", "--fault", fault]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and re.fullmatch(f"fail.py: ({said})\n", done.stderr), done.stderr
     assert (tmp_path / "results/a.bin.damaged").exists() == (fault == "damaged")
 
 
 def test_a_fault_of_the_code_keeps_its_traceback(tmp_path):
-    done = subprocess.run([sys.executable, "-c", FAULT, "--fault", "none"], capture_output=True, text=True)
+    (tmp_path / "fail.py").write_text(FAULT)
+    done = subprocess.run([sys.executable, tmp_path / "fail.py", "--fault", "none"], capture_output=True, text=True)
     assert done.returncode == 1 and "Traceback" in done.stderr

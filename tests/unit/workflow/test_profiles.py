@@ -1,4 +1,4 @@
-"""The profiles say for every rule what it needs, on a workstation and on a cluster."""
+"""Every rule says what it needs, and the profiles hand it out, on a workstation and on a cluster."""
 
 import os
 import re
@@ -9,9 +9,6 @@ import yaml
 from snakemake.profiles import ProfileConfigFileParser
 
 ROOT = Path(__file__).parents[3]
-TEXT = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
-RULES = dict(re.findall(r"^rule (\w+):\n(.*?)(?=^\S|\Z)", TEXT, re.M | re.S))
-RULES |= {name: RULES[base] for base, name in re.findall(r"^use rule (\w+) as (\w+)", TEXT, re.M)}
 
 
 def profile(name: str) -> dict:
@@ -26,22 +23,33 @@ def test_a_workstation_gives_away_what_it_has():
     assert 0.8 * memory < int(given["mem_mb"]) < memory
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_every_rule_asks_for_memory_that_grows_and_for_time(rule):
-    assert re.search(r"mem_mb=memory\(\d+\)", RULES[rule]) and re.search(r'runtime="\d+[mhd]"', RULES[rule])
+@pytest.mark.parametrize("name", ["default", "slurm"])
+def test_a_job_that_says_nothing_asks_for_memory_that_grows_and_for_time(name):
+    assert {"mem_mb=2000 * attempt", "runtime=1h"} <= set(profile(name)["default-resources"])
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_rules_go_to_the_partition_of_their_class(rule):
+def test_memory_that_a_rule_asks_for_grows_and_its_time_is_a_time(parsed):
+    for rule in parsed.rules.values():
+        resources = dict(rule.resources)
+        if callable(memory := resources.get("mem_mb")):
+            assert memory(None, attempt=3) == 3 * memory(None, attempt=1), rule
+        else:
+            assert memory is None, rule
+        assert isinstance(resources.get("runtime", 1), int), rule
+
+
+def test_rules_go_to_the_partition_of_their_class(parsed):
     cluster = profile("slurm")
-    partition = dict(entry.rsplit("=", 1) for entry in cluster["set-resources"]).get(f"{rule}:slurm_partition", "cpu")
-    assert partition == ("gpu" if re.search("gpu=(1|CONFIG)", RULES[rule]) else "cpu")
-    assert "slurm_partition=cpu" in cluster["default-resources"]
+    partitions = dict(entry.rsplit("=", 1) for entry in cluster["set-resources"])
     arrays = cluster["slurm-array-jobs"].split(", ")
-    assert (rule in arrays) == ("-{shard}.log" in RULES[rule])
+    assert "slurm_partition=cpu" in cluster["default-resources"]
+    for name, rule in parsed.rules.items():
+        wanted = "gpu" if dict(rule.resources).get("gpu") else "cpu"
+        assert partitions.get(f"{name}:slurm_partition", "cpu") == wanted
+        assert (name in arrays) == any("{shard}" in str(path) for path in rule.output)
 
 
-def test_what_a_cluster_calls_its_own_stands_in_one_place():
+def test_what_a_cluster_calls_its_parts_stands_in_one_place():
     text = (ROOT / "profiles/slurm/config.yaml").read_text()
     classes = yaml.safe_load(text)["classes"]
     assert all("slurm_partition" in settings for settings in classes.values())

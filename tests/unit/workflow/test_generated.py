@@ -1,0 +1,60 @@
+"""What `make generated` writes from the parsed rules."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from facemill.workflow.generated import code_json, dvc_yaml, slurm_profile
+from facemill.workflow.provenance import code_digest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def config() -> dict:
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_the_files_of_the_project_are_in_step(parsed, config):
+    profile = (ROOT / "profiles/slurm/config.yaml").read_text()
+    assert (ROOT / "code.json").read_text() == code_json(parsed)
+    assert (ROOT / "dvc.yaml").read_text() == dvc_yaml(parsed, config)
+    assert profile == slurm_profile(parsed, profile)
+
+
+def test_every_rule_has_the_digest_of_its_door(parsed):
+    digests = json.loads(code_json(parsed))
+    assert digests["train_vae"] == code_digest(ROOT / "scripts/train_vae.py")
+    assert digests["train_fold"] == digests["train_unet"]
+    assert digests.keys() == {name for name, rule in parsed.rules.items() if list(rule.output)}
+
+
+def test_a_stage_names_what_its_rules_read(parsed, config):
+    stages = yaml.safe_load(dvc_yaml(parsed, config))["stages"]
+    gaugan = stages["gaugan"]
+    assert {"code.json": ["evaluate_gaugan", "train_gaugan"]} in gaugan["params"]
+    keys = gaugan["params"][1]["config.yaml"]
+    assert {"gaugan", "seed", "holdout", "portraits.shards"} <= set(keys)
+    needs = {f"results/sample/{product}" for product in ("vae", "portraits", "pseudo_labels", "unet")}
+    assert set(gaugan["deps"]) == needs
+    assert gaugan["outs"] == [{"results/sample/gaugan": {"persist": True}}]
+
+
+def test_stages_hold_all_products_of_a_run_and_come_after_what_they_need(parsed, config):
+    stages = yaml.safe_load(dvc_yaml(parsed, config))["stages"]
+    made = set()
+    for stage in stages.values():
+        assert set(stage["deps"]) <= made
+        made |= {path for out in stage["outs"] for path in out}
+    jobs = parsed.jobs("all")
+    assert all(any(Path(path).is_relative_to(out) for out in made) for job in jobs for path in job.outputs)
+
+
+def test_figures_and_metrics_are_what_the_rules_mark(parsed, config):
+    content = yaml.safe_load(dvc_yaml(parsed, config))
+    assert content["metrics"] == ["results/sample/summary.json"]
+    plots = [plot for plot in content["plots"] if isinstance(plot, str)]
+    assert "results/sample/gaugan/gaugan.png" in plots
+    assert any("vae: reconstruction_l1" in plot for plot in content["plots"] if isinstance(plot, dict))

@@ -1,0 +1,37 @@
+"""What all rules have in common, asked of the parsed workflow."""
+
+import re
+from pathlib import Path
+
+from facemill.workflow.signatures import door_of, read_signature
+
+ROOT = Path(__file__).parents[3]
+SHELL = re.compile(r"\{params.command\}( --threads \{threads\})? 2>&1 \| tee \{log\}")
+
+
+def test_nothing_reaches_a_shell_but_a_command_whose_words_are_quoted(parsed):
+    """`facemill.workflow.doors` quotes, and its tests show that it does."""
+    shells = {name: rule.shellcmd for name, rule in parsed.rules.items() if rule.shellcmd}
+    assert {name: shell for name, shell in shells.items() if not SHELL.fullmatch(shell)} == {}
+
+
+def test_threads_are_an_option_of_the_doors_that_take_them(parsed):
+    for name, rule in parsed.rules.items():
+        if rule.shellcmd:
+            door = ROOT / "scripts" / f"{'train_unet' if name == 'train_fold' else name}.py"
+            takes = "threads" in read_signature(door_of(door))[0].parameters
+            assert takes == ("--threads" in rule.shellcmd), name
+
+
+def test_every_rule_that_runs_code_has_a_log_a_docstring_and_a_digest(parsed):
+    for name, rule in parsed.rules.items():
+        assert rule.docstring, name
+        if list(rule.output):
+            assert list(rule.log) and {"code", "command"} <= set(dict(rule.params.items())), name
+
+
+def test_rules_are_short():
+    texts = [path.read_text() for path in (ROOT / "rules").glob("*.smk") if path.stem != "common"]
+    lines = sum(text.count("\n") for text in texts)
+    rules = sum(len(re.findall(r"^ *(?:use )?rule ", text, re.M)) for text in texts)
+    assert lines / rules <= 26
