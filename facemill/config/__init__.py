@@ -1,1 +1,1 @@
-"""The config: a file a stage, all of it in `root`."""
+"""The config: a file a stage, and `root` with all sections."""

@@ -109,12 +109,12 @@ class Config(Section):
 
     @property
     def masked(self) -> bool:
-        """Whether there are labelled portraits, and so masks for all; otherwise the chain is that of the VAE alone."""
+        """Whether there are labelled portraits, and so masks for all; without them only the VAE is trained."""
         return self.kind == "sample" or bool(self.source.labelled or self.source.masks)
 
     @property
     def styled(self) -> bool:
-        """Whether GauGAN paints in the VAE's styles, and so along vectors; otherwise the VAE's decoder does."""
+        """Whether GauGAN generates from the VAE's style codes, and so edits by vectors; otherwise the VAE's decoder does."""
         return self.masked and self.gaugan.z == "encoder"
 
     def paths(self) -> dict[str, Path]:
