@@ -114,7 +114,7 @@ class Config(Section):
 
     @property
     def styled(self) -> bool:
-        """Whether GauGAN generates from the VAE's style codes, and so edits by vectors; otherwise the VAE's decoder does."""
+        """Whether GauGAN generates from the VAE's style codes, and so makes the edits; else the VAE's decoder does."""
         return self.masked and self.gaugan.z == "encoder"
 
     def paths(self) -> dict[str, Path]:
