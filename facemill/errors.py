@@ -1,6 +1,5 @@
 """The exceptions for mistakes of the user's and faults of files: shown as one line, never as a traceback."""
 
-import os
 from pathlib import Path
 
 
@@ -25,7 +24,7 @@ class Damaged(UserError):
             return "bring back a sound copy of it"
         aside = self.path.with_name(f"{self.path.name}.damaged")
         try:
-            os.replace(self.path, aside)
+            self.path.replace(aside)
         except OSError as error:
             return f"remove it, and the next run makes it again (not quarantined: {error.strerror})"
         return f"it is quarantined as {aside.name}, and the next run makes it again"

@@ -1,4 +1,4 @@
-"""Outputs that appear whole or not at all, and hashes of inputs."""
+"""Atomic writes, and hashes of inputs."""
 
 import errno
 import hashlib
@@ -15,17 +15,17 @@ from facemill.errors import UserError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yields a path beside `path` to write to; moves it to `path` when the block ends well, removes it otherwise.
+    """Yields a temporary path in the same folder; renames it to `path` when the block succeeds, removes it otherwise.
 
-    A process killed in the block leaves only the file beside, which the next writer replaces.
+    A process killed in the block leaves only the temporary file, which the next writer replaces.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         yield tmp
-        os.replace(tmp, path)
+        tmp.replace(path)
     except Exception as error:
-        error.output = path  # a disk that is full does not say where, and some libraries do not say that it is
+        error.output = path  # type: ignore[attr-defined]  # a full disk does not name the file
         if not isinstance(error, OSError | UserError) and not shutil.disk_usage(path.parent).free:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
@@ -36,7 +36,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a new folder beside `path` to fill; puts it in the place of `path` when the block ends well."""
+    """Yields a temporary folder to fill; it replaces `path` when the block succeeds."""
     tmp = path.with_name(f".{path.name}.part")
     shutil.rmtree(tmp, ignore_errors=True)
     tmp.mkdir(parents=True)

@@ -1,8 +1,6 @@
-"""A GPU of its own for each job: on a workstation Snakemake counts GPUs but does not say which one a job has."""
+"""GPU slots: a device for each job. On a workstation Snakemake counts GPUs but does not say which one a job has."""
 
 import fcntl
-import itertools
-import logging
 import os
 import subprocess
 import tempfile
@@ -11,8 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from facemill.errors import UserError
-
-log = logging.getLogger("facemill")
+from facemill.log import log
 
 _NONE = ("", "-1", "NoDevFiles")
 """What CUDA_VISIBLE_DEVICES says for no device; CUDA reads no further."""
@@ -38,13 +35,18 @@ def take_gpus(count: int = 1) -> list[str]:
     """Waits for GPUs that no other job has and shows this process those alone; returns [] where there is none at all.
 
     Call it before CUDA is touched. The process holds a record lock on a file for each device; the kernel frees it
-    however the process ends, and its children have no part in it. Slurm numbers the GPUs of each of its jobs anew, so
-    that there the locks are the job's own. Raises `UserError` where there are fewer GPUs than are wanted.
+    however the process ends, and its children have no part in it. The files lie in the system's temporary folder,
+    which all users of a workstation share. Slurm numbers the GPUs of each of its jobs anew, so that there the names of
+    the locks hold the job's number.
+
+    Raises:
+        UserError: There are fewer GPUs than are wanted.
     """
     names = gpus()
     if names and len(names) < count:
         raise UserError(f"gpus: found {count}; accepted: at most {len(names)}, which is what this job may use")
-    for attempt in itertools.count():
+    waiting = False
+    while True:
         taken: dict[str, int] = {}
         for name in names:
             place = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
@@ -58,7 +60,8 @@ def take_gpus(count: int = 1) -> list[str]:
             return list(taken)
         for file in taken.values():  # or two jobs would wait for each other
             os.close(file)
-        if attempt == 0:
+        if not waiting:
+            waiting = True
             log.info("waits for %s of %d GPUs", "one" if count == 1 else count, len(names))
         time.sleep(1)
 

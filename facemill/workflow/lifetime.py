@@ -1,4 +1,4 @@
-"""A workflow that is killed leaves nothing behind: its jobs end with it, and its lock does not stop the next run."""
+"""Lifetimes: jobs end with their workflow, and the lock of a killed workflow does not stop the next run."""
 
 import fcntl
 import os
@@ -17,8 +17,9 @@ WORKFLOW = "FACEMILL_WORKFLOW"
 def clear_stale_locks(folder: Path) -> IO[str]:
     """Removes Snakemake's locks from `folder` (its `.snakemake`) when no run is left that could hold them.
 
-    Returns an open file whose shared lock marks this run as alive; the kernel frees it however the run ends. Only who
-    can have it alone knows that all locks are stale.
+    Returns:
+        An open file whose shared lock marks this run as alive; the kernel frees it however the run ends. A run that
+        gets the lock exclusively knows that all others are gone and their locks stale.
     """
     folder.mkdir(exist_ok=True)
     alive = (folder / "facemill.alive").open("w")
@@ -27,13 +28,13 @@ def clear_stale_locks(folder: Path) -> IO[str]:
         for stale in folder.glob("locks/*.lock"):
             stale.unlink()
     except BlockingIOError:
-        pass  # another run is at work: its locks are its own
+        pass  # another run is at work, and needs its locks
     fcntl.flock(alive, fcntl.LOCK_SH)
     return alive
 
 
 def end_with_workflow() -> None:
-    """Sends this process a SIGTERM when the workflow that started it is gone, so that no job goes on unseen.
+    """Sends this process a SIGTERM when the workflow that started it is gone, so that no job continues unseen.
 
     Does nothing outside a workflow, and where the system has no pidfd.
     https://man7.org/linux/man-pages/man2/pidfd_open.2.html
@@ -55,7 +56,7 @@ def end_with_workflow() -> None:
 
 
 def terminate_jobs(*_: object) -> NoReturn:
-    """Takes the place of Snakemake's handler of SIGTERM, which waits until all running jobs have come to their ends.
+    """Replaces Snakemake's handler of SIGTERM, which waits until all running jobs have ended.
 
     Ends the shells of the jobs that run here, which then end with this process, and stops as Ctrl-C does: jobs in a
     cluster's queue are cancelled.

@@ -1,4 +1,4 @@
-"""Slurm arrays: each task runs as a job of its own."""
+"""Slurm arrays: each task runs the job that it was submitted for."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ OPTION = "--slurm-jobstep-array-execs"
 
 
 def exec_array_task(arguments: Sequence[str] = sys.argv, environment: Mapping[str, str] = os.environ) -> None:
-    """Becomes the command of its own task when this is a task of an array, the first aside; else does nothing.
+    """Replaces this process by its task's command when it is a task of an array, but the first; else does nothing.
 
-    snakemake-executor-plugin-slurm 2.8 starts every task with the first one's job and lets that job's place be taken
-    by the task's command later: it then expects the first one's output, and removes it when that is not there.
+    snakemake-executor-plugin-slurm 2.8 starts every task with the first task's job and replaces that job by the
+    task's command later: it then expects the first job's output, and removes it when it is missing.
     https://github.com/snakemake/snakemake-executor-plugin-slurm/issues/447
     """
     task = environment.get("SLURM_ARRAY_TASK_ID")

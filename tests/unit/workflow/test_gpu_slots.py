@@ -1,7 +1,6 @@
 """Jobs of a workstation and its GPUs: who holds which, and when it is free again. The devices are names only."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -93,12 +92,7 @@ def test_gpus_are_what_nvidia_smi_lists(tmp_path, monkeypatch):
     assert gpus() == ["GPU-2", "0"]
 
 
-def test_the_rules_that_count_as_gpu_jobs_are_those_whose_scripts_take_a_gpu():
-    rules = "".join(path.read_text() for path in (ROOT / "rules").glob("*.smk"))
-    with_gpu = {
-        name
-        for name, body in re.findall(r"^rule (\w+):\n(.*?)(?=^\w|\Z)", rules, re.M | re.S)
-        if re.search(r"gpu=(1|CONFIG)", body)
-    }
-    scripts = {path.stem for path in (ROOT / "scripts").glob("*.py") if "run(main, gpu=True)" in path.read_text()}
-    assert with_gpu == scripts and "train_unet" in scripts
+def test_rules_ask_for_a_gpu_where_their_doors_take_one(parsed):
+    with_gpu = {name for name, rule in parsed.rules.items() if dict(rule.resources).get("gpu")} - {"train_fold"}
+    doors = {path.stem for path in (ROOT / "scripts").glob("*.py") if "gpu=True" in path.read_text()}
+    assert with_gpu == doors and "train_unet" in doors
