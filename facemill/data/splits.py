@@ -1,7 +1,7 @@
-"""Which part an image belongs to: a stable function of its id, so that adding images moves none.
+"""Splits of a collection: stable functions of an image's id, so that added images move no others.
 
-Near-duplicates go where the first of them goes, in the order of ids: added images follow those that were there, as
-long as their ids come after.
+Near-duplicates are in the split of their representative, the first of them in the order of ids: added images follow
+those that were there, as long as their ids come after.
 """
 
 import hashlib
@@ -12,29 +12,34 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-Part = Literal["train", "validation", "test"]
+Split = Literal["train", "validation", "test"]
 
 
-def hash_fraction(id: str, salt: str) -> float:
+def hash_fraction(row_id: str, salt: str) -> float:
     """A number in [0, 1), uniform over ids and independent between salts (SHA-256 of both)."""
-    return int.from_bytes(hashlib.sha256(f"{salt}:{id}".encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(f"{salt}:{row_id}".encode()).digest()[:8], "big") / 2**64
 
 
-def part(id: str, salt: str, validation: float, test: float) -> Part:
-    """The part of an image: `test` and `validation` are the shares that are kept from training."""
-    place = hash_fraction(id, salt)
-    return "test" if place < test else "validation" if place < test + validation else "train"
+def split_of(row_id: str, salt: str, validation: float, test: float) -> Split:
+    """The split of an image; `validation` and `test` are the shares of these splits."""
+    fraction = hash_fraction(row_id, salt)
+    return "test" if fraction < test else "validation" if fraction < test + validation else "train"
 
 
-def leaders(ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict[str, str]:
-    """For each of the ids, which are in order, the first that it is connected with through pairs of their indices."""
+def group_representatives(ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict[str, str]:
+    """The representative of each id: the first id that is connected with it.
+
+    Args:
+        ids: in order.
+        pairs: connections, as indices into `ids`.
+    """
     links = np.array(list(pairs), int).reshape(-1, 2)
     graph = coo_array((np.ones(len(links)), (links[:, 0], links[:, 1])), (len(ids), len(ids)))
     _, groups = connected_components(graph, directed=False)
     _, first = np.unique(groups, return_index=True)
-    return {id: ids[first[group]] for id, group in zip(ids, groups, strict=True)}
+    return {member: ids[first[group]] for member, group in zip(ids, groups, strict=True)}
 
 
-def held_out(id: str, holdout: float) -> bool:
-    """Whether a portrait is kept from the training of VAE and GauGAN, and only measured on."""
-    return hash_fraction(id, "holdout") < holdout
+def held_out(row_id: str, holdout: float) -> bool:
+    """Whether a portrait is held out: VAE and GauGAN never train on it, and are evaluated on it."""
+    return hash_fraction(row_id, "holdout") < holdout
