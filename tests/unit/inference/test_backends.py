@@ -1,58 +1,58 @@
-"""What labels the collection: both backends say the same, and their numbers are what they are called."""
+"""Pseudo-labelling backends: both predict the same, and their numbers are what their names say."""
 
 import numpy as np
 import pytest
 import torch
 
-from facemill.data.classes import CLASSES
+from facemill.data.classes import SEVEN
 from facemill.imaging.figures import colorize
-from facemill.inference.backends import OpenVino, Torch, labeller
+from facemill.inference.backends import OpenVinoBackend, TorchBackend, fastest_backend
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
 
 
 @pytest.fixture
 def images(scene) -> np.ndarray:
-    return np.stack([colorize(scene(seed, 64, 64)) for seed in range(6)])
+    return np.stack([colorize(scene(seed, 64, 64), SEVEN) for seed in range(6)])
 
 
 def test_numbers_are_means_over_every_second_pixel(painter, images):
-    gray = (images // 2 + 64).astype(np.uint8)  # colors between those of the classes: no class is sure
-    found = Torch(painter)(gray)
+    gray = (images // 2 + 64).astype(np.uint8)  # colors between those of the classes: low confidence
+    predictions = TorchBackend(painter)(gray)
     pixels = torch.from_numpy(gray).permute(0, 3, 1, 2).float() / 255
     with torch.inference_mode():
-        probability = painter(pixels).double().softmax(1).numpy()  # a pixel's color alone: mirroring changes nothing
-    assert np.array_equal(found.masks, probability.argmax(1))
+        probability = painter(pixels).double().softmax(1).numpy()  # of each pixel's color alone: a flip changes nothing
+    assert np.array_equal(predictions.masks, probability.argmax(1))
     sparse = probability[:, :, ::2, ::2]
-    each = -(sparse * np.log(sparse)).sum(1)
-    assert found.confidence == pytest.approx(sparse.max(1).mean((1, 2)), rel=0.02)
-    assert found.entropy == pytest.approx(each.mean((1, 2)), rel=0.02)
-    for i, mask in enumerate(found.masks[:, ::2, ::2]):
-        means = [each[i][mask == c].mean() if (mask == c).any() else np.nan for c in range(len(CLASSES))]
-        assert found.class_entropy[i] == pytest.approx(means, rel=0.02, nan_ok=True)
-    assert (found.flip_disagreement == 0).all()
+    entropy = -(sparse * np.log(sparse)).sum(1)
+    assert predictions.confidence == pytest.approx(sparse.max(1).mean((1, 2)), rel=0.02)
+    assert predictions.entropy == pytest.approx(entropy.mean((1, 2)), rel=0.02)
+    for i, mask in enumerate(predictions.masks[:, ::2, ::2]):
+        means = [entropy[i][mask == c].mean() if (mask == c).any() else np.nan for c in range(7)]
+        assert predictions.class_entropy[i] == pytest.approx(means, rel=0.02, nan_ok=True)
+    assert (predictions.flip_disagreement == 0).all()
 
 
-def test_flipped_is_the_share_whose_class_depends_on_the_side(painter):
+def test_flip_disagreement_is_the_share_whose_class_depends_on_the_side(painter):
     class Sided(type(painter)):
-        """Sees class 1 in the left quarter of whatever it is shown, class 0 elsewhere."""
+        """Class 1 in the left quarter of every image, class 0 elsewhere."""
 
         def decode(self, features):
-            logits = torch.zeros(len(features[0]), len(CLASSES), *features[0].shape[2:])
+            logits = torch.zeros(len(features[0]), 7, *features[0].shape[2:])
             logits[:, 0] = 1
             logits[:, 1, :, : logits.shape[3] // 4] = 3
             return logits
 
-    found = Torch(Sided(64))(np.zeros((1, 64, 64, 3), np.uint8))
-    assert found.flip_disagreement == 0.5  # the left quarter, and the right one
-    [mask] = found.masks
+    predictions = TorchBackend(Sided(64))(np.zeros((1, 64, 64, 3), np.uint8))
+    assert predictions.flip_disagreement == 0.5  # the left quarter, and the right one
+    [mask] = predictions.masks
     assert (mask[:, :16] == 1).all() and (mask[:, 48:] == 1).all() and not mask[:, 16:48].any()
 
 
 def test_backends_agree(models, images):
     for model in models:
         unet = load_model(Unet, model)
-        by_torch, by_openvino = Torch(unet)(images), OpenVino(unet)(images)
+        by_torch, by_openvino = TorchBackend(unet)(images), OpenVinoBackend(unet)(images)
         # untrained, in bfloat16: no class is ahead of the others
         assert np.mean(by_torch.masks == by_openvino.masks) > 0.95
         for name in ("confidence", "entropy"):
@@ -60,7 +60,7 @@ def test_backends_agree(models, images):
 
 
 def test_the_same_image_gets_the_same_labels_in_any_company(painter, images):
-    label = labeller(painter)
-    first = label(images[: label.batch])
-    again = label(images[: label.batch])
+    backend = fastest_backend(painter)
+    first = backend(images[: backend.batch])
+    again = backend(images[: backend.batch])
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again, strict=True))

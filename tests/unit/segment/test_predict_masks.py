@@ -1,0 +1,51 @@
+"""Masks for a folder of images."""
+
+import pytest
+from helpers.scenes import THREE, save_unet
+from PIL import Image
+
+from facemill.data.classes import SEVEN
+from facemill.errors import UserError
+from facemill.segment.predict_masks import predict_masks
+
+
+def test_every_image_gets_a_mask_and_the_rest_are_listed(tmp_path, models):
+    images, out = tmp_path / "images", tmp_path / "images" / "masks"
+    (images / "sub").mkdir(parents=True)
+    Image.new("RGB", (70, 50), "red").save(images / "a.png")
+    Image.new("RGB", (70, 50)).save(images / "a.webp")
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.new("RGB", (70, 50)).save(images / "sub" / "turned.JPG", exif=turned)
+    (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:60])
+    (images / "a.json").write_text("{}")
+    for _ in range(2):  # the second time the masks lie among the images
+        with pytest.raises(UserError) as raised:
+            predict_masks(model=models[2].parent, images=images, out=out)
+        lines = str(raised.value).splitlines()
+        assert lines[0] == "2 of 4 images have no mask:"
+        assert lines[1] == f"{images / 'a.webp'}: its mask would replace that of a.png"
+        assert lines[2].startswith(f"{images / 'broken.png'}: cannot be read")
+        assert sorted(str(p.relative_to(out)) for p in out.rglob("*.*")) == ["a.png", "sub/turned.png"]
+    with Image.open(out / "a.png") as mask:
+        assert (mask.mode, mask.size, bytes(mask.getpalette()[:21])) == ("P", (70, 50), SEVEN.palette[:21])
+    with Image.open(out / "sub" / "turned.png") as mask:
+        assert mask.size == (50, 70)
+
+
+def test_masks_carry_the_models_table(tmp_path):
+    model = save_unet(tmp_path / "model.safetensors", THREE)
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (80, 80), "red").save(tmp_path / "images" / "a.png")
+    predict_masks(model=model, images=tmp_path / "images", out=tmp_path / "masks")
+    with Image.open(tmp_path / "masks" / "a.png") as mask:
+        assert '"hat"' in mask.info["classes"] and mask.getextrema()[1] < 3
+
+
+def test_a_folder_without_images_and_the_same_folder_are_refused(tmp_path, models):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(UserError, match="no image among 1 files; accepted: .*jpg"):
+        predict_masks(model=models[0], images=tmp_path, out=tmp_path / "out")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="is the folder of images"):
+        predict_masks(model=models[0], images=tmp_path, out=tmp_path / "." / "")
