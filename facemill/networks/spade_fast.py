@@ -54,8 +54,9 @@ def _fold_norm(weights: Tensor, norm: nn.BatchNorm2d) -> Tensor:
 
 def _look_up(layout: Neighborhoods, shared: nn.Sequential, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Gamma and beta, each (B, channels, H, W), computed for each distinct neighborhood and gathered by pixel."""
-    convolution, relu = shared
-    hidden = relu(F.conv2d(layout.one_hot, convolution.weight, convolution.bias)) * layout.inside
+    convolution = shared[0]
+    assert isinstance(convolution, nn.Conv2d)
+    hidden = F.relu(F.conv2d(layout.one_hot, convolution.weight, convolution.bias)) * layout.inside
     # a matrix product: a convolution with a single output position has a slow gradient
     values = F.linear(hidden.flatten(1), weight.flatten(1), bias)
     gamma, beta = (F.embedding(layout.index, half).permute(0, 3, 1, 2) for half in values.chunk(2, 1))

@@ -5,6 +5,7 @@ on the 5x5 labels around it alone, and on the image's border. Real masks have fe
 hundred pixels at 512 px, one for eight at 128 px.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,18 +38,11 @@ def neighborhoods(masks: Tensor, classes: int) -> Neighborhoods | None:
     """
     base, outside = classes + 2, classes + 1
     labels = F.pad(masks.long().clamp(max=classes), (SIDE // 2,) * 4, value=outside)
-    (_, height, width) = masks.shape
-    rows = torch.stack([labels[:, :, i : i + width] * base**i for i in range(SIDE)]).sum(0)
-    present = torch.zeros(base**SIDE, dtype=torch.bool, device=masks.device)
-    present[rows.flatten()] = True
-    row_codes = present.nonzero().flatten()
+    height, width = masks.shape[1:]
+    row_codes, rank = _distinct(_number([labels[:, :, i : i + width] for i in range(SIDE)], base))
     if len(row_codes) ** SIDE >= 2**63:
         return None
-    rank = (present.cumsum(0) - 1)[rows]
-    codes = sum(rank[:, i : i + height] * len(row_codes) ** i for i in range(SIDE))
-    runs, run = torch.unique_consecutive(codes, return_inverse=True)  # far fewer than pixels to sort
-    distinct, index = torch.unique(runs, return_inverse=True)
-    index = index[run]
+    distinct, index = _distinct(_number([rank[:, i : i + height] for i in range(SIDE)], len(row_codes)))
     if 2 * len(distinct) > index.numel():
         return None
     patches = _digits(row_codes[_digits(distinct, len(row_codes))], base)
@@ -56,6 +50,18 @@ def neighborhoods(masks: Tensor, classes: int) -> Neighborhoods | None:
     return Neighborhoods(one_hot, (patches[:, None, 1:-1, 1:-1] != outside).float(), index)
 
 
+def _distinct(codes: Tensor) -> tuple[Tensor, Tensor]:
+    """The distinct codes, sorted, and the index of each code among them; runs are joined first, to sort fewer."""
+    runs, run = torch.unique_consecutive(codes, return_inverse=True)
+    distinct, index = torch.unique(runs, return_inverse=True)
+    return distinct, index[run]
+
+
+def _number(digits: Sequence[Tensor], base: int) -> Tensor:
+    """Numbers of digits, lowest first."""
+    return torch.stack([digit * base**i for i, digit in enumerate(digits)]).sum(0)
+
+
 def _digits(codes: Tensor, base: int) -> Tensor:
-    """The `SIDE` digits of numbers (...) to a base, lowest first: (..., SIDE)."""
+    """The digits of numbers (...), lowest first: (..., SIDE)."""
     return torch.stack([codes // base**i % base for i in range(SIDE)], -1)

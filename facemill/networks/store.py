@@ -1,4 +1,4 @@
-"""Finished models on disk: safetensors for the weights, a JSON beside them for what made them. No pickles."""
+"""Trained models on disk: weights as safetensors, and their metadata as a JSON beside them. No pickles."""
 
 import ctypes
 import json
@@ -24,7 +24,7 @@ def device() -> torch.device:
 
 
 def bf16() -> bool:
-    """Whether bfloat16 is fast here: on the GPU, and on processors with its instructions."""
+    """Whether bfloat16 is fast: on GPUs that support it, and on processors with instructions for it."""
     return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
@@ -34,11 +34,11 @@ def autocast() -> torch.autocast:
 
 
 def keep_freed_memory() -> None:
-    """Has this process keep the memory of freed tensors for the next ones, where its C library is glibc.
+    """Makes glibc keep the memory of freed tensors for the next ones; other C libraries are left alone.
 
-    As it stands, glibc gives what is larger than 32 MB back at once, and each step of a training on the CPU waits for
-    the system to clear the same pages again: a U-Net at 256 px then takes 1.35 times as long. `mallopt(3)`:
-    M_MMAP_MAX = 0, M_TRIM_THRESHOLD = -1.
+    By default glibc returns what is larger than 32 MB at once, and each training step on the CPU waits for the system
+    to clear the same pages again: a U-Net at 256 px then takes 1.35 times as long. `mallopt(3)`: M_MMAP_MAX = 0,
+    M_TRIM_THRESHOLD = -1.
     """
     library = ctypes.CDLL(None)
     if hasattr(library, "mallopt"):
@@ -53,10 +53,17 @@ def save_model(
     settings: dict[str, Any],
     classes: ClassTable | None = None,
 ) -> None:
-    """Writes `path` (safetensors) and a JSON beside it.
+    """Writes a trained model: its weights, and its metadata as a JSON beside them.
 
-    The JSON names the network's class, what it is built from, its settings, the class table of the masks that it reads
-    or makes, and the SHA-256 of the weights' file.
+    The JSON holds the name of the network's class, its arguments, the settings, the class table and the SHA-256 of the
+    weights' file.
+
+    Args:
+        path: The safetensors file.
+        network: The network.
+        arguments: The arguments that it is constructed with.
+        settings: What it was trained with.
+        classes: The class table of the masks that it reads or makes.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
@@ -67,7 +74,7 @@ def save_model(
 
 
 def model_classes(path: Path) -> ClassTable:
-    """The class table of a finished model. Raises `UserError` when there is no such model, or it names no classes."""
+    """The class table of a saved model. Raises `UserError` when there is no such model, or it names no classes."""
     metadata = _metadata(_weights(path))
     try:
         return ClassTable.model_validate(metadata["classes"])
@@ -76,10 +83,16 @@ def model_classes(path: Path) -> ClassTable:
 
 
 def load_model(kind: type[Network], path: Path, classes: ClassTable | None = None) -> Network:
-    """A finished model, in evaluation mode, on `device()`. `path` is the safetensors file or the folder that holds it.
+    """A saved model, in evaluation mode, on `device()`.
 
-    Raises `UserError` when it is missing, of another kind, or made for masks of another table than `classes`, where
-    that is given; `Damaged` when it is not as it was written.
+    Args:
+        kind: The network's class.
+        path: The safetensors file, or the folder that holds it as `model.safetensors`.
+        classes: The table that the model must have.
+
+    Raises:
+        UserError: The model is missing, of another kind, or made for masks of another table.
+        Damaged: The file is not as it was written.
     """
     path = _weights(path)
     metadata = _metadata(path)
@@ -96,7 +109,7 @@ def load_model(kind: type[Network], path: Path, classes: ClassTable | None = Non
         raise UserError(f"{error.filename or path}: no such model file") from error
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
-    return network.eval().to(device(), memory_format=torch.channels_last)
+    return network.eval().to(device()).to(memory_format=torch.channels_last)
 
 
 def _weights(path: Path) -> Path:

@@ -1,11 +1,12 @@
-"""The variational autoencoder whose encoder reads GauGAN's style code from an image.
+"""Variational autoencoder (VAE), whose encoder reads GauGAN's style code from an image.
 
-Source: Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114); the encoder's plan (convolutions of stride 2 down to
-4x4, then two linear layers) is that of Park et al. 2019, appendix A (https://arxiv.org/abs/1903.07291). It has batch
-norm in place of their instance norm, which would take an image's overall color away before it is read.
+Sources: Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114); the encoder's architecture (convolutions of stride 2
+down to 4x4, then two linear layers) is that of Park et al. 2019, appendix A (https://arxiv.org/abs/1903.07291), with
+batch norm in place of instance norm, which would remove the image's overall color.
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,16 +14,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 BASE_RESOLUTION = 4
-"""Side of the feature map between convolutions and linear layers."""
+"""Side of the encoder's last and the decoder's first feature map."""
 
 
 class Vae(nn.Module):
     """Images, float32 (B, 3, H, W) in [-1, 1], to style codes (B, z_dim) and back to images of (size, size).
 
-    `size` is 4 times a power of 2; images of another size are first resized, by averaging.
+    Images of another size are first resized, by averaging.
     """
 
     def __init__(self, *, size: int, z_dim: int, width: int) -> None:
+        """A VAE with random weights.
+
+        Args:
+            size: Side of its images, 4 times a power of 2.
+            z_dim: Dimensions of a style code.
+            width: Channels after the first convolution.
+        """
         super().__init__()
         self.size, self.z_dim = size, z_dim
         levels = int(math.log2(size // BASE_RESOLUTION))
@@ -33,7 +41,7 @@ class Vae(nn.Module):
                 nn.BatchNorm2d(outputs),
                 nn.LeakyReLU(0.2, inplace=True),
             )
-            for inputs, outputs in zip(channels, channels[1:], strict=False)
+            for inputs, outputs in pairwise(channels)
         ]
         self.down = nn.Sequential(*down)
         self.mean = nn.Linear(channels[-1] * BASE_RESOLUTION**2, z_dim)
@@ -47,7 +55,7 @@ class Vae(nn.Module):
                 nn.BatchNorm2d(outputs),
                 nn.LeakyReLU(0.2, inplace=True),
             )
-            for inputs, outputs in zip(up_channels, up_channels[1:], strict=False)
+            for inputs, outputs in pairwise(up_channels)
         ]
         self.up = nn.Sequential(*up, nn.Conv2d(width, 3, 3, padding=1), nn.Tanh())
 
@@ -62,13 +70,13 @@ class Vae(nn.Module):
         return self.up(self.first(z).unflatten(1, (-1, BASE_RESOLUTION, BASE_RESOLUTION)))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Reconstructions from a z drawn from q(z|x), and its mean and log-variance."""
+        """Reconstructions from a sample of q(z|x), and its mean and log-variance."""
         mean, log_variance = self.encode(images)
         return self.decode(reparameterize(mean, log_variance)), mean, log_variance
 
 
 def resized(images: Tensor, size: int) -> Tensor:
-    """Images (B, 3, H, W) as (B, 3, size, size); pixels are averaged."""
+    """Images (B, C, H, W) as (B, C, size, size); pixels are averaged."""
     return images if images.shape[2:] == (size, size) else F.interpolate(images, size=(size, size), mode="area")
 
 
@@ -83,10 +91,10 @@ def to_pixels(images: Tensor) -> np.ndarray:
 
 
 def reparameterize(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """A draw from N(mean, exp(log_variance)) that gradients pass through (Kingma and Welling, section 2.4)."""
+    """A differentiable sample of N(mean, exp(log_variance)): the reparameterization trick (section 2.4)."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp()
 
 
 def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(q(z|x) || N(0, 1)) in nats, summed over dimensions, mean over the batch (Kingma and Welling, appendix B)."""
+    """KL(q(z|x) || N(0, 1)) in nats, summed over dimensions, mean over the batch (appendix B)."""
     return -0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum(1).mean()

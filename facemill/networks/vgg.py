@@ -1,4 +1,4 @@
-"""What a VGG16 that was trained on ImageNet sees: the perceptual loss, and the distance LPIPS.
+"""Distances between the features of a VGG16 trained on ImageNet: the perceptual loss, and LPIPS.
 
 Sources: the loss is that of Johnson et al. 2016 (https://arxiv.org/abs/1603.08155) with layers and weights as in
 pix2pixHD (Wang et al. 2018, https://arxiv.org/abs/1711.11585), there with VGG19; LPIPS is that of Zhang et al. 2018
@@ -7,6 +7,7 @@ pix2pixHD (Wang et al. 2018, https://arxiv.org/abs/1711.11585), there with VGG19
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Literal
 
 import torch
 from safetensors import safe_open
@@ -16,21 +17,50 @@ from torch.nn import functional as F
 from facemill.errors import UserError
 from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
 
-PLAN = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, "pool", 512, 512, 512, "pool", 512, 512, 512)
-"""VGG16's convolutions, each followed by a ReLU."""
+PLAN: tuple[int | Literal["pool"], ...] = (
+    64,
+    64,
+    "pool",
+    128,
+    128,
+    "pool",
+    256,
+    256,
+    256,
+    "pool",
+    512,
+    512,
+    512,
+    "pool",
+    512,
+    512,
+    512,
+)
+"""Channels of VGG16's convolutions, each followed by a ReLU, and its poolings."""
+
 LOSS_TAPS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 18: 1 / 4, 25: 1.0}
-"""Weights of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, by their place in torchvision's `features`."""
+"""Weights of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, by their index in torchvision's `features`."""
+
 LPIPS_TAPS = (3, 8, 15, 22, 29)
-"""relu1_2, relu2_2, relu3_3, relu4_3, relu5_3."""
+"""Indices of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3."""
 
 
 class Vgg16(nn.Module):
-    """Images (B, 3, H, W) in [-1, 1] to the features after the layers `taps`.
+    """Images (B, 3, H, W) in [-1, 1] to the features after the layers `taps`."""
 
-    `weights`: a safetensors file with torchvision's `features.*` keys. Raises `UserError` when it does not fit.
-    """
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, weights: Path, taps: Collection[int]) -> None:
+        """A frozen VGG16 as far as the last tap.
+
+        Args:
+            weights: A safetensors file with torchvision's `features.*` keys.
+            taps: Indices of layers in torchvision's `features`.
+
+        Raises:
+            UserError: The file lacks a tensor.
+        """
         super().__init__()
         layers: list[nn.Module] = []
         channels = 3
@@ -42,25 +72,35 @@ class Vgg16(nn.Module):
                 channels = step
         self.taps = tuple(taps)
         self.features = nn.Sequential(*layers[: max(taps) + 1])
-        self.load_state_dict(tensors(weights, self.state_dict()))
+        self.load_state_dict(load_tensors(weights, self.state_dict()))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = ((images + 1) / 2 - self.mean) / self.std
-        found = []
-        for place, layer in enumerate(self.features):
+        features = []
+        for index, layer in enumerate(self.features):
             x = layer(x)
-            if place in self.taps:
-                found.append(x.float())
-        return found
+            if index in self.taps:
+                features.append(x.float())
+        return features
 
 
-def tensors(
+def load_tensors(
     weights: Path, names: Collection[str], key: str = "gaugan.vgg_weights", accepted: str = "torchvision's VGG16"
 ) -> dict[str, Tensor]:
-    """The named tensors of a safetensors file, as float32. Raises `UserError` for one that it lacks."""
+    """The named tensors of a safetensors file, as float32.
+
+    Args:
+        weights: The file.
+        names: Names of tensors.
+        key: The config's key for the file, for the error.
+        accepted: Whose weights the file should hold, for the error.
+
+    Raises:
+        UserError: The file lacks a tensor.
+    """
     with safe_open(weights, "pt") as file:
         if missing := set(names) - set(file.keys()):
             raise UserError(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
@@ -68,7 +108,7 @@ def tensors(
 
 
 class PerceptualLoss(nn.Module):
-    """Weighted L1 between VGG16 features of images (B, 3, H, W) in [-1, 1]; gradients reach the first argument only."""
+    """Weighted L1 between VGG16 features of images (B, 3, H, W) in [-1, 1]; only the first gets gradients."""
 
     def __init__(self, weights: Path) -> None:
         super().__init__()
@@ -76,20 +116,33 @@ class PerceptualLoss(nn.Module):
 
     def forward(self, images: Tensor, target: Tensor) -> Tensor:
         with torch.no_grad():
-            wanted = self.vgg(target)
-        distances = [F.l1_loss(a, b) for a, b in zip(self.vgg(images), wanted, strict=True)]
-        return sum(weight * distance for weight, distance in zip(LOSS_TAPS.values(), distances, strict=True))
+            targets = self.vgg(target)
+        loss = torch.zeros((), device=images.device)
+        for weight, features, wanted in zip(LOSS_TAPS.values(), self.vgg(images), targets, strict=True):
+            loss = loss + weight * F.l1_loss(features, wanted)
+        return loss
 
 
 class Lpips(nn.Module):
-    """LPIPS between images (B, 3, H, W) in [-1, 1]: (B,). `weights` also holds its heads, `lpips.0.weight` and on."""
+    """LPIPS between images (B, 3, H, W) in [-1, 1]: (B,)."""
 
     def __init__(self, weights: Path) -> None:
+        """A frozen LPIPS.
+
+        Args:
+            weights: A safetensors file with torchvision's `features.*` keys, and LPIPS's heads `lpips.0.weight` to
+                `lpips.4.weight`.
+
+        Raises:
+            UserError: The file lacks a tensor.
+        """
         super().__init__()
         self.vgg = Vgg16(weights, LPIPS_TAPS)
-        names = [f"lpips.{place}.weight" for place in range(len(LPIPS_TAPS))]
-        self.heads = nn.ParameterList(tensors(weights, names).values()).requires_grad_(False)
+        names = [f"lpips.{i}.weight" for i in range(len(LPIPS_TAPS))]
+        self.heads = nn.ParameterList(load_tensors(weights, names).values()).requires_grad_(False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
-        pairs = zip(self.vgg(a), self.vgg(b), self.heads, strict=True)
-        return sum(F.conv2d((F.normalize(x) - F.normalize(y)) ** 2, head).mean((1, 2, 3)) for x, y, head in pairs)
+        distance = torch.zeros(len(a), device=a.device)
+        for x, y, head in zip(self.vgg(a), self.vgg(b), self.heads, strict=True):
+            distance = distance + F.conv2d((F.normalize(x) - F.normalize(y)) ** 2, head).mean((1, 2, 3))
+        return distance

@@ -21,7 +21,7 @@ def weights(tmp_path_factory):
     return path
 
 
-def test_padding_is_left_out_of_means_and_the_last_pool_is_a_maximum(weights):
+def test_average_pooling_leaves_padding_out_and_the_last_pooling_is_a_maximum(weights):
     network = inception(weights)
     pools = [node for node in network.graph.nodes if node.target in (F.avg_pool2d, F.max_pool2d)]
     stride_1 = [node for node in pools if node.kwargs.get("stride") == 1]
@@ -33,10 +33,10 @@ def test_padding_is_left_out_of_means_and_the_last_pool_is_a_maximum(weights):
 def test_features_of_images_of_any_size(weights):
     images = np.random.default_rng(0).integers(0, 256, (3, 40, 20, 3)).astype(np.uint8)
     network = inception(weights)
-    found = inception_features(network, images)
-    assert found.shape == (3, 2048) and not np.allclose(found[0], found[1], atol=0)
+    features = inception_features(network, images)
+    assert features.shape == (3, 2048) and not np.allclose(features[0], features[1], atol=0)
     alone = inception_features(network, images[1:2])
-    assert alone[0] == pytest.approx(found[1], rel=1e-2, abs=0)
+    assert alone[0] == pytest.approx(features[1], rel=1e-2, abs=0)
 
 
 def test_other_weights_are_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""The perceptual loss and LPIPS with weights of VGG16's shapes, made here."""
+"""The perceptual loss and LPIPS with random weights of VGG16's shapes."""
 
 import pytest
 import torch
@@ -12,17 +12,17 @@ from facemill.networks.vgg import PLAN, Lpips, PerceptualLoss
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     torch.manual_seed(0)
-    state, place, channels = {}, 0, 3
+    state, index, channels = {}, 0, 3
     for step in PLAN:
         if step == "pool":
-            place += 1
+            index += 1
             continue
         layer = nn.Conv2d(channels, step, 3)
         state |= {
-            f"features.{place}.weight": layer.weight.data.half(),
-            f"features.{place}.bias": layer.bias.data.half(),
+            f"features.{index}.weight": layer.weight.data.half(),
+            f"features.{index}.bias": layer.bias.data.half(),
         }
-        place, channels = place + 2, step
+        index, channels = index + 2, step
     path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
     heads = {f"lpips.{i}.weight": torch.rand(1, c, 1, 1).half() for i, c in enumerate((64, 128, 256, 512, 512))}
     save_file(state | heads, path)
