@@ -31,7 +31,7 @@ def main(*, portraits: int = 200, copies: int = 16) -> None:
         portraits: how many
         copies: augmented pairs of each
     """
-    labels = LabelsConfig(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
+    labels = LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
     warps = yaml.safe_load((ROOT / "config/folder.yaml").read_text())["augment"]
     settings = AugmentConfig(**warps | {"copies": copies})
     with tempfile.TemporaryDirectory() as name:

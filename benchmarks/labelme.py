@@ -35,7 +35,7 @@ from facemill.label.convert_labels import class_ids
 from facemill.workflow.command import run
 
 ROOT = Path(__file__).parent.parent
-IDS = class_ids(LabelsConfig(**yaml.safe_load((ROOT / "config.yaml").read_text())["labels"]))
+IDS = class_ids(LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"]))
 
 
 def ours(path: Path, out: Path) -> None:

@@ -43,7 +43,7 @@ TRAINING = 3
 
 def settings_of(path: Path) -> Config:
     """The config of an overlay, with a collection that need not be there."""
-    settings = yaml.safe_load((ROOT / "config.yaml").read_text())
+    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(settings, yaml.safe_load(path.read_text()))
     settings["source"] |= {"images": ".", "labelled": ".", "metadata": ["."]}
     return Config.model_validate(settings)

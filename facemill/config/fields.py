@@ -1,6 +1,7 @@
 """Field types and base classes of the config's sections."""
 
 import datetime
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -57,3 +58,8 @@ class TrainingConfig(Section):
     )
     batch: Positive = Field(description="batch size")
     learning_rate: float = Field(gt=0, description="learning rate at the peak of its schedule")
+
+    @property
+    def steps(self) -> int:
+        """The number of batches that hold `images`."""
+        return math.ceil(self.images / self.batch)

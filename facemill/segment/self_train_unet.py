@@ -1,12 +1,12 @@
-"""Self-training: a new U-Net learns from labelled portraits, and from what a trained one is sure of in unlabelled ones.
+"""Self-training of a U-Net on labelled portraits and on a teacher's confident pseudo-labels of unlabelled ones.
 
-As in Noisy Student of Xie et al. 2020 (https://arxiv.org/abs/1911.04252) the student begins anew and sees harder views
-than its teacher: the teacher labels a portrait, mirrored or not; the student must say the same of it with its colors
-changed, blurred, and a box of it replaced by another portrait's (CutMix, Yun et al. 2019,
-https://arxiv.org/abs/1905.04899), where the teacher is sure. These views, and that rule, are FixMatch's (Sohn et al.
-2020, https://arxiv.org/abs/2001.07685) for pixels, as in UniMatch of Yang et al. 2023
-(https://arxiv.org/abs/2208.09910). The student's moving average (Tarvainen and Valpola 2017,
-https://arxiv.org/abs/1703.01780) is a second teacher, whose weight grows from 0 to that of the first.
+As in Noisy Student (Xie et al. 2020, https://arxiv.org/abs/1911.04252) the student starts from scratch and gets harder
+views than its teacher. The views and the confidence threshold are those of FixMatch (Sohn et al. 2020,
+https://arxiv.org/abs/2001.07685), for pixels as in UniMatch (Yang et al. 2023, https://arxiv.org/abs/2208.09910): the
+teacher's pseudo-labels of a weakly augmented portrait (flipped or not) are the student's targets for a strongly
+augmented one (colors, blur, CutMix of Yun et al. 2019, https://arxiv.org/abs/1905.04899). The student's own EMA is a
+second teacher (mean teacher of Tarvainen and Valpola 2017, https://arxiv.org/abs/1703.01780), whose weight grows from
+0 to that of the first.
 """
 
 import math
@@ -18,130 +18,156 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
-from facemill.data.classes import IGNORE, SEVEN
+from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, train_loader
-from facemill.data.shards import read_rows
+from facemill.data.shards import mask_classes, read_rows
 from facemill.errors import UserError
 from facemill.inference.segmenter import flip_tta_logits
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
-from facemill.segment.train_unet import EarlyStopping, new_unet
-from facemill.training.run import (
-    Run,
-    accelerator,
-    average_gradients,
-    ema_of,
-    prepared,
-    rising_decay,
-    set_rate,
-    update_ema,
-    warm_cosine,
-)
+from facemill.segment.train_unet import EarlyStopping, build_learner
+from facemill.training.optimization import make_accelerator, make_ema
+from facemill.training.run import Run
 
-COLOR = v2.Compose(
+STRONG_AUGMENT = v2.Compose(
     [
         v2.RandomApply([v2.ColorJitter(0.5, 0.5, 0.5, 0.25)], p=0.8),
         v2.RandomGrayscale(p=0.2),
         v2.RandomApply([v2.GaussianBlur(9, (0.1, 2.0))], p=0.5),
     ]
 )
-"""UniMatch's strong view of an image, float32 (3, H, W) in [0, 1]."""
+"""UniMatch's strong augmentation of an image, float32 (3, H, W) in [0, 1]; CutMix comes after it."""
 
 BOX = (0.1, 0.4)
-"""Least and largest share of a portrait that CutMix replaces."""
+"""Smallest and largest share of a portrait that CutMix replaces."""
 
 
 def self_train_unet(
+    *,
     settings: SelfTrainingConfig,
     unet_settings: UnetTrainConfig,
-    *,
     teacher: Path,
     size: int,
     seed: int,
-    train: Sequence[Path],
-    validation: Sequence[Path],
-    portraits: Sequence[Path],
-    labelled: Sequence[Path],
+    train: Path,
+    validation: Path,
+    portraits: list[Path],
+    labelled: list[Path],
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains a U-Net that `teacher` shows `portraits`, but for the `labelled` ones; writes the best EMA weights.
+    """Trains a U-Net on labels and on a teacher's confident pseudo-labels; the same command resumes a killed run.
 
-    Half of each step's images are augmented labelled ones of the `train` shards, half unlabelled ones; both losses are
-    cross-entropy plus Dice and weigh the same, that of the unlabelled times the share of pixels that are believed.
+    Half of each step's images are labelled, half unlabelled; both halves' losses, cross-entropy plus Dice, have the
+    same weight, the latter times the mask ratio. The EMA weights with the best validation are written.
+
+    Args:
+        settings: The section `self_training`.
+        unet_settings: How the teacher was built and trained; the student is built alike.
+        teacher: The teacher, a finished U-Net.
+        size: Side of the portraits in pixels.
+        seed: Seed of weights, order and augmentation.
+        train: Shard of augmented labelled portraits.
+        validation: Shard of the validation portraits.
+        portraits: Shards of the collection.
+        labelled: Shards of all labelled portraits, which are left out of the collection.
+        model: The trained U-Net, a safetensors file.
+        curves: CSV of losses, mask ratio (share of confident pixels) and validation mIoU.
     """
     torch.manual_seed(seed)
-    unet, arguments = new_unet(unet_settings, size)
-    accelerate = accelerator()
-    sees = load_model(Unet, teacher)
-    rate, images, batch = settings.training.learning_rate, settings.training.images, settings.training.batch
-    optimizer = torch.optim.AdamW(unet.parameters(), rate, weight_decay=1e-2, fused=True)
-    ema, best = (ema_of(unet).to(accelerate.device) for _ in range(2))
-    plain, unet, optimizer = unet, prepared(accelerate, unet), accelerate.prepare(optimizer)
-    hashed = {"seed": seed, "self_training": settings.model_dump(mode="json")} | unet_settings.model_dump(mode="json")
-    modules = {"unet": plain, "ema": ema, "best": best}
-    inputs = [teacher, *train, *validation, *portraits, *labelled]
-    run = Run("unet-v4", hashed, inputs, modules, {"adamw": optimizer.optimizer})
+    accelerator = make_accelerator()
+    classes = mask_classes([train, validation])
+    learner, init_kwargs = build_learner(accelerator, unet_settings, settings.training, size, len(classes))
+    teacher_net, best = load_model(Unet, teacher, classes), make_ema(learner.ema)
+    settings_key = unet_settings.model_dump(mode="json")
+    settings_key |= {"seed": seed, "self_training": settings.model_dump(mode="json")}
+    inputs = [teacher, train, validation, *portraits, *labelled]
+    run = Run("unet-v4", settings_key, inputs, {"unet": learner}, {"best": best})
 
-    known = {row["id"] for row in read_rows(labelled, ["id"])}
-    unlabelled = ShardDataset(portraits, keep=lambda id: id not in known)
-    if not len(unlabelled):
-        raise UserError("self_training: every portrait is labelled, none is left to learn from; accepted: null")
-    total = math.ceil(images / batch)
-    pairs = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
-    more = accelerate.prepare(train_loader(unlabelled, batch, seed, run.step))
-    weights = class_weights(unet_settings.class_weights, SEVEN).to(accelerate.device)
-    watch = EarlyStopping(run, ema, best, validation, total, unet_settings.patience)
-    for step, (pixels, masks), extra in zip(run.steps(images, batch, seed), pairs, more, strict=False):
-        set_rate(optimizer, rate * warm_cosine(step, total))
-        weak = mirror_some(extra.float() / 255)
-        with accelerate.autocast():
-            target = believed([(sees, 1), (ema, step / total)], weak, settings.confidence)
-        strong, target = cut_mix(torch.stack([COLOR(image) for image in weak]), target)
-        logits = unet(torch.cat([pixels.float() / 255, strong]))
+    images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
+    early_stopping = EarlyStopping(run, learner.ema, best, validation, total, unet_settings.patience)
+    weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
+    labelled_batches = accelerator.prepare(train_loader(ShardDataset([train]), batch, seed, run.step))
+    unlabelled_batches = accelerator.prepare(train_loader(unlabelled_rows(portraits, labelled), batch, seed, run.step))
+    steps = run.steps(images, batch, seed)
+    for step, (pixels, masks), unlabelled in zip(steps, labelled_batches, unlabelled_batches, strict=False):
+        teachers: list[tuple[nn.Module, float]] = [(teacher_net, 1), (learner.ema, step / total)]
+        strong, targets = augmented_targets(teachers, unlabelled.float() / 255, settings.confidence)
+        logits = learner.net(torch.cat([pixels.float() / 255, strong]))
         supervised = cross_entropy_dice(logits[: len(pixels)], masks.long(), IGNORE, weights)
-        sure = (target != IGNORE).float().mean()
-        consistency = sure * cross_entropy_dice(logits[len(pixels) :], target, IGNORE) if sure else 0 * logits.sum()
-        accelerate.backward((supervised + consistency) / 2)
-        average_gradients(plain, accelerate)
-        optimizer.step()
-        optimizer.zero_grad()
-        update_ema(ema, plain, rising_decay(step))
-        watch.look(step)
-        run.record(supervised=supervised, consistency=consistency, sure=sure)
-    if accelerate.is_main_process:
-        save_model(model, best, arguments, hashed, SEVEN)
+        consistency, mask_ratio = consistency_loss(logits[len(pixels) :], targets)
+        learner.step((supervised + consistency) / 2, step)
+        early_stopping.update(step)
+        run.record(supervised=supervised, consistency=consistency, mask_ratio=mask_ratio)
+    if accelerator.is_main_process:
+        save_model(model, best, init_kwargs, settings_key, classes)
         run.finish(curves)
 
 
-def mirror_some(images: Tensor) -> Tensor:
-    """The weak view of images (B, 3, H, W): each is mirrored or not, at even odds."""
-    mirror = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-    return torch.where(mirror, images.flip(3), images)
+def unlabelled_rows(portraits: Sequence[Path], labelled: Sequence[Path]) -> ShardDataset:
+    """The portraits that are not among the labelled ones. Raises `UserError` when there are none."""
+    labelled_ids = {row["id"] for row in read_rows(labelled, ["id"])}
+    rows = ShardDataset(portraits, keep=lambda row_id: row_id not in labelled_ids)
+    if not len(rows):
+        raise UserError("self_training: every portrait is labelled, none is left to learn from; accepted: null")
+    return rows
+
+
+def augmented_targets(
+    teachers: Sequence[tuple[nn.Module, float]], images: Tensor, confidence: float
+) -> tuple[Tensor, Tensor]:
+    """Strongly augmented images, and their targets: the pseudo-labels of the weakly augmented ones.
+
+    The arguments are those of `pseudo_targets`; so are the shapes.
+    """
+    weak = weak_augment(images)
+    targets = pseudo_targets(teachers, weak, confidence)
+    return cut_mix(torch.stack([STRONG_AUGMENT(image) for image in weak]), targets)
+
+
+def consistency_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy plus Dice on the confident pixels, times their share, the mask ratio; and the mask ratio."""
+    mask_ratio = (targets != IGNORE).float().mean()
+    if not mask_ratio:  # the cross-entropy without any target is NaN
+        return 0 * logits.sum(), mask_ratio
+    return mask_ratio * cross_entropy_dice(logits, targets, IGNORE), mask_ratio
+
+
+def weak_augment(images: Tensor) -> Tensor:
+    """Images (B, 3, H, W), each flipped horizontally with probability 0.5."""
+    flip = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    return torch.where(flip, images.flip(3), images)
 
 
 @torch.no_grad()
-def believed(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, confidence: float) -> Tensor:
-    """The classes, int64 (B, H, W), that the teachers see in images (B, 3, H, W) in [0, 1]; IGNORE where less sure.
+def pseudo_targets(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, confidence: float) -> Tensor:
+    """Pseudo-labels of images, int64 (B, H, W): class ids, and IGNORE where the probability is below `confidence`.
 
-    A teacher is a U-Net and the weight of its probabilities.
+    Args:
+        teachers: U-Nets, each with the weight of its probabilities in the mean.
+        images: float32 (B, 3, H, W) in [0, 1].
+        confidence: Threshold of the mean probability, which is computed with horizontal-flip TTA.
     """
-    total = sum(weight * flip_tta_logits(unet, images).softmax(1) for unet, weight in teachers)
-    probability, classes = (total / sum(weight for _, weight in teachers)).max(1)
-    return classes.where(probability >= confidence, IGNORE)
+    probs = sum((weight * flip_tta_logits(unet, images).softmax(1) for unet, weight in teachers), torch.zeros(()))
+    confidences, targets = (probs / sum(weight for _, weight in teachers)).max(1)
+    return targets.where(confidences >= confidence, IGNORE)
 
 
 def cut_mix(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """A box of each image, and of its target, replaced by the same box of the next one's; the sizes are kept.
+    """CutMix: a box of each image and target is replaced by the same box of the batch's previous one.
 
-    `images` (B, C, H, W), `targets` (B, H, W). Boxes have the image's shape and a share of its area within `BOX`.
+    Boxes have the image's aspect ratio and a share of its area within `BOX`.
+
+    Args:
+        images: (B, C, H, W).
+        targets: Class ids, (B, H, W).
     """
     _, height, width = targets.shape
-    inside = torch.zeros_like(targets, dtype=torch.bool)
-    for box in inside:
+    boxes = torch.zeros_like(targets, dtype=torch.bool)
+    for box in boxes:
         side = math.sqrt(BOX[0] + (BOX[1] - BOX[0]) * float(torch.rand(())))
         h, w = round(side * height), round(side * width)
         top, left = (int(torch.randint(0, n + 1, ())) for n in (height - h, width - w))
         box[top : top + h, left : left + w] = True
-    return torch.where(inside[:, None], images.roll(1, 0), images), torch.where(inside, targets.roll(1, 0), targets)
+    return torch.where(boxes[:, None], images.roll(1, 0), images), torch.where(boxes, targets.roll(1, 0), targets)

@@ -1,140 +1,164 @@
-"""Training of one U-Net version on augmented labelled portraits."""
+"""Supervised training of a U-Net on augmented labelled portraits."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import nn
 
+from facemill.config.fields import TrainingConfig
 from facemill.config.segment import UnetTrainConfig
-from facemill.data.classes import IGNORE, SEVEN
+from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.shards import mask_classes
 from facemill.log import log
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.imagenet import load_encoder
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import save_model
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.training.run import (
-    Run,
-    accelerator,
-    average_gradients,
-    ema_of,
-    prepared,
-    rising_decay,
-    set_rate,
-    update_ema,
-    warm_cosine,
-)
+from facemill.training.learner import EmaLearner
+from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
+from facemill.training.run import Run
 
 VALIDATIONS = 10
-"""How often in a training the validation portraits are measured."""
+"""Number of validations in a training."""
 
 
 def train_unet(
+    *,
     version: str,
     settings: UnetTrainConfig,
-    *,
     size: int,
     seed: int,
-    train: Sequence[Path],
-    validation: Sequence[Path],
+    train: Path,
+    validation: Path | None = None,
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains on the rows (image, mask) of the `train` shards and writes the best EMA weights to `model`.
+    """Trains one U-Net version on augmented portraits; the same command resumes a killed run.
 
-    Loss: cross-entropy plus Dice. AdamW with a warm cosine schedule. Resumes where an earlier, killed run stopped. What
-    is best the `validation` shards say, which also stop it early (`EarlyStopping`); without any the last weights are
-    written.
+    The loss is cross-entropy plus Dice; the optimizer AdamW, with a warmup and a cosine schedule. The EMA weights with
+    the best validation are written, which also stops the training early (`EarlyStopping`).
+
+    Args:
+        version: Name of the version, which the log and the checkpoint's folder bear.
+        settings: How the version is built and trained.
+        size: Side of the portraits in pixels.
+        seed: Seed of weights and order.
+        train: Shard of augmented labelled portraits.
+        validation: Shard of the validation portraits; without it the last weights are written.
+        model: The trained U-Net, a safetensors file.
+        curves: CSV of loss and validation mIoU.
     """
     torch.manual_seed(seed)
-    unet, arguments = new_unet(settings, size)
-    optimizer = torch.optim.AdamW(unet.parameters(), settings.training.learning_rate, weight_decay=1e-2, fused=True)
-    accelerate = accelerator()
-    ema, best = (ema_of(unet).to(accelerate.device) for _ in range(2))
-    plain, unet, optimizer = unet, prepared(accelerate, unet), accelerate.prepare(optimizer)
-    hashed = {"version": version, "size": size, "seed": seed} | settings.model_dump(mode="json")
-    modules = {"unet": plain, "ema": ema, "best": best}
-    run = Run(f"unet-{version}", hashed, [*train, *validation], modules, {"adamw": optimizer.optimizer})
+    accelerator = make_accelerator()
+    shards = [train, validation] if validation else [train]
+    classes = mask_classes(shards)
+    learner, init_kwargs = build_learner(accelerator, settings, settings.training, size, len(classes))
+    best = make_ema(learner.ema)
+    settings_key = {"version": version, "size": size, "seed": seed} | settings.model_dump(mode="json")
+    run = Run(f"unet-{version}", settings_key, shards, {"unet": learner}, {"best": best})
 
     images, batch = settings.training.images, settings.training.batch
-    total = math.ceil(images / batch)
-    batches = accelerate.prepare(train_loader(ShardDataset(train), batch, seed, run.step))
-    weights = class_weights(settings.class_weights, SEVEN).to(accelerate.device)
-    watch = EarlyStopping(run, ema, best, validation, total, settings.patience)
+    early_stopping = EarlyStopping(run, learner.ema, best, validation, settings.training.steps, settings.patience)
+    weights = class_weights(settings.class_weights, classes).to(accelerator.device)
+    batches = accelerator.prepare(train_loader(ShardDataset([train]), batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
-        set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, total))
-        loss = cross_entropy_dice(unet(pixels.float() / 255), masks.long(), IGNORE, weights)
-        accelerate.backward(loss)
-        average_gradients(plain, accelerate)
-        optimizer.step()
-        optimizer.zero_grad()
-        update_ema(ema, plain, rising_decay(step))
-        watch.look(step)
+        loss = cross_entropy_dice(learner.net(pixels.float() / 255), masks.long(), IGNORE, weights)
+        learner.step(loss, step)
+        early_stopping.update(step)
         run.record(loss=loss)
-    if accelerate.is_main_process:
-        save_model(model, best, arguments, hashed, SEVEN)
+    if accelerator.is_main_process:
+        save_model(model, best, init_kwargs, settings_key, classes)
         run.finish(curves)
 
 
-def new_unet(settings: UnetTrainConfig, size: int) -> tuple[Unet, dict[str, Any]]:
-    """A U-Net as its training begins, for portraits of this size, and the arguments of `Unet` that make it."""
-    arguments = {"classes": len(SEVEN), "size": size, "decoder": settings.decoder, "downscale": settings.downscale}
-    arguments |= {"decoder_channels": WIDTHS[settings.width]}
-    unet = Unet(**arguments)
+def build_learner(
+    accelerator: Accelerator, settings: UnetTrainConfig, training: TrainingConfig, size: int, classes: int
+) -> tuple[EmaLearner, dict[str, Any]]:
+    """A new U-Net with AdamW and a cosine schedule with warmup, and the arguments of `Unet` that build the network.
+
+    Args:
+        accelerator: From `make_accelerator`.
+        settings: How the U-Net is built.
+        training: Images, batch and learning rate of its training.
+        size: Side of the portraits in pixels.
+        classes: Number of classes.
+    """
+    init_kwargs: dict[str, Any] = {"classes": classes, "size": size, "decoder_channels": WIDTHS[settings.width]}
+    init_kwargs |= {"decoder": settings.decoder, "downscale": settings.downscale}
+    unet = Unet(**init_kwargs)
     load_encoder(unet.encoder, settings.encoder_weights)
-    return unet.to(memory_format=torch.channels_last), arguments
+    unet.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(unet.parameters(), training.learning_rate, weight_decay=1e-2, fused=True)
+
+    def learning_rate(step: int) -> float:
+        return training.learning_rate * cosine_with_warmup(step, training.steps)
+
+    return EmaLearner(accelerator, unet, optimizer, learning_rate), init_kwargs
 
 
 class EarlyStopping:
-    """Measures EMA weights on the validation portraits, keeps the best of them, and ends a run that gains no more.
+    """Validates the EMA weights, copies the best to `best`, and stops a run that no longer improves.
 
-    The best are the latest whose mIoU is within one standard error of the highest (the rule of Breiman et al. 1984,
-    section 3.4.3, with "later" for "simpler"): the fewer the portraits, the less may their highest figure, a matter of
-    luck among ten, overrule the end of the schedule. A run that was killed goes on as if it had not been: the best
-    weights and figures are in its checkpoint.
+    The best weights are the latest whose mIoU is within one standard error of the highest: the rule of Breiman et al.
+    1984, section 3.4.3, with "later" for "simpler". With few validation portraits the highest mIoU is partly luck, and
+    must not outweigh the end of the schedule. The state is in the run's checkpoint: a killed run resumes exactly.
+
+    Args:
+        run: The training.
+        ema: The network to validate.
+        best: A copy of it for the best weights.
+        validation: Shard of the validation portraits; without it the last weights are the best.
+        total: Steps of the complete training.
+        patience: Validations in a row that are not near the highest mIoU, after which the run stops.
     """
 
     def __init__(
-        self, run: Run, ema: nn.Module, best: nn.Module, validation: Sequence[Path], total: int, patience: int
+        self, run: Run, ema: nn.Module, best: nn.Module, validation: Path | None, total: int, patience: int
     ) -> None:
         self.run, self.ema, self.best, self.total, self.patience = run, ema, best, total, patience
-        self.rows = ShardDataset(validation) if validation else []
+        self.rows = ShardDataset([validation]) if validation else None
         if self.rows:
-            run.kept = {"validation_miou": 0.0, "best_miou": 0.0, "since_best": 0} | run.kept
+            run.extra_metrics = {"validation_miou": 0.0, "best_miou": 0.0, "since_best": 0} | run.extra_metrics
 
-    def look(self, step: int) -> None:
-        """To be called after each step; measures after every tenth part of them and after the last."""
+    def update(self, step: int) -> None:
+        """Validates after each tenth of the steps and after the last; call it after every step."""
         if step + 1 != self.total and (step + 1) % max(self.total // VALIDATIONS, 1):
             return
         if not self.rows:
             self.best.load_state_dict(self.ema.state_dict())
             return
-        kept = self.run.kept
-        kept["validation_miou"], error = measure(self.ema, self.rows)
-        kept["best_miou"] = max(kept["best_miou"], kept["validation_miou"])
-        kept["since_best"] += 1
-        if kept["validation_miou"] >= kept["best_miou"] - error:
+        metrics = self.run.extra_metrics
+        metrics["validation_miou"], standard_error = validate(self.ema, self.rows)
+        metrics["best_miou"] = max(metrics["best_miou"], metrics["validation_miou"])
+        metrics["since_best"] += 1
+        if metrics["validation_miou"] >= metrics["best_miou"] - standard_error:
             self.best.load_state_dict(self.ema.state_dict())
-            kept["since_best"] = 0
-        if kept["since_best"] >= self.patience and step + 1 < self.total:
-            log.info("%s: stops early: validation mIoU was %.3f, not near it since", self.run.name, kept["best_miou"])
-            self.run.ended = True
+            metrics["since_best"] = 0
+        if metrics["since_best"] >= self.patience and step + 1 < self.total:
+            log.info(
+                "%s: stops early: validation mIoU was %.3f, not near it since", self.run.name, metrics["best_miou"]
+            )
+            self.run.stop_requested = True
 
 
 @torch.no_grad()
-def measure(unet: nn.Module, rows: ShardDataset) -> tuple[float, float]:
-    """Mean IoU over the classes, on all pixels of the rows together, and its standard error.
+def validate(unet: nn.Module, rows: ShardDataset) -> tuple[float, float]:
+    """The mean IoU over the classes, on the pixels of all rows together, and its standard error.
 
-    The latter is that of the mean of the portraits' own mIoUs; infinite for a single portrait, which tells nothing.
+    The standard error is that of the mean of the mIoUs of single portraits; infinite for a single portrait, whose
+    scatter is unknown.
     """
     device = next(unet.parameters()).device
-    masks = ((unet(pixels[None].to(device).float() / 255).argmax(1)[0].cpu(), truth) for pixels, truth in rows)
-    each = np.stack([confusion(mask.numpy(), truth.numpy(), len(SEVEN)) for mask, truth in masks])
-    own = [np.nanmean(iou(of_one)) for of_one in each if of_one.any()]  # a mask may be ignored as a whole
-    error = float(np.std(own, ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.inf
-    return float(np.nanmean(iou(each.sum(0)))), error
+    matrices = []
+    for pixels, truth in rows:
+        logits = unet(pixels[None].to(device).float() / 255)
+        matrices.append(confusion(logits.argmax(1)[0].cpu().numpy(), truth.numpy(), logits.shape[1]))
+    mious = [np.nanmean(iou(matrix)) for matrix in matrices if matrix.any()]  # a mask may be ignored completely
+    standard_error = float(np.std(mious, ddof=1) / math.sqrt(len(mious))) if len(mious) > 1 else math.inf
+    return float(np.nanmean(iou(np.sum(matrices, axis=0)))), standard_error

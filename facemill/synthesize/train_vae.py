@@ -1,95 +1,98 @@
 """Training of the VAE on portraits."""
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from facemill.config.synthesize import VaeConfig
+from facemill.data.classes import ClassTable
 from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.shards import mask_classes
 from facemill.data.splits import held_out
-from facemill.imaging.colors import REGIONS
+from facemill.imaging.colors import region_ids
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae, kl_divergence, resized, to_signed_range
-from facemill.training.run import (
-    Run,
-    accelerator,
-    average_gradients,
-    ema_of,
-    prepared,
-    rising_decay,
-    set_rate,
-    update_ema,
-    warm_cosine,
-)
+from facemill.training.learner import EmaLearner
+from facemill.training.optimization import cosine_with_warmup, make_accelerator
+from facemill.training.run import Run
 
 MIN_AREA = 8
-"""A region smaller than so many pixels counts for less than others."""
+"""Pixels from which a region has its full weight; a smaller one has less."""
 
 BALANCE = 0.5
-"""Share of the reconstruction loss in which every region of a portrait counts alike; in the rest every pixel does."""
-
-
-def region_weights(masks: Tensor, size: int) -> Tensor:
-    """How much each pixel counts, float32 (B, 1, size, size) with mean 1, by the masks (B, H, W) of class ids.
-
-    A narrow strip of clothes has colors of its own that a style must hold, as much as a wide background has.
-    """
-    shares = [torch.stack([masks == id for id in ids]).any(0) for ids in REGIONS.values()]
-    regions = resized(torch.stack(shares, 1).float(), size)
-    areas = regions.sum((2, 3), keepdim=True)
-    alike = (regions / areas.clamp(min=MIN_AREA)).sum(1, keepdim=True)
-    return BALANCE * alike / alike.mean((2, 3), keepdim=True).clamp(min=1e-6) + 1 - BALANCE
+"""Share of the reconstruction loss in which the regions of a portrait weigh the same; in the rest its pixels do."""
 
 
 def train_vae(
-    settings: VaeConfig,
     *,
+    settings: VaeConfig,
     seed: int,
     holdout: float,
-    portraits: Sequence[Path],
-    pseudo_labels: Sequence[Path] = (),
+    portraits: list[Path],
+    pseudo_labels: list[Path] | None = None,
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains on all portraits but the held-out ones and writes the EMA weights to `model`.
+    """Trains the VAE whose encoder reads style codes; the same command resumes a killed run.
 
-    Loss: L1 of the reconstruction (images in [-1, 1]; mean over pixels, weighted by `region_weights` where there are
-    pseudo-labels) plus `kl_weight` times the KL divergence. AdamW with a warm cosine schedule. Resumes where an
-    earlier, killed run stopped.
+    The loss is the L1 of the reconstruction (images in [-1, 1]; mean over pixels, weighted by `region_weights` where
+    there are pseudo-labels) plus `kl_weight` times the KL divergence. AdamW, with a warmup and a cosine schedule. The
+    EMA weights are written.
+
+    Args:
+        settings: The section `vae`.
+        seed: Seed of weights and order.
+        holdout: Share of the portraits that is held out.
+        portraits: Shards of the collection.
+        pseudo_labels: Shards of the portraits' masks.
+        model: The trained VAE, a safetensors file.
+        curves: CSV of the losses.
     """
     torch.manual_seed(seed)
-    arguments = {"size": settings.size, "z_dim": settings.z_dim, "width": settings.width}
-    vae = Vae(**arguments).to(memory_format=torch.channels_last)
-    ema = ema_of(vae)
-    optimizer = torch.optim.AdamW(vae.parameters(), settings.training.learning_rate, fused=True)
-    accelerate = accelerator()
-    plain, vae, optimizer = vae, prepared(accelerate, vae), accelerate.prepare(optimizer)
-    ema.to(accelerate.device)
-    hashed = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    run = Run("vae", hashed, [*portraits, *pseudo_labels], {"vae": plain, "ema": ema}, {"adamw": optimizer.optimizer})
+    accelerator = make_accelerator()
+    images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
+    lr = settings.training.learning_rate
+    init_kwargs = {"size": settings.size, "z_dim": settings.z_dim, "width": settings.width}
+    vae = Vae(**init_kwargs).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr, fused=True)
+    learner = EmaLearner(accelerator, vae, optimizer, lambda step: lr * cosine_with_warmup(step, total))
+    settings_key = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
+    run = Run("vae", settings_key, [*portraits, *(pseudo_labels or [])], {"vae": learner})
 
-    images, batch = settings.training.images, settings.training.batch
-    rows = ShardDataset(portraits, pseudo_labels, keep=lambda id: not held_out(id, holdout))
-    batches = accelerate.prepare(train_loader(rows, batch, seed, run.step))
-    for step, batched in zip(run.steps(images, batch, seed), batches, strict=False):
-        set_rate(optimizer, settings.training.learning_rate * warm_cosine(step, math.ceil(images / batch)))
-        pixels, masks = batched if pseudo_labels else (batched, None)
+    rows = ShardDataset(portraits, pseudo_labels or [], keep=lambda row_id: not held_out(row_id, holdout))
+    classes = mask_classes(pseudo_labels) if pseudo_labels else None
+    batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
+    for step, items in zip(run.steps(images, batch, seed), batches, strict=False):
+        pixels, weights = items, torch.ones(())
+        if classes:
+            pixels, masks = items
+            weights = region_weights(masks, settings.size, classes)
         real = resized(to_signed_range(pixels), settings.size)
-        weights = torch.ones(()) if masks is None else region_weights(masks, settings.size)
-        if torch.rand(()) < 0.5:
+        if torch.rand(()) < 0.5:  # one coin for the batch: all of its images are flipped, or none
             real, weights = real.flip(-1), weights.flip(-1)
-        reconstructed, mean, log_variance = vae(real)
+        reconstructed, mean, log_variance = learner.net(real)
         reconstruction = (weights * (reconstructed.float() - real).abs()).mean()
         divergence = kl_divergence(mean, log_variance)
-        accelerate.backward(reconstruction + settings.kl_weight * divergence)
-        average_gradients(plain, accelerate)
-        optimizer.step()
-        optimizer.zero_grad()
-        update_ema(ema, plain, rising_decay(step))
+        learner.step(reconstruction + settings.kl_weight * divergence, step)
         run.record(reconstruction_l1=reconstruction, kl=divergence)
-    if accelerate.is_main_process:
-        save_model(model, ema, arguments, hashed)
+    if accelerator.is_main_process:
+        save_model(model, learner.ema, init_kwargs, settings_key)
         run.finish(curves)
+
+
+def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:
+    """The weight of each pixel in the reconstruction loss, float32 (B, 1, size, size) with mean 1.
+
+    A narrow strip of clothes has colors that the style code must hold just as those of a wide background.
+
+    Args:
+        masks: Class ids, (B, H, W).
+        size: Side of the VAE's images.
+        classes: The masks' class table.
+    """
+    regions = [torch.tensor(ids, device=masks.device) for ids in region_ids(classes).values() if ids]
+    shares = resized(torch.stack([torch.isin(masks, ids) for ids in regions], 1).float(), size)
+    areas = shares.sum((2, 3), keepdim=True)
+    balanced = (shares / areas.clamp(min=MIN_AREA)).sum(1, keepdim=True)
+    return BALANCE * balanced / balanced.mean((2, 3), keepdim=True).clamp(min=1e-6) + 1 - BALANCE

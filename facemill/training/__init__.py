@@ -1,1 +1,1 @@
-"""Training runs: checkpoints, exact resume, curves, EMA, schedules."""
+"""Training: runs that resume exactly, learners, and the pieces of an optimizer's step."""

@@ -67,7 +67,7 @@ def _stage(
     needs = {_product(path) for job in jobs for path in job.inputs} & outs.keys() - {product}
     return {
         "cmd": f"snakemake --cores all -- {' '.join(_targets(parsed, product, jobs))}",
-        "params": [{"code.json": rules}, *([{"config.yaml": sorted(keys)}] if keys else [])],
+        "params": [{"code.json": rules}, *([{"config/config.yaml": sorted(keys)}] if keys else [])],
         "deps": sorted(out for need in needs for out in outs[need]),
         "outs": [{out: {"persist": True}} for out in outs[product]],
     }
@@ -150,7 +150,7 @@ def slurm_profile(parsed: Parsed, text: str) -> str:
 def generate(root: Path) -> dict[Path, str]:
     """The generated files of a project, each with its content."""
     profile = root / "profiles/slurm/config.yaml"
-    config = yaml.safe_load((root / "config.yaml").read_text())
+    config = yaml.safe_load((root / "config/config.yaml").read_text())
     with parse(root) as parsed:
         return {
             root / "code.json": code_json(parsed),

@@ -9,39 +9,83 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from facemill.data.classes import BACKGROUND, CLOTHES, EYE, FACE, HAIR, MOUTH, SKIN
+from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.imaging.palettes import Palette, lab_palette
 
 SIZE = 32
-PAINT = {
-    BACKGROUND: (40, 160, 90),
-    SKIN: (220, 170, 140),
-    FACE: (220, 170, 140),
-    EYE: (40, 60, 200),
-    MOUTH: (200, 40, 60),
-    CLOTHES: (90, 90, 160),
+BOXES = {
+    "hair": (slice(2, 10), slice(6, 26)),
+    "face": (slice(10, 24), slice(8, 24)),
+    "eye": (slice(12, 16), slice(10, 22)),
+    "mouth": (slice(19, 22), slice(10, 22)),
+    "skin": (slice(24, 28), slice(12, 20)),
+    "clothes": (slice(28, 32), slice(4, 28)),
 }
+"""Rows and columns of each role in the mask."""
+
+PAINT = {
+    "background": (40, 160, 90),
+    "skin": (220, 170, 140),
+    "face": (220, 170, 140),
+    "eye": (40, 60, 200),
+    "mouth": (200, 40, 60),
+    "clothes": (90, 90, 160),
+    None: (120, 120, 120),
+}
+"""The color of each role; hair has that of its name."""
+
 HAIR_PAINT = {"black_hair": (32, 32, 36), "red_hair": (192, 32, 32), "grey_hair": (196, 198, 204)}
+
+EIGHT = ClassTable(
+    tuple(
+        Class(name=name, color=f"#{100000 + 1000 * i}", role=role)
+        for i, (name, role) in enumerate(
+            [
+                ("background", "background"),
+                ("hat", None),
+                ("bangs", "hair"),
+                ("back_hair", "hair"),
+                ("face", "face"),
+                ("eye", "eye"),
+                ("mouth", "mouth"),
+                ("nose", "face"),
+            ]
+        )
+    )
+)
+"""Another table: two classes of hair, one without a role, none of clothes or skin."""
 
 
 class Colorist(nn.Module):
     """Stands in for GauGAN: the hair has the color z[:3], and the background z[3:] where that is given."""
 
+    def __init__(self, classes: ClassTable = SEVEN) -> None:
+        super().__init__()
+        self.classes, self.z_dim = classes, 3
+
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
-        colors = torch.zeros(len(z), 7, 3)
-        for id, color in PAINT.items():
-            colors[:, id] = torch.tensor(color) / 127.5 - 1
-        colors[:, HAIR] = z[:, :3]
-        if z.shape[1] > 3:
-            colors[:, BACKGROUND] = z[:, 3:]
-        painted = torch.stack([own[mask.long()] for own, mask in zip(colors, masks.cpu(), strict=True)])
+        colors = torch.zeros(len(z), len(self.classes), 3)
+        for class_id, row in enumerate(self.classes.root):
+            if row.role == "hair":
+                colors[:, class_id] = z[:, :3]
+            elif row.role == "background" and z.shape[1] > 3:
+                colors[:, class_id] = z[:, 3:]
+            else:
+                colors[:, class_id] = torch.tensor(PAINT[row.role]) / 127.5 - 1
+        painted = torch.stack([table[mask.long()] for table, mask in zip(colors, masks.cpu(), strict=True)])
         return painted.permute(0, 3, 1, 2).to(masks.device)
 
 
 @pytest.fixture
-def colorist() -> Colorist:
-    return Colorist()
+def classes() -> ClassTable:
+    """The class table of the masks; a test that is parametrized with `classes` has another one."""
+    return SEVEN
+
+
+@pytest.fixture
+def colorist(classes) -> Colorist:
+    return Colorist(classes)
 
 
 @pytest.fixture
@@ -55,33 +99,30 @@ def palette() -> Palette:
 
 
 @pytest.fixture
-def mask() -> np.ndarray:
-    """Class ids, uint8 (32, 32); every class has at least 30 pixels."""
-    mask = np.full((SIZE, SIZE), BACKGROUND, np.uint8)
-    mask[2:10, 6:26] = HAIR
-    mask[10:24, 8:24] = FACE
-    mask[12:16, 10:22] = EYE
-    mask[19:22, 10:22] = MOUTH
-    mask[24:28, 12:20] = SKIN
-    mask[28:32, 4:28] = CLOTHES
+def mask(classes) -> np.ndarray:
+    """Class ids, uint8 (32, 32); every role that a class has has at least 30 pixels, shared by its classes."""
+    mask = np.zeros((SIZE, SIZE), np.uint8)
+    for role, (rows, columns) in BOXES.items():
+        if ids := classes.role_ids(role):
+            box = mask[rows, columns]
+            box[:] = ids[0]
+            box[:, box.shape[1] // 2 :] = ids[-1]
     return mask
 
 
 @pytest.fixture
-def paint(mask) -> Callable[[tuple[int, int, int]], np.ndarray]:
+def paint(mask, classes) -> Callable[[tuple[int, int, int]], np.ndarray]:
     """Paints the mask with hair of a color: uint8 RGB (32, 32, 3)."""
 
     def painted(hair: tuple[int, int, int]) -> np.ndarray:
-        table = np.zeros((256, 3), np.uint8)
-        for id, color in (PAINT | {HAIR: hair}).items():
-            table[id] = color
-        return table[mask]
+        colors = PAINT | {"hair": hair}
+        return np.array([colors[row.role] for row in classes.root], np.uint8)[mask]
 
     return painted
 
 
 @pytest.fixture
-def collection(tmp_path, paint, mask) -> dict[str, list[Path]]:
+def collection(tmp_path, paint, mask, classes) -> dict[str, list[Path]]:
     """Two shards of 30 portraits in three hair colors by turns: `portraits`, `pseudo_labels`."""
     text, image_column = ("id", pa.string()), ("image", IMAGE)
     schemas = {
@@ -93,9 +134,11 @@ def collection(tmp_path, paint, mask) -> dict[str, list[Path]]:
         rows = []
         for number in range(100 + shard, 160, 2):
             name = list(HAIR_PAINT)[number % 3]
-            image, labels = encode_jpeg(paint(HAIR_PAINT[name]), 100), encode_mask(mask)
+            image, labels = encode_jpeg(paint(HAIR_PAINT[name]), 100), encode_mask(mask, classes)
             row = {"id": str(number), "image": {"bytes": image}, "tags": [name, "solo"], "mask": {"bytes": labels}}
             rows.append(row)
         for product, schema in schemas.items():
-            write_shard(paths[product][shard], [{name: row[name] for name in schema.names} for row in rows], schema)
+            columns = [{name: row[name] for name in schema.names} for row in rows]
+            table = classes if product == "pseudo_labels" else None
+            write_shard(paths[product][shard], columns, schema, table)
     return paths

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 def sample_config(**changes) -> dict:
     """The content of `config.yaml` with changes, merged as Snakemake merges an overlay."""
-    content = yaml.safe_load((ROOT / "config.yaml").read_text())
+    content = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(content, changes)
     return content
 

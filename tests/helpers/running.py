@@ -18,7 +18,6 @@ ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
 PROJECT = [
     "Snakefile",
-    "config.yaml",
     "rules",
     "scripts",
     "facemill",
@@ -58,8 +57,8 @@ def new_project(folder: Path) -> Path:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(ROOT / name, folder / name)
-    settings = merged(*(yaml.safe_load(path.read_text()) for path in (ROOT / "config.yaml", TINY)))
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    settings = merged(*(yaml.safe_load(path.read_text()) for path in (ROOT / "config/config.yaml", TINY)))
+    (folder / "config/config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     make_generated(folder)
     return folder
 

@@ -92,7 +92,7 @@ def test_every_kind_of_shape_is_drawn():
 
 
 def settings(**more) -> LabelsConfig:
-    return LabelsConfig(**yaml.safe_load(Path("config.yaml").read_text())["labels"] | more)
+    return LabelsConfig(**yaml.safe_load(Path("config/config.yaml").read_text())["labels"] | more)
 
 
 def test_hand_labelled_portraits_become_masks_of_all_classes():

@@ -23,7 +23,7 @@ from facemill.taggers.tagger import TaggerInput
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DATA}")
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config.yaml").read_text())
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
 
 SEEN = {
     "black_hair": ["0034", "0130", "0223", "0240", "0569", "1059", "1158", "1881"],

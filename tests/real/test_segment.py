@@ -56,7 +56,7 @@ def test_masks_for_a_folder_of_real_portraits(tmp_path):
 def test_backends_label_real_portraits_alike(tmp_path, monkeypatch):
     """A U-Net trained for half a minute: what it is sure of, it is sure of in bfloat16, by OpenVINO and torch."""
     monkeypatch.chdir(tmp_path)
-    labels = LabelsConfig.model_validate(yaml.safe_load((ROOT / "config.yaml").read_text())["labels"])
+    labels = LabelsConfig.model_validate(yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
     rows, _ = labelled_portraits(labelme_files(PORTRAITS / "labelled", labels), 128, threads=2)
     write_shard(tmp_path / "train.parquet", rows, SCHEMA)
     settings = UnetTrainConfig(

@@ -122,9 +122,9 @@ def test_nothing_runs_on_when_the_main_job_is_cancelled(project, on_slurm):
 
 def with_shards(project: Path, shards: int) -> None:
     """Gives the project so many shards, none of them made; the posts for them are selected here."""
-    settings = yaml.safe_load((project / "config.yaml").read_text())
+    settings = yaml.safe_load((project / "config/config.yaml").read_text())
     settings["portraits"]["shards"] = shards
-    (project / "config.yaml").write_text(yaml.safe_dump(settings))
+    (project / "config/config.yaml").write_text(yaml.safe_dump(settings))
     shutil.rmtree(project / "results/tiny/portraits")
     assert snakemake(project, "--", "results/tiny/selected/selected.parquet")[0] == 0
 

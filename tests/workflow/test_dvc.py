@@ -52,10 +52,10 @@ def clone_of(repository: Path, folder: Path) -> Path:
 
 
 def change_settings(clone: Path, change: dict) -> None:
-    settings = yaml.safe_load((clone / "config.yaml").read_text())
+    settings = yaml.safe_load((clone / "config/config.yaml").read_text())
     for section, keys in change.items():
         settings[section] |= keys
-    (clone / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
+    (clone / "config/config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
 
 
 def damage(path: Path) -> None:

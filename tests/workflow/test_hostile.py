@@ -36,9 +36,9 @@ def test_names_of_folders_and_labels_reach_no_shell(finished, tmp_path):
     overlay["source"] = {"images": str(images), "labelled": str(labelled)}
     overlay["labels"] = {"ignore": [HOSTILE]}
     overlay["tags"] = {"hair_colors": {HOSTILE: ["#000000"]}}
-    settings = merged(yaml.safe_load((project / "config.yaml").read_text()), overlay)
+    settings = merged(yaml.safe_load((project / "config/config.yaml").read_text()), overlay)
     settings["unet"]["encoder_weights"] = None
-    (project / "config.yaml").write_text(yaml.safe_dump(settings))
+    (project / "config/config.yaml").write_text(yaml.safe_dump(settings))
     code, said = snakemake(project, "--", "portraits", "results/hostile/labels/labels.png")
     assert code == 0, said
     assert len(list((project / "results/hostile/portraits").glob("shard-*.parquet"))) == 2

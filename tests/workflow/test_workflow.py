@@ -240,9 +240,9 @@ def test_dvc_knows_every_product_and_setting(finished):
 
     targets = [target for stage in stages.values() for target in stage["cmd"].split(" -- ")[1].split()]
     assert planned(finished, "--", *targets) == {}
-    config = yaml.safe_load((finished / "config.yaml").read_text())
+    config = yaml.safe_load((finished / "config/config.yaml").read_text())
     for stage in stages.values():
-        for key in [key for params in stage["params"] for key in params.get("config.yaml", [])]:
+        for key in [key for params in stage["params"] for key in params.get("config/config.yaml", [])]:
             value = config
             for part in key.split("."):
                 value = value[part]

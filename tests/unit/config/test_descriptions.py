@@ -27,7 +27,7 @@ def comments() -> dict[str, str]:
     """The comment beside each key of `config.yaml` that has a line of its own."""
     texts: dict[str, str] = {}
     keys: list[str] = []
-    for line in (ROOT / "config.yaml").read_text().splitlines():
+    for line in (ROOT / "config/config.yaml").read_text().splitlines():
         if entry := re.match(r"( *)(\w+):.*?(?: # (.*))?$", line):
             keys = [*keys[: len(entry[1]) // 2], entry[2]]
             texts[".".join(keys)] = entry[3] or ""

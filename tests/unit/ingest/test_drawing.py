@@ -69,7 +69,7 @@ def test_hair_is_of_the_color_its_tag_names():
 def test_hair_colors_are_well_apart_and_those_of_the_config():
     colors = [lab(color) for color in HAIR_COLORS.values()]
     assert min(float(deltaE_ciede2000(a, b)) for i, a in enumerate(colors) for b in colors[:i]) > 15
-    with open("config.yaml") as file:
+    with open("config/config.yaml") as file:
         assert yaml.safe_load(file)["tags"]["hair_colors"] == {name: [color] for name, color in HAIR_COLORS.items()}
 
 

@@ -1,7 +1,8 @@
-"""The portraits to label next: which are chosen, and what labelme and the next run make of their files."""
+"""The portraits to label next: which are chosen, and what labelme and the next run read in their files."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,65 +12,60 @@ from PIL import Image
 
 from facemill.config.label import LabelsConfig
 from facemill.config.review import ReviewConfig
-from facemill.data.classes import CLASSES, EYE, HAIR
+from facemill.data.classes import SEVEN
 from facemill.data.shards import decode_mask, encode_mask, read_rows, write_shard
 from facemill.errors import UserError
-from facemill.label.convert_labels import labelled_portraits, labelme_files
+from facemill.label.label_files import labelme_files
+from facemill.label.labelled_rows import labelled_rows
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
-from facemill.review.review_portraits import choose, features, scored, scores, write_labelme
-from facemill.segment.pseudo_label import SCHEMA
+from facemill.review.review_portraits import embed, mean_rank, review_portraits, select_diverse, write_labelme
+from facemill.review.score_portraits import score_portraits
+from facemill.segment.pseudo_label import pseudo_label_schema
 
-LABELS = LabelsConfig(**yaml.safe_load(Path("config.yaml").read_text())["labels"])
-
-
-def pseudo(id: str, mask: np.ndarray, entropy: float = 0.1) -> dict:
-    numbers = {"confidence": 0.9, "entropy": entropy} | {f"area_{name}": 0.1 for name in CLASSES}
-    return {"id": id, "mask": {"bytes": encode_mask(mask)}} | numbers
+LABELS = LabelsConfig(**yaml.safe_load(Path("config/config.yaml").read_text())["labels"])
 
 
-def test_masks_that_agree_have_no_disagreement(scene):
-    masks = [scene(seed, 64, 64) for seed in range(3)]
-    others = [masks[0], np.where(masks[1] == EYE, HAIR, masks[1]), np.zeros_like(masks[2])]
-    found = list(scores([pseudo(str(i), m, i / 10) for i, m in enumerate(masks)], [pseudo("", m) for m in others]))
-    assert [row["id"] for row in found] == ["0", "1", "2"]
-    assert [row["uncertainty"] for row in found] == [0, 0.1, 0.2]
-    assert found[0]["disagreement"] == 0 < found[1]["disagreement"] < 0.5 < found[2]["disagreement"]
+def pseudo_label(portrait_id: str, mask: np.ndarray, entropy: float = 0.1) -> dict[str, Any]:
+    numbers = {"confidence": 0.9, "entropy": entropy} | {f"area_{name}": 0.1 for name in SEVEN.names}
+    return {"id": portrait_id, "mask": {"bytes": encode_mask(mask, SEVEN)}} | numbers
 
 
-def test_the_score_is_the_mean_of_ranks():
-    assert scored(np.array([0.1, 9, 0.2]), np.array([0, 1, 0.5])).tolist() == [0, 1, 0.5]
-    assert scored(np.array([0.1, 9, 0.2]), np.array([1, 0.5, 0])).tolist() == [0.5, 0.75, 0.25]
-    assert scored(np.array([1.0]), np.array([1.0])).tolist() == [0]
+def test_the_score_is_the_mean_rank():
+    assert mean_rank(np.array([0.1, 9, 0.2]), np.array([0, 1, 0.5])).tolist() == [0, 1, 0.5]
+    assert mean_rank(np.array([0.1, 9, 0.2]), np.array([1, 0.5, 0])).tolist() == [0.5, 0.75, 0.25]
+    assert mean_rank(np.array([1.0]), np.array([1.0])).tolist() == [0]
 
 
 def test_portraits_like_chosen_or_labelled_ones_wait():
-    seen = np.array([[0, 0], [0, 0.1], [5, 0], [5, 5], [0.1, 0]])
+    embeddings = np.array([[0, 0], [0, 0.1], [5, 0], [5, 5], [0.1, 0]])
     score = np.array([1, 0.99, 0.5, 0.6, 0.98])
-    assert choose(score, seen, np.zeros((0, 2)), 3) == [0, 3, 2]
-    assert choose(score, seen, np.array([[5.0, 5.0]]), 2) == [0, 2]
-    assert sorted(choose(score, seen, np.zeros((0, 2)), 9)) == [0, 1, 2, 3, 4]
+    assert select_diverse(score, embeddings, np.zeros((0, 2)), 3) == [0, 3, 2]
+    assert select_diverse(score, embeddings, np.array([[5.0, 5.0]]), 2) == [0, 2]
+    assert sorted(select_diverse(score, embeddings, np.zeros((0, 2)), 9)) == [0, 1, 2, 3, 4]
 
 
-def test_features_are_unit_vectors_alike_for_like_portraits(models, pairs):
+def test_embeddings_are_unit_vectors_alike_for_like_portraits(models, pairs):
     rows = list(read_rows([pairs("a.parquet", range(3))]))
-    found = features(load_model(Unet, models[2]), [*rows, rows[1]])
-    assert found.shape == (4, 1280) and np.linalg.norm(found, axis=1) == pytest.approx(1, abs=1e-5)
-    assert np.allclose(found[1], found[3], atol=1e-6) and not np.allclose(found[0], found[1], atol=1e-4)
+    embeddings = embed(load_model(Unet, models[2]), [*rows, rows[1]])
+    assert embeddings.shape == (4, 1280) and np.linalg.norm(embeddings, axis=1) == pytest.approx(1, abs=1e-5)
+    assert np.allclose(embeddings[1], embeddings[3], atol=1e-6)
+    assert not np.allclose(embeddings[0], embeddings[1], atol=1e-4)
 
 
 def test_what_is_written_becomes_the_same_mask_in_the_next_run(tmp_path, scene, pairs):
     rows = list(read_rows([pairs("a.parquet", range(4))]))
     masks = [scene(seed, 64, 64) for seed in range(4)]
-    write_labelme(tmp_path, [(row, pseudo(row["id"], mask)) for row, mask in zip(rows, masks, strict=True)], LABELS)
+    written = [(row, pseudo_label(row["id"], mask)) for row, mask in zip(rows, masks, strict=True)]
+    write_labelme(tmp_path, written, LABELS, SEVEN)
     names = {label for merged in LABELS.merge.values() for label in merged} | set(LABELS.ignore)
     assert set((tmp_path / "labels.txt").read_text().split()) == names
     for row in rows:
         opened = LabelFile(str(tmp_path / f"{row['id']}.json"))
         assert {shape["label"] for shape in opened.shapes} <= names
         assert opened.image_data == row["image"]["bytes"]
-    again, warnings = labelled_portraits(labelme_files(tmp_path, LABELS), 64)
+    again, warnings = labelled_rows(labelme_files(tmp_path, LABELS, SEVEN), SEVEN, 64)
     assert [row["id"] for row in again] == ["0", "1", "2", "3"] and not warnings
     for row, mask in zip(again, masks, strict=True):
         assert np.nanmin(iou(confusion(decode_mask(row["mask"]["bytes"]), mask, 7))) >= 0.995
@@ -81,7 +77,8 @@ def shards(tmp_path, scene, pairs):
 
     def write(name, seeds):
         path = tmp_path / name
-        write_shard(path, [pseudo(str(s), scene(s, 64, 64), 1 if s in (3, 25) else s / 100) for s in seeds], SCHEMA)
+        rows = [pseudo_label(str(s), scene(s, 64, 64), 1 if s in (3, 25) else s / 100) for s in seeds]
+        write_shard(path, rows, pseudo_label_schema(SEVEN), SEVEN)
         return path
 
     ranges = [range(20), range(20, 30)]
@@ -92,13 +89,13 @@ def shards(tmp_path, scene, pairs):
     }
 
 
-def test_the_commands_rank_all_and_write_the_first(tmp_path, models, shards, script):
+def test_all_are_ranked_and_the_first_written(tmp_path, models, shards):
     tables = [tmp_path / "scores-0.parquet", tmp_path / "scores-1.parquet"]
-    for portraits, pseudo_labels, out in zip(shards["portraits"], shards["pseudo_labels"], tables, strict=True):
-        script("score_portraits")(model=models[1], portraits=portraits, pseudo_labels=pseudo_labels, out=out)
-    out = {"out": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
+    for portraits, pseudo_labels, table in zip(shards["portraits"], shards["pseudo_labels"], tables, strict=True):
+        score_portraits(model=models[1], portraits=portraits, pseudo_labels=pseudo_labels, scores=table)
+    out = {"labelme": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
     arguments = {"scores": tables, "model": models[2], "settings": ReviewConfig(portraits=4), "labels": LABELS}
-    script("review_portraits")(**shards, **arguments, **out)
+    review_portraits(**shards, **arguments, **out)
 
     ranked = list(read_rows([out["ranking"]]))
     assert len(ranked) == 25 and not {row["id"] for row in ranked} & {str(i) for i in range(5, 10)}
@@ -106,24 +103,24 @@ def test_the_commands_rank_all_and_write_the_first(tmp_path, models, shards, scr
     assert {row["id"] for row in ranked if row["uncertainty"] == 1} == {"3", "25"}
     chosen = {row["id"]: row["chosen"] for row in ranked if row["chosen"]}
     assert sorted(chosen.values()) == [1, 2, 3, 4]
-    files = {path.name for path in out["out"].iterdir()}
-    assert files == {"labels.txt"} | {f"{id}.{kind}" for id in chosen for kind in ("jpg", "json")}
-    assert json.loads((out["out"] / f"{next(iter(chosen))}.json").read_text())["imageHeight"] == 64
+    files = {path.name for path in out["labelme"].iterdir()}
+    assert files == {"labels.txt"} | {f"{key}.{suffix}" for key in chosen for suffix in ("jpg", "json")}
+    assert json.loads((out["labelme"] / f"{next(iter(chosen))}.json").read_text())["imageHeight"] == 64
     with Image.open(out["picture"]) as picture:
         assert picture.width > 4 * 128 and picture.height > 2 * 128
 
-    script("review_portraits")(**shards, **arguments | {"settings": ReviewConfig(portraits=2)}, **out)
-    assert len(list(out["out"].iterdir())) == 5  # the earlier files are gone
+    review_portraits(**shards, **arguments | {"settings": ReviewConfig(portraits=2)}, **out)
+    assert len(list(out["labelme"].iterdir())) == 5  # the earlier files are gone
 
 
-def test_nothing_to_review_is_a_mistake(tmp_path, models, shards, script):
+def test_nothing_to_review_is_a_mistake(tmp_path, models, shards):
     table = tmp_path / "scores.parquet"
-    script("score_portraits")(
-        model=models[1], portraits=shards["portraits"][0], pseudo_labels=shards["pseudo_labels"][0], out=table
+    score_portraits(
+        model=models[1], portraits=shards["portraits"][0], pseudo_labels=shards["pseudo_labels"][0], scores=table
     )
-    out = {"out": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
+    out = {"labelme": tmp_path / "labelme", "ranking": tmp_path / "ranking.parquet", "picture": tmp_path / "review.png"}
     with pytest.raises(UserError, match="every portrait is labelled"):
-        script("review_portraits")(
+        review_portraits(
             **shards | {"labelled": shards["portraits"][:1]},
             scores=[table],
             model=models[2],
@@ -131,4 +128,4 @@ def test_nothing_to_review_is_a_mistake(tmp_path, models, shards, script):
             labels=LABELS,
             **out,
         )
-    assert not out["out"].exists()
+    assert not out["labelme"].exists()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def config() -> dict:
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+    return yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 
 def test_the_files_of_the_project_are_in_step(parsed, config):
@@ -35,7 +35,7 @@ def test_a_stage_names_what_its_rules_read(parsed, config):
     stages = yaml.safe_load(dvc_yaml(parsed, config))["stages"]
     gaugan = stages["gaugan"]
     assert {"code.json": ["evaluate_gaugan", "train_gaugan"]} in gaugan["params"]
-    keys = gaugan["params"][1]["config.yaml"]
+    keys = gaugan["params"][1]["config/config.yaml"]
     assert {"gaugan", "seed", "holdout", "portraits.shards"} <= set(keys)
     needs = {f"results/sample/{product}" for product in ("vae", "portraits", "pseudo_labels", "unet")}
     assert set(gaugan["deps"]) == needs
