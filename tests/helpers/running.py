@@ -19,6 +19,7 @@ TINY = ROOT / "tests/workflow/tiny.yaml"
 PROJECT = [
     "Snakefile",
     "rules",
+    "workflow",
     "scripts",
     "facemill",
     "envs",
