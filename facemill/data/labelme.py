@@ -1,23 +1,22 @@
-"""labelme's JSON files: reading, checking, drawing their shapes exactly as labelme draws them, and writing.
+"""The format of labelme's JSON files: read, checked, rasterized exactly as labelme does it, and written.
 
-Format and drawing: https://github.com/wkentaro/labelme, `labelme/_label_file.py` and `labelme/utils/shape.py`
+Format and rasterization: https://github.com/wkentaro/labelme, `labelme/_label_file.py` and `labelme/utils/shape.py`
 (versions 3.0.0, without sizes and shape types, up to 6).
 """
 
 import base64
 import io
 import math
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
-from facemill.files import write_json
-from facemill.imaging.polygons import as_labelme
+VERSION = "6.3.1"
+"""The version of labelme whose format is written."""
 
 ShapeType = Literal["polygon", "rectangle", "circle", "line", "linestrip", "point", "mask", "oriented_rectangle"]
 
@@ -31,7 +30,7 @@ POINTS: dict[ShapeType, tuple[int, float]] = {
     "mask": (2, 2),
     "oriented_rectangle": (4, 4),
 }
-"""The least and greatest number of points of each shape type."""
+"""The least and the greatest number of points of each shape type."""
 
 LINE_WIDTH, POINT_RADIUS = 10, 5
 """labelme's defaults, in pixels, for lines and points."""
@@ -40,9 +39,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
-    """One shape: `points` are (x, y) in pixels, `mask` a base64 PNG filling the box between its two points.
+    """A shape: `points` are (x, y) in pixels, `mask` is a base64 PNG that fills the box between its two points.
 
-    A type of None, as labelme 3 writes it, is a polygon.
+    A type of None, which labelme 3 writes, means a polygon.
     """
 
     label: str
@@ -52,7 +51,7 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
 
 class Annotation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """One labelme file; sizes are in pixels."""
+    """The content of a labelme file; sizes are in pixels."""
 
     shapes: list[Shape]
     image_path: str | None = None
@@ -61,99 +60,110 @@ class Annotation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     image_width: int | None = None
 
 
-class _Unread(Annotation, frozen=True, gc=False, rename="camel"):
-    """An annotation whose shapes are still JSON, so that each faulty one can be named."""
+class _RawShapes(msgspec.Struct):
+    """An annotation whose shapes are still JSON, so that each invalid one can be named."""
 
     shapes: list[msgspec.Raw]
 
 
-_annotation = msgspec.json.Decoder(Annotation)
+_decoder = msgspec.json.Decoder(Annotation)
 
 
 def read(path: Path) -> tuple[Annotation | None, list[str]]:
-    """The annotation in a file and the faults of its form; None when there is any."""
+    """The annotation in a file, or None and what is wrong with the file's form."""
+    content = b""
     try:
         content = path.read_bytes()
-        return _annotation.decode(content), []
+        return _decoder.decode(content), []
     except msgspec.ValidationError as error:
-        faults = list(_faulty_shapes(content))
-        return None, faults or [f"not a labelme file: {error}"]
+        return None, list(_invalid_shapes(content)) or [f"not a labelme file: {error}"]
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         return None, [f"not a labelme file: {error}"]
 
 
-def _faulty_shapes(content: bytes) -> Iterator[str]:
+def _invalid_shapes(content: bytes) -> Iterator[str]:
     try:
-        shapes = msgspec.json.decode(content, type=_Unread).shapes
-    except msgspec.DecodeError:  # malformed further on than where the first fault was
+        shapes = msgspec.json.decode(content, type=_RawShapes).shapes
+    except msgspec.DecodeError:  # no list of shapes, or malformed JSON after the first invalid value
         return
-    for number, raw in enumerate(shapes):
+    for number, shape in enumerate(shapes):
         try:
-            msgspec.json.decode(raw, type=Shape)
+            msgspec.json.decode(shape, type=Shape)
         except msgspec.DecodeError as error:
             yield f"shape {number}: {error}"
 
 
-class Findings(NamedTuple):
-    """What was found in an annotation: faults keep it from being drawn, warnings do not."""
+class Problems(NamedTuple):
+    """What is wrong with an annotation: with errors it cannot be rasterized, with warnings it can."""
 
-    faults: list[str]
+    errors: list[str]
     warnings: list[str]
 
 
-def check(annotation: Annotation, size: tuple[int, int], labels: Mapping[str, int], tolerance: float) -> Findings:
-    """Looks for what is wrong with an annotation of an image of `size` (height, width), in pixels.
+def check(annotation: Annotation, size: tuple[int, int], labels: Collection[str], tolerance: float) -> Problems:
+    """Checks an annotation against its image and the accepted labels.
 
-    Faults: another size in the file than the image's, no shape, a label that `labels` does not have, a number of
-    points that the shape type does not accept, points more than `tolerance` pixels outside the image, a mask that does
-    not fill its box. Warnings: points nearer outside, which drawing clips. Shapes are counted from 0, as in the file.
+    Errors: another size in the file than the image's, no shape, an unknown label, a number of points that the shape
+    type does not accept, points too far outside the image, a mask of another size than its box. Warnings: points
+    outside the image within the tolerance, which rasterization clips. Messages count shapes from 0, as the file does.
+
+    Args:
+        annotation: what `read` returns.
+        size: the image's (height, width), in pixels.
+        labels: the labels that are accepted.
+        tolerance: pixels that a point may lie outside the image.
     """
-    found = Findings([], [])
-    named = (annotation.image_height or size[0], annotation.image_width or size[1])
-    if named != size:
-        found.faults.append(f"imageHeight, imageWidth are {named[0]}, {named[1]}; the image's are {size[0]}, {size[1]}")
+    problems = Problems([], [])
+    stated = (annotation.image_height or size[0], annotation.image_width or size[1])
+    if stated != size:
+        problems.errors.append(
+            f"imageHeight, imageWidth are {stated[0]}, {stated[1]}; the image's are {size[0]}, {size[1]}"
+        )
     if not annotation.shapes:
-        found.faults.append("no shape in it; a portrait without labels would be all background")
+        problems.errors.append("no shape in it; a portrait without labels would be all background")
     for number, shape in enumerate(annotation.shapes):
-        _check_shape(f"shape {number} ({shape.label})", shape, size, labels, tolerance, found)
-    return found
+        _check_shape(f"shape {number} ({shape.label})", shape, size, labels, tolerance, problems)
+    return problems
 
 
 def _check_shape(
-    name: str, shape: Shape, size: tuple[int, int], labels: Mapping[str, int], tolerance: float, found: Findings
+    name: str, shape: Shape, size: tuple[int, int], labels: Collection[str], tolerance: float, problems: Problems
 ) -> None:
     if shape.label not in labels:
-        found.faults.append(f"{name}: unknown label; accepted: {', '.join(labels)}")
-    kind = shape.shape_type or "polygon"
-    least, most = POINTS[kind]
-    if not least <= len(shape.points) <= most:
-        accepted = f"{least} or more" if most == math.inf else str(least)
-        found.faults.append(f"{name}: {len(shape.points)} points; a {kind} has {accepted}")
+        problems.errors.append(f"{name}: unknown label; accepted: {', '.join(labels)}")
+    shape_type = shape.shape_type or "polygon"
+    min_points, max_points = POINTS[shape_type]
+    if not min_points <= len(shape.points) <= max_points:
+        accepted = f"{min_points} or more" if max_points == math.inf else str(min_points)
+        problems.errors.append(f"{name}: {len(shape.points)} points; a {shape_type} has {accepted}")
         return
     height, width = size
     left, top, right, bottom = ImagePath.Path(shape.points).getbbox()
     outside = max(-left, -top, right - width, bottom - height)
     if outside > 0:
         x, y = max(shape.points, key=lambda p: max(-p[0], -p[1], p[0] - width, p[1] - height))
-        where = f"{name}: point ({x:g}, {y:g}) outside the image of {width} x {height} pixels"
+        message = f"{name}: point ({x:g}, {y:g}) outside the image of {width} x {height} pixels"
         if outside > tolerance:
-            found.faults.append(f"{where}; accepted: up to {tolerance:g} pixels, which are clipped")
+            problems.errors.append(f"{message}; accepted: up to {tolerance:g} pixels, which are clipped")
         else:
-            found.warnings.append(f"{where}, clipped")
-    if kind == "mask":
-        left, top, right, bottom = (int(place) for point in shape.points for place in point)
-        box = (right - left + 1, bottom - top + 1)
+            problems.warnings.append(f"{message}, clipped")
+    if shape_type == "mask":
         try:
-            filled = decode_shape_mask(shape).size
+            _check_shape_mask(shape)
         except ValueError as error:
-            found.faults.append(f"{name}: {error}")
-        else:
-            if filled != box:
-                found.faults.append(f"{name}: mask of {filled[0]} x {filled[1]} pixels in a box of {box[0]} x {box[1]}")
+            problems.errors.append(f"{name}: {error}")
+
+
+def _check_shape_mask(shape: Shape) -> None:
+    (left, top), (right, bottom) = ((int(x), int(y)) for x, y in shape.points)
+    width, height = right - left + 1, bottom - top + 1
+    mask = decode_shape_mask(shape)
+    if mask.size != (width, height):
+        raise ValueError(f"mask of {mask.width} x {mask.height} pixels in a box of {width} x {height}")
 
 
 def decode_shape_mask(shape: Shape) -> Image.Image:
-    """The mask of a shape of type `mask`, as a 1-bit image; raises `ValueError` when it is missing or broken."""
+    """The mask of a shape of type `mask`, as a 1-bit image. Raises `ValueError` when it is missing or broken."""
     try:
         with Image.open(io.BytesIO(base64.b64decode(shape.mask or "", validate=True))) as picture:
             return Image.fromarray(np.asarray(picture).astype(bool))
@@ -162,14 +172,18 @@ def decode_shape_mask(shape: Shape) -> Image.Image:
 
 
 def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, int]) -> np.ndarray:
-    """Draws shapes, later over earlier, on one canvas of zeros: uint8 (height, width).
+    """Rasterizes shapes, later ones over earlier ones, on a canvas of zeros: uint8 (height, width).
 
-    `values` gives the pixel value, 0 to 255, of each label. The same pixels as labelme's `shapes_to_label`, which
-    makes a mask for each shape instead. `check` must have found no fault.
+    The pixels are those of labelme's `shapes_to_label`, which makes a mask for each shape.
+
+    Args:
+        shapes: those of an annotation for which `check` returns no error.
+        size: the image's (height, width), in pixels.
+        values: the pixel value of each label, 0 to 255.
     """
     mask = np.zeros(size, np.uint8)
     canvas = Image.frombuffer("L", size[::-1], mask, "raw", "L", 0, 1)
-    canvas.readonly = 0  # drawn on in place, without a copy there and back
+    canvas.readonly = 0  # Pillow writes into the array, without a copy there and back
     pen = ImageDraw.Draw(canvas)
     for shape in shapes:
         value, points = values[shape.label], shape.points
@@ -195,10 +209,10 @@ def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, 
 
 
 def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
-    """Where the annotated image is: embedded, at `imagePath` beside the file, or beside it under the same stem.
+    """The annotated image: embedded, at `imagePath`, or beside the file under the same stem; None without any.
 
-    Raises `ValueError` for an embedded image that is not base64. An `imagePath` that leads out of the file's folder is
-    not followed.
+    An `imagePath` that leads out of the file's folder is not followed. Raises `ValueError` for an embedded image that
+    is not base64.
     """
     if annotation.image_data:
         try:
@@ -207,13 +221,25 @@ def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
             raise ValueError("imageData is not base64") from error
     names = [PureWindowsPath(annotation.image_path).as_posix()] if annotation.image_path else []
     names += [path.stem + suffix for suffix in IMAGE_SUFFIXES]
-    tmp = [Path(name) for name in names if not Path(name).is_absolute() and ".." not in Path(name).parts]
-    return next((image for name in tmp if os.path.isfile(image := path.parent / name)), None)
+    inside = [name for name in map(Path, names) if not name.is_absolute() and ".." not in name.parts]
+    return next((image for name in inside if (image := path.parent / name).is_file()), None)
 
 
-def write(path: Path, image: str, size: tuple[int, int], shapes: Sequence[tuple[str, np.ndarray]]) -> None:
-    """Writes a labelme file for the image of that name beside it, of `size` (height, width), in pixels.
+def as_labelme(image: str, size: tuple[int, int], polygons: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:
+    """The content of a labelme file.
 
-    `shapes` are polygons: labels and vertices, numbers (N, 2) of (x, y); later ones lie over earlier ones.
+    Args:
+        image: the name of the image, which lies beside the file.
+        size: the image's (height, width), in pixels.
+        polygons: labels and vertices, numbers (N, 2) of (x, y); later polygons lie over earlier ones.
     """
-    write_json(path, as_labelme(image, size, shapes))
+    polygon: dict[str, Any] = {"group_id": None, "description": "", "shape_type": "polygon", "flags": {}, "mask": None}
+    return {
+        "version": VERSION,
+        "flags": {},
+        "shapes": [{"label": label, "points": points.astype(float).tolist()} | polygon for label, points in polygons],
+        "imagePath": image,
+        "imageData": None,
+        "imageHeight": size[0],
+        "imageWidth": size[1],
+    }

@@ -1,4 +1,4 @@
-"""labelme's files: what is read, which faults are found, which pixels are drawn."""
+"""labelme's files: what is read, which errors are named, which pixels are drawn."""
 
 import base64
 import io
@@ -12,15 +12,15 @@ from labelme import LabelFile
 from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
-from facemill.data import labelme
-from facemill.data.labelme import POINTS, Annotation, Findings, Shape, check, draw, find_image, read
+from facemill.data.labelme import POINTS, Annotation, Problems, Shape, as_labelme, check, draw, find_image, read
+from facemill.files import write_json
 
 LABELS = {"a": 1, "b": 2, "c": 255}
 SIZE = (40, 60)
 TOLERANCE = 1.5
 
 
-def look(*shapes: Shape, **sizes: int) -> Findings:
+def problems_of(*shapes: Shape, **sizes: int) -> Problems:
     return check(Annotation(list(shapes), **sizes), SIZE, LABELS, TOLERANCE)
 
 
@@ -34,7 +34,7 @@ def shape(kind: str, *points: tuple[float, float], mask: str | None = None) -> S
     return Shape("a", list(points), kind, mask)
 
 
-def drawn(*shapes: Shape) -> np.ndarray:
+def pixels_of(*shapes: Shape) -> np.ndarray:
     return draw(shapes, SIZE, LABELS)
 
 
@@ -49,10 +49,10 @@ def test_reads_files_of_labelme_3_and_of_today(tmp_path):
     new = {"label": "a", "points": points, "shape_type": "linestrip", "group_id": None, "flags": {}, "mask": None}
     null = {"label": "a", "points": points, "shape_type": None}
     path = write(tmp_path / "x.json", shapes=[old, new, null], imagePath="x.png", imageData=None, lineColor=[0, 0, 0])
-    annotation, found = read(path)
-    assert found == []
+    annotation, errors = read(path)
+    assert errors == []
     assert [s.shape_type for s in annotation.shapes] == [None, "linestrip", None]
-    assert not check(annotation, SIZE, LABELS, 0).faults
+    assert not check(annotation, SIZE, LABELS, 0).errors
     assert annotation.shapes[0].points == [(1, 2), (3.5, 4), (5, 6)]
     assert (annotation.image_path, annotation.image_height) == ("x.png", None)
 
@@ -60,18 +60,18 @@ def test_reads_files_of_labelme_3_and_of_today(tmp_path):
 def test_names_every_shape_that_cannot_be_read(tmp_path):
     good = {"label": "a", "points": [[0, 0]], "shape_type": "point"}
     bad = [{"label": "a"}, {**good, "shape_type": "blob"}, {**good, "points": [[0, 0, 0]]}, {**good, "label": 7}, []]
-    annotation, found = read(write(tmp_path / "x.json", shapes=[good, *bad]))
+    annotation, errors = read(write(tmp_path / "x.json", shapes=[good, *bad]))
     assert annotation is None
-    assert [fault.split(":")[0] for fault in found] == [f"shape {i}" for i in range(1, 6)]
-    assert "points" in found[0] and "blob" in found[1]
+    assert [error.split(":")[0] for error in errors] == [f"shape {i}" for i in range(1, 6)]
+    assert "points" in errors[0] and "blob" in errors[1]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"shapes": 3}', b'{"shapes": [\xff]}'])
-def test_other_files_are_a_fault(tmp_path, content):
+def test_other_files_are_an_error(tmp_path, content):
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    annotation, found = read(path)
-    assert annotation is None and len(found) == 1 and found[0].startswith("not a labelme file: ")
+    annotation, errors = read(path)
+    assert annotation is None and len(errors) == 1 and errors[0].startswith("not a labelme file: ")
 
 
 @pytest.mark.parametrize(
@@ -90,51 +90,55 @@ def test_other_files_are_a_fault(tmp_path, content):
         (shape("mask", (0, 0), (1, 1), mask=png(np.ones((3, 2), bool))), "mask of 2 x 3 pixels in a box of 2 x 2"),
     ],
 )
-def test_faults_name_the_shape_and_the_reason(wrong, words):
-    found = look(shape("point", (60, 40)), wrong)
-    assert len(found.faults) == 1 and not found.warnings
-    assert found.faults[0].startswith("shape 1 (") and words in found.faults[0]
+def test_errors_name_the_shape_and_the_reason(wrong, words):
+    problems = problems_of(shape("point", (60, 40)), wrong)
+    assert len(problems.errors) == 1 and not problems.warnings
+    assert problems.errors[0].startswith("shape 1 (") and words in problems.errors[0]
 
 
-def test_all_faults_of_a_file_are_found():
+def test_all_errors_of_a_file_are_listed():
     wrong = shape("line", (1, 1)), Shape("nose", [(0, 0), (70, 0), (0, 1)])
-    assert len(look(*wrong, image_height=60, image_width=40).faults) == 4
+    assert len(problems_of(*wrong, image_height=60, image_width=40).errors) == 4
 
 
 def test_points_just_outside_are_warned_of_and_clipped():
     near = shape("polygon", (-1.5, 0), (30, -1), (61.5, 20))
-    found = look(shape("point", (60, 40)), near)
-    assert found == ([], ["shape 1 (a): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"])
-    assert look(shape("point", (0, 0)), shape("point", (60, 40))) == ([], [])
-    assert drawn(near).any()
+    assert problems_of(shape("point", (60, 40)), near) == (
+        [],
+        ["shape 1 (a): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"],
+    )
+    assert problems_of(shape("point", (0, 0)), shape("point", (60, 40))) == ([], [])
+    assert pixels_of(near).any()
 
 
-def test_faults_of_the_whole_file():
-    [fault] = look(shape("point", (1, 1)), image_height=60, image_width=40).faults
-    assert fault == "imageHeight, imageWidth are 60, 40; the image's are 40, 60"
-    assert "no shape" in look().faults[0]
+def test_errors_of_the_whole_file():
+    [error] = problems_of(shape("point", (1, 1)), image_height=60, image_width=40).errors
+    assert error == "imageHeight, imageWidth are 60, 40; the image's are 40, 60"
+    assert "no shape" in problems_of().errors[0]
 
 
 def test_borders_belong_to_polygons_and_rectangles():
     expected = np.zeros(SIZE, np.uint8)
     expected[5:11, 10:31] = 1
-    assert np.array_equal(drawn(shape("rectangle", (30, 10), (10, 5))), expected)
-    assert np.array_equal(drawn(shape("polygon", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
-    assert np.array_equal(drawn(shape("oriented_rectangle", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
+    assert np.array_equal(pixels_of(shape("rectangle", (30, 10), (10, 5))), expected)
+    assert np.array_equal(pixels_of(shape("polygon", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
+    assert np.array_equal(pixels_of(shape("oriented_rectangle", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
 
 
 def test_circles_and_points_are_discs():
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     radius = np.hypot(x - 30, y - 20)
     for disc, size in (shape("circle", (30, 20), (33, 24)), 5), (shape("point", (30, 20)), 5):
-        pixels = drawn(disc)
+        pixels = pixels_of(disc)
         assert pixels[radius <= size - 0.5].all() and not pixels[radius > size + 0.5].any()
 
 
 def test_lines_are_ten_pixels_wide():
-    pixels = drawn(shape("linestrip", (10, 20), (50, 20), (50, 35)))
+    pixels = pixels_of(shape("linestrip", (10, 20), (50, 20), (50, 35)))
     assert pixels[:, 30].sum() == 10 and pixels[30, :].sum() == 10
-    assert np.array_equal(drawn(shape("line", (10, 20), (50, 20))), drawn(shape("linestrip", (10, 20), (50, 20))))
+    assert np.array_equal(
+        pixels_of(shape("line", (10, 20), (50, 20))), pixels_of(shape("linestrip", (10, 20), (50, 20)))
+    )
 
 
 @pytest.mark.parametrize("foreground", [True, 1, 255])
@@ -143,7 +147,7 @@ def test_masks_fill_their_box(foreground):
     expected = np.zeros(SIZE, np.uint8)
     expected[4:11, 3:14] = pattern
     values = pattern if foreground is True else pattern.astype(np.uint8) * foreground
-    assert np.array_equal(drawn(shape("mask", (3.6, 4.2), (13, 10.9), mask=png(values))), expected)
+    assert np.array_equal(pixels_of(shape("mask", (3.6, 4.2), (13, 10.9), mask=png(values))), expected)
 
 
 @st.composite
@@ -162,9 +166,9 @@ def random_shapes(draw_from):
     return Shape(label, draw_from(points), draw_from(st.sampled_from([kind, None])) if kind == "polygon" else kind)
 
 
-def labelmes_own(shapes: list[Shape]) -> np.ndarray:
-    """The pixels that labelme gives the shapes."""
-    told = [
+def labelme_pixels(shapes: list[Shape]) -> np.ndarray:
+    """The pixels to which labelme rasterizes the shapes."""
+    dicts = [
         {
             "label": each.label,
             "points": [list(point) for point in each.points],
@@ -173,14 +177,14 @@ def labelmes_own(shapes: list[Shape]) -> np.ndarray:
         }
         for each in shapes
     ]
-    return shapes_to_label(SIZE, told, LABELS)[0]
+    return shapes_to_label(SIZE, dicts, LABELS)[0]
 
 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(random_shapes(), min_size=1, max_size=6))
 def test_the_pixels_are_those_of_labelme(shapes):
-    assert not check(Annotation(shapes), SIZE, LABELS, tolerance=2).faults
-    assert np.array_equal(draw(shapes, SIZE, LABELS), labelmes_own(shapes))
+    assert not check(Annotation(shapes), SIZE, LABELS, tolerance=2).errors
+    assert np.array_equal(draw(shapes, SIZE, LABELS), labelme_pixels(shapes))
 
 
 @pytest.mark.parametrize("kind", POINTS)
@@ -190,23 +194,24 @@ def test_every_kind_of_shape_is_drawn_as_by_labelme(kind):
         least, most = POINTS[kind]
         number = int(min(most, random.integers(least, 12)))
         points = [tuple(p) for p in (random.random((number, 2)) * (SIZE[1], SIZE[0])).tolist()]
-        one = Shape("a", points, kind)
+        random_shape = Shape("a", points, kind)
         if kind == "mask":
-            one = Shape("a", [(3, 4), (12, 9)], kind, png(random.random((6, 10)) > 0.5))
-        assert np.array_equal(drawn(one), labelmes_own([one])) and drawn(one).any()
+            random_shape = Shape("a", [(3, 4), (12, 9)], kind, png(random.random((6, 10)) > 0.5))
+        pixels = pixels_of(random_shape)
+        assert np.array_equal(pixels, labelme_pixels([random_shape])) and pixels.any()
 
 
 def test_labelme_opens_what_is_written(tmp_path):
     Image.new("RGB", SIZE[::-1]).save(tmp_path / "x.png")
     triangle = np.array([[1, 2], [30, 4], [5, 20]])
-    labelme.write(tmp_path / "x.json", "x.png", SIZE, [("a", triangle), ("b", triangle + 1)])
+    write_json(tmp_path / "x.json", as_labelme("x.png", SIZE, [("a", triangle), ("b", triangle + 1)]))
     opened = LabelFile(str(tmp_path / "x.json"))
     assert [each["label"] for each in opened.shapes] == ["a", "b"]
     assert (opened.image_path, opened.shapes[0]["points"]) == ("x.png", triangle.tolist())
-    annotation, found = read(tmp_path / "x.json")
-    assert not found and check(annotation, SIZE, LABELS, 0) == ([], [])
-    own, _ = shapes_to_label(SIZE, opened.shapes, LABELS)
-    assert np.array_equal(draw(annotation.shapes, SIZE, LABELS), own)
+    annotation, errors = read(tmp_path / "x.json")
+    assert not errors and check(annotation, SIZE, LABELS, 0) == ([], [])
+    expected, _ = shapes_to_label(SIZE, opened.shapes, LABELS)
+    assert np.array_equal(draw(annotation.shapes, SIZE, LABELS), expected)
 
 
 def test_the_image_is_embedded_or_at_its_path_or_under_the_same_name(tmp_path):

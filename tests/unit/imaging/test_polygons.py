@@ -1,4 +1,4 @@
-"""Masks as polygons and back; specks and cracks given to their surroundings."""
+"""Masks as polygons and back; specks and gaps filled from their neighbors."""
 
 import numpy as np
 import pytest
@@ -9,32 +9,31 @@ from hypothesis.extra.numpy import arrays
 from facemill.data.labelme import Shape, draw
 from facemill.imaging.polygons import MIN_IOU, close_gaps, polygons, rasterize, without_specks
 
-VALUES = {str(id): id for id in range(8)}
+VALUES = {str(value): value for value in range(8)}
 
 
-def redrawn(found: list[tuple[int, np.ndarray]], size: tuple[int, int]) -> np.ndarray:
-    """The mask that labelme's drawing makes of polygons."""
-    shapes = [Shape(str(id), [tuple(point) for point in outline.tolist()]) for id, outline in found]
-    return draw(shapes, size, VALUES)
+def redraw(shapes: list[tuple[int, np.ndarray]], size: tuple[int, int]) -> np.ndarray:
+    """The mask to which labelme rasterizes polygons."""
+    return draw([Shape(str(value), [*map(tuple, outline.tolist())]) for value, outline in shapes], size, VALUES)
 
 
-def kept(mask: np.ndarray, again: np.ndarray) -> float:
-    return min(np.sum((mask == id) & (again == id)) / np.sum((mask == id) | (again == id)) for id in np.unique(mask))
+def min_iou(a: np.ndarray, b: np.ndarray) -> float:
+    return min(np.sum((a == value) & (b == value)) / np.sum((a == value) | (b == value)) for value in np.unique(a))
 
 
 def face() -> np.ndarray:
     """A face in a ring of hair, with an eye that has a highlight of background."""
     y, x = np.mgrid[:128, :128]
     mask = np.zeros((128, 128), np.uint8)
-    for id, radius, center in ((5, 50, 64), (2, 30, 64), (3, 10, 60), (0, 3, 60)):
-        mask[np.hypot(x - center, y - center) < radius + 2 * np.sin(x / 5)] = id
+    for value, radius, center in ((5, 50, 64), (2, 30, 64), (3, 10, 60), (0, 3, 60)):
+        mask[np.hypot(x - center, y - center) < radius + 2 * np.sin(x / 5)] = value
     return mask
 
 
 def test_holes_are_kept_by_the_order_of_drawing():
-    found = polygons(face())
-    assert [id for id, _ in found] == [5, 2, 3, 0]
-    assert kept(face(), redrawn(found, (128, 128))) >= MIN_IOU
+    shapes = polygons(face())
+    assert [value for value, _ in shapes] == [5, 2, 3, 0]
+    assert min_iou(face(), redraw(shapes, (128, 128))) >= MIN_IOU
 
 
 def test_outlines_have_few_vertices():
@@ -45,8 +44,8 @@ def test_outlines_have_few_vertices():
 def test_straight_parts_need_their_corners_only():
     mask = np.zeros((50, 60), np.uint8)
     mask[10:40, 5:20] = 4
-    [(id, outline)] = polygons(mask)
-    assert id == 4 and sorted(map(tuple, outline.tolist())) == [(5, 10), (5, 39), (19, 10), (19, 39)]
+    [(value, outline)] = polygons(mask)
+    assert value == 4 and sorted(map(tuple, outline.tolist())) == [(5, 10), (5, 39), (19, 10), (19, 39)]
 
 
 @pytest.mark.parametrize("pixels", [[(3, 3)], [(3, 3), (3, 4)], [(3, 3), (3, 4), (3, 5), (4, 5)]])
@@ -54,21 +53,21 @@ def test_the_smallest_regions_are_polygons_too(pixels):
     mask = np.zeros((9, 9), np.uint8)
     mask[tuple(np.transpose(pixels))] = 4
     [(_, outline)] = polygons(mask)
-    assert len(outline) >= 3 and np.array_equal(redrawn([(4, outline)], (9, 9)), mask)
+    assert len(outline) >= 3 and np.array_equal(redraw([(4, outline)], (9, 9)), mask)
 
 
 @settings(max_examples=300, deadline=None)
 @given(arrays(np.uint8, (12, 14), elements=st.integers(0, 3)))
 def test_any_mask_is_kept(mask):
     # small regions have no pixel to spare: of noise every pixel comes back
-    assert np.array_equal(redrawn(polygons(mask), mask.shape), mask)
+    assert np.array_equal(redraw(polygons(mask), mask.shape), mask)
 
 
 def test_outlines_are_filled_with_their_border():
     assert rasterize(np.array([[1, 1], [4, 1], [4, 3], [1, 3]]), (6, 6)).sum() == 12
 
 
-def test_specks_go_to_the_nearest():
+def test_specks_are_filled_from_the_nearest_pixels():
     mask = face()
     mask[5, 5], mask[64, 85], mask[60:64, 100] = 3, 5, 1
     clean = without_specks(mask, 5)
@@ -77,13 +76,12 @@ def test_specks_go_to_the_nearest():
     assert np.array_equal(without_specks(face(), 10**6), face())  # nothing would be left to take from
 
 
-def test_cracks_are_filled_from_both_sides_and_wide_gaps_stay():
+def test_narrow_gaps_are_filled_from_both_sides_and_wide_gaps_stay():
     mask = np.zeros((40, 40), np.uint8)
     mask[:, :10], mask[:, 12:20], mask[:, 25:] = 1, 2, 3
-    unknown = mask == 0
-    filled = close_gaps(mask, unknown, 3)
+    unlabelled = mask == 0
+    filled = close_gaps(mask, unlabelled, 3)
     assert (filled[:, 10] == 1).all() and (filled[:, 11] == 2).all()
     assert np.array_equal(filled[:, 12:], mask[:, 12:])
-    drawn_background = unknown.copy()
-    drawn_background[:, 10:12] = False
-    assert np.array_equal(close_gaps(mask, drawn_background, 3), mask)
+    unlabelled[:, 10:12] = False  # the gap is labelled as background
+    assert np.array_equal(close_gaps(mask, unlabelled, 3), mask)
