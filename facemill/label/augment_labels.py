@@ -1,11 +1,16 @@
-"""Random warps of labelled portraits: image and mask together, the same for the same seed on any machine."""
+"""Rule `augment_labels`: randomly warped copies of labelled portraits, the same bytes for the same seed."""
+# ruff: noqa: E402  (two things must be said before Albumentations is imported)
 
 import os
 import random
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
+sys.modules.setdefault("albumentations.pytorch", None)  # type: ignore[arg-type]  # it would import PyTorch
 
 import albumentations as A
 import cv2
@@ -13,29 +18,50 @@ import numpy as np
 from PIL import Image
 
 from facemill.config.label import AugmentConfig
-from facemill.data.shards import decode_image, decode_mask
+from facemill.data.classes import ClassTable
+from facemill.data.shards import decode_image, decode_mask, mask_classes, read_rows, write_shard
 from facemill.data.splits import hash_fraction
-from facemill.imaging.figures import image_grid, overlay
-from facemill.label.convert_labels import labelled_row
+from facemill.imaging.figures import image_grid, overlay, save_picture
+from facemill.label.labelled_rows import SCHEMA, labelled_row
 from facemill.log import progress
 
 GRID = 4
-"""Cells of the grid warp along each side."""
+"""Cells of the grid distortion along each side."""
 
-ELASTIC_SCALE = 0.1
-"""Width of the elastic warp's waves (the Gaussian's sigma), as a share of the size."""
+ELASTIC_SIGMA = 0.1
+"""The Gaussian's standard deviation in the elastic transform, as a share of the size."""
 
 BORDER = {"border_mode": cv2.BORDER_REFLECT_101}
 SAMPLING = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_NEAREST}
 
 
-def pipeline(settings: AugmentConfig, size: int) -> A.Compose:
-    """The random changes of a portrait of size x size, in the order in which they are made.
+def augment_labels(
+    *, labels: Path, settings: AugmentConfig, seed: int, threads: int = 1, augmented: Path, picture: Path
+) -> None:
+    """Makes randomly warped copies of labelled portraits, each image together with its mask.
+
+    Args:
+        labels: training split of the labelled portraits, Parquet with columns id, image, mask
+        settings: section `augment` of the config, as JSON
+        seed: of all transforms; the same seed makes the same bytes
+        threads: portraits augmented at a time
+        augmented: the copies without the originals, Parquet with the same columns
+        picture: PNG with some portraits and their copies
+    """
+    classes = mask_classes([labels])
+    originals = list(read_rows([labels]))
+    copies = augment_rows(originals, classes, settings, seed, threads)
+    write_shard(augmented, copies, SCHEMA, classes)
+    save_picture(show_copies(originals, copies, classes), picture)
+
+
+def transforms(settings: AugmentConfig, size: int) -> A.Compose:
+    """The random transforms of a portrait of height `size`, in the order in which they are applied.
 
     Half the copies are warped, elastically or by a grid: each resampling costs sharpness in the image and smoothness in
     the mask.
     """
-    changes = [
+    steps: list[A.BasicTransform | A.BaseCompose] = [
         A.HorizontalFlip(p=0.5),
         A.Affine(
             rotate=(-settings.rotation, settings.rotation),
@@ -47,10 +73,10 @@ def pipeline(settings: AugmentConfig, size: int) -> A.Compose:
         ),
     ]
     if settings.warp:
-        changes.append(A.OneOf([_elastic(settings.warp, size), _grid(settings.warp)], p=0.5))
+        steps.append(A.OneOf([_elastic(settings.warp, size), _grid(settings.warp)], p=0.5))
     if settings.color:
-        changes.append(_color(settings.color))
-    return A.Compose(changes)
+        steps.append(_color(settings.color))
+    return A.Compose(steps)
 
 
 def _elastic(warp: float, size: int) -> A.ElasticTransform:
@@ -58,7 +84,7 @@ def _elastic(warp: float, size: int) -> A.ElasticTransform:
 
     Uniform noise in [-1, 1] has the deviation 1 / sqrt(3); a Gaussian of width sigma divides it by 2 sigma sqrt(pi).
     """
-    sigma = ELASTIC_SCALE * size
+    sigma = ELASTIC_SIGMA * size
     alpha = warp / 2 * size * np.sqrt(3) * 2 * sigma * np.sqrt(np.pi)
     return A.ElasticTransform(alpha=alpha, sigma=sigma, noise_distribution="uniform", **SAMPLING, **BORDER)
 
@@ -75,45 +101,51 @@ def _color(strength: float) -> A.ColorJitter:
     return A.ColorJitter(factor, factor, factor, (-0.1 * strength, 0.1 * strength), p=1)
 
 
-def copies(row: dict, settings: AugmentConfig, seed: int) -> list[dict]:
-    """`settings.copies` changed copies of a labelled portrait, as rows with ids `{id}-00` and on.
+def augment_row(row: dict[str, Any], classes: ClassTable, settings: AugmentConfig, seed: int) -> list[dict[str, Any]]:
+    """The `settings.copies` augmented copies of a labelled portrait, as rows with the ids `{id}-00`, `{id}-01`, ...
 
     A copy depends on the portrait, the settings, the seed and its number alone.
     """
-    image, mask = decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"])
-    changes = pipeline(settings, image.shape[0])
+    image, mask = decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"], classes)
+    augment = transforms(settings, image.shape[0])
     rows = []
     for copy in range(settings.copies):
         state = int(hash_fraction(row["id"], f"augment-{seed}-{copy}") * 2**53)
-        # one stream for all changes; `set_random_seed` would start each on the same numbers
-        changes.set_random_state(np.random.default_rng(state), random.Random(state))
-        changed = changes(image=image, mask=mask)
-        rows.append(labelled_row(f"{row['id']}-{copy:02}", changed["image"], changed["mask"]))
+        # one stream for all transforms; `set_random_seed` would start each on the same numbers
+        augment.set_random_state(np.random.default_rng(state), random.Random(state))
+        result = augment(image=image, mask=mask)
+        rows.append(labelled_row(f"{row['id']}-{copy:02}", result["image"], result["mask"], classes))
     return rows
 
 
-def augmented(rows: Sequence[dict], settings: AugmentConfig, seed: int, threads: int = 1) -> list[dict]:
-    """The first changed copies of all rows, then the second ones, and on; the same for any number of threads.
+def augment_rows(
+    rows: Sequence[dict[str, Any]], classes: ClassTable, settings: AugmentConfig, seed: int, threads: int = 1
+) -> list[dict[str, Any]]:
+    """The copies of all rows: the first copy of each row, then the second copies, ...
 
-    So any stretch of them shows every portrait: a training shuffles one stretch at a time.
-    Nearly all of the work is OpenCV's, which lets other threads run; it splits none of it among threads of its own.
+    So any run of rows shows every portrait: a training shuffles within a window of rows. The number of threads changes
+    nothing. Nearly all of the work is OpenCV's, which releases the interpreter's lock and shall start no threads.
     """
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
-        made = pool.map(lambda row: copies(row, settings, seed), rows)
+        copies_of_rows = pool.map(lambda row: augment_row(row, classes, settings, seed), rows)
         total = len(rows) * settings.copies
-        each = list(progress(made, "warped copies", total, step=settings.copies))
-    return [copy for turn in zip(*each, strict=True) for copy in turn]
+        copies = list(progress(copies_of_rows, "augmented copies", total, step=settings.copies))
+    return [copy for turn in zip(*copies, strict=True) for copy in turn]
 
 
 def show_copies(
-    originals: Sequence[dict], augmented: Sequence[dict], shown: int = 8, portraits: int = 3
+    originals: Sequence[dict[str, Any]],
+    copies: Sequence[dict[str, Any]],
+    classes: ClassTable,
+    columns: int = 8,
+    portraits: int = 3,
 ) -> Image.Image:
-    """A picture of some portraits: the original and its first copies, below them the same under their masks."""
+    """A picture of some portraits: the original and its first copies, and under these their overlays with the masks."""
     grid = []
-    for place in np.unique(np.linspace(0, len(originals) - 1, portraits).astype(int)):
-        rows = [originals[place], *augmented[place :: len(originals)][:shown]]
+    for index in np.unique(np.linspace(0, len(originals) - 1, portraits).astype(int)):
+        rows = [originals[index], *copies[index :: len(originals)][:columns]]
         images = [decode_image(row["image"]["bytes"]) for row in rows]
-        masks = [decode_mask(row["mask"]["bytes"]) for row in rows]
-        grid += [images, [overlay(image, mask) for image, mask in zip(images, masks, strict=True)]]
+        masks = [decode_mask(row["mask"]["bytes"], classes) for row in rows]
+        grid += [images, [overlay(image, mask, classes) for image, mask in zip(images, masks, strict=True)]]
     return image_grid(grid, ["original", *(f"copy {copy:02}" for copy in range(len(grid[0]) - 1))])

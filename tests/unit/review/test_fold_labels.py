@@ -1,50 +1,52 @@
-"""Folds of labelled portraits."""
+"""Folds of labelled portraits for cross-validation."""
 
 from collections import Counter
 
 import pytest
-from unit.label.test_augment_labels import SETTINGS
-from unit.label.test_convert_labels import pictured
+from helpers.label_files import noise_row
 
-from facemill.data.shards import read_rows, write_shard
+from facemill.config.label import AugmentConfig
+from facemill.data.classes import SEVEN
+from facemill.data.shards import mask_classes, read_rows, write_shard
 from facemill.errors import UserError
-from facemill.label.augment_labels import augmented
-from facemill.label.convert_labels import SCHEMA, near_duplicates_of
-from facemill.review.fold_labels import folds_of
+from facemill.label.augment_labels import augment_rows
+from facemill.label.labelled_rows import SCHEMA, duplicate_groups
+from facemill.review.fold_labels import assign_folds, fold_labels
 
+SETTINGS = AugmentConfig(copies=2, rotation=15, scale=0.15, warp=0.03)
 IDS = [str(i) for i in range(41)]
 
 
 def test_every_portrait_is_in_one_fold_of_even_size():
-    found = folds_of(IDS, {id: id for id in IDS}, 4, seed=1)
-    assert list(found) == IDS and sorted(Counter(found.values()).values()) == [10, 10, 10, 11]
-    assert folds_of(IDS, {id: id for id in IDS}, 4, seed=2) != found
+    folds = assign_folds(IDS, {key: key for key in IDS}, 4, seed=1)
+    assert list(folds) == IDS and sorted(Counter(folds.values()).values()) == [10, 10, 10, 11]
+    assert assign_folds(IDS, {key: key for key in IDS}, 4, seed=2) != folds
 
 
 def test_near_duplicates_share_a_fold():
-    found = folds_of(IDS, {id: str(int(id) // 4) for id in IDS}, 3, seed=1)
-    assert all(found[id] == found[str(int(id) // 4 * 4)] for id in IDS) and len(set(found.values())) == 3
+    folds = assign_folds(IDS, {key: str(int(key) // 4) for key in IDS}, 3, seed=1)
+    assert all(folds[key] == folds[str(int(key) // 4 * 4)] for key in IDS) and len(set(folds.values())) == 3
 
 
 def test_fewer_groups_than_folds_are_refused():
     with pytest.raises(UserError, match=r"label_quality.folds: found 4; accepted: up to 2, for 6 portraits"):
-        folds_of(IDS[:6], {id: str(int(id) // 3) for id in IDS}, 4, seed=1)
+        assign_folds(IDS[:6], {key: str(int(key) // 3) for key in IDS}, 4, seed=1)
 
 
-def test_the_command_holds_out_each_portrait_once(tmp_path, script):
-    rows = [pictured(str(i), i) for i in range(10)]
-    parts = [tmp_path / "train.parquet", tmp_path / "test.parquet"]
-    write_shard(parts[0], rows[::2], SCHEMA)
-    write_shard(parts[1], rows[1::2], SCHEMA)
-    held = []
+def test_each_portrait_is_held_out_once(tmp_path):
+    rows = [noise_row(str(i), i) for i in range(10)]
+    labels = [tmp_path / "train.parquet", tmp_path / "test.parquet"]
+    write_shard(labels[0], rows[::2], SCHEMA, SEVEN)
+    write_shard(labels[1], rows[1::2], SCHEMA, SEVEN)
+    all_held_out = []
     for fold in range(3):
         out = {"train": tmp_path / f"{fold}/train.parquet", "held_out": tmp_path / f"{fold}/held_out.parquet"}
-        script("fold_labels")(labels=parts, fold=fold, folds=3, settings=SETTINGS, seed=1, **out)
+        fold_labels(labels=labels, fold=fold, folds=3, settings=SETTINGS, seed=1, **out)
+        assert mask_classes([*out.values()]) == SEVEN
         ids = [row["id"] for row in read_rows([out["held_out"]])]
-        copies = list(read_rows([out["train"]]))
-        assert {row["id"].split("-")[0] for row in copies} == {row["id"] for row in rows} - set(ids)
-        assert copies == augmented([row for row in rows if row["id"] not in ids], SETTINGS, 1)
-        held += ids
-    assert sorted(held) == sorted(row["id"] for row in rows)
-    place = folds_of([row["id"] for row in rows], near_duplicates_of(rows), 3, 1)
-    assert held == sorted(held, key=lambda id: (place[id], int(id)))
+        others = [row for row in rows if row["id"] not in ids]
+        assert list(read_rows([out["train"]])) == augment_rows(others, SEVEN, SETTINGS, 1)
+        all_held_out += ids
+    assert sorted(all_held_out) == sorted(row["id"] for row in rows)
+    folds = assign_folds([row["id"] for row in rows], duplicate_groups(rows), 3, 1)
+    assert all_held_out == sorted(all_held_out, key=lambda key: (folds[key], int(key)))

@@ -1,0 +1,141 @@
+"""Label files, labelme's JSON and index masks, read into images with class masks."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from facemill.config.ingest import IndexMasksConfig
+from facemill.config.label import LabelsConfig
+from facemill.data import labelme
+from facemill.data.classes import IGNORE, ClassTable
+from facemill.data.image_files import read_rgb
+from facemill.data.labelme import IMAGE_SUFFIXES
+from facemill.errors import UserError
+from facemill.imaging.polygons import close_gaps
+
+
+class LabelledImage(NamedTuple):
+    """An image and its class mask, uint8 (H, W), of the same proportions."""
+
+    picture: Image.Image
+    mask: np.ndarray
+    warnings: list[str]
+
+
+class InvalidLabel(Exception):
+    """A label file that cannot become a labelled portrait; its arguments are the reasons."""
+
+
+class LabelSource(NamedTuple):
+    """A label file and the function that reads it, which may raise `InvalidLabel`."""
+
+    path: Path
+    read: Callable[[], LabelledImage]
+
+
+def class_ids(settings: LabelsConfig, classes: ClassTable) -> dict[str, int]:
+    """The class id of each label; `IGNORE` for the labels of `settings.ignore`."""
+    merged = {label: classes.names.index(name) for name, labels in settings.merge.items() for label in labels}
+    return merged | dict.fromkeys(settings.ignore, IGNORE)
+
+
+def labelme_files(folder: Path, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
+    """The labelme files in a folder and those below it, sorted. Raises `UserError` when there is none."""
+    paths = sorted(folder.rglob("*.json"))
+    if not paths:
+        raise UserError(f"{folder}: found no labelme file; accepted: NAME.json files, each with its image beside it")
+    ids = class_ids(settings, classes)
+    tolerance, gap = settings.tolerance, settings.fill_gaps
+    return [LabelSource(path, partial(read_labelme, path, ids, tolerance, gap)) for path in paths]
+
+
+def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int = 0) -> LabelledImage:
+    """The image of a labelme file with its shapes rasterized at the image's size.
+
+    Unlabelled pixels are background (class 0), or in gaps narrower than `gap` filled from the nearest labelled pixel.
+
+    Args:
+        path: the labelme file.
+        ids: the class id of each label.
+        tolerance: pixels that a point may lie outside the image.
+        gap: in pixels; 0 fills no gaps.
+
+    Raises:
+        InvalidLabel: The file, its image or a shape is invalid.
+    """
+    annotation, errors = labelme.read(path)
+    if annotation is None:
+        raise InvalidLabel(*errors)
+    try:
+        source = labelme.find_image(path, annotation)
+    except ValueError as error:
+        raise InvalidLabel(str(error)) from error
+    if source is None:
+        raise InvalidLabel(f"no image at imagePath {annotation.image_path!r}, nor embedded, nor named {path.stem}")
+    picture = _read_image(source)
+    size = (picture.height, picture.width)
+    problems = labelme.check(annotation, size, ids, tolerance)
+    if problems.errors:
+        raise InvalidLabel(*problems.errors)
+    mask = labelme.draw(annotation.shapes, size, ids)
+    if gap:
+        labelled = labelme.draw(annotation.shapes, size, dict.fromkeys(ids, 1))
+        mask = close_gaps(mask, labelled == 0, gap)
+    return LabelledImage(picture, mask, problems.warnings)
+
+
+def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
+    """The index masks in a folder and those below it, sorted. Raises `UserError` when there is none.
+
+    The image of `NAME.png` is the one with the stem NAME in the folder of images or below it.
+    """
+    paths = sorted(source.masks.rglob("*.png"))
+    if not paths:
+        raise UserError(f"{source.masks}: found no mask; accepted: NAME.png files")
+    images = {path.stem: path for path in sorted(source.images.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
+    id_of_label = class_ids(settings, classes)
+    ids = np.array([id_of_label[label] for label in settings.index_names], np.uint8)
+    return [LabelSource(path, partial(read_index_mask, path, images.get(path.stem), ids)) for path in paths]
+
+
+def read_index_mask(path: Path, image: Path | None, ids: np.ndarray) -> LabelledImage:
+    """The image of an index mask with its indices mapped to class ids.
+
+    Args:
+        path: PNG of one 8-bit channel: indices of labels, and `IGNORE`.
+        image: the image's file, or None when there is none.
+        ids: the class id of each index, uint8 (labels,).
+
+    Raises:
+        InvalidLabel: The mask or its image is invalid.
+    """
+    if image is None:
+        raise InvalidLabel(f"no image named {path.stem}; accepted: {', '.join(IMAGE_SUFFIXES)}")
+    try:
+        with Image.open(path) as file:
+            if file.mode not in ("P", "L"):
+                raise InvalidLabel(f"mode {file.mode}; accepted: single-channel 8-bit PNG (P or L)")
+            indices = np.asarray(file)
+    except (OSError, SyntaxError) as error:
+        raise InvalidLabel(f"cannot be read ({error})") from error
+    unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
+    if unknown.size:
+        accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
+        raise InvalidLabel(f"number {unknown[0]} in it; accepted: {accepted}")
+    picture = _read_image(image)
+    (height, width), scale = indices.shape, max(picture.size) / max(indices.shape)
+    if abs(width * scale - picture.width) > 1 or abs(height * scale - picture.height) > 1:
+        raise InvalidLabel(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
+    mask = np.where(indices == IGNORE, IGNORE, ids[np.minimum(indices, len(ids) - 1)]).astype(np.uint8)
+    return LabelledImage(picture, mask, [])
+
+
+def _read_image(source: Path | bytes) -> Image.Image:
+    try:
+        return read_rgb(source)
+    except ValueError as error:
+        raise InvalidLabel(f"image {getattr(source, 'name', '(embedded)')} {error}") from error

@@ -1,0 +1,138 @@
+# Review, when asked for: `review` chooses the portraits to label next (active learning), `label_quality` ranks the labels
+# to look at again (confident learning). Needs labels/, portraits/, pseudo_labels/ and unet/; makes review/ and
+# label_quality/.
+
+
+rule review:
+    """The portraits to label next, as labelme files."""
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/review/labelme",
+
+
+rule label_quality:
+    """The labelled portraits, the most doubtful labels first."""
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/label_quality/ranking.csv",
+
+
+rule score_portraits:
+    """The entropy of each pseudo-label of a shard, and how much U-Net v2 disagrees with it."""
+    input:
+        model="results/{dataset}/unet/v2/model.safetensors",
+        portraits="results/{dataset}/portraits/shard-{shard}.parquet",
+        pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
+    output:
+        scores="results/{dataset}/review/shard-{shard}.parquet",
+    log:
+        "logs/{dataset}/score_portraits-{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/score_portraits-{shard}.tsv"
+    params:
+        **door("score_portraits"),
+    threads: 8
+    resources:
+        mem_mb=mem_per_attempt(4000),
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule review_portraits:
+    """The unlabelled portraits by score; the first ones, all different, as labelme files to correct."""
+    input:
+        scores=shards("review"),
+        portraits=shards("portraits"),
+        pseudo_labels=shards("pseudo_labels"),
+        labelled=LABELLED,
+        model="results/{dataset}/unet/v3/model.safetensors",
+    output:
+        labelme=directory("results/{dataset}/review/labelme"),
+        ranking="results/{dataset}/review/ranking.parquet",
+        picture="results/{dataset}/review/review.png",
+    log:
+        "logs/{dataset}/review_portraits.log",
+    params:
+        **door("review_portraits", settings=CONFIG.review, labels=CONFIG.labels),
+    threads: 2
+    resources:
+        mem_mb=mem_per_attempt(4000),
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule fold_labels:
+    """One fold of all labelled portraits held out, the others augmented."""
+    input:
+        labels=LABELLED,
+    output:
+        train="results/{dataset}/label_quality/fold-{fold}/train.parquet",
+        held_out="results/{dataset}/label_quality/fold-{fold}/held_out.parquet",
+    log:
+        "logs/{dataset}/fold_labels-{fold}.log",
+    params:
+        **door(
+            "fold_labels",
+            wildcards=["fold"],
+            folds=CONFIG.label_quality.folds,
+            settings=CONFIG.augment,
+            seed=CONFIG.seed,
+        ),
+    threads: 8
+    resources:
+        mem_mb=mem_per_attempt(4000),
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} --threads {threads} 2>&1 | tee {log}"
+
+
+use rule train_unet as train_fold with:
+    input:
+        *config_file("unet.encoder_weights"),
+        train=rules.fold_labels.output.train,
+    output:
+        "results/{dataset}/label_quality/fold-{fold}/model.json",
+        model="results/{dataset}/label_quality/fold-{fold}/model.safetensors",
+        curves="results/{dataset}/label_quality/fold-{fold}/curves.csv",
+    log:
+        "logs/{dataset}/train_fold-{fold}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_fold-{fold}.tsv"
+    params:
+        **door(
+            "train_unet",
+            version="v3",
+            settings=unet_settings(CONFIG, "v3", CONFIG.label_quality.training),
+            size=CONFIG.portraits.size,
+            seed=CONFIG.seed,
+        ),
+
+
+rule judge_labels:
+    """The labelled portraits by how much networks that were trained without them contradict their labels."""
+    input:
+        models=expand("results/{{dataset}}/label_quality/fold-{fold}/model.safetensors", fold=FOLDS),
+        held_out=expand("results/{{dataset}}/label_quality/fold-{fold}/held_out.parquet", fold=FOLDS),
+    output:
+        ranking="results/{dataset}/label_quality/ranking.csv",
+        picture="results/{dataset}/label_quality/label_quality.png",
+    log:
+        "logs/{dataset}/judge_labels.log",
+    params:
+        **door("judge_labels"),
+    threads: 2
+    resources:
+        mem_mb=mem_per_attempt(4000),
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"

@@ -1,0 +1,166 @@
+"""Label files to rows of labelled portraits: one size, all errors at once, near-duplicates grouped."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.label_files import HAIR, SETTINGS, box, noise_row, write_index_mask, write_labelme
+
+from facemill.data.classes import SEVEN, ClassTable
+from facemill.data.shards import decode_image, decode_mask, encode_jpeg, write_shard
+from facemill.errors import UserError
+from facemill.ingest.portraits import load_portrait
+from facemill.label.label_files import index_mask_files, labelme_files
+from facemill.label.labelled_rows import SCHEMA, duplicate_groups, labelled_rows
+
+
+def convert(folder: Path, size: int, **options: Any) -> list[dict[str, Any]]:
+    return labelled_rows(labelme_files(folder, SETTINGS, SEVEN), SEVEN, size, **options)[0]
+
+
+def test_a_row_has_the_stem_as_id_and_the_image(tmp_path):
+    write_labelme(tmp_path, "7", [box("hair", 0, 0, 31, 31)])
+    [row] = convert(tmp_path, 64)
+    assert row["id"] == "7" and (decode_mask(row["mask"]["bytes"], SEVEN)[:32, :32] == HAIR).all()
+    assert np.abs(decode_image(row["image"]["bytes"])[8:].astype(int) - (9, 90, 200)).max() <= 3
+
+
+def test_portraits_twice_as_high_as_wide_are_cut_from_the_middle(tmp_path):
+    write_labelme(tmp_path, "square", [box("hair", 20, 0, 31, 63)])
+    [row] = convert(tmp_path, 64, ratio=2)
+    expected = np.zeros((64, 32), np.uint8)
+    expected[:, 4:16] = HAIR  # the left quarter is gone
+    assert np.array_equal(decode_mask(row["mask"]["bytes"]), expected)
+    assert decode_image(row["image"]["bytes"]).shape == (64, 32, 3)
+
+
+def test_image_and_mask_are_cropped_and_resized_alike(tmp_path):
+    pixels = np.zeros((60, 100, 3), np.uint8)
+    pixels[12:32, 40:70] = 255
+    write_labelme(tmp_path, "wide", [box("hair", 40, 12, 69, 31)], pixels=pixels)
+    [row] = convert(tmp_path, 30)
+    expected = np.zeros((30, 30), np.uint8)
+    expected[6:16, 10:25] = HAIR
+    assert np.array_equal(decode_mask(row["mask"]["bytes"]), expected)
+    bright = decode_image(row["image"]["bytes"])[..., 0] > 127
+    assert np.array_equal(bright, expected == HAIR)
+
+
+def test_labelled_images_are_made_as_portraits_are(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (75, 101, 3), np.uint8)
+    write_labelme(tmp_path, "1", [box("hair", 1, 1, 9, 9)], pixels=pixels)
+    [row] = convert(tmp_path, 32)
+    assert row["image"]["bytes"] == encode_jpeg(load_portrait(tmp_path / "1.png", 32))
+
+
+def test_rows_are_in_the_order_of_ids_and_of_subfolders_too(tmp_path):
+    for folder, name in (tmp_path, "b"), (tmp_path / "more", "10"), (tmp_path, "9"):
+        write_labelme(folder, name, [box("hair", 1, 1, 9, 9)])
+    assert [row["id"] for row in convert(tmp_path, 32)] == ["9", "10", "b"]
+
+
+def test_an_embedded_image_is_enough(tmp_path):
+    write_labelme(tmp_path, "x", [box("hair", 1, 1, 9, 9)])
+    data = base64.b64encode((tmp_path / "x.png").read_bytes()).decode()
+    write_labelme(tmp_path, "x", [box("hair", 1, 1, 9, 9)], imageData=data, imageHeight=64, imageWidth=64)
+    (tmp_path / "x.png").unlink()
+    assert len(convert(tmp_path, 32)) == 1
+
+
+def test_all_errors_of_all_files_are_listed(tmp_path):
+    write_labelme(tmp_path, "fine", [box("hair", 1, 1, 9, 9)])
+    write_labelme(tmp_path, "label", [box("nose", 1, 1, 9, 9), box("hair", 1, 1, 9, 99)])
+    write_labelme(tmp_path, "size", [box("hair", 1, 1, 9, 9)], imageHeight=65)
+    write_labelme(tmp_path, "lost", [box("hair", 1, 1, 9, 9)])
+    (tmp_path / "lost.png").unlink()
+    write_labelme(tmp_path, "cut", [box("hair", 1, 1, 9, 9)])
+    (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:60])
+    write_labelme(tmp_path / "more", "fine", [box("hair", 1, 1, 9, 9)])
+    write_labelme(tmp_path, "text", [box("hair", 1, 1, 9, 9)])
+    (tmp_path / "text.png").write_text("no image")
+    (tmp_path / "torn.json").write_text('{"shapes": [')
+    write_labelme(tmp_path, "twice", [box("hair", 1, 1, 9, 9)], imagePath="fine.png")
+    write_labelme(tmp_path, "bare", [box("background", 1, 1, 9, 9)])
+    write_labelme(tmp_path, "data", [box("hair", 1, 1, 9, 9)], imageData="?")
+    with pytest.raises(UserError) as error:
+        convert(tmp_path, 32)
+    head, *lines = str(error.value).split("\n  ")
+    assert head == "errors in 10 of 11 labelled portraits"
+    expected = {
+        "bare.json": ["nothing but background in it"],
+        "cut.json": ["image cut.png cannot be read"],
+        "data.json": ["imageData is not base64"],
+        "label.json": ["shape 0 (nose): unknown label", "shape 1 (hair): point (9, 99) outside"],
+        "lost.json": ["no image at imagePath 'lost.png'"],
+        "more/fine.json": ["id 'fine' is taken by another file", "the same image as that of"],
+        "size.json": ["imageHeight, imageWidth are 65, 64"],
+        "text.json": ["image text.png cannot be read"],
+        "torn.json": ["not a labelme file"],
+        "twice.json": [f"the same image as that of {tmp_path}/fine.json"],
+    }
+    starts = [f"{tmp_path}/{file}: {message}" for file, messages in expected.items() for message in messages]
+    assert len(lines) == len(starts)
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
+
+
+def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})
+    eye = np.eye(32, dtype=np.uint8)
+    write_index_mask(tmp_path, "good", eye)
+    masks = write_index_mask(tmp_path, "empty", eye * 0)
+    write_labelme(tmp_path / "labelme", "good", [box("nose", 1, 1, 9, 9)])
+    sources = labelme_files(tmp_path / "labelme", settings, SEVEN) + index_mask_files(masks, settings, SEVEN)
+    with pytest.raises(UserError, match="^errors in 3 of 3 labelled portraits") as error:
+        labelled_rows(sources, SEVEN, 32)
+    for line in (
+        "labelme/good.json: shape 0 (nose): unknown label",
+        "empty.png: nothing but background",
+        "good.png: id 'good' is taken by another file",
+    ):
+        assert line in str(error.value)
+
+
+def test_a_mask_of_classes_with_the_role_background_alone_is_an_error(tmp_path):
+    """Which classes are background says the role, not the name or the id."""
+    roles = ["background", "background", "hair"]
+    classes = ClassTable.model_validate(
+        [{"name": f"c{i}", "color": f"#{i:06x}", "role": role} for i, role in enumerate(roles)]
+    )
+    settings = SETTINGS.model_copy(update={"merge": {"c0": [], "c1": ["wall"], "c2": ["hair"]}})
+    write_labelme(tmp_path, "x", [box("wall", 1, 1, 9, 9)])
+    with pytest.raises(UserError, match="nothing but background"):
+        labelled_rows(labelme_files(tmp_path, settings, classes), classes, 32)
+
+
+def test_warnings_are_logged_and_returned_by_id(tmp_path, caplog):
+    write_labelme(tmp_path, "x", [box("hair", -1, 0, 9, 64.5)])
+    _, warnings = labelled_rows(labelme_files(tmp_path, SETTINGS, SEVEN), SEVEN, 64)
+    assert list(warnings) == ["x"] and "point (-1, 0) outside" in warnings["x"][0]
+    assert f"{tmp_path}/x.json: shape 0 (hair): point (-1, 0)" in caplog.text
+
+
+def test_threads_change_nothing(tmp_path):
+    for i in range(9):
+        write_labelme(tmp_path, f"n{i}", [box("hair", i, 1, 20, 9)])
+    assert convert(tmp_path, 32, threads=3) == convert(tmp_path, 32)
+
+
+def test_the_same_files_give_the_same_bytes(tmp_path):
+    write_labelme(tmp_path / "in", "1", [box("hair", 1, 1, 9, 9)])
+    for name in "ab":
+        write_shard(tmp_path / name, convert(tmp_path / "in", 32), SCHEMA, SEVEN)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_near_duplicates_have_the_first_as_representative():
+    rows = [noise_row(str(i), i) for i in range(30)]
+    copies = []
+    for i in range(12):
+        pixels = decode_image(rows[i]["image"]["bytes"])
+        changed = pixels[:, ::-1] if i % 2 else (pixels * 0.95 + 5).astype(np.uint8)
+        copies.append(noise_row(f"{100 + i}", 0, changed))
+    assert duplicate_groups(rows + copies) == (
+        {str(i): str(i) for i in range(30)} | {f"{100 + i}": str(i) for i in range(12)}
+    )
