@@ -13,10 +13,11 @@ from skimage.color import rgb2lab
 
 from facemill.config.label import LabelsConfig
 from facemill.config.latent import TagsConfig
-from facemill.data.classes import BACKGROUND, FACE, HAIR
+from facemill.data.classes import BACKGROUND, FACE, HAIR, SEVEN
 from facemill.data.shards import decode_image, decode_mask
 from facemill.imaging.colors import region_colors
-from facemill.label.convert_labels import labelled_portraits, labelme_files
+from facemill.label.label_files import labelme_files
+from facemill.label.labelled_rows import labelled_rows
 from facemill.latent.tag_portraits import agreement, believed_tags, color_tagger, names_of, tag_row
 from facemill.taggers.local import CollectionTagger
 from facemill.taggers.tagger import TaggerInput
@@ -45,8 +46,8 @@ def settings() -> TagsConfig:
 
 def test_plain_hair_is_called_what_it_is_seen_as():
     tagger, names = color_tagger(TagsConfig(**CONFIG["tags"])), list(CONFIG["tags"]["hair_colors"])
-    files = labelme_files(DATA / "anime-portraits/labelled", LabelsConfig(**CONFIG["labels"]))
-    rows = {row["id"]: row for row in labelled_portraits(files, 128)[0]}
+    files = labelme_files(DATA / "anime-portraits/labelled", LabelsConfig(**CONFIG["labels"]), SEVEN)
+    rows = {row["id"]: row for row in labelled_rows(files, SEVEN, 128)[0]}
     for name, ids in SEEN.items():
         for id in ids:
             image, mask = decode_image(rows[id]["image"]["bytes"]), decode_mask(rows[id]["mask"]["bytes"])

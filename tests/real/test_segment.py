@@ -14,11 +14,12 @@ from PIL import Image
 from facemill.config.fields import TrainingConfig
 from facemill.config.label import LabelsConfig
 from facemill.config.segment import UnetTrainConfig
-from facemill.data.classes import CLASSES
+from facemill.data.classes import SEVEN
 from facemill.data.shards import write_shard
 from facemill.inference.backends import OpenVino, Torch
 from facemill.ingest.portraits import load_portrait
-from facemill.label.convert_labels import SCHEMA, labelled_portraits, labelme_files
+from facemill.label.label_files import labelme_files
+from facemill.label.labelled_rows import SCHEMA, labelled_rows
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
 from facemill.segment.train_unet import train_unet
@@ -49,7 +50,7 @@ def test_masks_for_a_folder_of_real_portraits(tmp_path):
         with Image.open(path) as picture, Image.open(tmp_path / "masks" / f"{path.stem}.png") as mask:
             assert mask.size == picture.size
             assert mask.mode == "P"
-            assert np.asarray(mask).max() < len(CLASSES)
+            assert np.asarray(mask).max() < len(SEVEN)
     assert len(list((tmp_path / "masks").iterdir())) == 6
 
 
@@ -57,8 +58,8 @@ def test_backends_label_real_portraits_alike(tmp_path, monkeypatch):
     """A U-Net trained for half a minute: what it is sure of, it is sure of in bfloat16, by OpenVINO and torch."""
     monkeypatch.chdir(tmp_path)
     labels = LabelsConfig.model_validate(yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
-    rows, _ = labelled_portraits(labelme_files(PORTRAITS / "labelled", labels), 128, threads=2)
-    write_shard(tmp_path / "train.parquet", rows, SCHEMA)
+    rows, _ = labelled_rows(labelme_files(PORTRAITS / "labelled", labels, SEVEN), SEVEN, 128, threads=2)
+    write_shard(tmp_path / "train.parquet", rows, SCHEMA, SEVEN)
     settings = UnetTrainConfig(
         encoder_weights=PORTRAITS.parent / "weights" / "mobilenet_v2_imagenet.safetensors",
         width="narrow",

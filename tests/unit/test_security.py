@@ -17,12 +17,14 @@ from PIL import Image
 
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
+from facemill.data.classes import SEVEN
 from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.images import list_images
 from facemill.ingest.posts import Collection
-from facemill.label.convert_labels import labelled_portraits, labelme_files
+from facemill.label.label_files import labelme_files
+from facemill.label.labelled_rows import labelled_rows
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")]
@@ -96,7 +98,7 @@ def test_any_labelme_file_is_converted_or_its_faults_are_named(tmp_path, content
     Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
     (tmp_path / "a.json").write_bytes(content)
     try:
-        [row], _ = labelled_portraits(labelme_files(tmp_path, LABELS), 32)
+        [row], _ = labelled_rows(labelme_files(tmp_path, LABELS, SEVEN), SEVEN, 32)
     except UserError as error:
         assert "a.json: " in str(error)
     else:
@@ -123,7 +125,7 @@ def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path, place):
         (tmp_path / "a.png").write_bytes(bomb())
     (tmp_path / "a.json").write_text(json.dumps(annotation))
     with pytest.raises(UserError, match="a.json: "):
-        labelled_portraits(labelme_files(tmp_path, LABELS), 32)
+        labelled_rows(labelme_files(tmp_path, LABELS, SEVEN), SEVEN, 32)
 
 
 @pytest.mark.parametrize("path", ["../secret.png", "/{folder}/secret.png", "..\\secret.png", "x/../../secret.png"])
