@@ -11,8 +11,12 @@ from helpers.running import ROOT, make_generated, planned, snakemake
 HEADING = re.compile(r"^## \d\. [^\n]*`([\w/.]+)`\n.*?```python\n(.*?)```", re.M | re.S)
 
 
+def contents(project: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in project.rglob("*") if path.suffix in (".py", ".smk", ".yaml")}
+
+
 def test_a_new_rule_touches_few_files_and_joins_report_and_dvc(project):
-    before = {path: path.read_bytes() for path in project.rglob("*") if path.suffix in (".py", ".smk", ".yaml")}
+    before = contents(project)
     blocks = dict(HEADING.findall((ROOT / "docs/new_rule.md").read_text()))
     setting = blocks.pop("facemill/config/latent.py")
     assert setting.startswith("    min_count: Positive")
