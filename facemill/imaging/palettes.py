@@ -1,4 +1,4 @@
-"""The names that colors have, by palettes of the config."""
+"""Palettes: names of colors and the typical colors of each, in CIELAB."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,15 +8,15 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from facemill.imaging.colors import Lab
 
 TEMPERATURE = 5.0
-"""CIEDE2000 difference that makes a name e times less probable."""
+"""CIEDE2000 difference that divides a name's probability by e."""
 
 Palette = dict[str, np.ndarray]
 """For each name its typical colors: float (K, 3) in CIELAB."""
 
 
-def lab_palette(named: Mapping[str, Sequence[str]]) -> Palette:
+def lab_palette(hex_colors: Mapping[str, Sequence[str]]) -> Palette:
     """A palette of the config (name: hex colors) in CIELAB."""
-    return {name: rgb2lab([rgb(color) for color in colors]) for name, colors in named.items()}
+    return {name: rgb2lab([rgb(color) for color in colors]) for name, colors in hex_colors.items()}
 
 
 def rgb(color: str) -> tuple[float, float, float]:
@@ -26,10 +26,10 @@ def rgb(color: str) -> tuple[float, float, float]:
 
 
 def probabilities(color: Lab, palette: Palette) -> np.ndarray:
-    """How probable each name of the palette is, (names,): a softmax over minus CIEDE2000 / `TEMPERATURE`.
+    """The probability of each name of the palette, (names,): a softmax over minus CIEDE2000 / `TEMPERATURE`.
 
-    A name is as far away as the nearest of its typical colors.
+    The distance of a name is that of the nearest of its typical colors.
     """
-    far = np.array([deltaE_ciede2000(color[None], typical).min() for typical in palette.values()])
-    weights = np.exp((far.min() - far) / TEMPERATURE)
+    distances = np.array([deltaE_ciede2000(color[None], typical).min() for typical in palette.values()])
+    weights = np.exp((distances.min() - distances) / TEMPERATURE)
     return weights / weights.sum()

@@ -46,10 +46,14 @@ def decoding_painter(vae: Vae) -> LatentPainter:
 
 
 def traverse(
-    paint: LatentPainter, portrait_id: str, latent: np.ndarray, vector: np.ndarray, positions: Sequence[float]
+    paint: LatentPainter,
+    portrait_id: str,
+    latent: np.ndarray,
+    vector: np.ndarray,
+    positions: Sequence[float] | np.ndarray,
 ) -> np.ndarray:
     """A portrait painted at positions along a vector (Z,), 0 its latent, 1 the end: uint8 RGB (N, H, W, 3)."""
-    return paint([portrait_id] * len(positions), latent + np.array(positions)[:, None] * vector)
+    return paint([portrait_id] * len(positions), latent + np.asarray(positions)[:, None] * vector)
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Stage `latent`: latents, color tags, the t-SNE plane, attribute vectors and transitions."""
+"""Stage `latent`: latents, tags, the t-SNE map, attribute vectors, and what edits along them change."""

@@ -1,19 +1,42 @@
-"""Latents: where the VAE's encoder puts each portrait."""
+"""Latents: the VAE encoder's Gaussian for each portrait."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from facemill.networks.store import autocast, device
+from facemill.data.shards import decode_image, read_rows, write_shard
+from facemill.latent.rows import sample_ids
+from facemill.log import progress
+from facemill.networks.store import autocast, device, load_model
 from facemill.networks.vae import Vae, to_signed_range
 
 LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32())), ("std", pa.list_(pa.float32()))])
 """Rows of a `latents` shard: mean and standard deviation of the encoder's Gaussian."""
 
 BATCH = 32
+
+
+def encode_latents(*, vae: Path, portraits: Path, limit: int, seed: int, latents: Path) -> None:
+    """Encodes a sample of a shard's portraits as mean and standard deviation of q(z|x), in the shard's order.
+
+    Args:
+        vae: the VAE.
+        portraits: the shard.
+        limit: greatest number of portraits.
+        seed: of the sample.
+        latents: the shard of latents to write.
+    """
+    network = load_model(Vae, vae)
+    sampled = set(sample_ids([row["id"] for row in read_rows([portraits], ["id"])], limit, f"latents-{seed}"))
+    ids = [row["id"] for row in read_rows([portraits], ["id"]) if row["id"] in sampled]
+    images = (decode_image(row["image"]["bytes"]) for row in read_rows([portraits]) if row["id"] in sampled)
+    encoded = progress(encode(network, images), "encode_latents", len(ids))
+    rows = [{"id": row_id, "latent": mean, "std": std} for row_id, (mean, std) in zip(ids, encoded, strict=True)]
+    write_shard(latents, rows, LATENT_SCHEMA)
 
 
 @torch.inference_mode()

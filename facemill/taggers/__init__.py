@@ -1,1 +1,1 @@
-"""Taggers: whatever says which tags a portrait has."""
+"""Taggers: networks, palettes, probes and the collection's tags behind one interface."""

@@ -40,24 +40,25 @@ class I2v(Tagger):
         self._encoder: _Network | None = None
 
     def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
-        found = self._tagger.forward(portraits, "prob")
-        if found.shape[1] != len(self.names):
+        """The layer `prob`: float32 (N, tags)."""
+        probabilities = self._tagger.forward(portraits, "prob")
+        if probabilities.shape[1] != len(self.names):
             raise UserError(
-                f"{self.folder / TAG_LIST}: found {len(self.names)} tags; accepted: {found.shape[1]}, as many as "
-                f"{TAG_NETWORK[1]} gives"
+                f"{self.folder / TAG_LIST}: found {len(self.names)} tags; accepted: {probabilities.shape[1]}, as many "
+                f"as {TAG_NETWORK[1]} gives"
             )
-        return found
+        return probabilities
 
     def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
         """The layer `encode1`, float32 (N, 4096) in the published feature network."""
         if self._encoder is None:
-            own = self._tagger.has("encode1")
-            self._encoder = self._tagger if own else _Network(self.folder, *FEATURE_NETWORK)
+            tagger_has_it = self._tagger.has("encode1")
+            self._encoder = self._tagger if tagger_has_it else _Network(self.folder, *FEATURE_NETWORK)
         return self._encoder.forward(portraits, "encode1")
 
 
 def _tags(path: Path) -> tuple[list[str], list[str]]:
-    """The tags as Danbooru writes them, and the category of each."""
+    """The tags in Danbooru's spelling, and the category of each."""
     try:
         names = [name.replace(" ", "_") for name in json.loads(path.read_text())]
     except (OSError, ValueError, TypeError, AttributeError) as error:
@@ -68,7 +69,7 @@ def _tags(path: Path) -> tuple[list[str], list[str]]:
 
 
 class _Network:
-    """A Caffe network and the size of its input."""
+    """A Caffe network, and the size of its input."""
 
     def __init__(self, folder: Path, prototxt: str, caffemodel: str) -> None:
         for name in (prototxt, caffemodel):
@@ -88,17 +89,17 @@ class _Network:
         return layer in self._net.getLayerNames()
 
     def forward(self, portraits: Sequence[TaggerInput], layer: str) -> np.ndarray:
-        """The layer's numbers, float32 (N, D)."""
+        """The output of a layer: float32 (N, D)."""
         if not self.has(layer):
             raise UserError(f"{self._path}: found no layer {layer!r}; accepted: illustration2vec's published network")
-        found = []
+        outputs = []
         for start in range(0, len(portraits), BATCH):
-            images = [self._prepared(portrait.image) for portrait in portraits[start : start + BATCH]]
+            images = [self._preprocess(portrait.image) for portrait in portraits[start : start + BATCH]]
             self._net.setInput(np.stack(images))
-            found.append(self._net.forward(layer).reshape(len(images), -1).copy())
-        return np.concatenate(found)
+            outputs.append(self._net.forward(layer).reshape(len(images), -1).copy())
+        return np.concatenate(outputs)
 
-    def _prepared(self, image: np.ndarray) -> np.ndarray:
-        """As illustration2vec does: stretched to the input size (bilinear, not antialiased), BGR, minus the mean."""
-        resized = cv2.resize(image.astype(np.float32), self._size, interpolation=cv2.INTER_LINEAR)
-        return (resized[..., ::-1] - np.float32(MEAN_BGR)).transpose(2, 0, 1)
+    def _preprocess(self, image: np.ndarray) -> np.ndarray:
+        """The published preprocessing: stretched to the input size (bilinear, not antialiased), BGR, minus the mean."""
+        resized = np.asarray(cv2.resize(image.astype(np.float32), self._size, interpolation=cv2.INTER_LINEAR))
+        return (resized[..., ::-1] - np.array(MEAN_BGR, np.float32)).transpose(2, 0, 1)

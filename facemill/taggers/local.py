@@ -1,4 +1,4 @@
-"""Taggers that need no network: the collection's own tags, and the colors under the masks."""
+"""Taggers without a network: the collection's tags, and the colors under the masks."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +10,9 @@ from facemill.taggers.tagger import Tagger, TaggerInput, normalized
 
 
 class CollectionTagger(Tagger):
-    """The collection's own tags (Danbooru's, a CSV's, CelebA's attributes): certain where given, else not there.
+    """The collection's tags (Danbooru's, a CSV's, CelebA's attributes): probability 1 where given, else 0.
 
-    It knows the tags it is made with. Its feature is their presence, as numbers.
+    It knows the tags that it is constructed with. Its feature is the vector of these probabilities.
     """
 
     threshold = 0.5
@@ -21,18 +21,20 @@ class CollectionTagger(Tagger):
         super().__init__(tags)
 
     def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
+        """1 for each tag that a portrait has, 0 for each other: float (N, tags)."""
         given = [{normalized(tag) for tag in portrait.tags} for portrait in portraits]
-        return np.array([[normalized(tag) in own for tag in self.names] for own in given], float)
+        return np.array([[normalized(name) in tags for name in self.names] for tags in given], float)
 
     def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
+        """The same as `probabilities`."""
         return self.probabilities(portraits)
 
 
 class ColorTagger(Tagger):
-    """The median color of hair, skin and eyes, named by the nearest of a palette; needs masks and no weights.
+    """The median color of hair, skin and eyes, named by the nearest color of a palette; needs masks, no weights.
 
-    The names of one region share a probability of 1; all are 0 where the region has no color. The feature is the
-    L*a*b* color of all regions, with NaN for those that have none.
+    The probabilities of a region's names sum to 1; all are 0 where the region has no color. The feature is the L*a*b*
+    color of all regions, NaN for those without one.
     """
 
     def __init__(self, palettes: Mapping[str, Palette]) -> None:
@@ -41,19 +43,21 @@ class ColorTagger(Tagger):
         self.palettes = dict(palettes)
 
     def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
-        return np.array([self._probabilities(portrait) for portrait in portraits])
+        """The probability of each name of each region: float (N, names)."""
+        return np.array([self._probabilities(portrait.colors or {}) for portrait in portraits])
 
-    def _probabilities(self, portrait: TaggerInput) -> np.ndarray:
-        colors = portrait.colors or {}
-        parts = [
-            np.zeros(len(palette)) if colors.get(region) is None else probabilities(colors[region], palette)
-            for region, palette in self.palettes.items()
-        ]
-        return np.concatenate(parts)
+    def _probabilities(self, colors: Mapping[str, np.ndarray | None]) -> np.ndarray:
+        rows = []
+        for region, palette in self.palettes.items():
+            color = colors.get(region)
+            rows.append(np.zeros(len(palette)) if color is None else probabilities(color, palette))
+        return np.concatenate(rows)
 
     def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
-        nothing = np.full(3, np.nan)
-        colors = [portrait.colors or {} for portrait in portraits]
-        return np.array([[nothing if own.get(r) is None else own[r] for r in REGIONS] for own in colors]).reshape(
-            len(portraits), -1
-        )
+        """The L*a*b* color of each region in turn: float (N, 3 * regions)."""
+        missing = np.full(3, np.nan)
+        features = []
+        for portrait in portraits:
+            colors = [(portrait.colors or {}).get(region) for region in REGIONS]
+            features.append(np.concatenate([missing if color is None else color for color in colors]))
+        return np.array(features).reshape(len(portraits), -1)

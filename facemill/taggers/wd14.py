@@ -19,7 +19,7 @@ from facemill.taggers.tagger import Tagger, TaggerInput
 
 MODEL, TAG_LIST = "model.onnx", "selected_tags.csv"
 CATEGORIES = {"0": "general", "3": "copyright", "4": "character", "9": "rating"}
-"""Danbooru's numbers for categories, and 9 for ratings."""
+"""Danbooru's category numbers; 9 stands for ratings."""
 
 BATCH = 8
 
@@ -42,21 +42,23 @@ class Wd14(Tagger):
         self._features: tuple[onnxruntime.InferenceSession, str] | None = None
 
     def probabilities(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
+        """The model's first output: float32 (N, tags)."""
         return self._run(self._session, self._output, portraits)
 
     def extract_feature(self, portraits: Sequence[TaggerInput]) -> np.ndarray:
-        """What the last linear layer, which gives the tags, is given."""
+        """The input of the last linear layer, which gives the tags: float32 (N, D)."""
         if self._features is None:
             model, name = _with_features(self._path)
             self._features = _session(self._path, model), name
         return self._run(*self._features, portraits)
 
     def _run(self, session: onnxruntime.InferenceSession, output: str, portraits: Sequence[TaggerInput]) -> np.ndarray:
-        found = []
+        outputs = []
         for start in range(0, len(portraits), BATCH):
-            images = [_prepared(portrait.image, self._input.shape[1]) for portrait in portraits[start : start + BATCH]]
-            found.append(session.run([output], {self._input.name: np.stack(images)})[0])
-        return np.concatenate(found).reshape(len(portraits), -1)
+            batch = portraits[start : start + BATCH]
+            images = [_preprocess(portrait.image, self._input.shape[1]) for portrait in batch]
+            outputs.append(session.run([output], {self._input.name: np.stack(images)})[0])
+        return np.concatenate(outputs).reshape(len(portraits), -1)
 
 
 def _session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
@@ -73,11 +75,11 @@ def _session(path: Path, model: str | bytes) -> onnxruntime.InferenceSession:
 def _with_features(path: Path) -> tuple[bytes, str]:
     """The model with one more output, the input of its last linear layer, and that output's name."""
     model = onnx.load(path)
-    makers = {output: node for node in model.graph.node for output in node.output}
+    producers = {output: node for node in model.graph.node for output in node.output}
     name = model.graph.output[0].name
-    while name in makers:
-        node = makers[name]
-        name = next((given for given in node.input if given in makers), "")
+    while name in producers:
+        node = producers[name]
+        name = next((tensor for tensor in node.input if tensor in producers), "")
         if node.op_type in ("Gemm", "MatMul") and name:
             model.graph.output.append(onnx.ValueInfoProto(name=name))
             return model.SerializeToString(), name
@@ -94,8 +96,8 @@ def _tags(path: Path) -> tuple[list[str], list[str]]:
         raise UserError(f"{path}: not a list of tags ({error!r}); accepted: columns name and category") from error
 
 
-def _prepared(image: np.ndarray, size: int) -> np.ndarray:
-    """Squared on white, resized (bicubic), BGR: float32 (size, size, 3)."""
+def _preprocess(image: np.ndarray, size: int) -> np.ndarray:
+    """The image padded to a square with white, resized (bicubic), BGR: float32 (size, size, 3)."""
     height, width = image.shape[:2]
     side = max(height, width)
     square = np.full((side, side, 3), 255, np.uint8)

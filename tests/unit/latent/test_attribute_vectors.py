@@ -1,23 +1,17 @@
-"""Vectors between the names of groups and to booleans, what they leave as it is, and their file."""
+"""Vectors between the names of groups and to booleans, fitted with control columns."""
 
 import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from safetensors.numpy import load_file
 
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
-from facemill.latent.attribute_vectors import (
-    Labels,
-    Vectors,
-    attribute_vectors,
-    load_vectors,
-    save_vectors,
-    split_half,
-)
+from facemill.inference.vectors import Vectors
+from facemill.latent.attribute_vectors import attribute_vectors, fit_vectors, split_half_cosines
+from facemill.latent.attributes import AttributeLabels
 from facemill.latent.tag_portraits import TAG_SCHEMA
 
 LATENTS = np.array([[0.0, 0.0], [2.0, 0.0], [5.0, 1.0], [5.0, 3.0], [9.0, 9.0], [7.0, 7.0]])
@@ -26,91 +20,62 @@ SMILES = np.array([True, False, True, False, True, False])
 
 
 def test_vectors_lead_from_one_mean_to_the_other():
-    labels = Labels({"hair_color": NAMES}, {"smile": SMILES})
-    vectors = attribute_vectors(LATENTS, labels, {}, "means", min_images=2)
+    labels = AttributeLabels({"hair_color": NAMES}, {"smile": SMILES})
+    vectors = fit_vectors(LATENTS, labels, {}, "means", min_images=2)
     assert vectors.groups == {"hair_color": ["black_hair", "red_hair"]}
     assert vectors.names() == ["black_hair", "red_hair", "smile"]
     np.testing.assert_allclose(vectors.step("black_hair", "red_hair"), [4, 2])
     np.testing.assert_allclose(vectors.step("red_hair", "black_hair"), [-4, -2])
     np.testing.assert_allclose(vectors.step(False, "smile"), [0, 0], atol=1e-12)
-    assert len(attribute_vectors(LATENTS, labels, {}, "means", min_images=1).pairs) == 6
+    assert len(fit_vectors(LATENTS, labels, {}, "means", min_images=1).pairs) == 6
 
 
 def test_what_too_few_have_gives_no_vector():
-    labels = Labels({"hair_color": NAMES}, {"smile": SMILES, "hat": np.arange(6) > 4})
-    vectors = attribute_vectors(LATENTS, labels, {}, "means", min_images=3)
+    labels = AttributeLabels({"hair_color": NAMES}, {"smile": SMILES, "hat": np.arange(6) > 4})
+    vectors = fit_vectors(LATENTS, labels, {}, "means", min_images=3)
     assert vectors.groups == {} and vectors.pairs == {} and list(vectors.booleans) == ["smile"]
 
 
 @pytest.fixture
-def entangled() -> tuple[np.ndarray, Labels, np.ndarray]:
+def entangled() -> tuple[np.ndarray, AttributeLabels, np.ndarray]:
     """Latents whose first axis is the hair and whose second is the background, which black hair often comes with."""
     random = np.random.default_rng(0)
     hair = random.random(400) < 0.5
     background = (hair + random.normal(size=400))[:, None]
     latents = np.stack([4 * hair, 3 * background[:, 0], np.zeros(400)], 1) + 0.1 * random.normal(size=(400, 3))
     names = [("black_hair", "red_hair")[int(red)] for red in hair]
-    return latents, Labels({"hair_color": names}, {"red": hair}), background
+    return latents, AttributeLabels({"hair_color": names}, {"red": hair}), background
 
 
 @pytest.mark.parametrize("method", ["means", "logistic"])
-def test_what_is_held_is_left_as_it_is(entangled, method):
+def test_controls_are_preserved(entangled, method):
     latents, labels, background = entangled
-    free = attribute_vectors(latents, labels, {"background": background}, method, 10).step("black_hair", "red_hair")
+    free = fit_vectors(latents, labels, {"background": background}, method, 10).step("black_hair", "red_hair")
     assert free[0] > 3 and np.abs(free[1:]).max() < (0.25 if method == "means" else 1.5)
-    plain = attribute_vectors(latents, labels, {}, "means", 10).step("black_hair", "red_hair")
+    plain = fit_vectors(latents, labels, {}, "means", 10).step("black_hair", "red_hair")
     np.testing.assert_allclose(plain, [4, 3, 0], atol=0.5)
 
 
-def test_nothing_is_held_for_itself(entangled):
+def test_an_attribute_does_not_control_its_own_vectors(entangled):
     latents, labels, background = entangled
-    held = {"background": background, "red": labels.booleans["red"][:, None].astype(float)}
-    vectors = attribute_vectors(latents, Labels({}, labels.booleans), held, "means", 10)
+    controls = {"background": background, "red": labels.booleans["red"][:, None].astype(float)}
+    vectors = fit_vectors(latents, AttributeLabels({}, labels.booleans), controls, "means", 10)
     np.testing.assert_allclose(vectors.booleans["red"], [4, 0, 0], atol=0.1)
 
 
-def test_a_held_color_may_be_missing_here_and_there(entangled):
+def test_a_control_may_be_missing_for_some_portraits(entangled):
     latents, labels, background = entangled
     background[:3] = np.nan
-    free = attribute_vectors(latents, labels, {"background": background}, "means", 10).step("black_hair", "red_hair")
+    free = fit_vectors(latents, labels, {"background": background}, "means", 10).step("black_hair", "red_hair")
     np.testing.assert_allclose(free, [4, 0, 0], atol=0.25)
 
 
-def test_vectors_of_two_halves_are_alike_where_there_is_a_way(entangled):
+def test_vectors_of_two_halves_are_alike_where_there_is_a_direction(entangled):
     latents, labels, _ = entangled
     halves = np.arange(400) % 2 == 0
-    assert split_half(latents, labels, {}, "means", halves)["black_hair.red_hair"] > 0.99
+    assert split_half_cosines(latents, labels, {}, "means", halves)["black_hair.red_hair"] > 0.99
     noise = np.random.default_rng(1).normal(size=(400, 50))
-    assert abs(split_half(noise, labels, {}, "means", halves)["red"]) < 0.6
-
-
-def test_vectors_are_stored_with_counts_norms_and_cosines(tmp_path):
-    path = tmp_path / "vectors.safetensors"
-    pairs = {("black_hair", "red_hair"): np.array([3.0, 4.0]), ("red_hair", "black_hair"): np.array([-3.0, -4.0])}
-    vectors = Vectors({"hair_color": ["black_hair", "red_hair"]}, pairs, {"smile": np.array([0.0, 2.0])})
-    counts = {"black_hair": 30, "red_hair": 25, "grey_hair": 3, "smile": 7}
-    save_vectors(path, vectors, counts, {"black_hair.red_hair": 0.5, "smile": 0.25})
-    tensors = load_file(path)
-    assert tensors.keys() == {"black_hair.red_hair", "smile"}
-    np.testing.assert_array_equal(tensors["black_hair.red_hair"], np.float32([3, 4]))
-    assert json.loads(path.with_suffix(".json").read_text()) == {
-        "groups": {"hair_color": ["black_hair", "red_hair"]},
-        "booleans": ["smile"],
-        "images": {"black_hair": 30, "red_hair": 25, "smile": 7},
-        "norms": {"black_hair.red_hair": 5.0, "smile": 2.0},
-        "split_half_cosine": {"black_hair.red_hair": 0.5, "smile": 0.25},
-    }
-    loaded = load_vectors(path)
-    assert loaded.groups == vectors.groups
-    np.testing.assert_array_equal(loaded.step("red_hair", "black_hair"), [-3, -4])
-    np.testing.assert_array_equal(loaded.step(True, "smile"), [0, -2])
-
-
-def test_a_damaged_file_is_refused(tmp_path):
-    (tmp_path / "vectors.safetensors").write_bytes(b"nothing")
-    for name in ("vectors.safetensors", "missing.safetensors"):
-        with pytest.raises(UserError, match=f"{name}: not a readable"):
-            load_vectors(tmp_path / name)
+    assert abs(split_half_cosines(noise, labels, {}, "means", halves)["red"]) < 0.6
 
 
 @pytest.fixture
@@ -118,29 +83,29 @@ def shards(tmp_path) -> dict:
     """200 latents and their tags: black and red hair by turns, far away where they are held out; every third smiles."""
     points, tags = [], []
     for number in range(200):
-        id, red, smiles = str(number), number % 2, number % 3 == 0
-        latent = [1000.0, 0.0, 0.0] if held_out(id, 0.2) else [float(red), 5.0, float(smiles)]
-        points.append({"id": id, "latent": latent})
-        row = dict.fromkeys(TAG_SCHEMA.names) | {"id": id, "hair_color": ("black_hair", "red_hair")[red]}
+        red, smiles = number % 2, number % 3 == 0
+        latent = [1000.0, 0.0, 0.0] if held_out(str(number), 0.2) else [float(red), 5.0, float(smiles)]
+        points.append({"id": str(number), "latent": latent})
+        row = dict.fromkeys(TAG_SCHEMA.names) | {"id": str(number), "hair_color": ("black_hair", "red_hair")[red]}
         tags.append(row | {"tags": ["smile"] if smiles else [], "background": [50.0, 0.0, 0.0]})
     write_shard(tmp_path / "l.parquet", points, pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32()))]))
     write_shard(tmp_path / "t.parquet", tags, TAG_SCHEMA)
     return {"latents": [tmp_path / "l.parquet"], "tags": [tmp_path / "t.parquet"], "holdout": 0.2}
 
 
-def test_attribute_vectors_leaves_held_out_portraits_out(script, shards, tmp_path):
+def test_attribute_vectors_leaves_held_out_portraits_out(shards, tmp_path):
     out = tmp_path / "vectors.safetensors"
     settings = {"booleans": ["smile"], "preserve": ["background", "clothes"], "method": "means", "min_images": 20}
-    script("attribute_vectors")(**shards, **settings, vectors=out)
-    vectors = load_vectors(out)
+    attribute_vectors(**shards, **settings, vectors=out)
+    vectors = Vectors.load(out)
     np.testing.assert_allclose(vectors.step("black_hair", "red_hair"), [1, 0, 0], atol=0.02)
     np.testing.assert_allclose(vectors.step(False, "smile"), [0, 0, 1], atol=0.02)
-    about = json.loads(out.with_suffix(".json").read_text())
-    images = about["images"]
+    metadata = json.loads(out.with_suffix(".json").read_text())
+    images = metadata["images"]
     assert images["black_hair"] + images["red_hair"] == sum(not held_out(str(n), 0.2) for n in range(200))
-    assert about["split_half_cosine"]["black_hair.red_hair"] > 0.95
+    assert metadata["split_half_cosine"]["black_hair.red_hair"] > 0.95
 
 
-def test_too_few_images_are_one_line(script, shards, tmp_path):
+def test_too_few_images_are_one_line(shards, tmp_path):
     with pytest.raises(UserError, match=r"attributes.min_images: found 150, .*most frequent: (black|red)_hair \d+"):
-        script("attribute_vectors")(**shards, method="means", min_images=150, vectors=tmp_path / "v.safetensors")
+        attribute_vectors(**shards, method="means", min_images=150, vectors=tmp_path / "v.safetensors")

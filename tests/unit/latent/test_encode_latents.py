@@ -6,7 +6,7 @@ import torch
 
 from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
-from facemill.latent.encode_latents import BATCH, encode
+from facemill.latent.encode_latents import BATCH, encode, encode_latents
 from facemill.networks.store import device, load_model, save_model
 from facemill.networks.vae import Vae, to_signed_range
 
@@ -34,36 +34,40 @@ def test_latents_are_the_means_in_order(vae):
     assert np.ptp([latent[0] for latent, _ in latents]) > 0
 
 
-def test_encode_latents_keeps_rows(script, vae, collection, tmp_path):
+def test_encode_latents_keeps_rows(vae, collection, tmp_path):
     portraits, out = collection["portraits"][1], tmp_path / "latents.parquet"
-    script("encode_latents")(vae=vae, portraits=portraits, limit=100, seed=1, out=out)
+    encode_latents(vae=vae, portraits=portraits, limit=100, seed=1, latents=out)
     first = out.read_bytes()
     rows, sources = list(read_rows([out])), list(read_rows([portraits]))
     assert [row["id"] for row in rows] == [row["id"] for row in sources]
     network = load_model(Vae, vae)
-    means, spreads = zip(*encode(network, (decode_image(row["image"]["bytes"]) for row in sources)), strict=True)
+    means, stds = zip(*encode(network, (decode_image(row["image"]["bytes"]) for row in sources)), strict=True)
     np.testing.assert_array_equal(np.float32([row["latent"] for row in rows]), means)
-    np.testing.assert_array_equal(np.float32([row["std"] for row in rows]), spreads)
+    np.testing.assert_array_equal(np.float32([row["std"] for row in rows]), stds)
 
-    script("encode_latents")(vae=vae, portraits=portraits, limit=100, seed=1, out=out)
+    encode_latents(vae=vae, portraits=portraits, limit=100, seed=1, latents=out)
     assert out.read_bytes() == first
 
 
-def test_encode_latents_draws_as_many_as_asked(script, vae, collection, tmp_path):
+def test_encode_latents_samples_as_many_as_asked(vae, collection, tmp_path):
     portraits, out = collection["portraits"][1], tmp_path / "latents.parquet"
 
-    def drawn(**settings) -> list[str]:
-        script("encode_latents")(vae=vae, portraits=portraits, out=out, **settings)
+    def sampled_ids(**settings) -> list[str]:
+        encode_latents(vae=vae, portraits=portraits, latents=out, **settings)
         return [row["id"] for row in read_rows([out])]
 
     ids = [row["id"] for row in read_rows([portraits])]
-    chosen = drawn(limit=7, seed=1)
-    assert len(chosen) == 7 and chosen == [id for id in ids if id in chosen]
-    assert drawn(limit=7, seed=2) != chosen and set(drawn(limit=8, seed=1)) > set(chosen)
+    sampled = sampled_ids(limit=7, seed=1)
+    assert len(sampled) == 7 and sampled == [row_id for row_id in ids if row_id in sampled]
+    assert sampled_ids(limit=7, seed=2) != sampled and set(sampled_ids(limit=8, seed=1)) > set(sampled)
 
 
-def test_a_missing_vae_is_one_line(script, collection, tmp_path):
+def test_a_missing_vae_is_one_line(collection, tmp_path):
     with pytest.raises(UserError, match="no such model"):
-        script("encode_latents")(
-            vae=tmp_path / "none", portraits=collection["portraits"][0], limit=1, seed=1, out=tmp_path / "out.parquet"
+        encode_latents(
+            vae=tmp_path / "none",
+            portraits=collection["portraits"][0],
+            limit=1,
+            seed=1,
+            latents=tmp_path / "out.parquet",
         )

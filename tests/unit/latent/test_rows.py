@@ -1,4 +1,4 @@
-"""Products side by side, draws by id, labels and held colors in numbers."""
+"""Products joined by id, samples of ids, decoded images and masks."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +7,7 @@ import pytest
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
-from facemill.latent.rows import control_columns, images_of, joined_rows, labels_of, masks_of, sample_ids
+from facemill.latent.rows import images_of, joined_rows, masks_of, sample_ids
 
 
 def test_rows_of_two_products_are_joined(collection):
@@ -18,7 +18,8 @@ def test_rows_of_two_products_are_joined(collection):
 
 
 def some(path, ids: list[str]):
-    write_shard(path, [{"id": id, "x": float(id)} for id in ids], pa.schema([("id", pa.string()), ("x", pa.float32())]))
+    rows = [{"id": row_id, "x": float(row_id)} for row_id in ids]
+    write_shard(path, rows, pa.schema([("id", pa.string()), ("x", pa.float32())]))
     return [path]
 
 
@@ -39,13 +40,13 @@ def test_products_of_other_portraits_are_refused(collection, tmp_path, ids):
         list(joined_rows((first, ["x"]), (collection["portraits"][:1], ["tags"])))
 
 
-def test_a_draw_is_stable():
+def test_a_sample_is_stable():
     ids = [str(n) for n in range(300)]
-    chosen = sample_ids(ids, 50, "salt")
-    assert len(set(chosen)) == 50
-    assert sample_ids(ids[::-1], 50, "salt") == chosen
-    assert sample_ids(ids, 50, "other salt") != chosen
-    assert set(sample_ids([*ids, "new"], 51, "salt")) >= set(chosen)
+    sampled = sample_ids(ids, 50, "salt")
+    assert len(set(sampled)) == 50
+    assert sample_ids(ids[::-1], 50, "salt") == sampled
+    assert sample_ids(ids, 50, "other salt") != sampled
+    assert set(sample_ids([*ids, "new"], 51, "salt")) >= set(sampled)
     assert len(sample_ids(ids, 1000, "salt")) == 300
 
 
@@ -54,40 +55,10 @@ def test_about_the_asked_share_is_held_out():
     assert not any(held_out(str(n), 0) for n in range(1000))
 
 
-def test_only_the_wanted_are_decoded(collection, mask):
-    images, masks = (
-        images_of(collection["portraits"], ["104", "101"]),
-        masks_of(collection["pseudo_labels"], ["104", "159"]),
-    )
+def test_only_the_wanted_are_decoded(collection, mask, classes):
+    images = images_of(collection["portraits"], ["104", "101"])
+    masks = masks_of(collection["pseudo_labels"], ["104", "159"], classes)
     assert images.keys() == {"104", "101"}
     assert images["104"].shape == (32, 32, 3)
     assert masks.keys() == {"104", "159"}
     np.testing.assert_array_equal(masks["159"], mask)
-
-
-ROWS = [
-    {"hair_color": "Black_Hair", "tags": ["Black_Hair", "Smiling"], "hair": [10.0, 0.0, 0.0], "background": None},
-    {"hair_color": "Gray_Hair", "tags": ["Gray_Hair"], "hair": [60.0, 0.0, 0.0], "background": [1.0, 2.0, 3.0]},
-]
-
-
-def test_a_name_that_is_a_boolean_too_counts_as_that_alone():
-    labels = labels_of(ROWS, ["hair_color"], ["Black_Hair", "Smiling"])
-    assert labels.groups == {"hair_color": [None, "Gray_Hair"]}
-    assert {name: has.tolist() for name, has in labels.booleans.items()} == {
-        "Black_Hair": [True, False],
-        "Smiling": [True, False],
-    }
-
-
-def test_held_colors_and_booleans_are_numbers():
-    columns = control_columns(ROWS, ["background", "hair", "Smiling"], ["Smiling"])
-    assert columns.keys() == {"background", "hair_color", "Smiling"}  # hair is its group's own
-    np.testing.assert_array_equal(columns["background"], [[np.nan] * 3, [1, 2, 3]])
-    np.testing.assert_array_equal(columns["Smiling"], [[1], [0]])
-    nowhere = [row | {"background": None} for row in ROWS]
-    assert control_columns(nowhere, ["background"], []) == {}
-    with pytest.raises(
-        UserError, match="attributes.preserve: found 'Smiling'; accepted: a region or a boolean: hair, skin"
-    ):
-        control_columns(ROWS, ["Smiling"], [])

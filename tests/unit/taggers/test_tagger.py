@@ -1,4 +1,4 @@
-"""Every tagger's verbs: illustration2vec's and WD14's files with small networks, colors, the collection's tags."""
+"""The verbs of taggers: illustration2vec's and WD14's files with small networks, colors, the collection's tags."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from facemill.errors import UserError
 from facemill.imaging.palettes import lab_palette
 from facemill.taggers.i2v import MEAN_BGR, I2v
 from facemill.taggers.local import CollectionTagger, ColorTagger
-from facemill.taggers.tagger import TaggerInput
+from facemill.taggers.tagger import TaggerInput, most_probable
 from facemill.taggers.wd14 import Wd14
 
 
@@ -41,9 +41,9 @@ def prepared(portrait: TaggerInput) -> np.ndarray:
 
 def test_i2v_gives_what_its_layers_compute(i2v, convolutions, portraits):
     weights, bias = convolutions["conv6_4"]
-    found = i2v.estimate_specific_tags(portraits, I2V_TAGS)
-    assert len(found) == 19 and found[0].keys() == set(I2V_TAGS)
-    for portrait, tags in zip(portraits, found, strict=True):
+    rows = i2v.estimate_specific_tags(portraits, I2V_TAGS)
+    assert len(rows) == 19 and rows[0].keys() == set(I2V_TAGS)
+    for portrait, tags in zip(portraits, rows, strict=True):
         padded = np.pad(prepared(portrait), ((0, 0), (1, 1), (1, 1)))
         windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
         pooled = np.einsum("chwxy,ocxy->ohw", windows, weights).mean((1, 2)) + bias
@@ -65,11 +65,11 @@ def test_i2v_stretches_images_to_its_size(i2v, portraits):
 
 
 def test_plausible_tags_are_sorted_by_category(i2v, portraits):
-    probable = i2v.estimate_specific_tags(portraits, ["blue_hair", "Red Hair", "long_hair"])
-    for found, own in zip(i2v.estimate_plausible_tags(portraits, threshold=0.5), probable, strict=True):
-        assert found.keys() == {"general", "character", "copyright", "rating"}
-        assert [p for _, p in found["general"]] == sorted((p for p in own.values() if p > 0.5), reverse=True)
-        assert {name for name, _ in found["rating"]} == {"safe", "questionable"}
+    rows = i2v.estimate_specific_tags(portraits, ["blue_hair", "Red Hair", "long_hair"])
+    for plausible, probs in zip(i2v.estimate_plausible_tags(portraits, threshold=0.5), rows, strict=True):
+        assert plausible.keys() == {"general", "character", "copyright", "rating"}
+        assert [p for _, p in plausible["general"]] == sorted((p for p in probs.values() if p > 0.5), reverse=True)
+        assert {name for name, _ in plausible["rating"]} == {"safe", "questionable"}
 
 
 def test_the_published_list_has_its_categories(tmp_path, convolutions):
@@ -99,11 +99,11 @@ def test_damaged_i2v_files_are_refused(tmp_path, convolutions):
 def test_features_come_from_the_feature_network_where_the_tag_network_has_none(tmp_path, convolutions, portraits):
     folder = write_i2v(tmp_path / "i2v", convolutions)
     tag_net = folder / "illust2vec_tag.prototxt"
-    atomic_write = tag_net.read_text()
-    tag_net.write_text(atomic_write.replace('"encode1"', '"other"'))
+    prototxt = tag_net.read_text()
+    tag_net.write_text(prototxt.replace('"encode1"', '"other"'))
     with pytest.raises(UserError, match="illust2vec.prototxt: no such file"):
         I2v(folder).extract_feature(portraits)
-    (folder / "illust2vec.prototxt").write_text(atomic_write)
+    (folder / "illust2vec.prototxt").write_text(prototxt)
     (folder / "illust2vec_ver200.caffemodel").write_bytes((folder / "illust2vec_tag_ver200.caffemodel").read_bytes())
     assert I2v(folder).extract_feature(portraits).shape == (19, 4)
 
@@ -118,12 +118,12 @@ def test_wd14_gives_what_its_layers_compute(tmp_path, linear, random):
     features, weights, bias = linear
     tagger = Wd14(write_wd14(tmp_path / "wd14", *linear))
     portraits = [TaggerInput(random.integers(0, 256, (WD14_SIZE, WD14_SIZE, 3), np.uint8)) for _ in range(11)]
-    seen = np.array([p.image[..., ::-1].reshape(-1).astype(float) for p in portraits]) @ features
-    np.testing.assert_allclose(tagger.probabilities(portraits), expit(seen @ weights + bias), atol=1e-4)
-    np.testing.assert_allclose(tagger.extract_feature(portraits), seen, rtol=1e-4, atol=1e-3)
-    found = tagger.estimate_plausible_tags(portraits, threshold=0)[0]
-    assert {name for name, _ in found["character"]} == {"hatsune_miku"}
-    assert {name for name, _ in found["rating"]} == {"general", "sensitive"}
+    expected = np.array([p.image[..., ::-1].reshape(-1).astype(float) for p in portraits]) @ features
+    np.testing.assert_allclose(tagger.probabilities(portraits), expit(expected @ weights + bias), atol=1e-4)
+    np.testing.assert_allclose(tagger.extract_feature(portraits), expected, rtol=1e-4, atol=1e-3)
+    plausible = tagger.estimate_plausible_tags(portraits, threshold=0)[0]
+    assert {name for name, _ in plausible["character"]} == {"hatsune_miku"}
+    assert {name for name, _ in plausible["rating"]} == {"general", "sensitive"}
 
 
 def test_wd14_squares_images_on_white(tmp_path, linear):
@@ -169,10 +169,16 @@ def test_colors_are_named_region_by_region():
     tagger = ColorTagger(palettes)
     colors = {"hair": lab_palette({"x": ["#b02020"]})["x"][0], "eye": None}
     image = np.zeros((2, 2, 3), np.uint8)
-    found, unmasked = tagger.estimate_specific_tags(
+    masked, unmasked = tagger.estimate_specific_tags(
         [TaggerInput(image, colors=colors), TaggerInput(image)], tagger.names
     )
-    assert found["red_hair"] > 0.95 and found["red_hair"] + found["black_hair"] == pytest.approx(1)
-    assert found["blue_eyes"] == found["green_eyes"] == 0 and not any(unmasked.values())
+    assert masked["red_hair"] > 0.95 and masked["red_hair"] + masked["black_hair"] == pytest.approx(1)
+    assert masked["blue_eyes"] == masked["green_eyes"] == 0 and not any(unmasked.values())
     feature = tagger.extract_feature([TaggerInput(image, colors=colors)])
     assert feature.shape == (1, 18) and np.isfinite(feature).sum() == 3
+
+
+def test_two_equal_names_are_none():
+    assert most_probable({"a": 0.2, "b": 0.9, "c": 0.95}, ["a", "b"]) == ("b", 0.9)
+    assert most_probable({"a": 1.0, "b": 1.0}, ["a", "b"]) == (None, None)
+    assert most_probable({"a": 1.0}, ["b"]) == (None, None)
