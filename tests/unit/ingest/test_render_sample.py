@@ -7,9 +7,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from facemill.config.ingest import FilterConfig
+from facemill.data.labelme import as_labelme
 from facemill.data.shards import decode_mask
 from facemill.errors import UserError
-from facemill.imaging.polygons import as_labelme
 from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
 from facemill.ingest.filter_posts import select
