@@ -1,31 +1,37 @@
-"""How well GauGAN obeys: the mask by segmenting its portraits again, the style by the colors of regions."""
+"""Metrics of generated portraits: Frechet distance, mask fidelity, style errors by color, and diversity."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy.spatial.distance import pdist
-from torch import Tensor
 
-from facemill.data.classes import SEVEN
+from facemill.data.classes import ClassTable
 from facemill.imaging.colors import REGIONS, difference, region_colors
-from facemill.imaging.figures import colorize, image_grid
 from facemill.metrics.segmentation import confusion, iou
-from facemill.networks.spade import Generator
 from facemill.networks.store import autocast, device
 from facemill.networks.unet import Unet
-from facemill.networks.vae import Vae, to_pixels, to_signed_range
+from facemill.networks.vae import to_signed_range
 from facemill.networks.vgg import Lpips
 
 BATCH = 16
-FEATURES = "MobileNetV2 features at stride 16 of the judging U-Net (96 channels, mean over the image)"
+FEATURES = "MobileNetV2 features at stride 16 of the evaluation U-Net (96 channels, mean over the image)"
+"""Name of the `evaluator_features`, for the metrics."""
+
+ColorErrors = dict[str, float | None]
+"""A portrait's CIEDE2000 by region; None for a region without a color to compare."""
 
 
 @dataclass
-class Painted:
-    """One generated portrait, uint8 RGB (S, S, 3), and the numbers of its mask and of its style reference, if any."""
+class Sample:
+    """A generated portrait, with the indices of its mask and of its style reference in a list of portraits.
+
+    Attributes:
+        image: uint8 RGB (H, W, 3).
+        mask: Index of the portrait whose mask it was generated from.
+        style: Index of the portrait that gave the style; None for a random style or none.
+    """
 
     image: np.ndarray
     mask: int
@@ -33,14 +39,14 @@ class Painted:
 
 
 @torch.inference_mode()
-def judge_features(judge: Unet, images: np.ndarray) -> np.ndarray:
-    """The `FEATURES`, float64 (N, 96), that the judge sees in uint8 RGB images (N, S, S, 3)."""
-    seen = []
+def evaluator_features(unet: Unet, images: np.ndarray) -> np.ndarray:
+    """The `FEATURES`, float64 (N, 96), of uint8 RGB images (N, H, W, 3) in a U-Net's encoder."""
+    features = []
     for batch in torch.from_numpy(images).permute(0, 3, 1, 2).split(BATCH):
         with autocast():
-            features = judge.encode(batch.to(device()).float() / 255)[-2]
-        seen.append(features.float().mean((2, 3)).cpu().double().numpy())
-    return np.concatenate(seen)
+            stride_16 = unet.encode(batch.to(device()).float() / 255)[-2]
+        features.append(stride_16.float().mean((2, 3)).cpu().double().numpy())
+    return np.concatenate(features)
 
 
 def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,61 +59,85 @@ def frechet_distance(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(cov_a) + np.trace(cov_b) - 2 * roots)
 
 
-def resegmentation(seen: np.ndarray, masks: np.ndarray) -> dict[str, float]:
-    """Mean IoU and IoU per class, of what a judge sees in generated portraits against the masks they were made from."""
-    per_class = iou(sum(confusion(s, m, len(SEVEN)) for s, m in zip(seen, masks, strict=True)))
-    return {"miou": float(np.nanmean(per_class)), "per_class": [float(value) for value in per_class]}
+def resegmentation_iou(predictions: np.ndarray, masks: np.ndarray, classes: int) -> np.ndarray:
+    """IoU of each class between masks and what a U-Net predicts on the portraits generated from them (mask fidelity).
 
+    Args:
+        predictions: Class ids, uint8 (N, H, W).
+        masks: Class ids, uint8 (N, H, W).
+        classes: Number of classes.
 
-def color_errors(painted: Sequence[Painted], portraits: np.ndarray, masks: np.ndarray) -> list[dict[str, float | None]]:
-    """For each painted portrait and region CIEDE2000 between its median color and that in the style reference.
-
-    None where there is no reference, or where either has too few pixels of the region.
+    Returns:
+        float64 (classes,), over the pixels of all portraits; NaN for a class without any.
     """
-    wanted = [region_colors(image, mask) for image, mask in zip(portraits, masks, strict=True)]
-    found = []
-    for one in painted:
-        reference = dict.fromkeys(REGIONS) if one.style is None else wanted[one.style]
-        pairs = {r: (color, reference[r]) for r, color in region_colors(one.image, masks[one.mask]).items()}
-        found.append({r: None if a is None or b is None else difference(a, b) for r, (a, b) in pairs.items()})
-    return found
+    counts = [confusion(prediction, mask, classes) for prediction, mask in zip(predictions, masks, strict=True)]
+    return iou(np.sum(counts, axis=0))
 
 
-def style_errors(errors: Sequence[dict[str, float | None]]) -> dict[str, float]:
-    """Mean and spread of the regions' color errors: `style_<region>_color_error` and `..._std`."""
-    columns = {region: [row[region] for row in errors if row[region] is not None] for region in REGIONS}
-    named = {f"style_{region}_color_error": values for region, values in columns.items() if values}
-    return {k: float(np.mean(v)) for k, v in named.items()} | {f"{k}_std": float(np.std(v)) for k, v in named.items()}
+def color_errors(
+    samples: Sequence[Sample], portraits: np.ndarray, masks: np.ndarray, classes: ClassTable
+) -> list[ColorErrors]:
+    """CIEDE2000 between each region's median color in a sample and in its style reference.
+
+    Args:
+        samples: The generated portraits.
+        portraits: The portraits that `samples` index, uint8 RGB (N, H, W, 3).
+        masks: Their masks of class ids, uint8 (N, H, W).
+        classes: The masks' class table.
+
+    Returns:
+        For each sample its error by region; None without a reference, and where either has too few pixels.
+    """
+    references = [region_colors(image, mask, classes) for image, mask in zip(portraits, masks, strict=True)]
+    errors = []
+    for sample in samples:
+        reference = {} if sample.style is None else references[sample.style]
+        row: ColorErrors = {}
+        for region, color in region_colors(sample.image, masks[sample.mask], classes).items():
+            wanted = reference.get(region)
+            row[region] = None if color is None or wanted is None else difference(color, wanted)
+        errors.append(row)
+    return errors
+
+
+def style_errors(errors: Sequence[ColorErrors]) -> dict[str, float]:
+    """`style_<region>_color_error`, the mean over samples, and `..._std`, of the regions that have errors."""
+    means, stds = {}, {}
+    for region in REGIONS:
+        values = [error for row in errors if (error := row[region]) is not None]
+        if values:
+            means[f"style_{region}_color_error"] = float(np.mean(values))
+            stds[f"style_{region}_color_error_std"] = float(np.std(values))
+    return means | stds
 
 
 @torch.inference_mode()
-def lpips_diversity(lpips: Lpips, painted: Sequence[Painted]) -> float:
-    """The mean LPIPS between portraits painted from one mask in different styles, mean over masks."""
-    of_mask: dict[int, list[np.ndarray]] = {}
-    for one in painted:
-        of_mask.setdefault(one.mask, []).append(one.image)
+def lpips_diversity(lpips: Lpips, samples: Sequence[Sample]) -> float:
+    """The mean LPIPS between samples of the same mask in different styles, mean over masks."""
+    by_mask: dict[int, list[np.ndarray]] = {}
+    for sample in samples:
+        by_mask.setdefault(sample.mask, []).append(sample.image)
     distances = []
-    for images in of_mask.values():
-        seen = to_signed_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)).to(device())
-        a, b = torch.triu_indices(len(seen), len(seen), 1)
-        distances.append(lpips(seen[a], seen[b]).mean())
+    for images in by_mask.values():
+        pixels = to_signed_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)).to(device())
+        a, b = torch.triu_indices(len(pixels), len(pixels), 1)
+        distances.append(lpips(pixels[a], pixels[b]).mean())
     return float(torch.stack(distances).mean())
 
 
 def diversity(features: np.ndarray) -> float:
-    """The mean Euclidean distance between all pairs of features (N, D): 0 for a generator that paints one picture."""
+    """The mean Euclidean distance between all pairs of features (N, D): 0 for a collapsed generator."""
     return float(pdist(features).mean())
 
 
 def mask_style_pairs(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Pairs (mask, style) in which no portrait lends a style to its own mask, unless it is the only one."""
-    random = np.random.default_rng(seed)
-    order = random.permutation(count)
+    """Pairs (mask, style) of portraits' indices below `count`; a mask's own portrait gives it no style if count > 1."""
+    order = np.random.default_rng(seed).permutation(count)
     for shift in range(1, styles_per_mask + 1):
-        for place in range(count):
-            yield int(order[place]), int(order[(place + shift) % count])
+        for position in range(count):
+            yield int(order[position]), int(order[(position + shift) % count])
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:
-    """At most `most` of the numbers below `count`, evenly spaced."""
+    """At most `most` of the indices below `count`, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()

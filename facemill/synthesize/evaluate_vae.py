@@ -1,0 +1,74 @@
+"""Evaluation of the VAE on held-out portraits: reconstructions, KL divergence, samples."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from facemill.data.dataset import ShardDataset
+from facemill.data.splits import held_out
+from facemill.files import write_json
+from facemill.imaging.figures import image_grid, save_picture
+from facemill.networks.store import autocast, device, load_model
+from facemill.networks.vae import Vae, kl_divergence, resized, to_pixels, to_signed_range
+
+COLUMNS = 10
+SAMPLE_ROWS = 3
+
+
+def evaluate_vae(*, model: Path, portraits: list[Path], holdout: float, metrics: Path, picture: Path) -> None:
+    """Reconstructs the held-out portraits from the mean of q(z|x), and samples portraits from N(0, 1).
+
+    Metrics: `reconstruction_l1`, the mean absolute difference of pixels in [0, 1], and its standard deviation over
+    portraits; `kl`, in nats per portrait; `images`, the number of portraits.
+
+    Args:
+        model: The VAE, a safetensors file.
+        portraits: Shards of the collection.
+        holdout: Share of the portraits that is held out.
+        metrics: JSON of the metrics.
+        picture: PNG of reconstructions and samples.
+    """
+    vae = load_model(Vae, model)
+    rows = ShardDataset(portraits, keep=lambda row_id: held_out(row_id, holdout))
+    originals, reconstructions, divergences = reconstruct(vae, rows)
+    differences = [np.abs(a.astype(float) - b).mean() / 255 for a, b in zip(originals, reconstructions, strict=True)]
+    write_json(
+        metrics,
+        {
+            "reconstruction_l1": float(np.mean(differences)),
+            "reconstruction_l1_std": float(np.std(differences)),
+            "kl": float(np.mean(divergences)),
+            "images": len(originals),
+        },
+    )
+    samples = sample(vae, SAMPLE_ROWS * COLUMNS)
+    grid, captions = [], []
+    for start in range(0, min(len(originals), 2 * COLUMNS), COLUMNS):
+        grid += [originals[start : start + COLUMNS], reconstructions[start : start + COLUMNS]]
+        captions += ["portrait", "reconstruction"]
+    grid += [samples[start : start + COLUMNS] for start in range(0, len(samples), COLUMNS)]
+    save_picture(image_grid(grid, captions=[*captions, *["sample of N(0, 1)"] * SAMPLE_ROWS]), picture)
+
+
+@torch.inference_mode()
+def reconstruct(vae: Vae, images: ShardDataset) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
+    """Portraits at the VAE's size and their reconstructions, uint8 RGB (S, S, 3), and their KL divergences in nats."""
+    originals, reconstructions, divergences = [], [], []
+    for pixels in images:
+        assert isinstance(pixels, torch.Tensor)  # the shards have no masks
+        real = resized(to_signed_range(pixels[None].to(device())), vae.size)
+        with autocast():
+            mean, log_variance = vae.encode(real)
+            reconstructions.append(to_pixels(vae.decode(mean))[0])
+        originals.append(to_pixels(real)[0])
+        divergences.append(float(kl_divergence(mean, log_variance)))
+    return originals, reconstructions, divergences
+
+
+@torch.inference_mode()
+def sample(vae: Vae, count: int) -> list[np.ndarray]:
+    """Images, uint8 RGB (S, S, 3), decoded from N(0, 1); the same in every call."""
+    z = torch.randn((count, vae.z_dim), generator=torch.Generator().manual_seed(0))
+    with autocast():
+        return list(to_pixels(vae.decode(z.to(device()))))

@@ -1,0 +1,77 @@
+"""Generation of portraits from a folder of masks by a trained GauGAN, outside the workflow."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facemill.data.shards import decode_mask
+from facemill.errors import UserError
+from facemill.files import atomic_write
+from facemill.inference.painter import Painter
+from facemill.ingest.portraits import Unreadable, load_portrait
+from facemill.log import log, progress
+from facemill.networks.store import load_model
+from facemill.networks.vae import Vae
+
+
+def generate_portraits(
+    *, model: Path, masks: Path, out: Path, style: Path | None = None, seed: int | None = None
+) -> None:
+    """Generates a portrait from every mask (`.png`) of a folder and its subfolders, at the model's size.
+
+    Args:
+        model: A trained GauGAN: its folder, for example results/sample/gaugan.
+        masks: Folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
+        out: Folder for the portraits, PNGs under the masks' names.
+        style: An image whose style all portraits have.
+        seed: Seed of random styles, another for each portrait, without `style`; 0 when neither is given.
+    """
+    if style and seed is not None:
+        raise UserError("--style and --seed exclude each other; accepted: one of them")
+    folder = model if model.is_dir() else model.parent
+    painter = Painter.load(folder)
+    if style and (z_source := painter.generator.z) != "encoder":
+        raise UserError(f"--style: {folder} was trained with z: {z_source}; accepted: a model with z: encoder")
+    files = sorted(masks.rglob("*.png"))
+    if not files:
+        raise UserError(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
+    if style:
+        painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
+    style_code = read_style(style, painter) if style else None
+    random = torch.Generator().manual_seed(seed or 0)
+    faults = []
+    for path in progress(files, "generate_portraits", len(files), "masks"):
+        z = torch.randn((1, painter.generator.z_dim), generator=random) if style_code is None else style_code
+        try:
+            mask = read_mask(path, painter)
+        except (UserError, OSError) as error:
+            faults.append(f"{path}: {error}")
+            continue
+        with atomic_write((out / path.relative_to(masks)).with_suffix(".png")) as tmp:
+            Image.fromarray(painter.generate(mask, z)[0]).save(tmp)
+    for fault in faults:
+        log.error("%s", fault)
+    if faults:
+        raise UserError(f"{len(faults)} of {len(files)} masks could not be used; the others are in {out}")
+
+
+def read_style(path: Path, painter: Painter) -> Tensor:
+    """The style code (1, z_dim) of an image's center square, resized to the style encoder's size."""
+    assert painter.encoder is not None
+    try:
+        pixels = load_portrait(path, painter.encoder.size)
+    except Unreadable as error:
+        raise UserError(f"--style: {path}: {error}") from error
+    return painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
+
+
+def read_mask(path: Path, painter: Painter) -> Tensor:
+    """A mask file at the generator's size: class ids, uint8 (1, H, W). Raises `UserError` when its table is another."""
+    mask = decode_mask(path.read_bytes(), painter.classes)
+    size = (painter.generator.width, painter.generator.height)
+    resized: np.ndarray = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+    return torch.from_numpy(resized)[None]
