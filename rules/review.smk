@@ -21,8 +21,8 @@ rule score_portraits:
     """The entropy of each pseudo-label of a shard, and how much U-Net v2 disagrees with it."""
     input:
         model="results/{dataset}/unet/v2/model.safetensors",
-        portraits="results/{dataset}/portraits/shard-{shard}.parquet",
-        pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
+        portraits=rules.crop_portraits.output.portraits,
+        pseudo_labels=rules.pseudo_label.output.pseudo_labels,
     output:
         scores="results/{dataset}/review/shard-{shard}.parquet",
     log:
@@ -119,8 +119,8 @@ use rule train_unet as train_fold with:
 rule judge_labels:
     """The labelled portraits by how much networks that were trained without them contradict their labels."""
     input:
-        models=expand("results/{{dataset}}/label_quality/fold-{fold}/model.safetensors", fold=FOLDS),
-        held_out=expand("results/{{dataset}}/label_quality/fold-{fold}/held_out.parquet", fold=FOLDS),
+        models=expand(rules.train_fold.output.model, fold=FOLDS, allow_missing=True),
+        held_out=expand(rules.fold_labels.output.held_out, fold=FOLDS, allow_missing=True),
     output:
         ranking="results/{dataset}/label_quality/ranking.csv",
         picture="results/{dataset}/label_quality/label_quality.png",

@@ -12,11 +12,12 @@ from PIL import Image
 
 from facemill.config.ingest import IndexMasksConfig
 from facemill.config.label import LabelsConfig
-from facemill.data.classes import CLASSES
+from facemill.data.classes import SEVEN
 from facemill.data.labelme import check, draw, read
 from facemill.data.shards import decode_mask
-from facemill.imaging.polygons import KEPT, drawn, polygons
-from facemill.label.convert_labels import SCHEMA, class_ids, labelled_portraits, labelme_files, mask_files, read_labelme
+from facemill.imaging.polygons import MIN_IOU, polygons, rasterize
+from facemill.label.label_files import class_ids, index_mask_files, labelme_files, read_labelme
+from facemill.label.labelled_rows import SCHEMA, labelled_rows
 from facemill.metrics.segmentation import confusion, iou
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
@@ -32,8 +33,8 @@ def labels() -> dict[str, int]:
 
 
 def mask_of(path: Path, size: tuple[int, int], ids: dict[str, int]) -> np.ndarray:
-    annotation, found = read(path)
-    assert not found and not check(annotation, size, ids, tolerance=1).faults
+    annotation, errors = read(path)
+    assert not errors and not check(annotation, size, ids, tolerance=1).errors
     return draw(annotation.shapes, size, ids)
 
 
@@ -50,11 +51,11 @@ def test_pixels_are_those_of_labelmes_exporter(name, version):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_of_labelme_3_differ_from_its_masks_on_borders_only(name):
-    """Its masks were drawn by a Pillow that rounded the edges of polygons otherwise; ignored pixels are 0 in them."""
+    """They are of a Pillow that rounded the edges of polygons otherwise; ignored pixels are 0 in them."""
     expected = np.array(Image.open(LABELME / "by-version" / f"{name}.v3.0.0.png"))
-    found = mask_of(LABELME / "by-version" / f"{name}.v3.0.0.json", expected.shape, labels() | {"__ignore__": 0})
-    border = cv2.dilate(found, np.ones((3, 3))) != cv2.erode(found, np.ones((3, 3)))
-    differs = found != expected
+    mask = mask_of(LABELME / "by-version" / f"{name}.v3.0.0.json", expected.shape, labels() | {"__ignore__": 0})
+    border = cv2.dilate(mask, np.ones((3, 3))) != cv2.erode(mask, np.ones((3, 3)))
+    differs = mask != expected
     assert differs.mean() < 0.003 and not differs[~border].any()
 
 
@@ -64,7 +65,7 @@ FILES = [path for path in sorted(LABELME.rglob("*.json")) if path.read_bytes().s
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_every_file_of_labelmes_is_drawn_as_by_labelme(path):
-    annotation, found = read(path)
+    annotation, errors = read(path)
     ids = {label: number for number, label in enumerate({shape.label for shape in annotation.shapes}, 1)}
     size = (annotation.image_height or 375, annotation.image_width or 500)
     shapes = [
@@ -76,15 +77,15 @@ def test_every_file_of_labelmes_is_drawn_as_by_labelme(path):
         }
         for shape in annotation.shapes
     ]
-    assert not found and np.array_equal(mask_of(path, size, ids), shapes_to_label(size, shapes, ids)[0])
+    assert not errors and np.array_equal(mask_of(path, size, ids), shapes_to_label(size, shapes, ids)[0])
 
 
 def test_every_kind_of_shape_is_drawn():
     path = LABELME / "primitives" / "primitives.json"
     names = [shape.label for shape in read(path)[0].shapes]
     ids = {name: number for number, name in enumerate(dict.fromkeys(names), 1)}
-    found = mask_of(path, (450, 560), ids)
-    areas = {name: int((found == id).sum()) for name, id in ids.items()}
+    mask = mask_of(path, (450, 560), ids)
+    areas = {name: int((mask == value).sum()) for name, value in ids.items()}
     assert areas["rectangle"] == 101 * 101 + 152 * 103
     assert areas["circle"] == pytest.approx(np.pi * 2581, rel=0.02)
     assert areas["octagon"] == 7275
@@ -96,7 +97,7 @@ def settings(**more) -> LabelsConfig:
 
 
 def test_hand_labelled_portraits_become_masks_of_all_classes():
-    rows, warnings = labelled_portraits(labelme_files(PORTRAITS, settings()), 128, threads=2)
+    rows, warnings = labelled_rows(labelme_files(PORTRAITS, settings(), SEVEN), SEVEN, 128, threads=2)
     assert len(rows) >= 100 and not warnings
     share = np.mean([np.bincount(decode_mask(row["mask"]["bytes"]).ravel(), minlength=7) for row in rows], 0) / 128**2
     low = [0.1, 0.01, 0.05, 0.01, 0.0005, 0.2, 0.03]
@@ -106,23 +107,23 @@ def test_hand_labelled_portraits_become_masks_of_all_classes():
 
 def test_hand_drawn_masks_become_polygons_and_masks_again():
     for path in sorted(PORTRAITS.glob("*.json")):
-        mask = read_labelme(path, class_ids(settings()), tolerance=1).mask
+        mask = read_labelme(path, class_ids(settings(), SEVEN), tolerance=1).mask
         again = np.zeros_like(mask)
-        for id, outline in polygons(mask):
-            again[drawn(outline, mask.shape) > 0] = id
-        assert np.nanmin(iou(confusion(again, mask, 7))) >= KEPT, path
+        for value, outline in polygons(mask):
+            again[rasterize(outline, mask.shape) > 0] = value
+        assert np.nanmin(iou(confusion(again, mask, len(SEVEN)))) >= MIN_IOU, path
 
 
 def test_celebamask_hq_is_merged_into_the_classes():
     overlay = yaml.safe_load(Path("config/celeba.yaml").read_text())["labels"]
     merge = settings().merge | overlay["merge"]
     files = IndexMasksConfig(images=DATA / "celebamask-hq/images", masks=DATA / "celebamask-hq/masks")
-    sources = mask_files(files, settings(merge=merge, index_names=overlay["index_names"]))
+    sources = index_mask_files(files, settings(merge=merge, index_names=overlay["index_names"]), SEVEN)
     assert len(sources) == 200
-    rows, _ = labelled_portraits(sources[:40], 128, threads=2)
+    rows, _ = labelled_rows(sources[:40], SEVEN, 128, threads=2)
     masks = np.stack([decode_mask(row["mask"]["bytes"]) for row in rows])
     assert [row["mask"]["path"] for row in rows[:1]] and set(rows[0]) == set(SCHEMA.names)
-    share = np.bincount(masks.ravel(), minlength=len(CLASSES)) / masks.size
+    share = np.bincount(masks.ravel(), minlength=len(SEVEN)) / masks.size
     assert (share > [0.1, 0.03, 0.15, 0.002, 0.005, 0.1, 0.005]).all() and share[2] > share[1]
     heights = [np.argwhere(masks == c)[:, 1].mean() for c in (5, 3, 4, 6)]  # hair, eyes, mouth, clothes
     assert heights == sorted(heights)
