@@ -1,4 +1,4 @@
-"""Models come back from disk as they were, and what is not one is refused in one line."""
+"""Models load as they were saved; damaged ones, other kinds and other class tables are refused in one line."""
 
 import subprocess
 import sys
@@ -6,9 +6,10 @@ import sys
 import pytest
 import torch
 
+from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.errors import UserError
 from facemill.networks.spade import Generator
-from facemill.networks.store import load_model, save_model
+from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.vae import Vae
 
 ARGUMENTS = {"size": 32, "z_dim": 4, "width": 8}
@@ -42,7 +43,7 @@ def test_round_trip_by_file_and_by_folder(model):
         ),
     ],
 )
-def test_what_is_no_model_is_refused(model, harm, message):
+def test_files_that_are_no_model_are_refused(model, harm, message):
     harm(model)
     with pytest.raises(UserError, match=message):
         load_model(Vae, model)
@@ -53,8 +54,25 @@ def test_another_kind_of_model_is_refused(model):
         load_model(Generator, model)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="it is glibc that gives memory back")
-def test_memory_once_freed_is_not_fetched_anew_for_each_tensor():
+def test_a_model_of_another_class_table_is_refused(tmp_path):
+    two = ClassTable(
+        (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
+    )
+    arguments = {"size": 32, "z_dim": 4, "ngf": 4, "nhidden": 4, "classes": 2}
+    save_model(tmp_path / "model.safetensors", Generator(**arguments), arguments, {}, two)
+    assert model_classes(tmp_path) == two
+    assert load_model(Generator, tmp_path, two).classes == 2
+    with pytest.raises(UserError, match=r"model.safetensors: has the classes around, head; accepted: background"):
+        load_model(Generator, tmp_path, SEVEN)
+
+
+def test_a_model_without_a_class_table_names_none(model):
+    with pytest.raises(UserError, match=r"model.json: names no classes"):
+        model_classes(model)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc returns freed memory")
+def test_freed_memory_is_reused():
     code = """
 import resource, torch
 from facemill.networks.store import keep_freed_memory

@@ -1,0 +1,55 @@
+"""Painter: images do not depend on the batch, styles on a seed, and the table is the model's."""
+
+import numpy as np
+import pytest
+import torch
+
+from facemill.data.classes import SEVEN, Class, ClassTable
+from facemill.errors import UserError
+from facemill.inference.painter import Painter
+from facemill.networks.spade import Generator
+from facemill.networks.store import save_model
+from facemill.networks.vae import Vae
+
+TWO = ClassTable(
+    (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
+)
+
+
+@pytest.fixture
+def painter():
+    torch.manual_seed(0)
+    generator = Generator(size=32, z_dim=4, ngf=4, nhidden=4, classes=7)
+    return Painter(generator.eval(), SEVEN, Vae(size=32, z_dim=4, width=4).eval())
+
+
+def test_more_portraits_than_a_batch(painter):
+    masks, z = torch.randint(0, 7, (20, 32, 32)), painter.random_styles(20, seed=1)
+    images = painter.generate(masks, z)
+    assert images.shape == (20, 32, 32, 3) and images.dtype == np.uint8
+    alone = painter.generate(masks[18:19], z[18:19])[0].astype(int)
+    assert np.abs(alone - images[18]).max() <= 1
+
+
+def test_styles(painter):
+    assert torch.equal(painter.random_styles(3, seed=1), painter.random_styles(3, seed=1))
+    images = torch.randint(0, 256, (18, 3, 64, 64), dtype=torch.uint8)
+    assert painter.encode_styles(images).shape == painter.random_styles(18).shape == (18, 4)
+    painter.encoder = None
+    with pytest.raises(ValueError, match="without a style encoder"):
+        painter.encode_styles(images)
+
+
+def test_a_grid_of_masks_by_styles(painter):
+    pixels, masks = torch.zeros(5, 3, 32, 32, dtype=torch.uint8), torch.zeros(5, 32, 32, dtype=torch.uint8)
+    grid = painter.style_grid(pixels, masks, painter.random_styles(5, seed=0), rows=[0, 1], columns=[2, 3, 4])
+    assert grid.width > 5 * 128 and grid.height > 3 * 128
+
+
+def test_a_saved_model_keeps_its_table(painter, tmp_path):
+    arguments = {"size": 32, "z_dim": 4, "ngf": 4, "nhidden": 4, "classes": 7}
+    save_model(tmp_path / "model.safetensors", painter.generator, arguments, {}, SEVEN)
+    loaded = Painter.load(tmp_path)
+    assert loaded.classes == SEVEN and loaded.encoder is None
+    with pytest.raises(UserError, match="accepted: around, head"):
+        Painter.load(tmp_path, TWO)
