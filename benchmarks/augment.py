@@ -1,9 +1,9 @@
-"""Augmentation of labelled portraits at 512 px: two cores against one.
+"""Benchmark of augmentation at 512 px: two cores against one.
 
     python benchmarks/augment.py [--portraits 200] [--copies 16]
 
 The settings are those of config/folder.yaml. One core and two take turns, so that other work on the machine disturbs
-both. The last line holds the ratio of the times and the pairs that two cores make in a second, as JSON.
+both. The last line is JSON: the ratio of the times, and the pairs that two cores make in a second.
 """
 
 import json
@@ -12,13 +12,16 @@ import tempfile
 import time
 from pathlib import Path
 
+import cyclopts
 import yaml
 
+from facemill.config.ingest import SampleConfig
 from facemill.config.label import AugmentConfig, LabelsConfig
+from facemill.data.classes import SEVEN
 from facemill.ingest.render_sample import render
-from facemill.label.augment_labels import augmented
-from facemill.label.convert_labels import labelled_portraits, labelme_files
-from facemill.workflow.command import run
+from facemill.label.augment_labels import augment_rows
+from facemill.label.label_files import labelme_files
+from facemill.label.labelled_rows import labelled_rows
 
 ROOT = Path(__file__).parent.parent
 TURNS = 4
@@ -35,19 +38,19 @@ def main(*, portraits: int = 200, copies: int = 16) -> None:
     warps = yaml.safe_load((ROOT / "config/folder.yaml").read_text())["augment"]
     settings = AugmentConfig(**warps | {"copies": copies})
     with tempfile.TemporaryDirectory() as name:
-        for _ in render(Path(name, "sample"), portraits * 5 // 4 + 9, portraits, size=256, seed=1):
-            pass
-        rows, _ = labelled_portraits(labelme_files(Path(name, "sample/labelled"), labels), 512, threads=2)
+        sample = SampleConfig(portraits=portraits * 5 // 4 + 9, labelled=portraits)
+        render(Path(name), sample, size=256, seed=1, classes=SEVEN, labels=labels)
+        rows, _ = labelled_rows(labelme_files(Path(name, "labelled"), labels, SEVEN), SEVEN, 512, threads=2)
     cores = sorted(os.sched_getaffinity(0))[:2]
     seconds = {1: 0.0, 2: 0.0}
     for turn in range(TURNS):
-        made = []
+        results = []
         for threads in (1, 2) if turn % 2 else (2, 1):
             os.sched_setaffinity(0, cores[:threads])
             start = time.perf_counter()
-            made.append(augmented(rows[turn::TURNS], settings, 1, threads))
+            results.append(augment_rows(rows[turn::TURNS], SEVEN, settings, 1, threads))
             seconds[threads] += time.perf_counter() - start
-        assert made[0] == made[1]
+        assert results[0] == results[1]
     pairs = portraits * copies
     print(f"{portraits} portraits to {pairs} pairs of 512 x 512 pixels, the same bytes with one core and two")
     for threads, spent in seconds.items():
@@ -60,4 +63,4 @@ def main(*, portraits: int = 200, copies: int = 16) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    cyclopts.run(main)

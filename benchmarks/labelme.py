@@ -1,10 +1,10 @@
-"""labelme files to mask PNGs, on one core: this project against labelme's functions and against its VOC export.
+"""Benchmark of labelme files to mask PNGs, on one core: this project, labelme's functions, labelme's VOC export.
 
     python benchmarks/labelme.py [--labelled FOLDER] [--rounds 5]
 
-Without a folder the sample's portraits are rendered at 512 px. Each file goes through all ways, one after another, and
-what is compared is the processor's time, which other work on the machine disturbs little. All write their files, and
-the masks in them are compared pixel by pixel. The last line holds the ratios as JSON.
+Without a folder the sample's portraits are rendered at 512 px. Each file is converted by all of them in turn; processor
+time is compared, which other work on the machine disturbs little. All write their files, and the masks in them are
+compared pixel by pixel. The last line holds the ratios as JSON.
 """
 
 import json
@@ -18,6 +18,7 @@ from pathlib import Path
 # Python puts this file's folder first, where the file itself would pass for the package
 sys.path.remove(str(Path(__file__).parent.resolve()))
 
+import cyclopts
 import imgviz
 import numpy as np
 import yaml
@@ -26,16 +27,17 @@ from labelme.utils import img_data_to_arr, img_data_to_pil, shapes_to_label
 from loguru import logger
 from PIL import Image
 
+from facemill.config.ingest import SampleConfig
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
-from facemill.data.classes import CLASSES, palette
+from facemill.data.classes import SEVEN
 from facemill.data.shards import encode_mask
 from facemill.ingest.render_sample import render
-from facemill.label.convert_labels import class_ids
-from facemill.workflow.command import run
+from facemill.label.label_files import class_ids
 
 ROOT = Path(__file__).parent.parent
-IDS = class_ids(LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"]))
+LABELS = LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
+IDS = class_ids(LABELS, SEVEN)
 
 
 def ours(path: Path, out: Path) -> None:
@@ -43,13 +45,13 @@ def ours(path: Path, out: Path) -> None:
     annotation, _ = labelme.read(path)
     with Image.open(labelme.find_image(path, annotation)) as picture:
         size = picture.size[::-1]
-    assert not labelme.check(annotation, size, IDS, tolerance=1).faults
-    (out / f"{path.stem}.png").write_bytes(encode_mask(labelme.draw(annotation.shapes, size, IDS)))
+    assert not labelme.check(annotation, size, IDS, tolerance=1).errors
+    (out / f"{path.stem}.png").write_bytes(encode_mask(labelme.draw(annotation.shapes, size, IDS), SEVEN))
 
 
 def _write_png(label: np.ndarray, path: Path) -> None:
     picture = Image.fromarray(label.astype(np.uint8)).convert("P")
-    picture.putpalette(palette())
+    picture.putpalette(SEVEN.palette)
     picture.save(path)
 
 
@@ -76,11 +78,11 @@ def voc_export(path: Path, out: Path) -> None:
     label, _ = shapes_to_label(image.shape, file.shapes, IDS)
     imgviz.io.lblsave(out / f"{path.stem}.png", label.astype(np.uint8))
     np.save(out / f"{path.stem}.npy", label)
-    shown = imgviz.label2rgb(label, imgviz.rgb2gray(image), font_size=15, label_names=CLASSES, loc="rb")
+    shown = imgviz.label2rgb(label, imgviz.rgb2gray(image), font_size=15, label_names=SEVEN.names, loc="rb")
     imgviz.io.imsave(out / f"{path.stem}_overlay.jpg", shown)
 
 
-WAYS: dict[str, Callable[[Path, Path], None]] = {
+CONVERTERS: dict[str, Callable[[Path, Path], None]] = {
     "this project": ours,
     "labelme's functions": functions,
     "labelme's shapes_to_label alone, unchecked": plain_functions,
@@ -89,11 +91,11 @@ WAYS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
-    """Times all ways and compares what they write.
+    """Times all converters and compares the masks that they write.
 
     Args:
         labelled: folder of labelme files with their images
-        rounds: how often every file is converted in each way; the least time counts
+        rounds: how often every converter converts a file; the shortest time counts
     """
     logger.remove()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
@@ -101,30 +103,30 @@ def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
         folder = Path(name)
         if labelled is None:
-            for _ in render(folder / "sample", portraits=60, labelled=40, size=256, seed=1):
-                pass
+            sample = SampleConfig(portraits=60, labelled=40)
+            render(folder / "sample", sample, size=256, seed=1, classes=SEVEN, labels=LABELS)
             labelled = folder / "sample/labelled"
         files = sorted(labelled.glob("*.json"))
-        spent = {way: np.full(len(files), np.inf) for way in WAYS}
+        spent = {name: np.full(len(files), np.inf) for name in CONVERTERS}
         for number, path in enumerate(files):
-            for way, convert in WAYS.items():
-                (folder / way).mkdir(exist_ok=True)
+            for converter, convert in CONVERTERS.items():
+                (folder / converter).mkdir(exist_ok=True)
                 for _ in range(rounds):
-                    for written in (folder / way).iterdir():
+                    for written in (folder / converter).iterdir():
                         written.unlink()  # to write over a file takes longer than to write a new one
                     start = time.process_time()
-                    convert(path, folder / way)
-                    spent[way][number] = min(spent[way][number], time.process_time() - start)
-            masks = [np.asarray(Image.open(folder / way / f"{path.stem}.png")) for way in WAYS]
+                    convert(path, folder / converter)
+                    spent[converter][number] = min(spent[converter][number], time.process_time() - start)
+            masks = [np.asarray(Image.open(folder / name / f"{path.stem}.png")) for name in CONVERTERS]
             masks.append(np.load(folder / "labelme's VOC export" / f"{path.stem}.npy") % 256)
             assert all(np.array_equal(mask, masks[0]) for mask in masks), path
-    each = {way: times.mean() * 1e3 for way, times in spent.items()}
-    print(f"{len(files)} files, masks of {masks[0].shape[1]} x {masks[0].shape[0]} pixels, the same in all ways")
-    for way, milliseconds in each.items():
-        print(f"{way:45}{milliseconds:8.3f} ms a file{milliseconds / each['this project']:8.1f} x")
+    each = {name: times.mean() * 1e3 for name, times in spent.items()}
+    print(f"{len(files)} files, masks of {masks[0].shape[1]} x {masks[0].shape[0]} pixels, the same by all converters")
+    for name, milliseconds in each.items():
+        print(f"{name:45}{milliseconds:8.3f} ms a file{milliseconds / each['this project']:8.1f} x")
     ratios = {"vs_functions": "labelme's functions", "vs_voc_export": "labelme's VOC export"}
-    print(json.dumps({key: round(each[way] / each["this project"], 2) for key, way in ratios.items()}))
+    print(json.dumps({key: round(each[name] / each["this project"], 2) for key, name in ratios.items()}))
 
 
 if __name__ == "__main__":
-    run(main)
+    cyclopts.run(main)
