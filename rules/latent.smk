@@ -1,20 +1,43 @@
-# Stage 5, latent: style codes and tags of portraits, their map, the vectors that turn one hair color into another, and
-# what these do. Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/,
-# tags/, tsne/ and attributes/.
+# Stage 5, latent: style codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair color
+# to another, and the edits along them. Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and
+# pseudo_labels/; makes latents/, tags/, tsne/ and attributes/.
 
-# Without masks the VAE's decoder paints, in place of GauGAN.
-GAUGAN = ["results/{dataset}/gaugan/model.safetensors"] if CONFIG.styled else []
-JUDGE = ["results/{dataset}/unet/v2/model.safetensors"] if CONFIG.masked else []
+# GauGAN paints edits with each portrait's mask fixed, where it was trained on the VAE's styles; elsewhere the VAE's
+# decoder paints them, which follows no mask, so that there is none to measure against.
+GAUGAN = rules.train_gaugan.output.model if CONFIG.styled else []
+EVALUATOR = expand(rules.train_unet.output.model, version="v2", allow_missing=True) if CONFIG.styled else []
+STYLED_MASKS = MASKS if CONFIG.styled else []
 VISUAL = [source for source in CONFIG.tags.sources if source in ("i2v", "wd14")]
 
 
-rule encode_latents:
-    """The VAE's style codes of the portraits drawn from one shard."""
-    message:
-        "Encode latents, shard {wildcards.shard}"
+rule latents:
+    """The latents, and their comparison with a standard normal."""
+    localrule: True
     input:
-        code=code("encode_latents"),
-        vae="results/{dataset}/vae/model.safetensors",
+        expand(shards("latents"), dataset=CONFIG.dataset),
+        f"results/{CONFIG.dataset}/latents/metrics.json",
+
+
+rule tags:
+    """The tags, and the agreement of their sources."""
+    localrule: True
+    input:
+        expand(shards("tags"), dataset=CONFIG.dataset),
+        f"results/{CONFIG.dataset}/tags/metrics.json",
+
+
+rule attributes:
+    """The attribute vectors, their evaluation, and pictures of paths through latent space."""
+    localrule: True
+    input:
+        expand("results/{dataset}/attributes/{file}.json", dataset=CONFIG.dataset, file=["probes", "metrics"]),
+        f"results/{CONFIG.dataset}/attributes/walks.png",
+
+
+rule encode_latents:
+    """The VAE's style codes of portraits sampled from one shard."""
+    input:
+        vae=rules.train_vae.output.model,
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",
     output:
         latents="results/{dataset}/latents/shard-{shard}.parquet",
@@ -23,61 +46,41 @@ rule encode_latents:
     benchmark:
         "benchmarks/results/{dataset}/encode_latents-{shard}.tsv"
     params:
-        limit=-(-CONFIG.latents.max_portraits // len(SHARDS)),
-        seed=lookup(dpath="seed", within=config),
-    threads: 1
+        **door("encode_latents", limit=-(-CONFIG.latents.max_portraits // len(SHARDS)), seed=CONFIG.seed),
     resources:
-        mem_mb=memory(4000),
-        runtime="1h",
+        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --vae {input.vae} --portraits {input.portraits} --limit {params.limit}"
-        " --seed {params.seed} --out {output.latents} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule plot_latents:
     """Each dimension of the latents against N(0, 1)."""
-    message:
-        "Compare the latents with a standard normal"
     input:
-        code=code("plot_latents"),
         latents=shards("latents"),
     output:
-        metrics="results/{dataset}/latents/metrics.json",
-        picture=report(
-            "results/{dataset}/latents/latents.png",
-            category="5 Latent",
-            labels={"picture": "1 Latents against a standard normal"},
-            caption="report/latents.rst",
+        metrics=metrics("results/{dataset}/latents/metrics.json", "latents"),
+        picture=figure(
+            "results/{dataset}/latents/latents.png", "5 Latent", "1 Latents against a standard normal", "latents"
         ),
     log:
         "logs/{dataset}/plot_latents.log",
-    benchmark:
-        "benchmarks/results/{dataset}/plot_latents.tsv"
     params:
-        seed=lookup(dpath="seed", within=config),
-    threads: 1
-    resources:
-        mem_mb=memory(2000),
-        runtime="20m",
+        **door("plot_latents", seed=CONFIG.seed),
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --latents {input.latents} --seed {params.seed} --metrics {output.metrics}"
-        " --picture {output.picture} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule tag_portraits:
-    """What each source says of each portrait of one shard, and the colors of its regions."""
-    message:
-        "Tag portraits, shard {wildcards.shard}"
+    """The tags that each source assigns to the portraits of one shard, and the colors of their regions."""
     input:
-        code=code("tag_portraits"),
+        *[path for source in VISUAL for path in config_file(f"tags.{source}")],
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",
         pseudo_labels=["results/{dataset}/pseudo_labels/shard-{shard}.parquet"] if CONFIG.masked else [],
-        networks=[path for source in VISUAL for path in given(f"tags.{source}")],
     output:
         tags="results/{dataset}/tags/shard-{shard}.parquet",
     log:
@@ -85,271 +88,201 @@ rule tag_portraits:
     benchmark:
         "benchmarks/results/{dataset}/tag_portraits-{shard}.tsv"
     params:
-        settings=settings("tags"),
-        booleans=option("--booleans", CONFIG.attributes.booleans),
-        masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
-    threads: 1
+        **door("tag_portraits", tags_config=CONFIG.tags, booleans=CONFIG.attributes.booleans),
     resources:
-        mem_mb=memory(4000),
+        mem_mb=mem_per_attempt(4000),
         runtime="4h",
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --portraits {input.portraits}"
-        " {params.masks} {params.booleans} --out {output.tags} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule compare_tags:
-    """How often each name of hair, skin and eye colors was given, and how far the sources agree."""
-    message:
-        "Compare the sources of tags"
+    """How often each name of hair, skin and eye colors is assigned, and how far the sources agree."""
     input:
-        code=code("compare_tags"),
         tags=shards("tags"),
     output:
-        metrics="results/{dataset}/tags/metrics.json",
+        metrics=metrics("results/{dataset}/tags/metrics.json", "tags"),
     log:
         "logs/{dataset}/compare_tags.log",
-    benchmark:
-        "benchmarks/results/{dataset}/compare_tags.tsv"
     params:
-        settings=settings("tags"),
-    threads: 1
-    resources:
-        mem_mb=memory(1000),
-        runtime="20m",
+        **door("compare_tags", tags_config=CONFIG.tags),
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --tags {input.tags} --settings {params.settings:q} --out {output.metrics}"
-        " 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule plot_tsne:
-    """Latents in the plane by t-SNE and by PCA, colored by hair."""
-    message:
-        "Lay out the latents by t-SNE"
+    """The latents on the t-SNE map and by PCA, colored by hair."""
     input:
-        code=code("plot_tsne"),
         latents=shards("latents"),
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
         tsne="results/{dataset}/tsne/tsne.parquet",
-        metrics="results/{dataset}/tsne/metrics.json",
-        picture=report(
-            "results/{dataset}/tsne/tsne.png",
-            category="5 Latent",
-            labels={"picture": "2 Latents by hair color"},
-            caption="report/tsne.rst",
-        ),
+        metrics=metrics("results/{dataset}/tsne/metrics.json", "tsne"),
+        picture=figure("results/{dataset}/tsne/tsne.png", "5 Latent", "2 Latents by hair color", "tsne"),
     log:
         "logs/{dataset}/plot_tsne.log",
-    benchmark:
-        "benchmarks/results/{dataset}/plot_tsne.tsv"
     params:
-        palette=settings("tags"),
-        holdout=lookup(dpath="holdout", within=config),
-        seed=lookup(dpath="seed", within=config),
+        **door("plot_tsne", tags_config=CONFIG.tags, holdout=CONFIG.holdout, seed=CONFIG.seed),
     threads: 2
     resources:
-        mem_mb=memory(6000),
+        mem_mb=mem_per_attempt(6000),
         runtime="2h",
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --latents {input.latents} --tags {input.tags} --portraits {input.portraits}"
-        " --palette {params.palette:q} --holdout {params.holdout} --seed {params.seed} --out {output.tsne}"
-        " --metrics {output.metrics} --picture {output.picture} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule attribute_vectors:
     """The vectors between hair colors, and to each boolean attribute."""
-    message:
-        "Find the attribute vectors"
     input:
-        code=code("attribute_vectors"),
         latents=shards("latents"),
         tags=shards("tags"),
     output:
+        "results/{dataset}/attributes/vectors.json",
         vectors="results/{dataset}/attributes/vectors.safetensors",
-        about="results/{dataset}/attributes/vectors.json",
     log:
         "logs/{dataset}/attribute_vectors.log",
-    benchmark:
-        "benchmarks/results/{dataset}/attribute_vectors.tsv"
     params:
-        booleans=option("--booleans", CONFIG.attributes.booleans),
-        preserve=option("--preserve", CONFIG.attributes.preserve),
-        method=lookup(dpath="attributes/method", within=config),
-        min_images=lookup(dpath="attributes/min_images", within=config),
-        holdout=lookup(dpath="holdout", within=config),
-    threads: 1
+        **door(
+            "attribute_vectors",
+            booleans=CONFIG.attributes.booleans,
+            preserve=CONFIG.attributes.preserve,
+            method=CONFIG.attributes.method,
+            min_images=CONFIG.attributes.min_images,
+            holdout=CONFIG.holdout,
+        ),
     resources:
-        mem_mb=memory(4000),
-        runtime="1h",
+        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --latents {input.latents} --tags {input.tags} {params.booleans} {params.preserve}"
-        " --method {params.method} --min-images {params.min_images} --holdout {params.holdout}"
-        " --vectors {output.vectors} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule probe_latents:
     """Linear probes of each attribute, and their balanced accuracy on test portraits."""
-    message:
-        "Probe the latents"
     input:
-        code=code("probe_latents"),
         latents=shards("latents"),
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
         probes="results/{dataset}/attributes/probes.safetensors",
-        metrics="results/{dataset}/attributes/probes.json",
+        metrics=metrics("results/{dataset}/attributes/probes.json", "probes"),
     log:
         "logs/{dataset}/probe_latents.log",
-    benchmark:
-        "benchmarks/results/{dataset}/probe_latents.tsv"
     params:
-        booleans=option("--booleans", CONFIG.attributes.booleans),
-        min_images=lookup(dpath="attributes/min_images", within=config),
-        holdout=lookup(dpath="holdout", within=config),
-    threads: 1
+        **door(
+            "probe_latents",
+            booleans=CONFIG.attributes.booleans,
+            min_images=CONFIG.attributes.min_images,
+            holdout=CONFIG.holdout,
+        ),
     resources:
-        mem_mb=memory(4000),
-        runtime="1h",
+        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --latents {input.latents} --tags {input.tags} --portraits {input.portraits}"
-        " {params.booleans} --min-images {params.min_images} --holdout {params.holdout}"
-        " --probes {output.probes} --metrics {output.metrics} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule evaluate_attributes:
-    """Held-out portraits turned into everything there is a vector for: how often it takes, and what else changes."""
-    message:
-        "Try the attribute vectors"
+    """Held-out portraits edited to every target of a vector: the success rate, and the drift of all else."""
     input:
-        code=code("evaluate_attributes"),
-        vectors="results/{dataset}/attributes/vectors.safetensors",
-        probes="results/{dataset}/attributes/probes.safetensors",
-        vae="results/{dataset}/vae/model.safetensors",
+        *[path for source in VISUAL for path in config_file(f"tags.{source}")],
+        vectors=rules.attribute_vectors.output.vectors,
+        probes=rules.probe_latents.output.probes,
+        vae=rules.train_vae.output.model,
         latents=shards("latents"),
         tags=shards("tags"),
         portraits=shards("portraits"),
         gaugan=GAUGAN,
-        unet=JUDGE,
-        pseudo_labels=MASKS,
-        networks=[path for source in VISUAL for path in given(f"tags.{source}")],
+        unet=EVALUATOR,
+        pseudo_labels=STYLED_MASKS,
     output:
-        metrics="results/{dataset}/attributes/metrics.json",
-        transitions=report(
+        metrics=metrics("results/{dataset}/attributes/metrics.json", "attributes"),
+        transitions=figure(
             "results/{dataset}/attributes/transitions.png",
-            category="5 Latent",
-            labels={"picture": "3 From one attribute to another"},
-            caption="report/transitions.rst",
+            "5 Latent",
+            "3 From one attribute to another",
+            "transitions",
         ),
-        animation=report(
+        animation=figure(
             "results/{dataset}/attributes/transitions.webp",
-            category="5 Latent",
-            labels={"picture": "4 From one attribute to another, animated"},
-            caption="report/transitions.rst",
+            "5 Latent",
+            "4 From one attribute to another, animated",
+            "transitions",
         ),
     log:
         "logs/{dataset}/evaluate_attributes.log",
     benchmark:
         "benchmarks/results/{dataset}/evaluate_attributes.tsv"
     params:
-        settings=settings("tags"),
-        eval_portraits=lookup(dpath="attributes/eval_portraits", within=config),
-        strength=lookup(dpath="attributes/strength", within=config),
-        steps=lookup(dpath="attributes/steps", within=config),
-        gaugan=lambda wildcards, input: option("--gaugan", input.gaugan),
-        unet=lambda wildcards, input: option("--unet", input.unet),
-        masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
-        holdout=lookup(dpath="holdout", within=config),
-        seed=lookup(dpath="seed", within=config),
-    threads: 1
+        **door(
+            "evaluate_attributes",
+            tags_config=CONFIG.tags,
+            eval_portraits=CONFIG.attributes.eval_portraits,
+            strength=CONFIG.attributes.strength,
+            steps=CONFIG.attributes.steps,
+            holdout=CONFIG.holdout,
+            seed=CONFIG.seed,
+        ),
     resources:
-        mem_mb=memory(6000),
+        mem_mb=mem_per_attempt(6000),
         runtime="2h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --vectors {input.vectors} --probes {input.probes} --vae {input.vae}"
-        " {params.gaugan} {params.unet} {params.masks} --latents {input.latents} --tags {input.tags}"
-        " --portraits {input.portraits} --settings {params.settings:q} --eval-portraits {params.eval_portraits} --strength {params.strength}"
-        " --steps {params.steps} --holdout {params.holdout} --seed {params.seed}"
-        " --metrics {output.metrics} --transitions {output.transitions} --animation {output.animation} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule walk_latents:
     """Held-out portraits along each vector, on random walks, and on the way to one another."""
-    message:
-        "Walk through the latents"
     input:
-        code=code("walk_latents"),
-        vectors="results/{dataset}/attributes/vectors.safetensors",
-        vae="results/{dataset}/vae/model.safetensors",
+        vectors=rules.attribute_vectors.output.vectors,
+        vae=rules.train_vae.output.model,
         latents=shards("latents"),
         tags=shards("tags"),
         gaugan=GAUGAN,
-        pseudo_labels=MASKS,
+        pseudo_labels=STYLED_MASKS,
     output:
-        sliders=report(
-            "results/{dataset}/attributes/sliders.png",
-            category="5 Latent",
-            labels={"picture": "5 Along each vector"},
-            caption="report/sliders.rst",
+        sliders=figure("results/{dataset}/attributes/sliders.png", "5 Latent", "5 Along each vector", "sliders"),
+        walks=figure("results/{dataset}/attributes/walks.png", "5 Latent", "6 Random walks", "walks"),
+        walks_animation=figure(
+            "results/{dataset}/attributes/walks.webp", "5 Latent", "7 Random walks, animated", "walks"
         ),
-        walks=report(
-            "results/{dataset}/attributes/walks.png",
-            category="5 Latent",
-            labels={"picture": "6 Random walks"},
-            caption="report/walks.rst",
-        ),
-        walks_animation=report(
-            "results/{dataset}/attributes/walks.webp",
-            category="5 Latent",
-            labels={"picture": "7 Random walks, animated"},
-            caption="report/walks.rst",
-        ),
-        interpolations=report(
+        interpolations=figure(
             "results/{dataset}/attributes/interpolations.png",
-            category="5 Latent",
-            labels={"picture": "8 From one portrait to another"},
-            caption="report/interpolations.rst",
+            "5 Latent",
+            "8 From one portrait to another",
+            "interpolations",
         ),
-        interpolations_animation=report(
+        interpolations_animation=figure(
             "results/{dataset}/attributes/interpolations.webp",
-            category="5 Latent",
-            labels={"picture": "9 From one portrait to another, animated"},
-            caption="report/interpolations.rst",
+            "5 Latent",
+            "9 From one portrait to another, animated",
+            "interpolations",
         ),
     log:
         "logs/{dataset}/walk_latents.log",
-    benchmark:
-        "benchmarks/results/{dataset}/walk_latents.tsv"
     params:
-        strength=lookup(dpath="attributes/strength", within=config),
-        steps=lookup(dpath="attributes/steps", within=config),
-        gaugan=lambda wildcards, input: option("--gaugan", input.gaugan),
-        masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
-        holdout=lookup(dpath="holdout", within=config),
-        seed=lookup(dpath="seed", within=config),
-    threads: 1
+        **door(
+            "walk_latents",
+            strength=CONFIG.attributes.strength,
+            steps=CONFIG.attributes.steps,
+            holdout=CONFIG.holdout,
+            seed=CONFIG.seed,
+        ),
     resources:
-        mem_mb=memory(4000),
-        runtime="1h",
+        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --vectors {input.vectors} --vae {input.vae} {params.gaugan} {params.masks}"
-        " --latents {input.latents} --tags {input.tags} --strength {params.strength} --steps {params.steps}"
-        " --holdout {params.holdout} --seed {params.seed} --sliders {output.sliders}"
-        " --walks {output.walks} --walks-animation {output.walks_animation} --interpolations {output.interpolations} --interpolations-animation {output.interpolations_animation} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
