@@ -3,11 +3,11 @@
     python benchmarks/pseudo_label.py --portraits results/sample/portraits/shard-0000.parquet
 
 End to end: a shard of JPEGs to a shard of masks and numbers, as the rule `pseudo_label` does it. The network alone: the
-same graph (a U-Net's two looks at each portrait, it and its mirror image; classes and numbers) on pixels that lie in
-memory, as many batches at once. The plain script: files through a DataLoader and Pillow, segmentation_models_pytorch's
-U-Net as it comes, in float32, masks saved by Pillow; with both looks, as here, and with one, which gives worse masks.
-Each takes its turns, so that other work on the machine disturbs all; what counts are medians. The last line holds the
-ratios as JSON: `vs_plain` is that to the script which does the same, `vs_plain_one_look` that to the other.
+same graph (a U-Net with horizontal-flip test-time augmentation (TTA), masks and confidence) on pixels in memory, as
+many batches at once. The plain script: files through a DataLoader and Pillow, segmentation_models_pytorch's U-Net as it
+comes, in float32, masks saved by Pillow; with TTA, as here, and without, which gives worse masks. They take turns, so
+that other work on the machine disturbs all; the medians count. The last line holds the ratios as JSON: `vs_plain` is
+that to the script with TTA, `vs_plain_without_tta` that to the other.
 """
 
 import json
@@ -26,12 +26,12 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from facemill.data.classes import CLASSES, palette
+from facemill.data.classes import SEVEN
 from facemill.data.shards import IMAGE, decode_image, encode_jpeg, read_rows, write_shard
-from facemill.inference.backends import Labels, labeller
+from facemill.inference.backends import Backend, fastest_backend
 from facemill.networks.store import device, load_model
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.segment.pseudo_label import SCHEMA, pseudo_labels
+from facemill.segment.pseudo_label import pseudo_label_rows, pseudo_label_schema
 from facemill.workflow.command import run
 
 PORTRAITS = 302_652
@@ -53,28 +53,29 @@ class Files(Dataset):
 
 
 @torch.no_grad()
-def plain_script(unet: torch.nn.Module, paths: list[Path], looks: int) -> None:
-    """What one would write in ten minutes."""
+def plain_script(unet: torch.nn.Module, paths: list[Path], tta: bool) -> None:
+    """A script as it is written in ten minutes."""
     for images, names in DataLoader(Files(paths), batch_size=8, num_workers=2):
         logits = unet(images)
-        if looks == 2:
+        if tta:
             logits = logits + unet(images.flip(3)).flip(3)
         for mask, name in zip(logits.argmax(1).byte().numpy(), names, strict=True):
             picture = Image.fromarray(mask, "P")
-            picture.putpalette(palette())
+            picture.putpalette(SEVEN.palette)
             picture.save(name)
 
 
-def alone(label: Callable[[np.ndarray], Labels], pixels: list[np.ndarray]) -> None:
-    """The network on batches that lie in memory."""
-    with ThreadPoolExecutor(label.at_once) as pool:
-        list(pool.map(label, pixels))
+def network_alone(backend: Backend, batches: list[np.ndarray]) -> None:
+    """The network on batches in memory."""
+    with ThreadPoolExecutor(backend.concurrency) as pool:
+        list(pool.map(backend, batches))
 
 
-def atomic_write(label: Callable[[np.ndarray], Labels], shard: Path, out: Path) -> None:
-    """As scripts/pseudo_label.py does it."""
+def end_to_end(backend: Backend, shard: Path, out: Path) -> None:
+    """A shard of portraits to a shard of pseudo-labels."""
     with ThreadPoolExecutor(2) as pool:
-        write_shard(out, list(pseudo_labels(label, read_rows([shard], ["id", "image"]), pool)), SCHEMA)
+        rows = list(pseudo_label_rows(backend, SEVEN, read_rows([shard], ["id", "image"]), pool))
+        write_shard(out, rows, pseudo_label_schema(SEVEN), SEVEN)
 
 
 def timed(call: Callable[[], None]) -> float:
@@ -87,7 +88,7 @@ def timed(call: Callable[[], None]) -> float:
 def main(
     *, portraits: list[Path], model: Path | None = None, size: int = 512, images: int = 192, rounds: int = 5
 ) -> None:
-    """Times labelling with a U-Net v3 of the narrow decoder.
+    """Times pseudo-labelling by a U-Net v3 with the narrow decoder.
 
     Args:
         portraits: shards of portraits, enlarged or shrunk to the size
@@ -97,46 +98,48 @@ def main(
         rounds: turns of each
     """
     torch.manual_seed(0)
-    arguments = {"size": size, "decoder": "upsample", "decoder_channels": WIDTHS["narrow"]}
-    unet = load_model(Unet, model) if model else Unet(**arguments).eval().to(device())
-    begun = time.perf_counter()
-    label = labeller(unet)
-    label(np.zeros((label.batch, size, size, 3), np.uint8))
-    begun = time.perf_counter() - begun
-    plain = smp.Unet("mobilenet_v2", encoder_weights=None, classes=len(CLASSES)).eval()
+    channels = WIDTHS["narrow"]
+    new = Unet(classes=len(SEVEN), size=size, decoder="upsample", decoder_channels=channels).eval().to(device())
+    unet = load_model(Unet, model, SEVEN) if model else new
+    start = time.perf_counter()
+    backend = fastest_backend(unet)
+    backend(np.zeros((backend.batch, size, size, 3), np.uint8))
+    compile_seconds = time.perf_counter() - start
+    plain = smp.Unet("mobilenet_v2", encoder_weights=None, classes=len(SEVEN)).eval()
 
     with tempfile.TemporaryDirectory() as folder:
         shard, out, paths = Path(folder, "in.parquet"), Path(folder, "out.parquet"), []
         rows = list(read_rows(portraits, ["id", "image"]))
-        made = []
+        resized = []
         for i in range(images):
             pixels = Image.fromarray(decode_image(rows[i % len(rows)]["image"]["bytes"]))
             data = encode_jpeg(np.asarray(pixels.resize((size, size), Image.Resampling.LANCZOS)))
-            made.append({"id": str(i), "image": {"bytes": data, "path": f"{i}.jpg"}})
+            resized.append({"id": str(i), "image": {"bytes": data, "path": f"{i}.jpg"}})
             paths.append(Path(folder, f"{i}.jpg"))
             paths[-1].write_bytes(data)
-        write_shard(shard, made, pa.schema([("id", pa.string()), ("image", IMAGE)]))
-        decoded = np.stack([decode_image(row["image"]["bytes"]) for row in made])
-        batches = [decoded[i : i + label.batch] for i in range(0, images // label.batch * label.batch, label.batch)]
+        write_shard(shard, resized, pa.schema([("id", pa.string()), ("image", IMAGE)]))
+        decoded = np.stack([decode_image(row["image"]["bytes"]) for row in resized])
+        batch = backend.batch
+        batches = [decoded[i : i + batch] for i in range(0, images // batch * batch, batch)]
         some = paths[: max(8, images // 8)]
-        rates: dict[str, list[float]] = {name: [] for name in ("plain, one look", "plain", "network", "whole")}
+        rates: dict[str, list[float]] = {name: [] for name in ("plain without TTA", "plain", "network", "end to end")}
         for _ in range(rounds):
-            rates["plain, one look"].append(len(some) / timed(lambda: plain_script(plain, some, looks=1)))
-            rates["plain"].append(len(some) / timed(lambda: plain_script(plain, some, looks=2)))
-            rates["network"].append(len(batches) * label.batch / timed(lambda: alone(label, batches)))
-            rates["whole"].append(images / timed(lambda: atomic_write(label, shard, out)))
+            rates["plain without TTA"].append(len(some) / timed(lambda: plain_script(plain, some, tta=False)))
+            rates["plain"].append(len(some) / timed(lambda: plain_script(plain, some, tta=True)))
+            rates["network"].append(len(batches) * batch / timed(lambda: network_alone(backend, batches)))
+            rates["end to end"].append(images / timed(lambda: end_to_end(backend, shard, out)))
 
-    print(f"portraits of {size} px, {type(label).__name__}, {torch.get_num_threads()} threads; images per second")
-    for name, found in rates.items():
-        print(f"{name:15} median {statistics.median(found):7.2f}  all {' '.join(f'{rate:.2f}' for rate in found)}")
-    rate = statistics.median(rates["whole"])
-    hours = (PORTRAITS / rate + PORTRAITS / 1000 * begun) / 3600
-    print(f"{PORTRAITS:,} portraits: {hours:.1f} h here, with {begun:.1f} s to build the graph for each 1,000")
+    print(f"portraits of {size} px, {type(backend).__name__}, {torch.get_num_threads()} threads; images per second")
+    for name, turns in rates.items():
+        print(f"{name:17} median {statistics.median(turns):7.2f}  all {' '.join(f'{rate:.2f}' for rate in turns)}")
+    rate = statistics.median(rates["end to end"])
+    hours = (PORTRAITS / rate + PORTRAITS / 1000 * compile_seconds) / 3600
+    print(f"{PORTRAITS:,} portraits: {hours:.1f} h here, with {compile_seconds:.1f} s to compile for each 1,000")
     print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
-    named = {"of_network": "network", "vs_plain": "plain", "vs_plain_one_look": "plain, one look"}
-    turns = {key: zip(rates["whole"], rates[peer], strict=True) for key, peer in named.items()}
-    print(json.dumps({key: round(statistics.median(w / p for w, p in pairs), 3) for key, pairs in turns.items()}))
+    peers = {"of_network": "network", "vs_plain": "plain", "vs_plain_without_tta": "plain without TTA"}
+    pairs = {key: zip(rates["end to end"], rates[peer], strict=True) for key, peer in peers.items()}
+    print(json.dumps({key: round(statistics.median(a / b for a, b in turns), 3) for key, turns in pairs.items()}))
 
 
 if __name__ == "__main__":
-    run(main, gpu=True)
+    run("pseudo_label:main", gpu=True)

@@ -3,9 +3,9 @@
     python benchmarks/sizing.py [--config config/danbooru.yaml] [--sustained 50] [PORTRAITS ...]
 
 Bytes and processor seconds are measured here, on portraits of the config's size (those of `$FACEMILL_REAL_DATA` where
-it is set, the sample's drawings elsewhere). GPU hours follow from the floating-point operations of the real networks,
-counted, and from what a GPU sustains on them in bfloat16: `--sustained`, in TFLOP/s, is an assumption, not a measure;
-divide by your own. Portraits are 302,652 (Danbooru2019-Portraits) and five million by default, 1,000 to a shard.
+it is set, the sample's drawings elsewhere). GPU hours are the counted floating-point operations of the networks over
+the TFLOP/s that a GPU sustains on them in bfloat16: `--sustained` is an assumption, not a measurement. Portraits are
+302,652 (Danbooru2019-Portraits) and five million by default, 1,000 to a shard.
 """
 
 import argparse
@@ -22,17 +22,16 @@ from snakemake.utils import update_config
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from facemill.config.root import Config, unet_settings
-from facemill.data.classes import CLASSES
+from facemill.config.root import Config
 from facemill.data.shards import encode_jpeg, encode_mask
 from facemill.imaging.colors import region_colors
-from facemill.ingest.drawing import CLASS_OF_PART, draw
+from facemill.ingest.drawing import draw
 from facemill.ingest.portraits import load_portrait
+from facemill.ingest.render_sample import part_class_ids
 from facemill.networks.patch_discriminator import Discriminator
-from facemill.networks.spade import PRESETS, Generator
-from facemill.networks.unet import Unet
+from facemill.networks.spade import PRESETS, Generator, one_hot
+from facemill.networks.unet import WIDTHS, Unet
 from facemill.networks.vae import Vae
-from facemill.segment.train_unet import unet_arguments
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = 40
@@ -60,25 +59,31 @@ def networks(config: Config) -> dict[str, float]:
     """Operations of a forward pass of each network, for one portrait."""
     size, vae, gaugan = config.portraits.size, config.vae, config.gaugan
     image = torch.zeros(1, 3, size, size)
-    mask = torch.zeros(1, len(CLASSES), size, size)
-    found = {}
+    mask, classes = torch.zeros(1, size, size, dtype=torch.uint8), len(config.classes)
+    flops = {}
     with torch.no_grad():
-        for version in config.unet.versions:
-            unet = Unet(**unet_arguments(unet_settings(config, version), size)).eval()
-            found[version] = operations(lambda unet=unet: unet(image))
+        for version, preset in config.unet.versions.items():
+            channels = WIDTHS[config.unet.width]
+            unet = Unet(
+                classes=classes,
+                size=size,
+                decoder=preset.decoder,
+                decoder_channels=channels,
+                downscale=preset.downscale,
+            ).eval()
+            flops[version] = operations(lambda unet=unet: unet(image))
         coder = Vae(size=vae.size, z_dim=vae.z_dim, width=vae.width).eval()
         small = torch.zeros(1, 3, vae.size, vae.size)
-        found["vae"] = operations(lambda: coder(small))
-        found["encoder"] = operations(lambda: coder.encode(small))
-        channels = PRESETS[gaugan.preset]
-        generator = Generator(
-            size=size, z_dim=vae.z_dim, ngf=channels.ngf, nhidden=channels.nhidden, classes=len(CLASSES)
-        )
-        generator._layout_at = lambda masks, side: mask[..., :side, :side]  # as in training: every pixel, one-hot
-        found["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
-        discriminator = Discriminator(ndf=channels.ndf, classes=len(CLASSES)).eval()
-        found["discriminator"] = operations(lambda: discriminator(image, mask))
-    return found
+        flops["vae"] = operations(lambda: coder(small))
+        flops["encoder"] = operations(lambda: coder.encode(small))
+        gan = PRESETS[gaugan.preset]
+        generator = Generator(size=size, z_dim=vae.z_dim, ngf=gan.ngf, nhidden=gan.nhidden, classes=classes)
+        layout = one_hot(mask, classes)
+        generator._layout_at = lambda masks, height: layout[..., :height, :height]  # as in training: every pixel
+        flops["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
+        discriminator = Discriminator(ndf=gan.ndf, classes=classes).eval()
+        flops["discriminator"] = operations(lambda: discriminator(image, layout))
+    return flops
 
 
 def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[str, float]:
@@ -87,9 +92,9 @@ def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[
         f"train_unet {version}": TRAINING * forward[version] * preset.training.images
         for version, preset in config.unet.versions.items()
     }
-    work["pseudo_label"] = 2 * forward["v3"] * portraits  # each portrait and its mirror image
+    work["pseudo_label"] = 2 * forward["v3"] * portraits  # flip TTA
     work["train_vae"] = TRAINING * forward["vae"] * config.vae.training.images
-    # generator's step: both networks forth, gradients through both; discriminator's: real and painted, each in full
+    # generator's step: forward and backward through both networks; discriminator's: of real and generated portraits
     step = TRAINING * forward["generator"] + (1 + 1 + 2 * TRAINING) * forward["discriminator"] + forward["encoder"]
     work["train_gaugan"] = step * config.gaugan.training.images
     work["encode_latents"] = forward["encoder"] * portraits
@@ -97,17 +102,17 @@ def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[
 
 
 def pictures(size: int, folder: Path) -> list[Path]:
-    """Photos to measure with, where `FACEMILL_REAL_DATA` names a folder of some; else drawn into the folder."""
+    """Photos of `FACEMILL_REAL_DATA`, where it is set; else drawings, written into the folder."""
     real = Path(os.environ.get("FACEMILL_REAL_DATA", folder), "celebamask-hq")
     if files := sorted(path for path in real.rglob("*") if path.suffix == ".jpg")[:SAMPLES]:
         return files
-    for id in range(SAMPLES):
-        (folder / f"{id}.png").write_bytes(draw(id, 1).image(size))
+    for number in range(SAMPLES):
+        (folder / f"{number}.png").write_bytes(draw(number, 1).image(size))
     return sorted(folder.iterdir())
 
 
-def measured(config: Config) -> dict[str, float]:
-    """Bytes and processor seconds of one portrait, from what the jobs do with each."""
+def measure(config: Config) -> dict[str, float]:
+    """Bytes and processor seconds of one portrait: the work of the jobs of its shard."""
     size = config.portraits.size
     with tempfile.TemporaryDirectory() as folder:
         files = pictures(size, Path(folder))
@@ -116,12 +121,13 @@ def measured(config: Config) -> dict[str, float]:
         pixels = [load_portrait(file, size) for file in files]
     portraits = [encode_jpeg(image) for image in pixels]
     cropped = time.process_time()
-    masks = [CLASS_OF_PART[draw(id, 1).part_ids(size)] for id in range(len(files))]
+    class_ids = part_class_ids(config.classes, config.labels)
+    masks = [class_ids[draw(number, 1).part_ids(size)] for number in range(len(files))]
     drawn = time.process_time()
-    encoded = [encode_mask(mask) for mask in masks]
+    encoded = [encode_mask(mask, config.classes) for mask in masks]
     labelled = time.process_time()
     for image, mask in zip(pixels, masks, strict=True):
-        region_colors(image, mask)
+        region_colors(image, mask, config.classes)
     tagged = time.process_time()
     count = len(files)
     return {
@@ -140,13 +146,15 @@ def main() -> None:
     parser.add_argument("portraits", nargs="*", type=int, default=[302_652, 5_000_000])
     parser.add_argument("--config", type=Path, default=ROOT / "config/danbooru.yaml")
     parser.add_argument("--sustained", type=float, default=50, help="TFLOP/s of the GPU on these networks, in bfloat16")
-    given = parser.parse_args()
-    config = settings_of(given.config)
-    each = measured(config)
+    options = parser.parse_args()
+    config = settings_of(options.config)
+    each = measure(config)
     with FakeTensorMode():
         forward = networks(config)
-    columns = {portraits: totals(config, each, forward, portraits, given.sustained) for portraits in given.portraits}
-    print(f"{given.config.name}: {config.portraits.size} px, a GPU that sustains {given.sustained:g} TFLOP/s")
+    columns = {
+        portraits: totals(config, each, forward, portraits, options.sustained) for portraits in options.portraits
+    }
+    print(f"{options.config.name}: {config.portraits.size} px, a GPU that sustains {options.sustained:g} TFLOP/s")
     print("".join([f"{'':34}", *(f"{portraits:>14,}" for portraits in columns)]))
     for name in next(iter(columns.values())):
         print(f"{name:34}" + "".join(f"{column[name]:>14,.2f}" for column in columns.values()))
@@ -154,16 +162,16 @@ def main() -> None:
 
 
 def totals(config: Config, each: dict, forward: dict, portraits: int, sustained: float) -> dict[str, float]:
-    """Every figure for a number of portraits, by the name to show."""
+    """Every number for a collection of so many portraits, by the name to show."""
     work = gpu_work(config, forward, portraits)
     gigabytes = {name: portraits * each[f"{name}_bytes"] / 1e9 for name in ("source", "portrait", "mask", "latent")}
-    made = sum(gigabytes.values()) - gigabytes["source"]
+    results = sum(gigabytes.values()) - gigabytes["source"]
     processor = portraits * (each["crop_seconds"] + each["mask_seconds"] + each["color_seconds"]) / 3600
     return (
         {"shards": -(-portraits // PER_SHARD)}
         | {f"{name}s, GB": size for name, size in gigabytes.items()}
-        | {"all results, GB": made, "with DVC's cache (copies), GB": 2 * made}
-        | {"share or restore at 1 Gbit/s, h": made * 8 / 3600, "processor hours, shards": processor}
+        | {"all results, GB": results, "with DVC's cache (copies), GB": 2 * results}
+        | {"share or restore at 1 Gbit/s, h": results * 8 / 3600, "processor hours, shards": processor}
         | {f"GPU hours, {name}": flops / sustained / 1e12 / 3600 for name, flops in work.items()}
         | {"GPU hours, all": sum(work.values()) / sustained / 1e12 / 3600}
     )
