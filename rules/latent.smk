@@ -3,10 +3,9 @@
 # pseudo_labels/; makes latents/, tags/, tsne/ and attributes/.
 
 # GauGAN paints edits with each portrait's mask fixed, where it was trained on the VAE's styles; elsewhere the VAE's
-# decoder paints them, which follows no mask, so that there is none to measure against.
+# decoder paints them.
 GAUGAN = rules.train_gaugan.output.model if CONFIG.styled else []
-EVALUATOR = expand(rules.train_unet.output.model, version="v2", allow_missing=True) if CONFIG.styled else []
-STYLED_MASKS = MASKS if CONFIG.styled else []
+EVALUATOR = expand(rules.train_unet.output.model, version="v2", allow_missing=True) if CONFIG.masked else []
 VISUAL = [source for source in CONFIG.tags.sources if source in ("i2v", "wd14")]
 
 
@@ -203,7 +202,7 @@ rule evaluate_attributes:
         portraits=shards("portraits"),
         gaugan=GAUGAN,
         unet=EVALUATOR,
-        pseudo_labels=STYLED_MASKS,
+        pseudo_labels=MASKS,
     output:
         metrics=metrics("results/{dataset}/attributes/metrics.json", "attributes"),
         transitions=figure(
@@ -250,7 +249,7 @@ rule walk_latents:
         latents=shards("latents"),
         tags=shards("tags"),
         gaugan=GAUGAN,
-        pseudo_labels=STYLED_MASKS,
+        pseudo_labels=MASKS,
     output:
         sliders=figure("results/{dataset}/attributes/sliders.png", "5 Latent", "5 Along each vector", "sliders"),
         walks=figure("results/{dataset}/attributes/walks.png", "5 Latent", "6 Random walks", "walks"),

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 
@@ -97,7 +98,9 @@ class Renderer:
     def _colors(self, portrait_id: str, image: np.ndarray) -> dict[str, Lab | None] | None:
         if self.classes is None or portrait_id not in self.masks:
             return None
-        return region_colors(image, self.masks[portrait_id], self.classes)
+        # the VAE's images have a size of their own
+        mask = cv2.resize(self.masks[portrait_id], image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return region_colors(image, np.asarray(mask), self.classes)
 
 
 @dataclass(frozen=True)

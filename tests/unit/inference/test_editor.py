@@ -67,6 +67,14 @@ def test_a_rendering_has_colors_where_there_is_a_mask(paint, mask, classes):
     assert difference(with_mask.portrait.colors["eye"], twin.portrait.colors["eye"]) == 0
 
 
+def test_a_mask_of_another_size_is_resized_to_the_painting(mask, classes):
+    renderer = Renderer(
+        decoding_painter(Gray()), {"a": np.full((32, 32), classes.role_ids("hair")[0], np.uint8)}, classes
+    )
+    [rendering] = renderer.render(["a"], np.array([[1.0, 1.0]]))
+    np.testing.assert_allclose(rendering.portrait.colors["hair"], [100, 0, 0], atol=0.1)
+
+
 def test_a_rendering_has_a_mask_where_there_is_a_segmenter():
     [rendering] = Renderer(decoding_painter(Gray()), segmenter=Halves()).render(["a"], np.array([[-1.0, 1.0]]))
     assert rendering.portrait.colors is None
