@@ -1,1 +1,1 @@
-"""Stage `label`: labelme files and ready-made masks to class masks, checked, split by portrait, augmented."""
+"""Stage `label`: labelme files and index masks to class masks, checked, split by portrait, augmented."""

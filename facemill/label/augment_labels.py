@@ -1,5 +1,5 @@
 """Rule `augment_labels`: randomly warped copies of labelled portraits, the same bytes for the same seed."""
-# ruff: noqa: E402  (two things must be said before Albumentations is imported)
+# ruff: noqa: E402  (what Albumentations does when it is imported is set first)
 
 import os
 import random
@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it would ask the network for its newest version
-sys.modules.setdefault("albumentations.pytorch", None)  # type: ignore[arg-type]  # it would import PyTorch
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else it asks the internet for its newest version
+sys.modules.setdefault("albumentations.pytorch", None)  # type: ignore[arg-type]  # else it imports PyTorch
 
 import albumentations as A
 import cv2

@@ -1,4 +1,4 @@
-"""Outliers among numbers that come in columns, such as one a class."""
+"""Outliers by column of a table of numbers."""
 
 import warnings
 

@@ -43,7 +43,7 @@ def fold_labels(
 
 
 def assign_folds(ids: Sequence[str], representatives: Mapping[str, str], folds: int, seed: int) -> dict[str, int]:
-    """The fold of each id, from 0: near-duplicates share one, and folds have equal numbers of groups, but for one.
+    """The fold of each id, from 0. Near-duplicates share a fold; the folds' numbers of groups differ by at most 1.
 
     Args:
         ids: of the portraits.
