@@ -1,154 +1,122 @@
 # Stage 4, synthesize: a VAE whose encoder gives the style, then GauGAN, which paints portraits from masks in a style.
-# Needs portraits/ and pseudo_labels/; makes vae/ and gaugan/.
+# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes vae/ and, where there are masks, gaugan/.
 
 
 rule train_vae:
-    """The VAE, trained on all portraits but the held-out ones; pseudo-labels let every region count."""
-    message:
-        "Train the VAE"
+    """The VAE, trained on all portraits but the held-out ones; with pseudo-labels every region has the same weight."""
     input:
-        code=code("train_vae"),
         portraits=shards("portraits"),
         pseudo_labels=MASKS,
     output:
+        "results/{dataset}/vae/model.json",
         model="results/{dataset}/vae/model.safetensors",
-        about="results/{dataset}/vae/model.json",
-        curves="results/{dataset}/vae/curves.csv",
+        curves=curves("results/{dataset}/vae/curves.csv", "reconstruction_l1"),
     log:
         "logs/{dataset}/train_vae.log",
     benchmark:
         "benchmarks/results/{dataset}/train_vae.tsv"
     params:
-        settings=settings("vae"),
-        seed=lookup(dpath="seed", within=config),
-        holdout=lookup(dpath="holdout", within=config),
-        masks=lambda wildcards, input: option("--pseudo-labels", input.pseudo_labels),
+        **door("train_vae", settings=CONFIG.vae, seed=CONFIG.seed, holdout=CONFIG.holdout),
     threads: 8
     resources:
-        mem_mb=memory(8000),
+        mem_mb=mem_per_attempt(8000),
         runtime="12h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --seed {params.seed} --holdout {params.holdout}"
-        " --portraits {input.portraits} {params.masks} --model {output.model}"
-        " --curves {output.curves} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule evaluate_vae:
     """Reconstructions of the held-out portraits, in pictures and numbers, and samples."""
-    message:
-        "Measure the VAE"
     input:
-        code=code("evaluate_vae"),
-        model="results/{dataset}/vae/model.safetensors",
+        model=rules.train_vae.output.model,
         portraits=shards("portraits"),
     output:
-        metrics="results/{dataset}/vae/metrics.json",
-        picture=report(
-            "results/{dataset}/vae/vae.png",
-            category="4 Synthesize",
-            labels={"picture": "1 VAE: reconstructions and samples"},
-            caption="report/vae.rst",
-        ),
+        metrics=metrics("results/{dataset}/vae/metrics.json", "vae"),
+        picture=figure("results/{dataset}/vae/vae.png", "4 Synthesize", "1 VAE: reconstructions and samples", "vae"),
     log:
         "logs/{dataset}/evaluate_vae.log",
     benchmark:
         "benchmarks/results/{dataset}/evaluate_vae.tsv"
     params:
-        holdout=lookup(dpath="holdout", within=config),
-    threads: 1
+        **door("evaluate_vae", holdout=CONFIG.holdout),
     resources:
-        mem_mb=memory(4000),
-        runtime="1h",
+        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "python {input.code[0]} --model {input.model} --portraits {input.portraits} --holdout {params.holdout}"
-        " --metrics {output.metrics} --picture {output.picture} 2>&1 | tee {log}"
+        "{params.command} 2>&1 | tee {log}"
 
 
-rule train_gaugan:
-    """The SPADE generator against its discriminators, on accepted pseudo-labels, the VAE's frozen encoder giving z."""
-    message:
-        "Train GauGAN"
-    input:
-        code=code("train_gaugan"),
-        vae="results/{dataset}/vae/model.safetensors",
-        portraits=shards("portraits"),
-        pseudo_labels=shards("pseudo_labels"),
-        gate="results/{dataset}/pseudo_labels/gate.parquet",
-        weights=given("gaugan.vgg_weights"),
-    output:
-        model="results/{dataset}/gaugan/model.safetensors",
-        about="results/{dataset}/gaugan/model.json",
-        style_encoder="results/{dataset}/gaugan/style_encoder.safetensors",
-        style_about="results/{dataset}/gaugan/style_encoder.json",
-        curves="results/{dataset}/gaugan/curves.csv",
-    log:
-        "logs/{dataset}/train_gaugan.log",
-    benchmark:
-        "benchmarks/results/{dataset}/train_gaugan.tsv"
-    params:
-        gpus=lookup(dpath="gaugan/gpus", within=config),
-        settings=CONFIG.gaugan.model_dump_json(exclude={"inception_weights"}),
-        size=lookup(dpath="portraits/size", within=config),
-        seed=lookup(dpath="seed", within=config),
-        holdout=lookup(dpath="holdout", within=config),
-    threads: 8
-    resources:
-        mem_mb=memory(12000),
-        runtime="7d",
-        gpu=CONFIG.gaugan.gpus,
-    conda:
-        "../envs/facemill.yaml"
-    shell:
-        "python -m facemill.workflow.launch {params.gpus} {input.code[0]} --settings {params.settings:q} --size {params.size} --seed {params.seed}"
-        " --holdout {params.holdout} --vae {input.vae} --portraits {input.portraits}"
-        " --pseudo-labels {input.pseudo_labels} --gate {input.gate} --model {output.model}"
-        " --style-encoder {output.style_encoder} --curves {output.curves} 2>&1 | tee {log}"
+if CONFIG.masked:
 
+    rule train_gaugan:
+        """GauGAN: the SPADE generator and its discriminators, trained on the pseudo-labels that the gate accepts."""
+        input:
+            *config_file("gaugan.vgg_weights"),
+            vae=rules.train_vae.output.model,
+            portraits=shards("portraits"),
+            pseudo_labels=MASKS,
+            gate=rules.gate_pseudo_labels.output.gate,
+        output:
+            "results/{dataset}/gaugan/model.json",
+            "results/{dataset}/gaugan/style_encoder.json",
+            model="results/{dataset}/gaugan/model.safetensors",
+            style_encoder="results/{dataset}/gaugan/style_encoder.safetensors",
+            curves=curves("results/{dataset}/gaugan/curves.csv", "hinge_g", "hinge_d", "feature_matching"),
+        log:
+            "logs/{dataset}/train_gaugan.log",
+        benchmark:
+            "benchmarks/results/{dataset}/train_gaugan.tsv"
+        params:
+            **door(
+                "train_gaugan",
+                launcher=f"-m facemill.workflow.launch {CONFIG.gaugan.gpus}",
+                settings=CONFIG.gaugan.model_copy(update={"inception_weights": None}),
+                size=CONFIG.portraits.size,
+                seed=CONFIG.seed,
+                holdout=CONFIG.holdout,
+            ),
+        threads: 8
+        resources:
+            mem_mb=mem_per_attempt(12000),
+            runtime="7d",
+            gpu=CONFIG.gaugan.gpus,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
 
-rule evaluate_gaugan:
-    """Held-out masks painted in other portraits' styles and in random ones, segmented again by v2 and measured."""
-    message:
-        "Measure GauGAN"
-    input:
-        code=code("evaluate_gaugan"),
-        model="results/{dataset}/gaugan/model.safetensors",
-        vae="results/{dataset}/vae/model.safetensors",
-        judge="results/{dataset}/unet/v2/model.safetensors",
-        portraits=shards("portraits"),
-        pseudo_labels=shards("pseudo_labels"),
-        weights=given("gaugan.vgg_weights") + given("gaugan.inception_weights"),
-    output:
-        metrics="results/{dataset}/gaugan/metrics.json",
-        table="results/{dataset}/gaugan/per_image.csv",
-        picture=report(
-            "results/{dataset}/gaugan/gaugan.png",
-            category="4 Synthesize",
-            labels={"picture": "2 GauGAN: masks and style references"},
-            caption="report/gaugan.rst",
-        ),
-    log:
-        "logs/{dataset}/evaluate_gaugan.log",
-    benchmark:
-        "benchmarks/results/{dataset}/evaluate_gaugan.tsv"
-    params:
-        settings=settings("gaugan"),
-        holdout=lookup(dpath="holdout", within=config),
-        seed=lookup(dpath="seed", within=config),
-    threads: 1
-    resources:
-        mem_mb=memory(6000),
-        runtime="2h",
-        gpu=1,
-    conda:
-        "../envs/facemill.yaml"
-    shell:
-        "python {input.code[0]} --model {input.model} --vae {input.vae} --judge {input.judge}"
-        " --settings {params.settings:q} --portraits {input.portraits} --pseudo-labels {input.pseudo_labels}"
-        " --holdout {params.holdout} --seed {params.seed} --metrics {output.metrics} --table {output.table}"
-        " --picture {output.picture} 2>&1 | tee {log}"
+    rule evaluate_gaugan:
+        """Held-out masks painted in other portraits' styles and in random ones, re-segmented by v2, in numbers."""
+        input:
+            *config_file("gaugan.vgg_weights"),
+            *config_file("gaugan.inception_weights"),
+            model=rules.train_gaugan.output.model,
+            vae=rules.train_vae.output.model,
+            evaluator=expand(rules.train_unet.output.model, version="v2", allow_missing=True),
+            portraits=shards("portraits"),
+            pseudo_labels=MASKS,
+        output:
+            metrics=metrics("results/{dataset}/gaugan/metrics.json", "gaugan"),
+            table="results/{dataset}/gaugan/per_image.csv",
+            picture=figure(
+                "results/{dataset}/gaugan/gaugan.png", "4 Synthesize", "2 GauGAN: masks and style references", "gaugan"
+            ),
+        log:
+            "logs/{dataset}/evaluate_gaugan.log",
+        benchmark:
+            "benchmarks/results/{dataset}/evaluate_gaugan.tsv"
+        params:
+            **door("evaluate_gaugan", settings=CONFIG.gaugan, holdout=CONFIG.holdout, seed=CONFIG.seed),
+        resources:
+            mem_mb=mem_per_attempt(6000),
+            runtime="2h",
+            gpu=1,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
