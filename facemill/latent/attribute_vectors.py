@@ -36,7 +36,7 @@ def attribute_vectors(
     Args:
         latents: shards of latents.
         tags: shards of tags.
-        booleans: tags that are attributes of their own.
+        booleans: tags that are attributes by themselves.
         preserve: regions' colors, and booleans, that vectors leave as they are.
         method: difference of means, or normal of a logistic regression.
         min_images: least number of latents behind a vector.

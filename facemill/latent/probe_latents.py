@@ -38,7 +38,7 @@ def probe_latents(
         latents: shards of latents.
         tags: shards of tags.
         portraits: shards of portraits, for the official split.
-        booleans: tags that are attributes of their own.
+        booleans: tags that are attributes by themselves.
         min_images: least number of latents with each name.
         holdout: share of the portraits that are held out.
         probes: the probes to write.

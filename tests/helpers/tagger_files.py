@@ -69,9 +69,9 @@ def write_wd14(folder: Path, features: np.ndarray, weights: np.ndarray, bias: np
     folder.mkdir()
     nodes = [
         helper.make_node("Flatten", ["input_1:0"], ["pixels"]),
-        helper.make_node("MatMul", ["pixels", "features"], ["seen"]),
-        helper.make_node("MatMul", ["seen", "weights"], ["weighed"]),
-        helper.make_node("Add", ["bias", "weighed"], ["logits"]),
+        helper.make_node("MatMul", ["pixels", "features"], ["hidden"]),
+        helper.make_node("MatMul", ["hidden", "weights"], ["products"]),
+        helper.make_node("Add", ["bias", "products"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["predictions_sigmoid"]),
     ]
     tensors = {"features": features, "weights": weights, "bias": bias}
@@ -92,7 +92,7 @@ def write_wd14(folder: Path, features: np.ndarray, weights: np.ndarray, bias: np
 
 
 def write_brightness_tagger(folder: Path, least: float) -> Path:
-    """A WD14 tagger that sees blue hair where the mean of all pixels, 0 to 255, is above `least`, and nothing else."""
+    """A WD14 tagger that finds blue hair where the mean of all pixels, 0 to 255, is above `least`, and nothing else."""
     pixels = WD14_SIZE * WD14_SIZE * 3
     weights, bias = np.zeros((1, len(WD14_TAGS))), np.full(len(WD14_TAGS), -10.0)
     blue = WD14_TAGS.index(("blue_hair", "0"))
