@@ -1,6 +1,6 @@
-# Review, when asked for: `review` chooses the portraits to label next (active learning), `label_quality` ranks the labels
-# to look at again (confident learning). Needs labels/, portraits/, pseudo_labels/ and unet/; makes review/ and
-# label_quality/.
+# Review, when asked for: `review` chooses the portraits to label next (active learning), `label_quality` ranks the
+# labels to check again (confident learning).
+# Needs labels/, portraits/, pseudo_labels/ and unet/; makes review/ and label_quality/.
 
 
 rule review:
