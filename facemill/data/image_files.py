@@ -1,4 +1,4 @@
-"""An image file read as people see it: upright, in RGB."""
+"""Image files read upright and in RGB."""
 
 import io
 import struct
@@ -10,29 +10,42 @@ import numpy as np
 from PIL import Image, ImageOps
 
 IMAGE_ERRORS = (
-    *(OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, MemoryError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
 )
-"""What Pillow raises on files that are damaged in one way or another."""
+"""The exceptions that Pillow raises on damaged files."""
 
 MAX_PIXELS = 178_956_970
-"""Pillow's limit against decompression bombs, kept here because other libraries lift Pillow's own."""
+"""Pillow's limit against decompression bombs, repeated here since other libraries lift it in Pillow."""
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as many pixels are refused
 
 
-def read_rgb(source: Path | bytes, enough: int | None = None) -> Image.Image:
-    """Reads an image file, or its bytes: upright by its EXIF rotation, transparency over white, mode RGB.
+def read_rgb(source: Path | bytes, min_side: int | None = None) -> Image.Image:
+    """Reads an image: upright by its EXIF rotation, transparency over white, mode RGB, of animations the first frame.
 
-    Of animations it is the first frame. A JPEG may come 2, 4 or 8 times smaller when both sides still have `enough`
-    pixels, which is decoded faster. Raises `ValueError` with the reason when it cannot be read whole, or has more than
-    `MOST_PIXELS`.
+    Args:
+        source: an image file, or its bytes.
+        min_side: allows a JPEG to be decoded 2, 4 or 8 times smaller, which is faster, as long as both sides have so
+            many pixels.
+
+    Raises:
+        ValueError: The image cannot be read completely, or has more than `MAX_PIXELS`; the message is the reason.
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise ValueError(f"{picture.width} x {picture.height} pixels could be a decompression bomb")
-            if enough and (shrink := min(picture.size) // enough) > 1 and picture.mode in ("RGB", "L"):
+            if min_side and (shrink := min(picture.size) // min_side) > 1 and picture.mode in ("RGB", "L"):
                 picture.draft(picture.mode, (picture.width // shrink, picture.height // shrink))
             if picture.mode in ("F", "I"):
                 raise ValueError(f"pixels of mode {picture.mode}, accepted: 8 or 16 bits")

@@ -1,7 +1,6 @@
-"""The bytes of images: of files, and of members of archives, which are read in place."""
+"""The bytes of images in files and in archives, which are read in place."""
 
 import functools
-import os
 import zipfile
 import zlib
 from pathlib import Path
@@ -9,12 +8,12 @@ from pathlib import Path
 from facemill.errors import UserError
 
 MAX_BYTES = 256 << 20
-"""Files larger than this are no images for portraits: a guard against archives that inflate without end."""
+"""The largest image file: a guard against archives that inflate without end."""
 
 
 @functools.lru_cache(maxsize=8)
 def open_zip(archive: str) -> zipfile.ZipFile:
-    """A zip archive, opened once in a process. Raises `UserError`."""
+    """A zip archive, opened once in a process. Raises `UserError` when it cannot be read."""
     try:
         return zipfile.ZipFile(archive)
     except (OSError, zipfile.BadZipFile) as error:
@@ -22,19 +21,28 @@ def open_zip(archive: str) -> zipfile.ZipFile:
 
 
 def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:
-    """The bytes of an image as `list_images` names it. Raises `ValueError` with the reason when there are none."""
+    """The bytes of an image.
+
+    Args:
+        path: an image file, `zip://member::archive` or `tar://member::archive`, as `list_images` gives them.
+        offset: of the image in a tar archive, in bytes.
+        length: of the image in a tar archive, in bytes.
+
+    Raises:
+        ValueError: They cannot be read; the message is the reason.
+    """
     try:
         if path.startswith("zip://"):
             member, archive = path.removeprefix("zip://").rsplit("::", 1)
             content = open_zip(archive).read(member)
         elif offset is not None:
-            with open(path.rsplit("::", 1)[1], "rb") as file:
+            with Path(path.rsplit("::", 1)[1]).open("rb") as file:
                 file.seek(offset)
                 content = file.read(length)
             if len(content) != length:
-                raise ValueError("the archive is cut short")
+                raise ValueError("the archive is truncated")
         else:
-            size = os.path.getsize(path)
+            size = Path(path).stat().st_size
             if size > MAX_BYTES:
                 raise ValueError(f"{size} bytes; accepted: up to {MAX_BYTES}")
             content = Path(path).read_bytes()

@@ -15,7 +15,7 @@ SPLITS = {"0": "train", "1": "validation", "2": "test"}
 
 
 def read_names(attributes: Path) -> list[str]:
-    """The names of the attributes, from the file's head.
+    """The names of the attributes, from the file's header.
 
     The file is `list_attr_celeba.txt` (a count, the names, a line an image) or its CSV form (`image_id` and the names,
     a row an image). Raises `UserError` when it is neither.
@@ -31,16 +31,16 @@ def read_names(attributes: Path) -> list[str]:
     )
 
 
-def _rows(path: Path, head: int) -> Iterator[tuple[int, list[str]]]:
-    """The values of each line after the head, with its number; CSV and columns between spaces alike."""
+def _rows(path: Path, header_lines: int) -> Iterator[tuple[int, list[str]]]:
+    """Number and values of each line after the header, separated by commas or by spaces."""
     with path.open(errors="replace") as file:
         for number, line in enumerate(file, 1):
-            if number > head and line.strip():
+            if number > header_lines and line.strip():
                 yield number, [v.strip() for v in line.split(",")] if "," in line else line.split()
 
 
 def read_partition(partition: Path, collection: Collection) -> dict[str, str]:
-    """The split of each image, from `list_eval_partition.txt` or its CSV form; broken lines are rejected."""
+    """The split of each image by its id, from `list_eval_partition.txt` or its CSV form; broken lines are rejected."""
     splits = {}
     for line, values in _rows(partition, 0):
         if len(values) == 2 and values[1] in SPLITS:
@@ -53,41 +53,51 @@ def read_partition(partition: Path, collection: Collection) -> dict[str, str]:
 def read_celeba(
     attributes: Path, partition: Path | None, images: pl.DataFrame, collection: Collection, max_broken: float
 ) -> None:
-    """Adds the images of CelebA that have a row of attributes; the true ones are their tags too.
+    """Adds the images of CelebA that have a row of attributes; true attributes are tags, too.
 
-    `images` are as `list_images` gives them, ids without repeats. What the file says of its length is not trusted.
-    Raises `UserError` when the file has another form, or more than the share `max_broken` of its lines is broken.
+    The count in the file's first line may be wrong, as it is in excerpts.
+
+    Args:
+        attributes: `list_attr_celeba.txt`, or its CSV form.
+        partition: `list_eval_partition.txt`, or its CSV form.
+        images: the table of `list_images`, without repeated ids.
+        collection: to which posts and rejects are added.
+        max_broken: share of lines that may be broken.
+
+    Raises:
+        UserError: The file has another form, or more than the share `max_broken` of its lines is broken.
     """
     names = read_names(attributes)
     splits = read_partition(partition, collection) if partition else {}
-    place = {id: row for row, id in enumerate(images["id"])}
+    index_of = {image_id: index for index, image_id in enumerate(images["id"])}
     named = np.zeros(len(images), bool)
-    rows: list[int] = []
-    values: list[list[bool]] = []
+    indices: list[int] = []
+    rows: list[list[bool]] = []
     with attributes.open(errors="replace") as file:
         first = file.readline().strip()
-    for line, (file_name, *given) in _rows(attributes, 2 if first.isdecimal() else 1):
+    for line, (file_name, *values) in _rows(attributes, 2 if first.isdecimal() else 1):
         collection.records += 1
-        id = Path(file_name).stem
-        if len(given) != len(names) or not {"1", "-1", "0"}.issuperset(given):
+        image_id = Path(file_name).stem
+        index = index_of.get(image_id)
+        if len(values) != len(names) or not {"1", "-1", "0"}.issuperset(values):
             accepted = f"accepted: a file name and {len(names)} values of 1 or -1"
             collection.reject_broken(attributes, line, accepted)
-        elif id not in place:
-            collection.reject(attributes, "no image file with this id", line, id)
-        elif named[place[id]]:
-            collection.reject(attributes, "an earlier row has the same id", line, id)
+        elif index is None:
+            collection.reject(attributes, "no image file with this id", line, image_id)
+        elif named[index]:
+            collection.reject(attributes, "an earlier row has the same id", line, image_id)
         else:
-            named[place[id]] = True
-            rows.append(place[id])
-            values.append([value == "1" for value in given])
+            named[index] = True
+            indices.append(index)
+            rows.append([value == "1" for value in values])
     collection.check_broken(max_broken)
     if first.isdecimal() and int(first) != collection.records:
-        log.info("%s says it has %s rows, and has %d", attributes, first, collection.records)
+        log.info("%s: its first line counts %s rows; found %d", attributes, first, collection.records)
     collection.reject_unnamed(images, named)
-    tags = [[name for name, value in zip(names, row, strict=True) if value] for row in values]
-    truth = [dict(zip(names, row, strict=True)) for row in values]
-    chosen = images[rows]
-    add_files(chosen, tags, collection, {"attributes": truth, "split": [splits.get(id) for id in chosen["id"]]})
-    missing = [id for id in chosen["id"] if id not in splits] if partition else []
+    tags = [[name for name, value in zip(names, row, strict=True) if value] for row in rows]
+    structs = [dict(zip(names, row, strict=True)) for row in rows]
+    images = images[indices]
+    add_files(images, tags, collection, {"attributes": structs, "split": list(map(splits.get, images["id"]))})
+    missing = [image_id for image_id in images["id"] if image_id not in splits] if partition else []
     if missing:
         log.info("%s names no split for %d images, the first %s", partition, len(missing), missing[0])

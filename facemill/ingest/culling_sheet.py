@@ -1,14 +1,17 @@
-"""Culling sheets: a page a shard on which portraits are clicked away. One file each, no server needed."""
+"""Culling sheets: a page for each shard, in one file, on which a click rejects a portrait."""
 
 import base64
 import html
 import json
 from collections.abc import Iterable
+from pathlib import Path
 
 import cv2
 
-from facemill.data.shards import decode_image, encode_jpeg
+from facemill.data.shards import count_rows, decode_image, encode_jpeg, read_rows
 from facemill.errors import UserError
+from facemill.files import atomic_write
+from facemill.log import log
 
 THUMBNAIL = 112
 """Height of a thumbnail in pixels."""
@@ -71,11 +74,30 @@ it.</span><button id="clear">Keep all</button><button id="export">Export {name}<
 """
 
 
-def culling_sheet(dataset: str, shard: str, rows: Iterable[dict]) -> str:
-    """The page of a shard, from its rows' `id` and `image`: thumbnails in a grid, a click rejects, a button exports.
+def culling_sheet(*, portraits: Path, dataset: str, shard: str, page: Path) -> None:
+    """Makes a page of a shard's portraits that needs no server: a click rejects, a button exports.
 
-    The exported file, `rejected-<shard>.txt`, has an id a line, as `read_rejected` reads them. Clicks are kept by the
-    browser until they are taken back.
+    Args:
+        portraits: the shard of portraits.
+        dataset: the dataset, for the title.
+        shard: the shard's number, for the title and the exported file's name.
+        page: the page, HTML.
+    """
+    html_page = render_sheet(dataset, shard, read_rows([portraits], ["id", "image"]))
+    with atomic_write(page) as tmp:
+        tmp.write_text(html_page)
+    log.info("%d portraits", count_rows([portraits]))
+
+
+def render_sheet(dataset: str, shard: str, rows: Iterable[dict]) -> str:
+    """The page of a shard, HTML: thumbnails in a grid, a click rejects, a button exports.
+
+    The exported file, `rejected-<shard>.txt`, has an id a line, for `read_rejected`. The browser stores the clicks.
+
+    Args:
+        dataset: for the title.
+        shard: for the title and the exported file's name.
+        rows: of the shard, with `id` and `image`.
     """
     figures = [_figure(row["id"], row["image"]["bytes"]) for row in rows]
     name = f"rejected-{shard}.txt"
@@ -90,11 +112,11 @@ def culling_sheet(dataset: str, shard: str, rows: Iterable[dict]) -> str:
     )
 
 
-def _figure(id: str, encoded: bytes) -> str:
+def _figure(portrait_id: str, encoded: bytes) -> str:
     pixels = decode_image(encoded)
     scale = THUMBNAIL / pixels.shape[0]
     small = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    data, name = base64.b64encode(encode_jpeg(small, 80)).decode(), html.escape(id)
+    data, name = base64.b64encode(encode_jpeg(small, 80)).decode(), html.escape(portrait_id)
     return (
         f'<figure data-id="{name}" tabindex="0" role="button" aria-pressed="false" title="{name}">'
         f'<img alt="{name}" src="data:image/jpeg;base64,{data}"><figcaption>{name}</figcaption></figure>'
@@ -102,12 +124,11 @@ def _figure(id: str, encoded: bytes) -> str:
 
 
 def read_rejected(text: str, source: str) -> set[str]:
-    """The ids of an exported list, one a line; empty lines and what follows a space and `//` do not count.
+    """The ids of an exported list, an id a line; empty lines and comments after a space and `//` are skipped.
 
-    Raises `UserError` when a line holds more than an id.
+    Raises `UserError` with the source's name when a line holds more than an id.
     """
     ids = {line.partition(" //")[0].strip() for line in text.splitlines()}
-    for id in ids:
-        if "\t" in id or "," in id:
-            raise UserError(f"{source}: found {id!r}; accepted: one id a line")
+    if several := [line for line in sorted(ids) if "\t" in line or "," in line]:
+        raise UserError(f"{source}: found {several[0]!r}; accepted: one id a line")
     return ids - {""}

@@ -1,4 +1,4 @@
-"""Faces in drawings and photos: OpenCV's cascade classifier with a file of the user's, or the package animeface.
+"""Face detectors for drawings and photos: OpenCV's cascade classifier with a user's file, or the package animeface.
 
 https://github.com/nagadomi/lbpcascade_animeface, https://github.com/nagadomi/animeface-python
 """
@@ -19,21 +19,24 @@ Face = tuple[int, int, int, int]
 """x and y of the upper left corner, width and height, in pixels."""
 
 MAX_SIDE = 1024
-"""Images with a longer side are searched at this size."""
+"""Images with a longer side are shrunk to this size for detection."""
 
 
-def face_finder(settings: DetectorConfig) -> Callable[[np.ndarray], list[Face]]:
-    """A function that finds the faces in uint8 RGB (H, W, 3), the largest first. Raises `UserError` when it cannot be
-    made from the settings."""
-    find = _animeface() if settings.kind == "animeface" else _cascade(settings.cascade)
+def face_detector(settings: DetectorConfig) -> Callable[[np.ndarray], list[Face]]:
+    """A function that detects the faces in uint8 RGB (H, W, 3), the largest first.
+
+    Raises `UserError` when the detector cannot be loaded.
+    """
+    detect = _animeface() if settings.kind == "animeface" else _cascade(settings.cascade)
 
     def faces(image: np.ndarray) -> list[Face]:
         scale = min(1, MAX_SIDE / max(image.shape[:2]))
         if scale < 1:
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        found = [tuple(round(value / scale) for value in face) for face in find(image, settings.min_face * scale)]
-        large = [face for face in found if face[3] >= settings.min_face]
-        return sorted(large, key=lambda face: (-face[2] * face[3], face))[: settings.faces]  # type: ignore[return-value]
+        boxes = detect(image, settings.min_face * scale)
+        boxes = [(round(x / scale), round(y / scale), round(w / scale), round(h / scale)) for x, y, w, h in boxes]
+        boxes = [box for box in boxes if box[3] >= settings.min_face]
+        return sorted(boxes, key=lambda box: (-box[2] * box[3], box))[: settings.faces]
 
     return faces
 
@@ -47,12 +50,13 @@ def _cascade(path: Path | None) -> Callable[[np.ndarray, float], list[Face]]:
     if not usable:
         raise UserError(f"portraits.detector.cascade: {path}: accepted: a cascade that OpenCV {cv2.__version__} reads")
 
-    def find(image: np.ndarray, least: float) -> list[Face]:
+    def detect(image: np.ndarray, min_size: float) -> list[Face]:
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
-        least = max(round(least), 1)
-        return [tuple(map(int, box)) for box in classifier.detectMultiScale(gray, 1.1, 5, minSize=(least, least))]
+        side = max(round(min_size), 1)
+        boxes = classifier.detectMultiScale(gray, 1.1, 5, minSize=(side, side))
+        return [(int(x), int(y), int(w), int(h)) for x, y, w, h in boxes]
 
-    return find
+    return detect
 
 
 def _animeface() -> Callable[[np.ndarray, float], list[Face]]:
@@ -62,13 +66,13 @@ def _animeface() -> Callable[[np.ndarray, float], list[Face]]:
         raise UserError(
             f"portraits.detector.kind: animeface cannot be imported ({error}); pip install animeface"
         ) from error
-    if int(PIL.__version__.split(".")[0]) >= 12:  # it reads Pillow's memory, whose form changed, and finds nothing
+    if int(PIL.__version__.split(".")[0]) >= 12:  # it reads Pillow's memory, whose form changed, and detects nothing
         raise UserError(
             f"portraits.detector.kind: animeface needs Pillow below 12, found {PIL.__version__}; or `cascade`"
         )
 
-    def find(image: np.ndarray, least: float) -> list[Face]:
-        places = [found.face.pos for found in animeface.detect(Image.fromarray(image))]
-        return [(place.x, place.y, place.width, place.height) for place in places]
+    def detect(image: np.ndarray, min_size: float) -> list[Face]:
+        boxes = [detection.face.pos for detection in animeface.detect(Image.fromarray(image))]
+        return [(box.x, box.y, box.width, box.height) for box in boxes]
 
-    return find
+    return detect

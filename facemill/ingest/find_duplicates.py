@@ -1,45 +1,78 @@
-"""Near-duplicates by perceptual hashes: of portraits that look alike the best is kept."""
+"""Near-duplicates by perceptual hashes; the best of each group is kept."""
 
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from facemill.files import atomic_write
+from facemill.log import log
+
 BITS = 64
-_REPEATS = {"id": pl.String, "repeats": pl.String, "distance": pl.Int64}
-_PAIRS_AT_ONCE = 1 << 18  # which stay in the cache
+_DUPLICATES = {"id": pl.String, "repeats": pl.String, "distance": pl.Int64}
+_PAIRS_AT_ONCE = 1 << 18  # which fit into the processor's cache
 
 
-def find_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, distance: int) -> pl.DataFrame:
-    """The rows that repeat a better one: `id`, `repeats` (the id of the one that is kept) and `distance` in bits.
+def find_duplicates(*, candidates: list[Path], distance: int, duplicates: Path, table: Path) -> None:
+    """Finds near-duplicates; the portrait with most pixels is kept, then the one with the highest score.
 
-    `hashes` are uint64 (N,), `quality` sorts rows, larger is better (ties: the earlier row). From the best row on, each
-    is kept unless its hash lies within `distance` bits of that of a kept one: no chains, so that what is removed does
-    look like what is kept. Rows of one hash are judged together, at the place of the best of them.
+    Args:
+        candidates: the candidates of all shards.
+        distance: bits in which the 64-bit perceptual hashes of near-duplicates differ at most.
+        duplicates: portraits that repeat a kept one: `id`, `repeats`, `distance`. Parquet.
+        table: the same as CSV.
+    """
+    rows = pl.read_parquet(candidates, columns=["id", "hash", "pixels", "score"])
+    quality = rows.select(pl.struct(pl.col("pixels").fill_null(0), pl.col("score").fill_null(0)).rank("dense"))
+    repeats = match_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), quality.to_series().to_numpy(), distance)
+    with atomic_write(duplicates) as tmp:
+        repeats.write_parquet(tmp)
+    with atomic_write(table) as tmp:
+        repeats.write_csv(tmp)
+    log.info("%d of %d portraits repeat another within %d bits", len(repeats), len(rows), distance)
+
+
+def match_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, distance: int) -> pl.DataFrame:
+    """The rows that repeat a better one.
+
+    Rows are visited from the best to the worst; a row is kept unless its hash is within `distance` bits of the hash of
+    a kept row. There are no chains, so that a removed row always resembles the row that is kept for it. Rows with
+    equal hashes form a group, which is visited with its best row.
+
+    Args:
+        ids: of the rows.
+        hashes: uint64 (N,).
+        quality: numbers (N,), larger is better; of equal ones the earlier row is.
+        distance: bits.
+
+    Returns:
+        A table of `id`, `repeats` (the id of the row that is kept for it) and `distance` in bits.
     """
     if not ids:
-        return pl.DataFrame(schema=_REPEATS)
+        return pl.DataFrame(schema=_DUPLICATES)
     order = np.argsort(-quality, kind="stable")
     distinct, first, group = np.unique(hashes[order], return_index=True, return_inverse=True)
-    # distinct hashes by their best row, best first; rank[g] is the place of group g among them
-    best_first = np.argsort(first)
-    rank = np.empty_like(best_first)
-    rank[best_first] = np.arange(len(best_first))
-    keeper = np.arange(len(distinct))
-    apart = np.zeros(len(distinct), np.int64)
-    for worse, better, bits in _sorted_pairs(distinct[best_first], distance):
-        if keeper[better] == better and keeper[worse] == worse:  # pairs come with the worse one's best match first
-            keeper[worse], apart[worse] = better, bits
-    place = rank[group]
-    kept_row = order[first[best_first][keeper[place]]]
+    # groups get a rank by their best row: group_of_rank lists them, rank_of_group is its inverse
+    group_of_rank = np.argsort(first)
+    rank_of_group = np.empty_like(group_of_rank)
+    rank_of_group[group_of_rank] = np.arange(len(group_of_rank))
+    kept_rank = np.arange(len(distinct))
+    bits_to_kept = np.zeros(len(distinct), np.int64)
+    for worse, better, bits in _sorted_pairs(distinct[group_of_rank], distance):
+        if kept_rank[better] == better and kept_rank[worse] == worse:  # the pairs of `worse` come nearest first
+            kept_rank[worse], bits_to_kept[worse] = better, bits
+    rank = rank_of_group[group]  # of each row, in `order`
+    kept_row = order[first[group_of_rank][kept_rank[rank]]]
     repeated = np.flatnonzero(kept_row != order)
     return pl.DataFrame(
         {
             "id": [ids[order[i]] for i in repeated],
             "repeats": [ids[kept_row[i]] for i in repeated],
-            "distance": apart[place[repeated]],
+            "distance": bits_to_kept[rank[repeated]],
         },
-        _REPEATS,
+        _DUPLICATES,
     )
 
 
@@ -47,21 +80,21 @@ def _sorted_pairs(hashes: np.ndarray, distance: int) -> Iterator[tuple[int, int,
     """Pairs `(later, earlier, bits)` of hashes within a distance, sorted by the later, then by bits."""
     if not distance:
         return
-    found = list(_near(hashes, distance))
-    if found:
-        pairs = np.unique(np.concatenate(found, axis=1), axis=1)
+    blocks = list(_near(hashes, distance))
+    if blocks:
+        pairs = np.unique(np.concatenate(blocks, axis=1), axis=1)
         order = np.lexsort((pairs[1], pairs[2], pairs[0]))
         yield from zip(*pairs[:, order].tolist(), strict=True)
 
 
 def _near(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
-    """Pairs of places of distinct hashes within a distance: int64 (3, P) of later, earlier, bits; some of them twice.
+    """Pairs of distinct hashes within a distance: int64 (3, P) of later index, earlier index, bits; some pairs twice.
 
-    Cut into `distance` + 1 bands, two such hashes agree in one band at least (pigeonhole), so that only rows that share
-    a band are compared.
+    Split into `distance` + 1 bands, two such hashes agree in at least one band (pigeonhole principle), so that only
+    hashes with an equal band are compared.
     """
     edges = np.linspace(0, BITS, distance + 2).round().astype(int)
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order], prepend=band[order[:1]] ^ np.uint64(1)))
@@ -70,14 +103,13 @@ def _near(hashes: np.ndarray, distance: int) -> Iterator[np.ndarray]:
             yield from _near_in_bucket(hashes, order[start:end], distance)
 
 
-def _near_in_bucket(hashes: np.ndarray, places: np.ndarray, distance: int) -> Iterator[np.ndarray]:
-    """The pairs among a few places: every one with every later one, a stretch of rows at a time."""
-    own = hashes[places]
-    step = max(1, _PAIRS_AT_ONCE // len(places))
-    for row in range(0, len(places), step):
-        bits = np.bitwise_count(own[row : row + step, None] ^ own[None, row:])
+def _near_in_bucket(hashes: np.ndarray, indices: np.ndarray, distance: int) -> Iterator[np.ndarray]:
+    """The pairs among a bucket's indices, ascending: a block of them with all later ones at a time."""
+    bucket = hashes[indices]
+    step = max(1, _PAIRS_AT_ONCE // len(indices))
+    for start in range(0, len(indices), step):
+        bits = np.bitwise_count(bucket[start : start + step, None] ^ bucket[None, start:])
         a, b = np.nonzero(bits <= distance)
         a, b, bits = a[a < b], b[a < b], bits[a, b][a < b]
         if len(a):
-            earlier, later = places[a + row], places[b + row]  # sorted stably, so that places grow in a bucket
-            yield np.stack([later, earlier, bits.astype(np.int64)])
+            yield np.stack([indices[b + start], indices[a + start], bits.astype(np.int64)])

@@ -1,17 +1,22 @@
-"""Candidates: where in each image a portrait would be, and what tells it from others."""
+"""Candidates: the boxes of portraits in the selected images, with what finds duplicates among them."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.image_files import read_rgb
+from facemill.files import atomic_write
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest import persons
 from facemill.ingest.archives import read_image
-from facemill.ingest.faces import Face
-from facemill.ingest.portraits import Box, Unreadable, around, middle, upright_size
+from facemill.ingest.faces import Face, face_detector
+from facemill.ingest.portraits import REJECTS, Box, Unreadable, center_box, face_box, upright_size
+from facemill.ingest.selected import read_selected
+from facemill.log import log, progress
 
 CANDIDATES = pa.schema(
     [
@@ -23,26 +28,62 @@ CANDIDATES = pa.schema(
         ("score", pa.int32()),
     ]
 )
-"""Columns of the candidates: `id` is the post's, with `#2` and so on for further faces; the box in shares of the
-upright image's width and height; the perceptual hash of what is in it, and how many pixels that is in the file."""
+"""Columns of the candidates.
 
-_ENOUGH = 64  # pixels, for a hash of 32 x 32
+`id` is that of the post, with `#2` and so on for further faces. The box is in shares of the upright image's width and
+height; `hash` is its perceptual hash, `pixels` its area in pixels of the file, `score` that of the post.
+"""
+
+_MIN_SIDE_FOR_HASH = 64  # pixels; the hash is computed at 32 x 32
+
+
+def find_portraits(*, selected: Path, settings: PortraitsConfig, shard: int, candidates: Path, rejects: Path) -> None:
+    """Detects persons and faces in the images of a shard, and hashes what would become portraits.
+
+    Args:
+        selected: the table of selected posts.
+        settings: section `portraits` of the config.
+        shard: the number of the shard.
+        candidates: a row for each portrait: its box in its image, its perceptual hash, its area. Parquet.
+        rejects: images without a portrait, with the reason, Parquet.
+    """
+    posts = read_selected(selected, shard)
+    detect = face_detector(settings.detector) if settings.detector else None
+    check = persons.person_check(settings.person) if settings.person else None
+    rows, rejected = [], []
+    for post in progress(posts, f"portraits {shard}", len(posts)):
+        try:
+            rows += find_candidates(post, settings, detect, check)
+        except Unreadable as error:
+            rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
+    with atomic_write(candidates) as tmp:
+        pq.write_table(pa.Table.from_pylist(rows, CANDIDATES), tmp)
+    with atomic_write(rejects) as tmp:
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
+    log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
 
 
 def find_candidates(
     post: dict,
     settings: PortraitsConfig,
-    find: Callable[[np.ndarray], list[Face]] | None,
+    detect: Callable[[np.ndarray], list[Face]] | None,
     check: Callable[[np.ndarray], None] | None = None,
 ) -> list[dict]:
-    """The candidates of a selected post: one for each face, or without a detector one in the middle of the image.
+    """The candidates of a selected post, rows of `CANDIDATES`: one for each face, or the center of the image.
 
-    Raises `Unreadable` when the image cannot be read, does not pass the check, or shows no face.
+    Args:
+        post: a row of the selected posts.
+        settings: section `portraits` of the config.
+        detect: a face detector; without one the center of the image is the candidate.
+        check: raises `Unreadable` for images without a person.
+
+    Raises:
+        Unreadable: The image cannot be read, does not pass the check, or has no face.
     """
     try:
         content = read_image(post["path"], post["offset"], post["length"])
         full_width, full_height = upright_size(content)
-        image = read_rgb(content, None if find else persons.MIN_SIDE if check else _ENOUGH)
+        image = read_rgb(content, None if detect else persons.MIN_SIDE if check else _MIN_SIDE_FOR_HASH)
     except Unreadable:
         raise
     except ValueError as error:
@@ -50,19 +91,19 @@ def find_candidates(
     pixels = np.asarray(image)
     if check:
         check(pixels)
-    if find is None:
-        boxes = [middle(*image.size, settings.ratio)]
+    if detect is None:
+        boxes = [center_box(*image.size, settings.ratio)]
     else:
         margin = settings.detector.margin if settings.detector else 0
-        boxes = [around(face, *image.size, settings.ratio, margin) for face in find(pixels)]
+        boxes = [face_box(face, *image.size, settings.ratio, margin) for face in detect(pixels)]
     if not boxes:
-        raise Unreadable("no face found")
+        raise Unreadable("no face")
     return [
         {
             "id": post["id"] if number == 1 else f"{post['id']}#{number}",
             "post": post["id"],
             **box._asdict(),
-            "hash": perceptual_hash(_cut(pixels, box)),
+            "hash": perceptual_hash(_crop(pixels, box)),
             "pixels": (box.right - box.left) * full_width * (box.bottom - box.top) * full_height,
             "score": post["score"],
         }
@@ -70,7 +111,7 @@ def find_candidates(
     ]
 
 
-def _cut(pixels: np.ndarray, box: Box) -> np.ndarray:
+def _crop(pixels: np.ndarray, box: Box) -> np.ndarray:
     height, width = pixels.shape[:2]
     left, right = int(box.left * width), max(int(box.right * width), int(box.left * width) + 1)
     top, bottom = int(box.top * height), max(int(box.bottom * height), int(box.top * height) + 1)

@@ -1,4 +1,4 @@
-"""The images of a collection: in folders of any depth, and in zip and tar archives, which are read in place."""
+"""The list of a collection's images: in folders of any depth, and in zip and tar archives."""
 
 import os
 import stat
@@ -16,44 +16,52 @@ from facemill.ingest.archives import open_zip
 from facemill.log import log
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
-"""Names that end so are images; what the file really holds is seen when it is opened."""
+"""Suffixes of image names; the format of an image is read from its content, later."""
 
 _COLUMNS = {"id": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}
-_Found = tuple[str, str, int | None, int | None]  # name within the root, path, offset, length
+_Entry = tuple[str, str, int | None, int | None]  # name within the root, path, offset, length
 _Reject = Callable[[str, str], None]
 
 
 def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) -> pl.DataFrame:
-    """The images of folders and archives, sorted by path: `id` (the name without its suffix), `path`, `offset`,
-    `length`, `name` (the path within its root).
+    """The images of folders and archives, sorted by path.
 
-    `reject` is called with the path and the reason for each that cannot be used: links and members that point outside
-    their root (links are followed where `follow_links` says so), members that are encrypted or too large, and of two
-    images with one id the later. Raises `UserError` when a root is neither folder nor archive, or there is no image.
+    Args:
+        roots: folders and archives.
+        reject: called with path and reason of each file that cannot be used: links and members that point outside
+            their root, members that are encrypted or too large.
+        follow_links: whether symbolic links are followed, also to outside their root.
+
+    Returns:
+        A table of `id` (the name without its suffix; repeats are possible), `path`, `offset` and `length` (in bytes, of
+        members of tar archives) and `name` (the path within its root).
+
+    Raises:
+        UserError: A root is neither folder nor archive, or there is no image.
     """
     others: Counter[str] = Counter()
-    found: list[_Found] = []
+    entries: list[_Entry] = []
     for root in roots:
-        for image in _walk(root, reject, follow_links):
-            suffix = os.path.splitext(image[0])[1].lower()
+        for entry in _walk(root, reject, follow_links):
+            suffix = PurePosixPath(entry[0]).suffix.lower()
             if suffix in SUFFIXES:
-                found.append(image)
+                entries.append(entry)
             else:
                 others[suffix or "no suffix"] += 1
     if others:
         log.info("no images by their names: %s", ", ".join(f"{count} {kind}" for kind, count in others.most_common()))
-    if not found:
+    if not entries:
         accepted = ", ".join(sorted(SUFFIXES))
         raise UserError(f"source.images: no image under {', '.join(map(repr, map(str, roots)))}; accepted: {accepted}")
     table = pl.DataFrame(
-        found, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
+        entries, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
     )
     stem = pl.col("name").str.replace(r"^.*/", "").str.replace(r"\.[^.]*$", "")
     return table.sort("path").with_columns(id=stem).select(*_COLUMNS, "name")
 
 
 def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:
-    """The images without those whose id an earlier one has; `reject` is called for each of them."""
+    """The images whose id no earlier image has; `reject` is called with path and reason of each other image."""
     images = images.with_columns(first=pl.col("path").first().over("id"))
     repeats = pl.col("path") != pl.col("first")
     for path, first in images.filter(repeats).select("path", "first").iter_rows():
@@ -61,7 +69,7 @@ def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:
     return images.filter(~repeats).drop("first")
 
 
-def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
+def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Entry]:
     if root.is_dir():
         return _walk_folder(root, reject, follow_links)
     if zipfile.is_zipfile(root):
@@ -74,26 +82,26 @@ def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
     raise UserError(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
 
 
-def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Found]:
+def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Entry]:
     real, start = os.path.realpath(root), str(root)
-    seen = {real}
+    followed = {real}
     for parent, folders, names in os.walk(start, followlinks=follow_links):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in list(folders):
-            path = os.path.join(parent, name)
-            if not os.path.islink(path):
+            path = f"{parent}/{name}"
+            if not Path(path).is_symlink():
                 continue
             target = os.path.realpath(path)
             if not follow_links and not f"{target}/".startswith(f"{real}/"):
                 reject(path, f"a link that points outside the root, to {target}")
-            if follow_links and target in seen:  # a circle
+            if follow_links and target in followed:  # a circle
                 folders.remove(name)
-            seen.add(target)
+            followed.add(target)
         for name in names:
             if name.startswith("."):
                 continue
-            path = os.path.join(parent, name)
-            if os.path.islink(path) and not follow_links:
+            path = f"{parent}/{name}"
+            if not follow_links and Path(path).is_symlink():
                 target = os.path.realpath(path)
                 if not target.startswith(f"{real}/"):
                     reject(path, f"a link that points outside the root, to {target}")
@@ -101,18 +109,18 @@ def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_F
             yield os.path.relpath(path, start), path, None, None
 
 
-def _outside(member: str) -> bool:
+def _is_outside(member: str) -> bool:
     return member.startswith(("/", "\\")) or ".." in PurePosixPath(member.replace("\\", "/")).parts
 
 
-def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
+def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Entry]:
     for member in open_zip(str(archive)).infolist():
         name, path = member.filename, f"zip://{member.filename}::{archive}"
         if member.is_dir() or PurePosixPath(name).name.startswith(".") or name.startswith("__MACOSX/"):
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
             reject(path, "a link, not a file")
-        elif _outside(name):
+        elif _is_outside(name):
             reject(path, "a member that points outside the archive")
         elif member.flag_bits & 1:
             reject(path, "an encrypted member")
@@ -122,11 +130,11 @@ def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Found]:
             yield name, path, None, None
 
 
-def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Found]:
+def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Entry]:
     try:
         with tarfile.open(archive, "r:") as tar:
             for member in tar:
-                tar.members = []  # tarfile would keep all of them
+                tar.members = []  # type: ignore[attr-defined]  # tarfile would hold all of them in memory
                 name, path = member.name, f"tar://{member.name}::{archive}"
                 if member.isdir() or PurePosixPath(name).name.startswith("."):
                     continue
@@ -134,13 +142,13 @@ def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Found]:
                     reject(path, "a link, not a file")
                 elif not member.isreg() or member.issparse():
                     reject(path, "not a plain file")
-                elif _outside(name):
+                elif _is_outside(name):
                     reject(path, "a member that points outside the archive")
                 elif member.size > archives.MAX_BYTES:
                     reject(path, f"{member.size} bytes; accepted: up to {archives.MAX_BYTES}")
                 else:
                     yield name, path, member.offset_data, member.size
             if tar.offset > archive.stat().st_size:
-                reject(str(archive), "the archive is cut short")
+                reject(str(archive), "the archive is truncated")
     except tarfile.ReadError as error:
         reject(str(archive), f"the archive is damaged ({error})")

@@ -1,4 +1,4 @@
-"""Portraits: images that were opened, checked, turned upright, cut to one shape and brought to one size."""
+"""Portraits: images checked, turned upright, cropped to one shape and resized to one size."""
 
 import io
 import math
@@ -13,22 +13,21 @@ from facemill.data.image_files import IMAGE_ERRORS, read_rgb
 from facemill.data.shards import IMAGE, encode_jpeg
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("source", pa.string())])
-"""Columns of a shard of portraits; `source` is the file that the portrait was made from.
+"""Columns of a shard of portraits; `source` is the image file of the portrait.
 
 CelebA's shards have two more, `split` and the struct of booleans `attributes`.
 """
 
-
 REJECTS = pa.schema([("id", pa.string()), ("source", pa.string()), ("reason", pa.string())])
-"""Columns of the tables of images, or portraits, that are left out."""
+"""Columns of the tables of images and portraits that are left out."""
 
 
 class Unreadable(ValueError):
-    """An image that cannot be used; the message says why."""
+    """An image that cannot be used; the message is the reason."""
 
 
 class Box(NamedTuple):
-    """A part of an upright image, as shares of its width and height."""
+    """A box in an upright image, as shares of its width and height."""
 
     left: float
     top: float
@@ -36,18 +35,22 @@ class Box(NamedTuple):
     bottom: float
 
 
-def middle(width: int, height: int, ratio: float) -> Box:
-    """The largest box of a height:width ratio in the middle of an image of `width` x `height` pixels."""
+def center_box(width: int, height: int, ratio: float) -> Box:
+    """The largest box of a height:width ratio in the center of an image of `width` x `height` pixels."""
     w = min(width, height / ratio)
     left, top = (width - w) / 2, (height - w * ratio) / 2
     return Box(left / width, top / height, 1 - left / width, 1 - top / height)
 
 
-def around(face: tuple[int, int, int, int], width: int, height: int, ratio: float, margin: float) -> Box:
-    """The box of a height:width ratio around a face `(x, y, w, h)` in an image of `width` x `height` pixels.
+def face_box(face: tuple[int, int, int, int], width: int, height: int, ratio: float, margin: float) -> Box:
+    """The box around a face; moved into the image where it leaves it, and shrunk where it does not fit.
 
-    `margin` is added to each side, as a share of the face's height; at a ratio above 1 the rest lies below, where the
-    body is. A box that leaves the image is moved into it, and made smaller where it does not fit.
+    Args:
+        face: x and y of the upper left corner, width and height, in pixels.
+        width: of the image, in pixels.
+        height: of the image, in pixels.
+        ratio: of the box, height : width; above 1 the rest lies below the face, where the body is.
+        margin: added on each side of the face, as a share of its height.
     """
     x, y, w, h = face
     side = h * (1 + 2 * margin)
@@ -59,47 +62,57 @@ def around(face: tuple[int, int, int, int], width: int, height: int, ratio: floa
 
 
 def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> tuple[bytes, str]:
-    """A portrait of `width` x `height` pixels as an encoded file, and the suffix of its kind.
+    """A portrait of `width` x `height` pixels as an encoded file, and the suffix of its format.
 
-    It is what `cut` gives as a JPEG; a file in which there is nothing to change is kept as it is. Raises `Unreadable`
-    when the image cannot be read whole.
+    The result of `crop` as a JPEG, or the file itself where nothing in it changes. Raises `Unreadable` when the image
+    cannot be read.
     """
-    pixels, is_whole = cut(content, box, width, height)
-    if is_whole and (suffix := _plain_suffix(content)):
+    pixels, is_unchanged = crop(content, box, width, height)
+    if is_unchanged and (suffix := _plain_suffix(content)):
         return content, suffix
     return encode_jpeg(pixels), ".jpg"
 
 
 def load_portrait(source: Path, size: int) -> np.ndarray:
-    """The largest square in the middle of an image file: uint8 RGB (size, size, 3), as `cut` gives it.
+    """The largest square in the center of an image file, resized by `crop`: uint8 RGB (size, size, 3).
 
-    Raises `Unreadable` when it cannot be read whole.
+    Raises `Unreadable` when the image cannot be read.
     """
     try:
-        return cut(source.read_bytes(), None, size, size)[0]
+        return crop(source.read_bytes(), None, size, size)[0]
     except OSError as error:
         raise Unreadable(f"cannot be read ({error})") from error
 
 
-def cut(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
-    """The box of an image, or the largest in its middle, uint8 RGB (height, width, 3); whether that is the file's own.
+def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
+    """Crops an image to a box and resizes it with antialiasing (Lanczos; large JPEGs are decoded smaller first).
 
-    It is resized with antialiasing (Lanczos; large JPEGs are decoded smaller first). Raises `Unreadable`.
+    Args:
+        content: an image file.
+        box: None is the largest in the center.
+        width: of the result, in pixels.
+        height: of the result, in pixels.
+
+    Returns:
+        uint8 RGB (height, width, 3), and whether these are the pixels of the file itself.
+
+    Raises:
+        Unreadable: The image cannot be read.
     """
-    least = 1 if box is None else min(box.right - box.left, box.bottom - box.top)
+    smallest_share = 1 if box is None else min(box.right - box.left, box.bottom - box.top)
     try:
-        image = read_rgb(content, math.ceil(max(width, height) / least))
+        image = read_rgb(content, math.ceil(max(width, height) / smallest_share))
     except ValueError as error:
         raise Unreadable(str(error)) from error
-    box = box or middle(*image.size, height / width)
-    place = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
-    if place == (0, 0, width, height):
+    box = box or center_box(*image.size, height / width)
+    pixels = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
+    if box == Box(0, 0, 1, 1) and image.size == (width, height):
         return np.asarray(image), upright_size(content) == (width, height)
-    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, place)), False
+    return np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, pixels)), False
 
 
 def _plain_suffix(content: bytes) -> str | None:
-    """The suffix of a file that every reader shows alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
+    """The suffix of a file that every reader decodes alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
     with Image.open(io.BytesIO(content)) as file:
         plain = file.mode == "RGB" and "transparency" not in file.info
         plain = plain and file.getexif().get(0x0112, 1) == 1
@@ -107,7 +120,7 @@ def _plain_suffix(content: bytes) -> str | None:
 
 
 def upright_size(content: bytes) -> tuple[int, int]:
-    """Width and height of an image as people see it, from its header. Raises `Unreadable`."""
+    """Width and height of the upright image, from its header. Raises `Unreadable`."""
     try:
         with Image.open(io.BytesIO(content)) as file:
             turned = file.getexif().get(0x0112, 1) > 4

@@ -1,7 +1,7 @@
-"""Posts: what a collection says about its images, as one typed table whatever the collection is.
+"""The table of posts, the metadata of a collection's images, with the same typed columns for every kind of collection.
 
-Whatever cannot be used is kept as a reject with its reason. Both tables are written while they grow, so that memory
-does not grow with the collection.
+What cannot be used becomes a reject with its reason. Both tables are written in parts, so that memory does not grow
+with the collection.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ CATEGORIES = {"general": 0, "artist": 1, "copyright": 3, "character": 4, "meta":
 """Danbooru's categories of tags and their numbers: https://danbooru.donmai.us/wiki_pages/help:tags"""
 
 TAG_COLUMNS = [f"tags_{category}" for category in CATEGORIES]
-"""The columns of tags; collections that know no categories have all in the first."""
+"""The columns of tags; those of collections without categories are all in the first."""
 
 TAGS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
-"""Tags in memory: few thousand different ones in millions of posts. Files hold them as lists of strings."""
+"""Tags in memory: some thousand distinct ones in millions of posts. Files hold them as lists of strings."""
 
 POSTS = pa.schema(
     [
@@ -47,23 +47,28 @@ POSTS = pa.schema(
         ("length", pa.int64()),
     ]
 )
-"""The posts table; what a collection does not say is null.
+"""The columns of the posts table; null where a collection has no such information.
 
-`source` is where the uploader took the image from, `split` train, validation or test where the collection is divided.
+`source` is the page that the uploader took the image from; `split` is train, validation or test in CelebA.
 `path` is the image file, or a member of an archive as `zip://member::archive`; in a tar archive its bytes are `length`
 bytes from `offset`. CelebA's table has one more column, `attributes`, a struct of booleans.
 """
 
 REJECTS = pa.schema([("source", pa.string()), ("line", pa.int64()), ("id", pa.string()), ("reason", pa.string())])
-"""The rejects table: a file, the line in it if there is one, the id as far as it is known, and why."""
+"""The columns of the rejects table: a file, the line in it and the id of the post where they are known, the reason."""
 
 _BUFFERED = 10_000
 
 
 class Collection:
-    """Posts and rejects, written to two Parquet files in the order they are found; a context manager.
+    """Posts and rejects in two Parquet files, in the order they are added; a context manager.
 
-    Both files appear when the block ends well. `attributes` names the booleans of a further column.
+    The files are written atomically, when the block ends without an exception.
+
+    Args:
+        posts: the file of posts.
+        rejects: the file of rejects.
+        attributes: the names of booleans in a further column, `attributes`; none: no such column.
     """
 
     def __init__(self, posts: Path, rejects: Path, attributes: Sequence[str] = ()) -> None:
@@ -99,8 +104,8 @@ class Collection:
             file.__exit__(kind, error, trace)
 
     def add(self, columns: dict[str, Any], rows: int) -> None:
-        """Writes posts, given as columns of the table; those left out are null, tags empty."""
-        given = [
+        """Writes posts, given as columns of the table; missing columns are null, missing tags empty."""
+        arrays = [
             pa.array(columns[field.name], field.type)
             if field.name in columns and not isinstance(columns[field.name], pa.Array)
             else columns.get(field.name, _nothing(field.type, rows))
@@ -108,22 +113,22 @@ class Collection:
         ]
         self.posts += rows
         if rows:
-            self._posts_writer.write_table(pa.Table.from_arrays(given, schema=self.schema))
+            self._posts_writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
 
-    def reject(self, source: Path | str, reason: str, line: int | None = None, id: str | None = None) -> None:
-        """Notes an input that cannot be used."""
-        self._rejects.append((str(source), line, id, reason))
+    def reject(self, source: Path | str, reason: str, line: int | None = None, post_id: str | None = None) -> None:
+        """Adds a reject: an input that cannot be used."""
+        self._rejects.append((str(source), line, post_id, reason))
         if len(self._rejects) >= _BUFFERED:
             self._flush_rejects()
 
     def reject_lines(self, source: Path | str, reason: str, lines: np.ndarray, ids: np.ndarray) -> None:
-        """Notes many lines of one file that cannot be used for one reason."""
+        """Adds rejects: lines of a file that cannot be used for the same reason."""
         if len(lines):
             columns = {"source": [str(source)] * len(lines), "line": lines, "id": ids.astype(str).tolist()}
             self._write_rejects(pa.table(columns | {"reason": [reason] * len(lines)}, REJECTS))
 
     def reject_broken(self, source: Path | str, line: int, reason: str) -> None:
-        """Notes a record of the metadata that cannot be decoded."""
+        """Adds a reject: a record of the metadata that cannot be decoded."""
         self._broken += 1
         self._first_broken = self._first_broken or f"{source}:{line}: {reason}"
         self.reject(source, f"broken metadata: {reason}", line)
@@ -137,19 +142,16 @@ class Collection:
             )
 
     def reject_unnamed(self, images: pl.DataFrame, named: np.ndarray) -> None:
-        """Notes the images that no record of the metadata names."""
-        for id, path in images.filter(~named).select("id", "path").iter_rows():
-            self.reject(path, "the metadata names no such image", id=id)
+        """Adds rejects: the images that no record of the metadata names."""
+        for post_id, path in images.filter(~named).select("id", "path").iter_rows():
+            self.reject(path, "the metadata names no such image", post_id=post_id)
 
     def _flush_rejects(self) -> None:
         if self._rejects:
             columns = zip(*self._rejects, strict=True)
+            arrays = [pa.array(column, field.type) for column, field in zip(columns, REJECTS, strict=True)]
             self._rejects = []
-            self._write_rejects(
-                pa.Table.from_arrays(
-                    [pa.array(c, f.type) for c, f in zip(columns, REJECTS, strict=True)], schema=REJECTS
-                )
-            )
+            self._write_rejects(pa.Table.from_arrays(arrays, schema=REJECTS))
 
     def _write_rejects(self, table: pa.Table) -> None:
         self.rejected += len(table)
@@ -161,5 +163,5 @@ def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
 
 
 def first_line(error: Exception) -> str:
-    """What an exception says, in one line."""
+    """The first line of an exception's message."""
     return (str(error) or type(error).__name__).splitlines()[0]

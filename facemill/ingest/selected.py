@@ -1,4 +1,4 @@
-"""The table of selected posts, in which the rows of a shard lie together."""
+"""The table of selected posts, sorted by shard."""
 
 from pathlib import Path
 
@@ -10,8 +10,8 @@ from facemill.files import atomic_write
 
 
 def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
-    """Writes the kept posts, sorted by shard and id, with a column `shard`: a job reads no other shard's rows."""
-    keys = [(shard_of(id, shards), sort_key(id)) for id in selected["id"].to_pylist()]
+    """Writes the selected posts, sorted by shard and id, with a column `shard`: a job reads only its shard's rows."""
+    keys = [(shard_of(post_id, shards), sort_key(post_id)) for post_id in selected["id"].to_pylist()]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     table = selected.append_column("shard", pa.array([key[0] for key in keys], pa.int32())).take(
         pa.array(order, pa.int64())
@@ -21,5 +21,5 @@ def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
 
 
 def read_selected(selected: Path, shard: int) -> list[dict]:
-    """The kept posts of one shard, in the order of its rows."""
+    """The selected posts of a shard, in the order of its rows."""
     return pq.read_table(selected, filters=[("shard", "=", shard)]).to_pylist()

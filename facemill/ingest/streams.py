@@ -1,4 +1,4 @@
-"""JSON as it comes: plain, compressed, inside a tar, or a compressed file inside a compressed tar."""
+"""JSON in files that are plain, compressed, tar archives, or compressed files inside compressed tar archives."""
 
 import io
 import lzma
@@ -6,7 +6,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -18,12 +18,12 @@ _LIST_BLOCK = 5_000  # records
 
 
 class Block(NamedTuple):
-    """A stretch of a metadata file."""
+    """Consecutive records of a metadata file."""
 
     source: str
-    """The file, and after a colon the member where it is a tar."""
+    """The file; of a tar archive also, after a colon, the member."""
     first: int
-    """The line of the first record, or its place in a JSON list, from 1."""
+    """The line of the first record, or its number in a JSON list, from 1."""
     records: bytes | list[bytes]
     """Whole lines, or the records of a list."""
 
@@ -31,8 +31,8 @@ class Block(NamedTuple):
 def read_blocks(path: Path, size: int) -> Iterator[Block]:
     """Reads JSON lines or a JSON list in blocks of about `size` bytes, whatever they are packed in.
 
-    gzip, zstd, bzip2, xz and tar are known by their content, not by their names. Lines are streamed; a list is held in
-    memory as a whole. Raises `UserError` when a file is damaged or no JSON.
+    The content tells gzip, zstd, bzip2, xz and tar, not the name. Lines are streamed; a list is loaded into memory.
+    Raises `UserError` when a file is damaged or no JSON.
     """
     try:
         with path.open("rb") as file:
@@ -40,16 +40,17 @@ def read_blocks(path: Path, size: int) -> Iterator[Block]:
                 yield from _list(source, stream) if stream.peek(1)[:1] == b"[" else _lines(source, stream, size)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: cannot be read whole ({reason})") from error
+        raise UserError(f"{path}: cannot be read to its end ({reason})") from error
 
 
-def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]]:
-    stream = io.BufferedReader(file, 1 << 20)  # type: ignore[arg-type]
+def _unpack(name: str, file: Any) -> Iterator[tuple[str, io.BufferedReader]]:
+    """Name and content of each file that a binary stream unpacks to."""
+    stream = io.BufferedReader(file, 1 << 20)
     head = stream.peek(512)
     kind = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     if kind == "xz":
-        with lzma.open(stream) as content:
-            yield from _unpack(name, content)
+        with lzma.open(stream) as unpacked:
+            yield from _unpack(name, unpacked)
     elif kind:
         yield from _unpack(name, pa.CompressedInputStream(stream, kind))
     elif head[257:262] == b"ustar":
@@ -63,7 +64,7 @@ def _unpack(name: str, file: BinaryIO) -> Iterator[tuple[str, io.BufferedReader]
         yield name, stream
 
 
-def _lines(source: str, stream: BinaryIO, size: int) -> Iterator[Block]:
+def _lines(source: str, stream: io.BufferedReader, size: int) -> Iterator[Block]:
     first, rest = 1, b""
     while block := stream.read(size):
         cut = block.rfind(b"\n") + 1
@@ -77,10 +78,10 @@ def _lines(source: str, stream: BinaryIO, size: int) -> Iterator[Block]:
         yield Block(source, first, rest)
 
 
-def _list(source: str, stream: BinaryIO) -> Iterator[Block]:
+def _list(source: str, stream: io.BufferedReader) -> Iterator[Block]:
     try:
         records = msgspec.json.decode(stream.read(), type=list[msgspec.Raw])
     except msgspec.DecodeError as error:
-        raise UserError(f"{source}: not a whole JSON list ({error}); accepted: JSON lines or a JSON list") from error
+        raise UserError(f"{source}: not a complete JSON list ({error}); accepted: JSON lines or a JSON list") from error
     for start in range(0, len(records), _LIST_BLOCK):
         yield Block(source, start + 1, [bytes(record) for record in records[start : start + _LIST_BLOCK]])

@@ -15,8 +15,8 @@ def read(tmp_path: Path, collect, picture):
     """A function that reads attribute and partition files on three images."""
 
     def tables(attributes: list[str], partition: list[str] | None = None, max_broken: float = 0, suffix: str = "txt"):
-        for id in ("000001", "000002", "000009"):
-            picture(tmp_path / f"img/{id}.jpg", (178, 218))
+        for name in ("000001", "000002", "000009"):
+            picture(tmp_path / f"img/{name}.jpg", (178, 218))
         path, splits = tmp_path / f"list_attr_celeba.{suffix}", tmp_path / f"list_eval_partition.{suffix}"
         path.write_text("\n".join(attributes) + "\n")
         splits.write_text("\n".join(partition or []))
@@ -47,7 +47,7 @@ def test_attributes_are_booleans_and_the_true_ones_tags(read, form: str, caplog)
     assert posts["split"].to_list() == ["train", "test"]
     assert posts.select("width", "height", "ext").row(0) == (178, 218, "jpg")
     assert rejects["reason"].to_list() == ["the metadata names no such image"]
-    assert ("says it has 4 rows, and has 2" in caplog.text) == (form == "txt")
+    assert ("its first line counts 4 rows; found 2" in caplog.text) == (form == "txt")
 
 
 def test_rejects_have_a_reason(read):

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from facemill.data.shards import encode_jpeg
+from facemill.data.shards import encode_jpeg, write_shard
 from facemill.errors import UserError
-from facemill.ingest.culling_sheet import culling_sheet, read_rejected
+from facemill.ingest.culling_sheet import culling_sheet, read_rejected, render_sheet
+from facemill.ingest.portraits import SCHEMA
 
 IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -17,12 +18,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 def page() -> str:
     pixels = np.full((64, 64, 3), 128, np.uint8)
-    return culling_sheet("mine", "0007", [{"id": id, "image": {"bytes": encode_jpeg(pixels)}} for id in IDS])
+    return render_sheet("mine", "0007", [{"id": i, "image": {"bytes": encode_jpeg(pixels)}} for i in IDS])
 
 
 def test_a_page_shows_every_portrait_and_needs_no_other_file():
     text = page()
-    assert [html.unescape(id) for id in re.findall(r'<figure data-id="([^"]*)"', text)] == IDS
+    assert [html.unescape(name) for name in re.findall(r'<figure data-id="([^"]*)"', text)] == IDS
     assert text.count("data:image/jpeg;base64,") == len(IDS)
     assert re.findall(r"(?:src|href)=\"(?!data:)", text) == [] and "http" not in text
 
@@ -42,6 +43,14 @@ def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
     assert '<b id="count">2</b>' in shown and shown.count('class="rejected"') == 2
     (title,) = re.findall(r"<title>(.*?)</title>", shown)
     assert html.unescape(title) == '"12\\nod\\"d <&> #2\\n"'
+
+
+def test_the_door_writes_the_page_of_a_shard(tmp_path: Path):
+    image = {"bytes": encode_jpeg(np.zeros((64, 64, 3), np.uint8)), "path": "1.jpg"}
+    write_shard(tmp_path / "shard.parquet", [{"id": "1", "image": image, "tags": [], "source": "s"}], SCHEMA)
+    culling_sheet(portraits=tmp_path / "shard.parquet", dataset="mine", shard="0007", page=tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert '<figure data-id="1"' in text and "rejected-0007.txt" in text
 
 
 def test_lists_are_read_back():

@@ -34,10 +34,9 @@ def read(tmp_path: Path, collect, picture):
             picture(tmp_path / "images" / name)
 
         def fill(collection):
-            found = list_images([tmp_path / "images"], collection.reject)
-            read_danbooru(
-                list(metadata), found, collection, settings.get("max_broken", 0), settings.get("processes", 1)
-            )
+            images = list_images([tmp_path / "images"], collection.reject)
+            max_broken, processes = settings.get("max_broken", 0), settings.get("processes", 1)
+            read_danbooru(list(metadata), images, collection, max_broken, processes)
 
         return collect(fill)
 
@@ -97,15 +96,15 @@ TAG_LISTS = {
 
 
 @pytest.mark.parametrize("text", TAG_LISTS.values(), ids=TAG_LISTS)
-def test_lists_of_tags_in_another_writing(text: str):
+def test_lists_of_tags_in_another_notation(text: str):
     expected = [tag["name"] for tag in json.loads(text) or []]
-    found = decode(Block("m", 1, f'{{"id":1,"tags":{text}}}\n'.encode()), pl.Series([1]).to_numpy())
+    decoded = decode(Block("m", 1, f'{{"id":1,"tags":{text}}}\n'.encode()), pl.Series([1]).to_numpy())
     if text == "null":
-        assert found.broken[0][0] == 1 and found.broken[0][1].startswith("tags: ")
+        assert decoded.broken[0][0] == 1 and decoded.broken[0][1].startswith("tags: ")
     else:
         assert [
             tag
-            for row in zip(*(found.columns[f"tags_{c}"].to_pylist() for c in ("general", "character")), strict=True)
+            for row in zip(*(decoded.columns[f"tags_{c}"].to_pylist() for c in ("general", "character")), strict=True)
             for tags in row
             for tag in tags
         ] == expected
@@ -126,16 +125,16 @@ def test_flat_folders_and_the_portraits_set(tmp_path: Path, read):
 @pytest.mark.parametrize("processes", [1, 2])
 def test_blocks_in_several_processes(tmp_path: Path, read, monkeypatch, processes: int):
     monkeypatch.setattr("facemill.ingest.danbooru.BLOCK", 2000)
-    records = [DUMP | {"id": str(id), "score": str(id % 7)} for id in range(40)]
+    records = [DUMP | {"id": str(i), "score": str(i % 7)} for i in range(40)]
     path = write(tmp_path / "m.jsonl", *records[:20], '{"id"', *records[20:])
-    posts, rejects = read(path, images=tuple(f"{id}.jpg" for id in range(40)), max_broken=0.1, processes=processes)
-    assert posts["id"].to_list() == [str(id) for id in range(40)]
-    assert posts["score"].to_list() == [id % 7 for id in range(40)]
+    posts, rejects = read(path, images=tuple(f"{i}.jpg" for i in range(40)), max_broken=0.1, processes=processes)
+    assert posts["id"].to_list() == [str(i) for i in range(40)]
+    assert posts["score"].to_list() == [i % 7 for i in range(40)]
     assert [(source, line) for source, line, *_ in rejects.rows()] == [(str(path), 21)]
 
 
 BROKEN = {
-    "cut short": json.dumps(DUMP)[:99],
+    "truncated": json.dumps(DUMP)[:99],
     "no id": json.dumps({"score": "1"}),
     "unknown rating": json.dumps(DUMP | {"rating": "x"}),
     "no number": json.dumps(DUMP | {"image_width": "wide"}),
@@ -154,8 +153,8 @@ def test_broken_lines_are_rejected_with_their_place(tmp_path: Path, read, line: 
     path.write_bytes(b"\n".join([json.dumps(API).encode(), b"", line.encode(errors="surrogateescape"), b""]))
     posts, rejects = read(path, max_broken=0.5)
     assert posts["id"].to_list() == ["4018204"]
-    (source, number, id, reason), (unnamed, *_) = rejects.rows()
-    assert (source, number, id) == (str(path), 3, None)
+    (source, number, post_id, reason), (unnamed, *_) = rejects.rows()
+    assert (source, number, post_id) == (str(path), 3, None)
     assert reason.startswith("broken metadata: ")
     assert unnamed.endswith("263162.jpg")
     with pytest.raises(UserError, match=r"1 of 2 metadata records are broken, the first .*m.jsonl:3: "):

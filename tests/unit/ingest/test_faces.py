@@ -7,7 +7,7 @@ import pytest
 from facemill.config.ingest import DetectorConfig, PortraitsConfig
 from facemill.data.shards import encode_jpeg
 from facemill.errors import UserError
-from facemill.ingest.faces import face_finder
+from facemill.ingest.faces import face_detector
 from facemill.ingest.find_portraits import find_candidates
 from facemill.ingest.portraits import Unreadable
 
@@ -42,24 +42,18 @@ def image(*heads: tuple[int, int, int], width: int = 400, height: int = 300) -> 
 
 
 def test_faces_are_found_the_largest_first(cascade: Path):
-    find = face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=40))
-    (x, y, w, h), *others = find(image((40, 60, 80), (250, 100, 120)))
+    detect = face_detector(DetectorConfig(kind="cascade", cascade=cascade, min_face=40))
+    (x, y, w, h), *others = detect(image((40, 60, 80), (250, 100, 120)))
     assert abs(x + w / 2 - 310) < 20 and abs(y + h / 2 - 160) < 20 and 60 < h < 150
     assert any(abs(x + w / 2 - 80) < 20 and abs(y + h / 2 - 100) < 20 for x, y, w, h in others)
-    assert (
-        len(
-            face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=40, faces=1))(
-                image((40, 60, 80), (250, 100, 120))
-            )
-        )
-        == 1
-    )
-    assert find(image()) == []
+    assert detect(image()) == []
+    detect = face_detector(DetectorConfig(kind="cascade", cascade=cascade, min_face=40, faces=1))
+    assert len(detect(image((40, 60, 80), (250, 100, 120)))) == 1
 
 
-def test_a_large_image_is_searched_smaller(cascade: Path):
-    find = face_finder(DetectorConfig(kind="cascade", cascade=cascade, min_face=300))
-    ((x, y, w, h), *_) = find(image((500, 600, 900), width=2400, height=3000))
+def test_a_large_image_is_shrunk_for_detection(cascade: Path):
+    detect = face_detector(DetectorConfig(kind="cascade", cascade=cascade, min_face=300))
+    ((x, y, w, h), *_) = detect(image((500, 600, 900), width=2400, height=3000))
     assert abs(x + w / 2 - 950) < 150 and abs(y + h / 2 - 1050) < 150 and 450 < h < 1100
 
 
@@ -67,18 +61,18 @@ def test_several_faces_give_several_candidates_and_none_rejects(tmp_path: Path, 
     settings = PortraitsConfig(
         size=128, shards=1, detector=DetectorConfig(kind="cascade", cascade=cascade, min_face=40)
     )
-    find = face_finder(settings.detector)
+    detect = face_detector(settings.detector)
 
     def candidates(pixels: np.ndarray) -> list[dict]:
         (tmp_path / "7.jpg").write_bytes(encode_jpeg(pixels))
         post = {"id": "7", "path": str(tmp_path / "7.jpg"), "offset": None, "length": None, "score": 3}
-        return find_candidates(post, settings, find)
+        return find_candidates(post, settings, detect)
 
-    found = candidates(image((40, 60, 80), (250, 100, 120)))
-    assert [row["id"] for row in found] == ["7", *(f"7#{n}" for n in range(2, len(found) + 1))] and len(found) >= 2
-    assert {row["post"] for row in found} == {"7"} and found[0]["pixels"] >= found[1]["pixels"]
-    assert found[0]["left"] < 310 / 400 < found[0]["right"] and found[0]["top"] < 160 / 300 < found[0]["bottom"]
-    with pytest.raises(Unreadable, match="no face found"):
+    rows = candidates(image((40, 60, 80), (250, 100, 120)))
+    assert [row["id"] for row in rows] == ["7", *(f"7#{n}" for n in range(2, len(rows) + 1))] and len(rows) >= 2
+    assert {row["post"] for row in rows} == {"7"} and rows[0]["pixels"] >= rows[1]["pixels"]
+    assert rows[0]["left"] < 310 / 400 < rows[0]["right"] and rows[0]["top"] < 160 / 300 < rows[0]["bottom"]
+    with pytest.raises(Unreadable, match="no face"):
         candidates(image())
 
 
@@ -86,14 +80,14 @@ def test_several_faces_give_several_candidates_and_none_rejects(tmp_path: Path, 
 def test_another_file_is_no_cascade(tmp_path: Path, content: str):
     (tmp_path / "c.xml").write_text(content)
     with pytest.raises(UserError, match="portraits.detector.cascade: .*c.xml: accepted: a cascade that OpenCV"):
-        face_finder(DetectorConfig(kind="cascade", cascade=tmp_path / "c.xml"))
+        face_detector(DetectorConfig(kind="cascade", cascade=tmp_path / "c.xml"))
 
 
 def test_animeface_says_what_it_lacks():
     with pytest.raises(UserError, match="portraits.detector.kind: animeface "):
-        face_finder(DetectorConfig(kind="animeface"))
+        face_detector(DetectorConfig(kind="animeface"))
 
 
 def test_opencv_s_own_face_file_is_read():
     path = Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml")
-    assert face_finder(DetectorConfig(kind="cascade", cascade=path))(image()) == []
+    assert face_detector(DetectorConfig(kind="cascade", cascade=path))(image()) == []

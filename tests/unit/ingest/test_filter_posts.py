@@ -25,10 +25,10 @@ def posts(tmp_path: Path):
     return write
 
 
-def _usual(id: str) -> dict:
+def _usual(post_id: str) -> dict:
     """A post that passes every rule used here."""
     return {
-        "id": id, "rating": "s", "score": 5, "fav_count": 5, "width": 300, "height": 300, "tags_general": ["solo"],
+        "id": post_id, "rating": "s", "score": 5, "fav_count": 5, "width": 300, "height": 300, "tags_general": ["solo"],
         "tags_character": [], "created_at": datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC),
     }  # fmt: skip
 
@@ -75,8 +75,8 @@ def at(text: str) -> dict:
     ],
 )
 def test_each_rule(posts, settings: dict, kept: list[dict], removed: list[dict]):
-    found, _ = select(posts(*kept, *removed), FilterConfig(**settings), 1)
-    assert found["id"].to_list() == [str(i) for i in range(len(kept))]
+    selected, _ = select(posts(*kept, *removed), FilterConfig(**settings), 1)
+    assert selected["id"].to_list() == [str(i) for i in range(len(kept))]
 
 
 def test_the_funnel_counts_alone_and_in_order(posts):
@@ -108,7 +108,7 @@ def test_kept_posts_have_all_their_tags_and_lie_by_shards(posts, tmp_path: Path)
     write_selected(kept.to_arrow(), 3, tmp_path / "selected.parquet")
     for shard in range(3):
         rows = read_selected(tmp_path / "selected.parquet", shard)
-        ids = sorted((id for id in kept["id"] if shard_of(id, 3) == shard), key=sort_key)
+        ids = sorted((post_id for post_id in kept["id"] if shard_of(post_id, 3) == shard), key=sort_key)
         assert [row["id"] for row in rows] == ids and rows[0]["tags"] == ["solo", f"c{ids[0]}"]
 
 

@@ -5,20 +5,20 @@ import pytest
 from facemill.data.shards import decode_image, encode_jpeg
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest.drawing import draw
-from facemill.ingest.find_duplicates import find_duplicates
+from facemill.ingest.find_duplicates import match_duplicates
 
 
 def by_hand(hashes: np.ndarray, quality: np.ndarray, distance: int) -> dict[int, tuple[int, int]]:
     """The definition, row by row: the row that is repeated and the distance, for each that is left out."""
     kept: list[int] = []
     repeats: dict[int, tuple[int, int]] = {}
-    judged: dict[int, int] = {}  # the first row of each hash
+    first_row: dict[int, int] = {}  # of each hash
     for row in sorted(range(len(hashes)), key=lambda i: (-quality[i], i)):
-        first = judged.setdefault(int(hashes[row]), row)
+        first = first_row.setdefault(int(hashes[row]), row)
         if first != row:
             repeats[row] = repeats.get(first, (first, 0))
             continue
-        near = [(int(hashes[row] ^ hashes[k]).bit_count(), place, k) for place, k in enumerate(kept)]
+        near = [(int(hashes[row] ^ hashes[k]).bit_count(), rank, k) for rank, k in enumerate(kept)]
         bits, _, best = min(near, default=(65, 0, 0))
         if bits <= distance:
             repeats[row] = (best, bits)
@@ -37,24 +37,24 @@ def test_as_defined(distance: int, seed: int):
         hashes ^= np.where(random.random(len(hashes)) < 0.4, np.uint64(1) << flips[:, column], np.uint64(0))
     hashes[:5] = 0
     quality = random.integers(0, 5, len(hashes))
-    found = find_duplicates([str(i) for i in range(len(hashes))], hashes, quality, distance)
+    repeats = match_duplicates([str(i) for i in range(len(hashes))], hashes, quality, distance)
     expected = by_hand(hashes, quality, distance)
-    assert {int(row["id"]): (int(row["repeats"]), row["distance"]) for row in found.to_dicts()} == expected
+    assert {int(row["id"]): (int(row["repeats"]), row["distance"]) for row in repeats.to_dicts()} == expected
     assert len(expected) > 2
 
 
 def test_nothing_and_one():
-    assert find_duplicates([], np.zeros(0, np.uint64), np.zeros(0), 4).is_empty()
-    assert find_duplicates(["a"], np.zeros(1, np.uint64), np.zeros(1), 4).is_empty()
+    assert match_duplicates([], np.zeros(0, np.uint64), np.zeros(0), 4).is_empty()
+    assert match_duplicates(["a"], np.zeros(1, np.uint64), np.zeros(1), 4).is_empty()
 
 
 def test_hashes_stay_near_when_an_image_is_resized_and_compressed_and_part_when_it_is_another():
-    images = [decode_image(draw(id, 1).image(256)) for id in range(12)]
+    images = [decode_image(draw(i, 1).image(256)) for i in range(12)]
     hashes = [perceptual_hash(image) for image in images]
-    for image, hash in zip(images, hashes, strict=True):
+    for image, image_hash in zip(images, hashes, strict=True):
         small = cv2.resize(image, (90, 90), interpolation=cv2.INTER_AREA)
         brighter = np.clip(image * 0.9 + 20, 0, 255).astype(np.uint8)
         for other in (small, decode_image(encode_jpeg(image, 40)), brighter):
-            assert (perceptual_hash(other) ^ hash).bit_count() <= 4
+            assert (perceptual_hash(other) ^ image_hash).bit_count() <= 4
     apart = [(a ^ b).bit_count() for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(apart) > 4 and np.median(apart) > 20

@@ -28,12 +28,8 @@ def test_a_folder_gives_a_post_for_each_image(tmp_path: Path, read, picture):
     picture(folder / "b/cat.png")
     posts, _ = read()
     rows = {row["id"]: row for row in posts.to_dicts()}
-    assert {id: row["ext"] for id, row in rows.items()} == {
-        "9": "jpg",
-        "10": "png",
-        "a/cat.jpg": "png",
-        "b/cat.png": "png",
-    }
+    extensions = {"9": "jpg", "10": "png", "a/cat.jpg": "png", "b/cat.png": "png"}
+    assert {post_id: row["ext"] for post_id, row in rows.items()} == extensions
     assert (rows["9"]["width"], rows["9"]["height"], rows["9"]["score"]) == (3, 5, None)
     assert Path(rows["9"]["path"]) == folder / "deep/9.JPG"
 

@@ -27,7 +27,7 @@ def listed(*roots: Path, follow_links: bool = False) -> tuple[pl.DataFrame, dict
 def opened(images: pl.DataFrame) -> dict[str, tuple[int, int]]:
     """The red, green and blue of each image, as it is read back."""
     rows = images.select("id", "path", "offset", "length").rows()
-    return {id: Image.open(io.BytesIO(read_image(*place))).getpixel((0, 0)) for id, *place in rows}
+    return {image_id: Image.open(io.BytesIO(read_image(*image))).getpixel((0, 0)) for image_id, *image in rows}
 
 
 def tar(path: Path, members: dict[str, bytes | tarfile.TarInfo]) -> Path:
@@ -68,11 +68,11 @@ def test_folders_zips_and_tars_are_read_alike(tmp_path: Path, picture, caplog):
 def test_links_out_of_the_root_are_rejected_unless_followed(tmp_path: Path, picture):
     picture(tmp_path / "outside/1.png")
     picture(tmp_path / "inside/2.png")
-    os.symlink(tmp_path / "outside/1.png", tmp_path / "inside/3.png")
-    os.symlink(tmp_path / "outside", tmp_path / "inside/folder")
-    os.symlink("2.png", tmp_path / "inside/4.png")
-    os.symlink("nowhere.png", tmp_path / "inside/5.png")
-    os.symlink(".", tmp_path / "inside/circle")
+    (tmp_path / "inside/3.png").symlink_to(tmp_path / "outside/1.png")
+    (tmp_path / "inside/folder").symlink_to(tmp_path / "outside")
+    (tmp_path / "inside/4.png").symlink_to("2.png")
+    (tmp_path / "inside/5.png").symlink_to("nowhere.png")
+    (tmp_path / "inside/circle").symlink_to(".")
     images, rejects = listed(tmp_path / "inside")
     assert set(images["id"]) == {"2", "4", "5"}
     assert rejects == {
@@ -143,13 +143,13 @@ def test_damaged_members_and_empty_files(tmp_path: Path):
         read_image(str(tmp_path / "empty.png"))
 
 
-def test_a_tar_that_is_cut_short(tmp_path: Path):
+def test_a_truncated_tar(tmp_path: Path):
     path = tar(tmp_path / "a.tar", {"1.png": png(), "2.png": png() + bytes(9000)})
     os.truncate(path, 2200)
     images, rejects = listed(path)
     assert opened(images.filter(pl.col("id") == "1")) == {"1": (255, 0, 0)}
     if "2" in images["id"]:
-        with pytest.raises(ValueError, match="cut short"):
+        with pytest.raises(ValueError, match="truncated"):
             read_image(*images.filter(pl.col("id") == "2").select("path", "offset", "length").row(0))
     assert list(rejects) == [str(path)]
 

@@ -1,4 +1,4 @@
-"""A tagger that sees persons, and those it does not see."""
+"""Images that a tagger accepts and rejects."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def files(tmp_path):
 def test_an_image_without_one_of_the_tags_is_refused(files):
     check = person_check(PersonConfig(tagger="wd14", files=files, tags=["red hair", "blue_hair"], threshold=0.9))
     check(BRIGHT)
-    with pytest.raises(Unreadable, match=r"no person seen \(red hair: 0.00\)"):
+    with pytest.raises(Unreadable, match=r"no person \(red hair: 0.00\)"):
         check(DARK)
     with pytest.raises(Unreadable):
         person_check(PersonConfig(tagger="wd14", files=files, tags=["red_hair"]))(BRIGHT)

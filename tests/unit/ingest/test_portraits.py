@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facemill.data.shards import decode_image
-from facemill.ingest.portraits import Box, Unreadable, around, crop_portrait, load_portrait, middle, upright_size
+from facemill.ingest.portraits import Box, Unreadable, center_box, crop_portrait, face_box, load_portrait, upright_size
 
 
 def test_the_middle_square_is_kept(tmp_path: Path):
@@ -162,8 +162,8 @@ def test_a_large_jpeg_is_decoded_smaller_and_looks_the_same():
 
 
 def test_half_body_portraits():
-    assert middle(100, 400, 2) == Box(0, 0.25, 1, 0.75)
-    assert middle(400, 100, 2) == Box(0.4375, 0, 0.5625, 1)
+    assert center_box(100, 400, 2) == Box(0, 0.25, 1, 0.75)
+    assert center_box(400, 100, 2) == Box(0.4375, 0, 0.5625, 1)
     content = encoded(noise(100, 400), "PNG")
     assert decode_image(crop_portrait(content, None, 32, 64)[0]).shape == (64, 32, 3)
 
@@ -173,11 +173,11 @@ def pixels(box: Box, width: int, height: int) -> list[int]:
 
 
 def test_a_box_around_a_face():
-    assert pixels(around((400, 300, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [350, 250, 550, 450]
-    assert pixels(around((400, 300, 100, 100), 1000, 1000, 2, 0.5), 1000, 1000) == [350, 250, 550, 650]  # body below
-    assert pixels(around((0, 0, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [0, 0, 200, 200]  # moved inside
-    assert pixels(around((50, 20, 100, 100), 200, 150, 1, 0.5), 200, 150) == [25, 0, 175, 150]  # made smaller
-    assert pixels(around((50, 20, 100, 100), 200, 150, 2, 0.5), 200, 150) == [62, 0, 138, 150]
+    assert pixels(face_box((400, 300, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [350, 250, 550, 450]
+    assert pixels(face_box((400, 300, 100, 100), 1000, 1000, 2, 0.5), 1000, 1000) == [350, 250, 550, 650]  # body below
+    assert pixels(face_box((0, 0, 100, 100), 1000, 1000, 1, 0.5), 1000, 1000) == [0, 0, 200, 200]  # moved inside
+    assert pixels(face_box((50, 20, 100, 100), 200, 150, 1, 0.5), 200, 150) == [25, 0, 175, 150]  # made smaller
+    assert pixels(face_box((50, 20, 100, 100), 200, 150, 2, 0.5), 200, 150) == [62, 0, 138, 150]
 
 
 def test_the_size_as_people_see_it():

@@ -4,43 +4,109 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+import yaml
+from PIL import Image
 
-from facemill.config.ingest import FilterConfig
+from facemill.config.ingest import FilterConfig, SampleConfig
+from facemill.config.label import LabelsConfig
+from facemill.data import labelme
+from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable
 from facemill.data.labelme import as_labelme
 from facemill.data.shards import decode_mask
 from facemill.errors import UserError
+from facemill.files import sha256
+from facemill.imaging.polygons import polygons
 from facemill.ingest.danbooru import read_danbooru
-from facemill.ingest.drawing import CLASS_OF_PART, FINE_LABELS, draw
+from facemill.ingest.drawing import COMPONENT_IDS, LABELS, PART_IDS, draw
 from facemill.ingest.filter_posts import select
 from facemill.ingest.images import list_images
-from facemill.ingest.render_sample import choose_ids, oddity, outline, render, replace_folder
+from facemill.ingest.render_sample import choose_ids, oddity, outline, part_class_ids, render_sample
 
+ROOT = Path(__file__).parents[3]
 FILTER = FilterConfig(ratings=["g", "s"], min_score=0, min_size=64, tags_all=["solo"], tags_none=["lying", "from_side"])
+MERGE = LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
+
+FINE_LABELS = list(dict.fromkeys(LABELS.values()))
+FINE = ClassTable(
+    tuple(Class(name=label, color="#102030", role=None if i else "background") for i, label in enumerate(FINE_LABELS))
+)
+FINE_MERGE = LabelsConfig(merge={label: [label] for label in FINE_LABELS}, validation=0.1, test=0.1)
+
+
+def render(source: Path, classes: ClassTable = SEVEN, labels: LabelsConfig = MERGE) -> Path:
+    settings, checksums = SampleConfig(portraits=30, labelled=6), source.with_suffix(".sha256")
+    render_sample(
+        settings=settings, size=32, seed=3, classes=classes, labels=labels, source=source, checksums=checksums
+    )
+    return source
 
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample") / "source"
-    assert len(list(render(folder, portraits=30, labelled=6, size=32, seed=3))) == 30
-    return folder
+    return render(tmp_path_factory.mktemp("sample") / "source")
 
 
-def rebuilt(shapes: list[dict], size: int) -> np.ndarray:
-    """The class mask that labelme shapes give, drawn one over another."""
-    ids = {label: int(id) for label, id in zip(FINE_LABELS.values(), CLASS_OF_PART, strict=True)}
-    mask = Image.new("L", (size, size))
-    for shape in shapes:
-        points = [tuple(point) for point in shape["points"]]
-        ImageDraw.Draw(mask).polygon(points, fill=ids[shape["label"]], outline=ids[shape["label"]])
-    return np.asarray(mask)
+@pytest.fixture(scope="module")
+def fine_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return render(tmp_path_factory.mktemp("fine") / "source", FINE, FINE_MERGE)
 
 
-def test_the_same_settings_give_the_same_bytes(sample: Path, tmp_path: Path):
-    list(render(tmp_path / "again", portraits=30, labelled=6, size=32, seed=3))
-    files = sorted(path.relative_to(sample) for path in sample.rglob("*") if path.is_file())
-    assert files == sorted(p.relative_to(tmp_path / "again") for p in (tmp_path / "again").rglob("*") if p.is_file())
-    assert all((sample / file).read_bytes() == (tmp_path / "again" / file).read_bytes() for file in files)
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rasterize(polygons: list[tuple[str, np.ndarray]], size: int, values: dict[str, int]) -> np.ndarray:
+    """The mask of polygons, as the labels are converted: uint8 (size, size)."""
+    shapes = [labelme.Shape(label, [(float(x), float(y)) for x, y in points]) for label, points in polygons]
+    return labelme.draw(shapes, (size, size), values)
+
+
+def ids_of_labels(classes: ClassTable, labels: LabelsConfig) -> dict[str, int]:
+    return dict(zip(LABELS.values(), part_class_ids(classes, labels).tolist(), strict=True))
+
+
+def test_the_same_settings_give_the_same_bytes_and_replace_an_earlier_folder(sample: Path, tmp_path: Path):
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/stale.txt").touch()
+    assert files_of(render(tmp_path / "again")) == files_of(sample)
+
+
+def test_checksums_are_those_of_the_files(sample: Path):
+    lines = sample.with_suffix(".sha256").read_text().splitlines()
+    assert lines == [f"{sha256(sample / name)}  {name}" for name in map(str, sorted(map(Path, files_of(sample))))]
+
+
+def test_the_config_merges_the_parts_into_seven_classes():
+    """The ids of the parts, in the order of the parts, as the sample had them before classes came from the config."""
+    expected = ["background", "hair", "skin", "face", "skin", "clothes", "mouth", "hair", "eye", "face", "hair"]
+    ids = part_class_ids(SEVEN, MERGE)
+    assert [SEVEN.names[i] for i in ids[: len(expected)]] == expected
+    assert (ids[COMPONENT_IDS] == ids).all()  # details are of their component's class
+
+
+def test_ignored_labels_and_labels_without_a_class():
+    ignoring = LabelsConfig(
+        merge={n: v for n, v in FINE_MERGE.merge.items() if n != "nose"}, ignore=["nose"], validation=0, test=0
+    )
+    assert part_class_ids(FINE, ignoring)[PART_IDS["nose"]] == IGNORE
+    with pytest.raises(UserError, match="labels.merge: 'nose' is in no class; accepted: each of background, hair, "):
+        part_class_ids(FINE, ignoring.model_copy(update={"ignore": []}))
+
+
+def test_fine_classes_change_neither_images_nor_labelme_files(sample: Path, fine_sample: Path):
+    coarse, fine = files_of(sample), files_of(fine_sample)
+    assert coarse.keys() == fine.keys()
+    assert {name for name in coarse if coarse[name] != fine[name]} == {n for n in coarse if n.startswith("truth/")}
+
+
+def test_fine_truth_merges_into_the_seven_classes(sample: Path, fine_sample: Path):
+    to_seven = np.array([ids_of_labels(SEVEN, MERGE)[name] for name in FINE.names], np.uint8)
+    labels = set()
+    for path in (sample / "truth").iterdir():
+        fine = decode_mask((fine_sample / f"truth/{path.name}").read_bytes(), FINE)
+        assert (to_seven[fine] == decode_mask(path.read_bytes(), SEVEN)).all()
+        labels |= {FINE.names[i] for i in np.unique(fine)}
+    assert labels == set(FINE_LABELS) >= {"eyebrow", "nose", "ear", "body", "face", "eyeball", "pupil", "eyelash"}
 
 
 def test_metadata_has_the_form_of_the_dump(sample: Path):
@@ -68,61 +134,76 @@ def test_it_enters_by_the_door_of_real_collections(sample: Path, collect, tmp_pa
 
 def test_truth_is_there_for_every_post_at_the_size_of_its_image(sample: Path):
     for path in (sample / "images").rglob("*.png"):
-        truth = decode_mask((sample / f"truth/{path.name}").read_bytes())
+        truth = decode_mask((sample / f"truth/{path.name}").read_bytes(), SEVEN)
         with Image.open(path) as image:
             assert image.size == truth.shape
     assert len(list((sample / "truth").iterdir())) == 30
 
 
-def test_labelme_files_rebuild_the_truth(sample: Path):
-    files = sorted((sample / "labelled").glob("*.json"))
+@pytest.mark.parametrize("name", ["sample", "fine_sample"])
+def test_labelme_files_rebuild_the_truth(name: str, request: pytest.FixtureRequest):
+    folder, table, merge = request.getfixturevalue(name), *((SEVEN, MERGE) if name == "sample" else (FINE, FINE_MERGE))
+    files = sorted((folder / "labelled").glob("*.json"))
     assert len(files) == 6
     for path in files:
-        content = json.loads(path.read_text())
-        truth = decode_mask((sample / f"truth/{path.stem}.png").read_bytes())
-        assert (content["imagePath"], content["imageHeight"], content["imageWidth"]) == (f"{path.stem}.png", 64, 64)
-        assert (rebuilt(content["shapes"], 64) == truth).mean() > 0.995
+        annotation, _ = labelme.read(path)
+        truth = decode_mask((folder / f"truth/{path.stem}.png").read_bytes(), table)
+        assert annotation and annotation.image_path == f"{path.stem}.png"
+        assert (annotation.image_height, annotation.image_width) == (64, 64)
+        mask = labelme.draw(annotation.shapes, (64, 64), ids_of_labels(table, merge))
+        assert (mask == truth).mean() > 0.99
 
 
-@pytest.mark.parametrize("id", range(4))
-def test_outlines_rebuild_every_class(id: int):
-    parts = draw(id, 1).part_ids(256)
-    found, truth = rebuilt(as_labelme("", parts.shape, outline(parts))["shapes"], 256), CLASS_OF_PART[parts]
+@pytest.mark.parametrize("post_id", range(4))
+def test_outlines_rebuild_every_label(post_id: int):
+    parts, ids = draw(post_id, 1).part_ids(256), ids_of_labels(FINE, FINE_MERGE)
+    mask, truth = rasterize(outline(parts), 256, ids), part_class_ids(FINE, FINE_MERGE)[parts]
     for c in np.unique(truth):
-        assert ((found == c) & (truth == c)).sum() / ((found == c) | (truth == c)).sum() > 0.98
+        assert ((mask == c) & (truth == c)).sum() / ((mask == c) | (truth == c)).sum() > 0.98, FINE.names[c]
+
+
+@pytest.mark.parametrize("post_id", range(12))
+@pytest.mark.parametrize("size", [64, 256])
+def test_details_change_no_pixel_of_the_seven_classes(post_id: int, size: int):
+    parts, ids = draw(post_id, 1).part_ids(size), ids_of_labels(SEVEN, MERGE)
+    components = list(LABELS.values())
+    coarse = [(components[part], points) for part, points in polygons(COMPONENT_IDS[parts])]
+    assert (rasterize(outline(parts), size, ids) == rasterize(coarse, size, ids)).all()
+
+
+def test_a_component_in_the_hole_of_a_detail_stays():
+    parts = np.zeros((40, 40), np.uint8)
+    parts[5:35, 5:35] = PART_IDS["head"]
+    parts[10:30, 10:30] = PART_IDS["eyes"]
+    parts[12:28, 12:28] = PART_IDS["eyeballs"]
+    parts[15:20, 15:20] = PART_IDS["hair"]
+    parts[17, 17] = PART_IDS["eyes"]
+    ids = ids_of_labels(FINE, FINE_MERGE)
+    assert (rasterize(outline(parts), 40, ids) == part_class_ids(FINE, FINE_MERGE)[parts]).all()
 
 
 def test_holes_are_drawn_after_what_surrounds_them():
     parts = np.zeros((40, 40), np.uint8)
-    hair, face = list(FINE_LABELS).index("hair"), list(FINE_LABELS).index("head")
-    parts[5:35, 5:35] = hair
+    parts[5:35, 5:35] = PART_IDS["hair"]
     parts[10:30, 10:30] = 0
-    parts[15:25, 15:25] = face
+    parts[15:25, 15:25] = PART_IDS["head"]
     shapes = as_labelme("", parts.shape, outline(parts))["shapes"]
     assert [shape["label"] for shape in shapes] == ["hair", "background", "face"]
-    assert (rebuilt(shapes, 40) == CLASS_OF_PART[parts]).all()
+    ids = ids_of_labels(SEVEN, MERGE)
+    assert (rasterize(outline(parts), 40, ids) == part_class_ids(SEVEN, MERGE)[parts]).all()
 
 
 def test_faults_and_labels_are_different_posts_and_one_in_nine_is_odd():
     ids, labelled, faults = choose_ids(2000, 64, 1)
     assert len(set(ids)) == 2000 and ids == sorted(ids)
-    assert len({id % 1000 for id in ids}) > 800
+    assert len({post_id % 1000 for post_id in ids}) > 800
     assert len(labelled) == 64 and not labelled & faults.keys()
     assert Counter(faults.values()) == {"truncated image": 1, "missing image": 1, "broken line": 1}
-    assert not any(oddity(id, 1) for id in labelled)
-    assert 0.08 < np.mean([oddity(id, 1) is not None for id in ids]) < 0.14
+    assert not any(oddity(post_id, 1) for post_id in labelled)
+    assert 0.08 < np.mean([oddity(post_id, 1) is not None for post_id in ids]) < 0.14
     assert "broken line" not in choose_ids(100, 10, 1)[2].values()
 
 
 def test_too_many_labelled():
     with pytest.raises(UserError, match=r"sample.labelled: found 20; accepted: up to \d+ of 20 portraits"):
         choose_ids(20, 20, 2)
-
-
-def test_a_finished_folder_replaces_an_earlier_one(tmp_path: Path):
-    for name in ("new", "old"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.txt").touch()
-    replace_folder(tmp_path / "new", tmp_path / "old")
-    assert [path.name for path in (tmp_path / "old").iterdir()] == ["new.txt"]
-    assert not (tmp_path / "new").exists()

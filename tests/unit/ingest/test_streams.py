@@ -60,15 +60,15 @@ def test_a_json_list(tmp_path: Path):
     (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id": 2}]')
     assert list(read_blocks(tmp_path / "m", 8)) == [(str(tmp_path / "m"), 1, [b'{"id": 1}', b'{"id": 2}'])]
     (tmp_path / "m").write_bytes(b'[{"id": 1},\n {"id')
-    with pytest.raises(UserError, match="m: not a whole JSON list .*; accepted: JSON lines or a JSON list"):
+    with pytest.raises(UserError, match="m: not a complete JSON list .*; accepted: JSON lines or a JSON list"):
         list(read_blocks(tmp_path / "m", 8))
 
 
 @pytest.mark.parametrize("packing", ["gz", "xz", "zst"])
-def test_a_packed_file_that_is_cut_short(tmp_path: Path, packing: str):
-    atomic_write = PACKED[packing](LINES * 100)
-    (tmp_path / "m").write_bytes(atomic_write[: len(atomic_write) // 2])
-    with pytest.raises(UserError, match=r"m: cannot be read whole \(.+\)"):
+def test_a_truncated_packed_file(tmp_path: Path, packing: str):
+    content = PACKED[packing](LINES * 100)
+    (tmp_path / "m").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"m: cannot be read to its end \(.+\)"):
         list(read_blocks(tmp_path / "m", 1000))
 
 

@@ -1,0 +1,86 @@
+"""Shards of portraits, cropped from the selected images."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from facemill.config.ingest import PortraitsConfig
+from facemill.data.shards import write_shard
+from facemill.errors import UserError
+from facemill.files import atomic_write
+from facemill.ingest.archives import read_image
+from facemill.ingest.culling_sheet import read_rejected
+from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
+from facemill.ingest.selected import read_selected
+from facemill.log import log, progress
+
+
+def crop_portraits(
+    *,
+    selected: Path,
+    candidates: Path | None = None,
+    duplicates: Path | None = None,
+    rejected_ids: list[Path] = [],  # noqa: B006
+    settings: PortraitsConfig,
+    shard: int,
+    portraits: Path,
+    rejects: Path,
+) -> None:
+    """Reads, checks, crops and resizes the images of a shard.
+
+    Args:
+        selected: the table of selected posts.
+        candidates: the boxes of the portraits in their images; without it they are in the center.
+        duplicates: portraits to leave out since they repeat another one.
+        rejected_ids: lists of portraits to leave out, an id a line, as culling sheets export them.
+        settings: section `portraits` of the config.
+        shard: the number of the shard.
+        portraits: the shard of portraits, Parquet.
+        rejects: images that cannot be used and portraits rejected by hand, with the reason, Parquet.
+    """
+    posts = {post["id"]: post for post in read_selected(selected, shard)}
+    schema = _schema(selected)
+    boxes: list[dict] = [{"id": post_id, "post": post_id} for post_id in posts]
+    if candidates:
+        boxes = pq.read_table(candidates).to_pylist()
+    duplicate_ids = set(pq.read_table(duplicates, columns=["id"])["id"].to_pylist()) if duplicates else set()
+    culled_ids = read_lists(rejected_ids)
+    rows, rejected = [], []
+    for candidate in progress(boxes, f"portraits {shard}", len(boxes)):
+        portrait_id, post = candidate["id"], posts[candidate["post"]]
+        if portrait_id in duplicate_ids:
+            continue
+        try:
+            if portrait_id in culled_ids:
+                raise ValueError("rejected by hand")
+            content = read_image(post["path"], post["offset"], post["length"])
+            box = Box(*(candidate[side] for side in Box._fields)) if candidates else None
+            encoded, suffix = crop_portrait(content, box, settings.width, settings.size)
+        except ValueError as error:
+            rejected.append({"id": portrait_id, "source": post["path"], "reason": str(error)})
+            continue
+        row = {"id": portrait_id, "image": {"bytes": encoded, "path": f"{portrait_id}{suffix}"}}
+        row |= {"tags": post["tags"], "source": post["path"]}
+        rows.append(row | {name: post[name] for name in schema.names[len(SCHEMA) :]})
+    with atomic_write(rejects) as tmp:
+        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
+    write_shard(portraits, rows, schema)
+    repeats = len(boxes) - len(rows) - len(rejected)
+    log.info("shard %d: %d portraits, %d rejected, %d duplicates", shard, len(rows), len(rejected), repeats)
+
+
+def _schema(selected: Path) -> pa.Schema:
+    """The columns of the shard; CelebA's have its split and attributes, too."""
+    schema = pq.read_schema(selected)
+    if "attributes" not in schema.names:
+        return SCHEMA
+    return SCHEMA.append(pa.field("split", pa.string())).append(schema.field("attributes"))
+
+
+def read_lists(paths: list[Path]) -> set[str]:
+    """The ids in lists that culling sheets exported. Raises `UserError` when one cannot be read."""
+    try:
+        return set().union(*(read_rejected(path.read_text(), str(path)) for path in paths))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"portraits.rejected_ids: {error}") from error

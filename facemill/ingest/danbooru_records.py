@@ -1,0 +1,86 @@
+"""Records of Danbooru's metadata, in the form of the yearly dumps and in that of the API.
+
+https://gwern.net/danbooru2021#metadata, https://danbooru.donmai.us/wiki_pages/help:api
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from facemill.ingest.posts import first_line
+from facemill.ingest.streams import Block
+
+ABSENT = msgspec.Raw(b"")
+"""What a raw field holds that a record does not have."""
+
+_Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+
+
+class Record(msgspec.Struct, gc=False):
+    """The fields of both forms that are used; decoded leniently, since the dumps write numbers as strings."""
+
+    id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    md5: str | None = None
+    created_at: str | None = None
+    rating: Literal["g", "s", "q", "e"] | None = None
+    score: _Int32 | None = None
+    fav_count: _Int32 | None = None  # the API
+    image_width: _Int32 | None = None
+    image_height: _Int32 | None = None
+    file_ext: str | None = None
+    is_deleted: bool | None = None
+    is_banned: bool | None = None
+    source: str | None = None
+    favs: msgspec.Raw = ABSENT  # the dumps: ids of users
+    tags: msgspec.Raw = ABSENT  # the dumps: [{"id", "name", "category"}, ...]
+    tag_string: str | None = None  # the API
+    tag_string_general: str | None = None
+    tag_string_artist: str | None = None
+    tag_string_copyright: str | None = None
+    tag_string_character: str | None = None
+    tag_string_meta: str | None = None
+
+
+PLAIN_FIELDS = Record.__struct_fields__[:12]
+"""The fields whose values are those of the posts table, from `id` to `source`."""
+
+_DECODER = msgspec.json.Decoder(Record, strict=False)
+
+
+def read_records(block: Block) -> tuple[list[Record], np.ndarray, list[tuple[int, str]]]:
+    """Decodes the records of a block.
+
+    Returns:
+        The records that are posts, the line of each, int64, and line and reason of each record that is broken.
+    """
+    if not isinstance(block.records, bytes):
+        return _read_each(block.records, block.first)
+    try:  # all lines at once, since hardly a block has one that is empty or broken
+        records = _DECODER.decode_lines(block.records)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _read_each(block.records.split(b"\n"), block.first)
+    if len(records) == block.records.count(b"\n") and all(map(_has_tags, records)):
+        return records, np.arange(block.first, block.first + len(records)), []
+    return _read_each(block.records.split(b"\n"), block.first)
+
+
+def _read_each(texts: list[bytes], first: int) -> tuple[list[Record], np.ndarray, list[tuple[int, str]]]:
+    records, lines, broken = [], [], []
+    for line, text in enumerate(texts, first):
+        if not text or text.isspace():
+            continue
+        try:
+            record = _DECODER.decode(text)
+            if not _has_tags(record):
+                raise ValueError("neither `tags` nor `tag_string`: no post")
+        except (msgspec.DecodeError, ValueError) as error:
+            broken.append((line, first_line(error)))
+        else:
+            records.append(record)
+            lines.append(line)
+    return records, np.array(lines, np.int64), broken
+
+
+def _has_tags(record: Record) -> bool:
+    return record.tags is not ABSENT or record.tag_string is not None or record.tag_string_general is not None

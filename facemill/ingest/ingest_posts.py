@@ -1,0 +1,87 @@
+"""The table of posts from a collection's files; every kind of collection has its own reader."""
+
+from pathlib import Path
+from typing import Literal
+
+from facemill.config.ingest import SourceConfig
+from facemill.errors import UserError
+from facemill.files import sha256
+from facemill.ingest.celeba import read_celeba, read_names
+from facemill.ingest.danbooru import BLOCK, read_danbooru
+from facemill.ingest.folder import read_folder
+from facemill.ingest.images import list_images, without_repeats
+from facemill.ingest.posts import Collection
+from facemill.log import log
+
+
+def ingest_posts(
+    *,
+    kind: Literal["sample", "danbooru", "celeba", "folder"],
+    settings: SourceConfig,
+    images: list[Path],
+    metadata: list[Path] = [],  # noqa: B006
+    attributes: Path | None = None,
+    partition: Path | None = None,
+    tags: Path | None = None,
+    posts: Path,
+    rejects: Path,
+    threads: int = 1,
+) -> None:
+    """Reads a collection's metadata into a typed table of posts; what cannot be used is rejected.
+
+    Args:
+        kind: the kind of collection; the sample is read as a Danbooru dump.
+        settings: section `source` of the config.
+        images: folders and archives of images: here and below the local copies of what the settings name.
+        metadata: Danbooru's metadata.
+        attributes: CelebA's attributes.
+        partition: CelebA's partition.
+        tags: a folder's CSV file of tags.
+        posts: the posts, Parquet.
+        rejects: broken records, posts without an image and images without a post, each with its reason, Parquet.
+        threads: processes that decode metadata.
+    """
+    singles = {"attributes": attributes, "partition": partition, "tags": tags}
+    paths = {key: [path] for key, path in singles.items() if path} | {"images": images, "metadata": metadata}
+    check_sums(settings, paths)
+    with Collection(posts, rejects, read_names(attributes) if attributes else ()) as collection:
+
+        def reject(path: str, reason: str) -> None:
+            collection.reject(path, reason, post_id=Path(path.split("::")[0]).stem)
+
+        table = list_images(images, reject, settings.follow_links)
+        if kind == "folder":
+            read_folder(table, tags, settings.tag_pattern, collection)
+        elif kind == "celeba":
+            if attributes is None:
+                raise UserError("--attributes: found nothing; accepted: a path, which kind 'celeba' needs")
+            read_celeba(attributes, partition, without_repeats(table, reject), collection, settings.max_broken)
+        else:
+            if not metadata:
+                raise UserError(f"--metadata: found nothing; accepted: paths, which kind {kind!r} needs")
+            blocks = sum(path.stat().st_size for path in metadata) // BLOCK
+            processes = max(1, min(threads, blocks // 4))
+            read_danbooru(metadata, without_repeats(table, reject), collection, settings.max_broken, processes)
+    log.info("%d posts, %d rejected", collection.posts, collection.rejected)
+
+
+def check_sums(settings: SourceConfig, paths: dict[str, list[Path]]) -> None:
+    """Compares files with their checksums in the config.
+
+    Args:
+        settings: section `source` of the config.
+        paths: the local copies of `settings.files()`, by the same keys.
+
+    Raises:
+        UserError: A checksum differs, or is given for a folder.
+    """
+    for key, locations in settings.files().items():
+        for location, path in zip(locations, paths[key], strict=True) if locations else ():
+            expected = settings.sha256.get(str(location))
+            if expected is None:
+                continue
+            if path.is_dir():
+                raise UserError(f"source.sha256.{location}: a folder; accepted: a file")
+            actual = sha256(path)
+            if actual != expected.lower():
+                raise UserError(f"source.{key}: {location} has sha256 {actual}; accepted: {expected.lower()}")
