@@ -22,6 +22,7 @@ from facemill.data.shards import (
     encode_mask,
     open_shard,
     read_rows,
+    rows_at,
     shard_of,
     sort_key,
     write_shard,
@@ -48,6 +49,13 @@ def test_rows_come_back_in_order(tmp_path):
     assert list(read_rows(paths)) == rows(ROWS_PER_GROUP + 3) + rows(2)
     assert [row.keys() for row in read_rows(paths[1:], ["id", "tags"])] == [{"id", "tags"}] * 2
     assert count_rows(paths) == ROWS_PER_GROUP + 5
+
+
+def test_rows_are_read_by_index_through_shards_and_row_groups(tmp_path):
+    write_shard(tmp_path / "a", rows(ROWS_PER_GROUP + 3), SCHEMA)
+    write_shard(tmp_path / "b", rows(2), SCHEMA)
+    by_index = rows_at([tmp_path / "a", tmp_path / "b"], {0, 255, 258, 260}, ["id"])
+    assert {index: row["id"] for index, row in by_index.items()} == {0: "0", 255: "255", 258: "258", 260: "1"}
 
 
 def test_the_same_rows_give_the_same_bytes_and_other_rows_others(tmp_path):
