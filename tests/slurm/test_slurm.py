@@ -85,7 +85,7 @@ def test_a_training_that_is_requeued_goes_on_and_gives_the_same_model(project, o
     wait_for(begin)
     said = main.stdout.read()
     assert main.returncode == 0, said
-    assert "goes on after step" in (project / "logs/tiny/train_unet-v3.log").read_text()
+    assert "resumes after step" in (project / "logs/tiny/train_unet-v3.log").read_text()
     assert sha256(project / V3) == expected
 
 

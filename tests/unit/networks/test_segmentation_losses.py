@@ -1,9 +1,10 @@
 """Cross-entropy plus Dice, and class weights."""
 
+import pytest
 import torch
 from helpers.scenes import THREE
 
-from facemill.data.classes import IGNORE
+from facemill.data.classes import IGNORE, SEVEN
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 
 
@@ -26,6 +27,16 @@ def test_ignored_pixels_change_nothing():
 def test_class_weights_follow_the_tables_names():
     weights = class_weights({"hat": 3}, THREE)
     assert (weights.dtype, weights.tolist()) == (torch.float32, [1, 1, 3])
+
+
+def test_class_weights_raise_the_cost_of_their_mistakes():
+    logits, target = torch.zeros(1, 7, 4, 4), torch.zeros(1, 4, 4, dtype=torch.int64)
+    target[:, :2] = 4
+    logits[:, 0] = 3  # background everywhere: the mouth is wrong
+    weights = class_weights({"mouth": 5}, SEVEN)
+    uniform, weighted = (cross_entropy_dice(logits, target, IGNORE, w) for w in (None, weights))
+    right, wrong = (-logits.log_softmax(1)[0, c, 0, 0] for c in (0, 4))
+    assert uniform - weighted == pytest.approx(float((right + wrong) / 2 - (right + 5 * wrong) / 6), abs=1e-5)
 
 
 def test_a_class_without_pixels_counts_in_no_loss():

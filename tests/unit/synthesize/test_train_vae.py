@@ -1,10 +1,17 @@
-"""The weights of pixels in the VAE's reconstruction loss."""
+"""Training of the VAE: the weights of pixels in the reconstruction loss, and exact resume."""
 
+import pyarrow as pa
 import pytest
 import torch
+from helpers.training import sigterm_in_step
 
+from facemill.config.fields import TrainingConfig
+from facemill.config.synthesize import VaeConfig
 from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable
-from facemill.synthesize.train_vae import BALANCE, region_weights
+from facemill.data.shards import IMAGE, read_rows, write_shard
+from facemill.networks.store import load_model
+from facemill.networks.vae import Vae
+from facemill.synthesize.train_vae import BALANCE, region_weights, train_vae
 
 THREE = ClassTable(
     (
@@ -31,3 +38,31 @@ def test_half_of_the_weight_is_equal_for_all_regions(classes):
 def test_a_portrait_without_any_region_still_counts():
     weights = region_weights(torch.full((1, 64, 64), IGNORE, dtype=torch.uint8), 32, SEVEN)
     assert torch.allclose(weights, torch.full((1, 1, 32, 32), 1 - BALANCE))
+
+
+@pytest.mark.parametrize("with_masks", [True, False])
+def test_a_stopped_training_resumes_to_the_same_bytes(tmp_path, monkeypatch, pairs, with_masks):
+    monkeypatch.chdir(tmp_path)
+    rows = list(read_rows([pairs("pairs", range(12), THREE)]))
+    for column, classes in (("image", None), ("mask", THREE)):
+        schema = pa.schema([("id", pa.string()), (column, IMAGE)])
+        write_shard(tmp_path / column, [{name: row[name] for name in schema.names} for row in rows], schema, classes)
+    training = TrainingConfig(images=32, batch=4, learning_rate=1e-3)
+    arguments = {
+        "settings": VaeConfig(size=32, z_dim=6, width=4, kl_weight=0.01, training=training),
+        "seed": 1,
+        "holdout": 0.2,
+        "portraits": [tmp_path / "image"],
+        "pseudo_labels": [tmp_path / "mask"] if with_masks else None,
+    }
+    uninterrupted, resumed = (
+        {"model": tmp_path / name / "model.safetensors", "curves": tmp_path / f"{name}.csv"}
+        for name in ("uninterrupted", "resumed")
+    )
+    train_vae(**arguments, **uninterrupted)
+    with sigterm_in_step(3):
+        train_vae(**arguments, **resumed)
+    train_vae(**arguments, **resumed)
+    for product in ("model", "curves"):
+        assert uninterrupted[product].read_bytes() == resumed[product].read_bytes()
+    assert load_model(Vae, resumed["model"]).z_dim == 6

@@ -19,8 +19,8 @@ def learn(kind: type[Learner], accelerator: Accelerator) -> Learner:
     return kind(accelerator, network, torch.optim.SGD(network.parameters(), 1.0), lambda step: 0.1 * (step + 1))
 
 
-def test_a_step_moves_weights_by_the_schedule_then_the_ema():
-    learner = learn(EmaLearner, Accelerator(cpu=True))
+def test_a_step_moves_weights_by_the_schedule_then_the_ema(accelerator):
+    learner = learn(EmaLearner, accelerator)
     for step in range(2):
         learner.step(learner.net(torch.full((1, 1), 2.0)).sum(), step)
     assert learner.raw.weight.item() == pytest.approx(1 - 0.1 * 2 - 0.2 * 2)
@@ -29,8 +29,7 @@ def test_a_step_moves_weights_by_the_schedule_then_the_ema():
     assert learner.ema.weight.item() == pytest.approx(2 / 11 * first + 9 / 11 * 0.4)
 
 
-def test_accumulated_gradients_add_up():
-    accelerator = Accelerator(cpu=True)
+def test_accumulated_gradients_add_up(accelerator):
     learner = learn(Learner, accelerator)
     for x in (1.0, 2.0):
         accelerator.backward(learner.net(torch.full((1, 1), x)).sum())

@@ -5,15 +5,18 @@ import signal
 
 import pytest
 import torch
-from accelerate import Accelerator
 from torch import nn
 
 from facemill.errors import TrainingDiverged
 from facemill.training.learner import EmaLearner
-from facemill.training.optimization import cosine_with_warmup
+from facemill.training.optimization import cosine_with_warmup, make_accelerator
 from facemill.training.run import Run
 
 IMAGES, BATCH = 80, 4
+
+
+def learning_rate(step: int) -> float:
+    return 0.01 * cosine_with_warmup(step, IMAGES // BATCH)
 
 
 def train(stop_after=None, loss_of=lambda loss: loss, by=signal.SIGTERM):
@@ -21,8 +24,9 @@ def train(stop_after=None, loss_of=lambda loss: loss, by=signal.SIGTERM):
     layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(0.5), nn.Conv2d(8, 4, 3)]
     network = nn.Sequential(*layers).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
-    accelerator = Accelerator(cpu=True)
-    learner = EmaLearner(accelerator, network, optimizer, lambda step: 0.01 * cosine_with_warmup(step, IMAGES // BATCH))
+    learner = EmaLearner(
+        make_accelerator(), network, optimizer, lambda step: 0.01 * cosine_with_warmup(step, IMAGES // BATCH)
+    )
     best = nn.Linear(1, 1)
     run = Run("toy", {"width": 8}, [], {"network": learner}, {"best": best})
     for step in run.steps(IMAGES, BATCH, seed=3):
