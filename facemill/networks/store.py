@@ -96,12 +96,12 @@ def load_model(kind: type[Network], path: Path, classes: ClassTable | None = Non
     """
     path = _weights(path)
     metadata = _metadata(path)
-    if (found := metadata.get("network")) != kind.__name__:
-        raise UserError(f"{path}: holds a {found}; accepted: a {kind.__name__}")
+    if (name := metadata.get("network")) != kind.__name__:
+        raise UserError(f"{path}: holds a {name}; accepted: a {kind.__name__}")
     if classes:
         classes.check_same(model_classes(path), str(path))
     try:
-        if (found := sha256(path)) != metadata.get("sha256", found):
+        if (digest := sha256(path)) != metadata.get("sha256", digest):
             raise Damaged(path, "its SHA-256 is not the one in the JSON beside it")
         network = kind(**metadata["arguments"])
         network.load_state_dict(load_file(path))
