@@ -93,7 +93,7 @@ def _fault_of(error: Exception) -> str | None:
             return str(error)
         case RuntimeError() if str(error).startswith("DataLoader worker"):
             return f"{str(error).splitlines()[0]}; the same command resumes from the last checkpoint"
-        case ConnectionResetError() | EOFError():  # raised instead when the worker was handing over a batch
+        case ConnectionResetError() | EOFError(args=()):  # raised instead when the worker was handing over a batch
             kind = type(error).__name__
             return f"a DataLoader worker was killed ({kind}); the same command resumes from the last checkpoint"
     number = getattr(error, "errno", None)
