@@ -64,7 +64,7 @@ def self_train_unet(
 
     Args:
         settings: The section `self_training`.
-        unet_settings: How the teacher was built and trained; the student is built alike.
+        unet_settings: How the teacher was built and trained; the student is built the same way.
         teacher: The teacher, a finished U-Net.
         size: Side of the portraits in pixels.
         seed: Seed of weights, order and augmentation.
@@ -155,7 +155,7 @@ def pseudo_targets(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, 
 
 
 def cut_mix(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """CutMix: a box of each image and target is replaced by the same box of the batch's previous one.
+    """CutMix: a box of each image and target is replaced by that of the image and target before it in the batch.
 
     Boxes have the image's aspect ratio and a share of its area within `BOX`.
 

@@ -36,7 +36,7 @@ class ForwardPass:
         real: Images (B, 3, H, W) in [-1, 1].
         fake: Generated images of the same masks, with a graph to the generator.
         mask: One-hot masks (B, classes, H, W).
-        augment: Changes images and masks before the discriminators get them: real and fake ones alike.
+        augment: Changes images and masks before the discriminators get them, the same way for real and fake ones.
         real_features: The discriminators' features of the real images, with a graph to the discriminators.
     """
 
