@@ -12,7 +12,7 @@ import time
 import cyclopts
 import numpy as np
 
-from facemill.ingest.find_duplicates import find_duplicates
+from facemill.ingest.find_duplicates import match_duplicates
 
 DISTANCES = (0, 2, 4, 6, 8)
 
@@ -25,16 +25,16 @@ def main(hashes: int = 100_000) -> None:
     values[copies] = values[random.integers(0, hashes, len(copies))] ^ flips[0] ^ flips[1] ^ flips[2]
     ids, quality = [str(i) for i in range(hashes)], random.random(hashes)
 
-    few = values[: min(hashes, 5_000)]
+    sample = values[: min(hashes, 5_000)]
     start = time.perf_counter()
-    np.count_nonzero(np.bitwise_count(few[:, None] ^ few[None]) <= DISTANCES[-1])
-    every = (time.perf_counter() - start) * (hashes / len(few)) ** 2
+    np.count_nonzero(np.bitwise_count(sample[:, None] ^ sample[None]) <= DISTANCES[-1])
+    every = (time.perf_counter() - start) * (hashes / len(sample)) ** 2
     print(f"{hashes} hashes; every pair would take {every:.1f} s")
     for distance in DISTANCES:
         start, worked = time.perf_counter(), time.process_time()
-        found = find_duplicates(ids, values, quality, distance)
+        repeats = match_duplicates(ids, values, quality, distance)
         seconds = time.perf_counter() - start
-        speed = f"{every / seconds:5.0f} times as fast, {len(found):6} repeat another"
+        speed = f"{every / seconds:5.0f} times as fast, {len(repeats):6} repeat another"
         print(f"within {distance} bits {seconds:6.2f} s ({worked:.2f} s of one core) {speed}")
     print(json.dumps({"seconds_per_100k": round(seconds * 100_000 / hashes, 2)}))
 

@@ -3,7 +3,7 @@
     python benchmarks/metadata.py [--posts 100000] [--large 1000000]
 
 Posts of realistic length are generated in the form of the Danbooru2021 dump. Both sides start as new processes and end
-with the kept posts in a Parquet file; Facemill's writes the table of all posts on the way, and uses all cores. A
+with the selected posts in a Parquet file; Facemill's writes the table of all posts on the way, and uses all cores. A
 second, larger file shows the peak memory of all of Facemill's processes together. The last line is JSON: `vs_pandas`,
 how many times faster, and `peak_gb`.
 """
@@ -49,7 +49,7 @@ def main(posts: int = 100_000, large: int = 1_000_000, rounds: int = 3) -> None:
         ratio = statistics.median(p / f for p, f in zip(*times.values(), strict=True))
         for name, seconds in times.items():
             print(f"{name:10} {statistics.median(seconds):8.2f} s {size / statistics.median(seconds) / 1e6:8.0f} MB/s")
-        print(f"{ratio:.1f} times as fast; {kept['facemill']} posts kept by both")
+        print(f"{ratio:.1f} times as fast; {kept['facemill']} posts selected by both")
         small.unlink()
         generate(big, large)
         peak, seconds = measure([sys.executable, __file__, "facemill", str(big), str(large), folder])
@@ -64,9 +64,9 @@ def measure(command: list[str]) -> tuple[int, float]:
     family = psutil.Process(process.pid)
     while process.poll() is None:
         total = 0
-        for one in [family, *_children(family)]:
+        for member in [family, *_children(family)]:
             with contextlib.suppress(psutil.Error):
-                total += one.memory_full_info().pss
+                total += member.memory_full_info().pss
         peak = max(peak, total)
         time.sleep(0.05)
     assert process.returncode == 0
@@ -141,12 +141,12 @@ def run_pandas(metadata: Path, folder: Path) -> int:
     import pandas as pd
 
     posts = pd.read_json(metadata, lines=True)
-    tags = posts["tags"].map(lambda found: {tag["name"] for tag in found})
+    tags = posts["tags"].map(lambda row: {tag["name"] for tag in row})
     kept = posts[
         posts["rating"].isin(SETTINGS["ratings"])
         & (posts["score"] >= SETTINGS["min_score"])
         & (posts[["image_width", "image_height"]].min(axis=1) >= SETTINGS["min_size"])
-        & tags.map(lambda found: found.issuperset(SETTINGS["tags_all"]) and found.isdisjoint(SETTINGS["tags_none"]))
+        & tags.map(lambda row: row.issuperset(SETTINGS["tags_all"]) and row.isdisjoint(SETTINGS["tags_none"]))
     ]
     kept.drop(columns=["pools"]).to_parquet(folder / "pandas.parquet")
     return len(kept)

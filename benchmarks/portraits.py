@@ -2,7 +2,7 @@
 
     python benchmarks/portraits.py [--images 6000] [--source 512] [--size 256] [--any-shape] [--rounds 3]
 
-The images are drawn portraits with grain, as JPEGs: squares as in the Danbooru sets of 512 px, or of any shape and
+The images are synthetic portraits with grain, as JPEGs: squares as in the Danbooru sets of 512 px, or of any shape and
 size near that. The limit is a loop over them
 that decodes each with Pillow and encodes a picture of the portraits' size with OpenCV, in as many processes as there
 are cores; Facemill's side runs `scripts/crop_portraits.py` once for each core: reading the table, opening, checking,
@@ -42,8 +42,10 @@ def main(images: int = 6000, source: int = 512, size: int = 256, any_shape: bool
             script = Path(__file__).parents[1] / "scripts/crop_portraits.py"
             facemill.append(
                 together(
-                    [sys.executable, script, "--selected", folder / "selected.parquet", "--settings", settings]
-                    + ["--shard", str(i), "--out", folder / f"{i}.parquet", "--rejects", folder / f"r{i}.parquet"]
+                    [
+                        *(sys.executable, script, "--selected", folder / "selected.parquet", "--settings", settings),
+                        *("--shard", i, "--portraits", folder / f"{i}.parquet", "--rejects", folder / f"r{i}.parquet"),
+                    ]
                     for i in range(CORES)
                 )
             )
@@ -81,18 +83,18 @@ def generate(folder: Path, images: int, source: int, any_shape: bool) -> None:
     from facemill.ingest.selected import write_selected
 
     random = np.random.default_rng(1)
-    few, paths = [], []
-    for id in range(24):
-        drawn = np.asarray(Image.open(io.BytesIO(draw(id, 1).image(source))).convert("RGB"), np.float32)
-        grain = cv2.GaussianBlur(random.normal(0, 16, drawn.shape).astype(np.float32), (0, 0), 1)
-        few.append(Image.fromarray(np.clip(drawn + grain, 0, 255).astype(np.uint8)))
+    originals, paths = [], []
+    for i in range(24):
+        drawing = np.asarray(Image.open(io.BytesIO(draw(i, 1).image(source))).convert("RGB"), np.float32)
+        grain = cv2.GaussianBlur(random.normal(0, 16, drawing.shape).astype(np.float32), (0, 0), 1)
+        originals.append(Image.fromarray(np.clip(drawing + grain, 0, 255).astype(np.uint8)))
     for number in range(images):
-        image, path = few[number % len(few)], folder / f"{number}.jpg"
-        if number < len(few) or any_shape:
+        image, path = originals[number % len(originals)], folder / f"{number}.jpg"
+        if number < len(originals) or any_shape:
             shape = [round(source * random.uniform(0.8, 1.2)) for _ in range(2)] if any_shape else image.size
             image.resize(shape).save(path, quality=90)
         else:
-            path.hardlink_to(folder / f"{number % len(few)}.jpg")
+            path.hardlink_to(folder / f"{number % len(originals)}.jpg")
         paths.append(str(path))
     with Collection(folder / "posts.parquet", folder / "rejects.parquet") as collection:
         collection.add({"id": [str(number) for number in range(images)], "path": paths}, images)

@@ -67,10 +67,10 @@ class SourceConfig(Section):
         return self.images if isinstance(self.images, list) else [self.images] if self.images else []
 
     def files(self) -> dict[str, list[Location]]:
-        """What ingestion reads, by the key that names it."""
-        one = {"attributes": self.attributes, "partition": self.partition, "tags": self.tags}
-        many = {"images": self.image_roots(), "metadata": self.metadata}
-        return many | {key: [location] if location else [] for key, location in one.items()}
+        """The files, folders and archives that ingestion reads, by their keys."""
+        lists = {"images": self.image_roots(), "metadata": self.metadata}
+        singles = {"attributes": self.attributes, "partition": self.partition, "tags": self.tags}
+        return lists | {key: [location] if location else [] for key, location in singles.items()}
 
     @model_validator(mode="after")
     def _checksums_have_files(self) -> Self:

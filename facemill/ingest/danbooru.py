@@ -42,7 +42,7 @@ class Decoded(msgspec.Struct):
     wanted: np.ndarray
     """The posts that `columns` holds: indices into `ids`."""
     columns: dict[str, pa.Array]
-    """The columns of the wanted posts, without id and place of the image."""
+    """The columns of the wanted posts, without `id` and the location of the image."""
     broken: list[tuple[int, str]]
     """Line and reason of each record that cannot be used."""
 

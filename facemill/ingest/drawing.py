@@ -194,7 +194,7 @@ def _style() -> Style:
 
 
 def _layers(variants: dict[str, str], hair: str, skin: str, clothes: str) -> dict[str, str]:
-    """The components of a figure, each an SVG group in its place on the canvas, in drawing order."""
+    """The components of a figure, each a positioned SVG group, in drawing order."""
     options: dict = {"seed": "", "hairColor": [hair], "skinColor": [skin], "clothesColor": [clothes]}
     for name, variant in variants.items():
         options[f"{name}Probability"] = 0 if variant == "none" else 100

@@ -16,10 +16,11 @@ from facemill.config.ingest import DetectorConfig, FilterConfig, PortraitsConfig
 from facemill.data.shards import decode_image
 from facemill.errors import UserError
 from facemill.ingest.archives import read_image
-from facemill.ingest.faces import face_finder
+from facemill.ingest.faces import face_detector
 from facemill.ingest.filter_posts import select
-from facemill.ingest.find_duplicates import find_duplicates
+from facemill.ingest.find_duplicates import match_duplicates
 from facemill.ingest.find_portraits import CANDIDATES, find_candidates
+from facemill.ingest.ingest_posts import ingest_posts
 from facemill.ingest.portraits import Unreadable, crop_portrait, load_portrait
 
 DATA = Path(os.environ.get("FACEMILL_REAL_DATA", "../shared/data"))
@@ -27,23 +28,23 @@ pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real data at {DAT
 
 
 @pytest.fixture
-def ingest(script, tmp_path: Path):
+def ingest(tmp_path: Path):
     """A function that ingests a collection as the rule does and gives the tables of posts and rejects."""
 
-    def ingested(kind: str, **source) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def tables(kind: str, **source) -> tuple[pl.DataFrame, pl.DataFrame]:
         settings = SourceConfig(**source)
-        paths = {key: found for key, found in settings.files().items() if found}
+        paths = {key: locations for key, locations in settings.files().items() if locations}
         single = {key: paths.pop(key)[0] for key in ("attributes", "partition", "tags") if key in paths}
         posts, rejects = tmp_path / "out/posts.parquet", tmp_path / "out/rejects.parquet"
-        script("ingest_posts")(kind=kind, settings=settings, out=posts, rejects=rejects, **paths, **single)
+        ingest_posts(kind=kind, settings=settings, posts=posts, rejects=rejects, **paths, **single)
         return pl.read_parquet(posts), pl.read_parquet(rejects)
 
-    return ingested
+    return tables
 
 
 def bucketed(folder: Path, ids: list[str]) -> Path:
-    for id in ids:
-        path = folder / f"{int(id) % 1000:04}/{id}.jpg"
+    for post_id in ids:
+        path = folder / f"{int(post_id) % 1000:04}/{post_id}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 4)).save(path)
     return folder
@@ -65,14 +66,14 @@ def test_danbooru_metadata_of_both_forms(tmp_path: Path, ingest):
     assert (
         old["tags_copyright"] == ["vampire_princess_miyu"] and "larva_(vampire_princess_miyu)" in old["tags_character"]
     )
-    for id, post in expected.items():
+    for post_id, post in expected.items():
         for category in ("general", "artist", "copyright", "character", "meta"):
-            assert rows[id][f"tags_{category}"] == post[f"tag_string_{category}"].split()
+            assert rows[post_id][f"tags_{category}"] == post[f"tag_string_{category}"].split()
         columns = {"width": "image_width", "height": "image_height", "ext": "file_ext"}
         for column in ("fav_count", "score", "md5", "rating", "source", "is_deleted", "is_banned", *columns):
-            assert rows[id][column] == post[columns.get(column, column)]
-        assert rows[id]["created_at"].isoformat()[:4] == post["created_at"][:4]
-    solo = {id for id, post in expected.items() if "solo" in post["tag_string"].split()}
+            assert rows[post_id][column] == post[columns.get(column, column)]
+        assert rows[post_id]["created_at"].isoformat()[:4] == post["created_at"][:4]
+    solo = {post_id for post_id, post in expected.items() if "solo" in post["tag_string"].split()}
     for tag in ("solo", "sol*"):
         assert set(select(tmp_path / "out/posts.parquet", FilterConfig(tags_all=[tag]), 1)[0]["id"]) == solo
 
@@ -93,31 +94,31 @@ def test_a_folder_of_anime_portraits(ingest):
     for path in [*posts.filter(posts["ext"] == "png")["path"][:5], *posts["path"][:20]]:
         with Image.open(path) as image:
             small = np.asarray(image.convert("RGB").resize((32, 32), Image.Resampling.BOX), int)
-        found = load_portrait(Path(path), 128).reshape(32, 4, 32, 4, 3).mean((1, 3))
-        assert np.abs(found - small).mean() < 2
+        portrait = load_portrait(Path(path), 128).reshape(32, 4, 32, 4, 3).mean((1, 3))
+        assert np.abs(portrait - small).mean() < 2
 
 
 def candidates(posts: pl.DataFrame, settings: PortraitsConfig) -> tuple[list[dict], int]:
-    """What is found in the posts, and in how many of them nothing."""
-    find = face_finder(settings.detector) if settings.detector else None
-    found, nothing = [], 0
+    """The candidates of the posts, and the number of posts without any."""
+    detect = face_detector(settings.detector) if settings.detector else None
+    rows, without = [], 0
     for post in posts.to_dicts():
         try:
-            found += find_candidates(post, settings, find)
+            rows += find_candidates(post, settings, detect)
         except Unreadable as error:
-            assert str(error) == "no face found"
-            nothing += 1
-    return found, nothing
+            assert str(error) == "no face"
+            without += 1
+    return rows, without
 
 
 def test_the_anime_face_cascade_finds_most_faces(ingest):
     posts, _ = ingest("folder", images=DATA / "anime-portraits/images")
     cascade = DATA / "weights/lbpcascade_animeface.xml"
     settings = PortraitsConfig(size=64, shards=1, detector=DetectorConfig(kind="cascade", cascade=cascade, min_face=48))
-    found, nothing = candidates(posts.sort("id")[:60], settings)
-    assert nothing < 24 and 36 < len(found) < 80
-    path = {post["id"]: post["path"] for post in posts.to_dicts()}[found[0]["post"]]
-    boxes = [row for row in found if row["bottom"] - row["top"] > 0.3]
+    rows, without = candidates(posts.sort("id")[:60], settings)
+    assert without < 24 and 36 < len(rows) < 80
+    path = {post["id"]: post["path"] for post in posts.to_dicts()}[rows[0]["post"]]
+    boxes = [row for row in rows if row["bottom"] - row["top"] > 0.3]
     assert len(boxes) > 30 and decode_image(crop_portrait(read_image(path), None, 32, 64)[0]).shape == (64, 32, 3)
 
 
@@ -132,10 +133,10 @@ def test_near_duplicates_of_anime_portraits(tmp_path: Path, ingest):
                 image.convert("RGB").resize((160, 160)).save(folder / f"{path.stem}-copy.jpg", quality=60)
     posts, _ = ingest("folder", images=folder)
     rows = pl.from_arrow(pa.Table.from_pylist(candidates(posts, PortraitsConfig(size=64, shards=1))[0], CANDIDATES))
-    found = find_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), rows["pixels"].to_numpy(), 6)
-    copies = {row["id"]: row["repeats"] for row in found.to_dicts() if row["id"].endswith("-copy")}
-    assert len(copies) >= 19 and all(id == f"{kept}-copy" for id, kept in copies.items())
-    assert len(found) - len(copies) <= 6
+    repeats = match_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), rows["pixels"].to_numpy(), 6)
+    copies = {row["id"]: row["repeats"] for row in repeats.to_dicts() if row["id"].endswith("-copy")}
+    assert len(copies) >= 19 and all(copy == f"{original}-copy" for copy, original in copies.items())
+    assert len(repeats) - len(copies) <= 6
 
 
 def test_tagged_faces_in_a_zip(ingest):
@@ -144,7 +145,7 @@ def test_tagged_faces_in_a_zip(ingest):
     assert len(posts) == 8000 and rejects.is_empty()
     tags = dict(posts.select("id", "tags_general").rows())
     assert tags["2"] == ["aqua_hair", "aqua_eyes"]
-    assert all(1 <= len(found) <= 2 for found in tags.values())
+    assert all(1 <= len(image_tags) <= 2 for image_tags in tags.values())
     path, offset, length = posts.select("path", "offset", "length").row(17)
     assert Image.open(io.BytesIO(read_image(path, offset, length))).size == (64, 64)
 

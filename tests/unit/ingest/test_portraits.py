@@ -110,6 +110,13 @@ def bomb() -> bytes:
     )
 
 
+def test_a_box_of_the_portrait_s_size_in_a_larger_image_is_cut_out():
+    image = Image.new("RGB", (40, 40), "red")
+    image.paste("blue", (0, 0, 20, 20))
+    pixels = decode_image(crop_portrait(encoded(image, "PNG"), Box(0, 0, 0.5, 0.5), 20, 20)[0])
+    assert pixels.shape == (20, 20, 3) and np.abs(pixels.astype(int) - (0, 0, 255)).max() < 4
+
+
 HOSTILE = {
     "decompression bomb": (bomb(), "decompression bomb"),
     "half a JPEG": (encoded(noise(64, 64), "JPEG")[:1500], "truncated"),
