@@ -58,7 +58,7 @@ def overhead(folder: Path) -> dict[str, float]:
     _, nothing, _ = measured([*run, "--", "results/small/selected/selected.parquet"], folder)
     planned, _, _ = measured([*run, "--dry-run", "--printshellcmds", "--", "portraits"], folder)
     _, by_snakemake, _ = measured([*run, "--", "portraits"], folder)
-    commands = re.findall(r"^ *(\S*=\w+ python \S+/crop_portraits\.py .*)$", planned, re.M)
+    commands = re.findall(r"(FACEMILL_CODE=\w+ python \S+/crop_portraits\.py .*)$", planned, re.M)
     if len(commands) != JOBS:
         sys.exit(f"{len(commands)} commands in place of {JOBS}:\n{planned}")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
