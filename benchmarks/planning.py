@@ -65,7 +65,7 @@ def overhead(folder: Path) -> dict[str, float]:
     start = time.monotonic()
     for command in commands:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": path}
-        subprocess.run(command, shell=True, cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment)
+        subprocess.run(["sh", "-c", command], cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment)
     bare = (time.monotonic() - start) / JOBS
     return {"job_seconds": (by_snakemake - nothing) / JOBS, "bare_seconds": bare}
 

@@ -2,7 +2,7 @@
 # the report, the summary, DVC and the Slurm profile know a rule's figures and metrics.
 from functools import partial
 
-from facemill.config.segment import unet_settings
+from facemill.config.root import unet_settings
 from facemill.config.validation import check_braces
 from facemill.errors import UserError
 from facemill.files import check_writable

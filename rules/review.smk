@@ -101,7 +101,7 @@ use rule train_unet as train_fold with:
     output:
         "results/{dataset}/label_quality/fold-{fold}/model.json",
         model="results/{dataset}/label_quality/fold-{fold}/model.safetensors",
-        curves="results/{dataset}/label_quality/fold-{fold}/curves.csv",
+        curves=curves("results/{dataset}/label_quality/fold-{fold}/curves.csv", "loss"),
     log:
         "logs/{dataset}/train_fold-{fold}.log",
     benchmark:

@@ -100,15 +100,3 @@ def parse_classes(text: str) -> ClassTable:
     Raises `ValueError` when it is none.
     """
     return ClassTable.model_validate_json(text)
-
-
-# Legacy names of the seven classes: to be removed once nothing uses them.
-CLASSES = SEVEN.names
-COLORS = SEVEN.colors
-BACKGROUND, SKIN, FACE, EYE, MOUTH, HAIR, CLOTHES = range(7)
-ClassName = Role
-
-
-def palette() -> list[int]:
-    """Legacy."""
-    return list(SEVEN.palette)

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from facemill.data import png
-from facemill.data.classes import IGNORE, SEVEN, ClassTable, parse_classes
+from facemill.data.classes import IGNORE, ClassTable, parse_classes
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
 
@@ -30,18 +30,18 @@ IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 ROWS_PER_GROUP = 256
 
 
-def shard_of(id: str, shards: int) -> int:
+def shard_of(row_id: str, shards: int) -> int:
     """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise.
 
     What follows a `#` does not count: further portraits of one image lie in its shard.
     """
-    id = id.partition("#")[0]
-    return (int(id) if id.isdecimal() else zlib.crc32(id.encode())) % shards
+    image_id = row_id.partition("#")[0]
+    return (int(image_id) if image_id.isdecimal() else zlib.crc32(image_id.encode())) % shards
 
 
-def sort_key(id: str) -> tuple[int, str]:
+def sort_key(row_id: str) -> tuple[int, str]:
     """The sort key of rows in a shard: numeric ids by value, before all others by name."""
-    return (int(id), "") if id.isdecimal() else (1 << 63, id)
+    return (int(row_id), "") if row_id.isdecimal() else (1 << 63, row_id)
 
 
 def _features(schema: pa.Schema) -> dict:
@@ -120,7 +120,7 @@ def _noticing_damage(path: Path) -> Iterator[None]:
 
 
 def open_shard(path: Path) -> Shard:
-    """Opens a shard; raises `UserError` when it is missing, `Damaged` when it is cut short or not Parquet."""
+    """Opens a shard; raises `UserError` when it is missing, `Damaged` when it is truncated or not Parquet."""
     return Shard(path)
 
 
@@ -167,7 +167,7 @@ def encode_jpeg(pixels: np.ndarray, quality: int = 95) -> bytes:
     return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
 
-def encode_mask(mask: np.ndarray, classes: ClassTable = SEVEN) -> bytes:
+def encode_mask(mask: np.ndarray, classes: ClassTable) -> bytes:
     """Encodes class ids, uint8 (height, width), as a palette PNG; its text chunk `classes` holds the table."""
     return png.encode(np.asarray(mask, np.uint8), classes.palette, ("classes", _json(classes)))
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from skimage.color import deltaE_ciede2000
 
-from facemill.data.classes import SEVEN, ClassTable, Role
+from facemill.data.classes import ClassTable, Role
 
 REGIONS: dict[str, tuple[Role, ...]] = {
     "hair": ("hair",),
@@ -28,7 +28,7 @@ def region_ids(classes: ClassTable) -> dict[str, tuple[int, ...]]:
     return {name: classes.role_ids(*roles) for name, roles in REGIONS.items()}
 
 
-def region_colors(image: np.ndarray, mask: np.ndarray, classes: ClassTable = SEVEN) -> dict[str, Lab | None]:
+def region_colors(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> dict[str, Lab | None]:
     """The median CIELAB color of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
 
     The region's outermost pixels, outline or mixed with the neighbor, do not count where enough others remain.

@@ -3,13 +3,14 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from facemill.data.classes import IGNORE, SEVEN, ClassTable
+from facemill.data.classes import IGNORE, ClassTable
 from facemill.files import atomic_write
 
 matplotlib.use("Agg")
@@ -19,12 +20,12 @@ INK, PAPER = (32, 34, 44), (255, 255, 255)
 CAPTION = 15
 
 
-def colorize(mask: np.ndarray, classes: ClassTable = SEVEN) -> np.ndarray:
+def colorize(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     """Class ids, uint8 (H, W), in the classes' display colors: uint8 RGB (H, W, 3)."""
     return np.frombuffer(classes.palette, np.uint8).reshape(256, 3)[mask]
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable = SEVEN, opacity: float = 0.55) -> np.ndarray:
+def overlay(image: np.ndarray, mask: np.ndarray, classes: ClassTable, opacity: float = 0.55) -> np.ndarray:
     """The mask's colors over the image, uint8 RGB (H, W, 3); ignored pixels show the image alone."""
     mixed = image * (1 - opacity) + colorize(mask, classes) * opacity
     return np.where((mask == IGNORE)[..., None], image, mixed).astype(np.uint8)
@@ -87,12 +88,17 @@ def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: 
 
 
 @contextmanager
-def plot(path: Path, width: float = 9, height: float = 5, **subplots) -> Iterator[tuple]:
+def plot(path: Path, width: float = 9, height: float = 5, **subplots: Any) -> Iterator[tuple[Any, Any]]:
     """Yields matplotlib's `(figure, axes)` in the project's style and writes the PNG when the block ends well.
 
     Further arguments go to `plt.subplots`.
     """
-    style = {"axes.spines.top": False, "axes.spines.right": False, "font.size": 11, "axes.titlesize": 12}
+    style: dict[Any, Any] = {
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "font.size": 11,
+        "axes.titlesize": 12,
+    }
     with plt.rc_context(style):
         figure, axes = plt.subplots(figsize=(width, height), layout="constrained", **subplots)
         yield figure, axes

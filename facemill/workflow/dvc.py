@@ -70,7 +70,9 @@ def _check_generated() -> None:
     """Raises `UserError` when DVC's stages are not those of these rules and this code."""
     for path, content in generate(Path.cwd()).items():
         if not path.exists() or path.read_text() != content:
-            raise UserError(f"{path.name}: not that of these rules, this code and config/config.yaml; run `make generated`")
+            raise UserError(
+                f"{path.name}: not that of these rules, this code and config/config.yaml; run `make generated`"
+            )
 
 
 def run_module(program: str, *arguments: str) -> str:

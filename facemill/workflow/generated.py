@@ -139,7 +139,7 @@ def slurm_profile(parsed: Parsed, text: str) -> str:
         if resources.get("gpu"):
             training = any(pattern.flags.get("curves") for pattern in rule.output)
             lines.append(f"  {name}: *{'training' if training else 'gpu'}")
-        if any("{shard}" in str(pattern) for pattern in rule.output):
+        if "shard" in rule.wildcard_names:
             arrays.append(name)
     lines.append(f"slurm-array-jobs: {', '.join(arrays)}")
     head, rest = text.split(BEGIN)

@@ -151,5 +151,5 @@ def test_each_task_of_an_array_makes_its_own_shard(project, on_slurm):
     assert [len(ids.split(",")) for ids in tasks] == [5, 3]
     shards = sorted(project.glob("results/tiny/portraits/shard-*.parquet"))
     ids = [[row["id"] for row in read_rows([path], ["id"])] for path in shards]
-    assert len(shards) == 8 and all(int(id) % 8 == n for n, found in enumerate(ids) for id in found)
+    assert len(shards) == 8 and all(int(row) % 8 == n for n, rows in enumerate(ids) for row in rows)
     assert queue() == [] and "Error" not in said

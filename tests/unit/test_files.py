@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,7 +15,7 @@ def test_a_file_appears_when_the_block_ends(tmp_path):
         assert not path.exists()
         assert tmp.suffix == ".txt"
     assert path.read_text() == "half"
-    assert os.listdir(path.parent) == ["a.txt"]
+    assert [file.name for file in path.parent.iterdir()] == ["a.txt"]
 
 
 def test_a_failing_block_leaves_the_earlier_file(tmp_path):
@@ -26,7 +25,7 @@ def test_a_failing_block_leaves_the_earlier_file(tmp_path):
         tmp.write_text("half")
         1 / 0  # noqa: B018
     assert path.read_text() == "before"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_a_killed_writer_leaves_no_output_and_does_not_disturb_the_next(tmp_path):
@@ -43,7 +42,7 @@ with atomic_write(Path({str(path)!r})) as tmp:
     assert not path.exists()
     with atomic_write(path) as tmp:
         tmp.write_text("all of it")
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
 
 
 def test_json_keeps_the_order_of_keys_and_the_letters(tmp_path):

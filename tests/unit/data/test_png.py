@@ -1,7 +1,6 @@
 """Palette PNGs: read back by Pillow and OpenCV, the same bytes for the same pixels."""
 
 import io
-import json
 
 import cv2
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facemill.data import png
-from facemill.data.classes import CLASSES, palette
+from facemill.data.classes import SEVEN, parse_classes
 from facemill.data.shards import encode_mask
 
 COLORS = bytes(range(256)) * 3
@@ -27,20 +26,20 @@ def test_pillow_reads_the_indices(size):
 
 def test_opencv_shows_the_palettes_colors():
     pixels = np.arange(7, dtype=np.uint8).repeat(30).reshape(7, 30)
-    shown = cv2.imdecode(np.frombuffer(encode_mask(pixels), np.uint8), cv2.IMREAD_COLOR_RGB)
-    assert np.array_equal(shown, np.array(palette(), np.uint8).reshape(256, 3)[pixels])
+    shown = cv2.imdecode(np.frombuffer(encode_mask(pixels, SEVEN), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(shown, np.frombuffer(SEVEN.palette, np.uint8).reshape(256, 3)[pixels])
 
 
 def test_masks_name_the_classes_and_any_view_of_an_array_can_be_written():
     mask = np.random.default_rng(2).integers(0, 7, (40, 60), np.uint8)
     for view in (mask, mask.T, mask[::2, ::-3], mask.astype(np.int64)):
-        with Image.open(io.BytesIO(encode_mask(view))) as picture:
+        with Image.open(io.BytesIO(encode_mask(view, SEVEN))) as picture:
             assert np.array_equal(np.asarray(picture), view)
-            assert json.loads(picture.text["classes"]) == list(CLASSES)
+            assert parse_classes(picture.text["classes"]) == SEVEN
 
 
 def test_the_same_pixels_give_the_same_bytes():
     mask = np.zeros((512, 512), np.uint8)
     mask[100:300, 50:400] = 5
-    assert encode_mask(mask) == encode_mask(mask.copy())
-    assert len(encode_mask(mask)) < 4000
+    assert encode_mask(mask, SEVEN) == encode_mask(mask.copy(), SEVEN)
+    assert len(encode_mask(mask, SEVEN)) < 4000

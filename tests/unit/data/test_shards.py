@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from facemill.data.classes import CLASSES, IGNORE
+from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable, parse_classes
 from facemill.data.shards import (
     IMAGE,
     ROWS_PER_GROUP,
@@ -20,6 +20,7 @@ from facemill.data.shards import (
     decode_mask,
     encode_jpeg,
     encode_mask,
+    mask_classes,
     open_shard,
     read_rows,
     rows_at,
@@ -114,7 +115,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_changes_a_row(tmp_path, data):
 
 
 def test_shards_follow_danbooru_s_bucket_rule_for_numbers():
-    assert [shard_of(id, 4) for id in ("0", "7", "263123")] == [0, 3, 3]
+    assert [shard_of(number, 4) for number in ("0", "7", "263123")] == [0, 3, 3]
     named = [shard_of(f"image-{i}", 4) for i in range(400)]
     assert named == [shard_of(f"image-{i}", 4) for i in range(400)]
     assert all(60 < named.count(shard) < 140 for shard in range(4))
@@ -140,14 +141,37 @@ def test_what_is_no_image_is_refused():
 
 
 def test_masks_are_palette_pngs_that_opencv_and_pillow_read_alike():
-    mask = np.tile(np.array([*range(len(CLASSES)), IGNORE], np.uint8), (5, 3))
-    encoded = encode_mask(mask)
+    mask = np.tile(np.array([*range(len(SEVEN)), IGNORE], np.uint8), (5, 3))
+    encoded = encode_mask(mask, SEVEN)
     assert np.array_equal(decode_mask(encoded), mask)
     picture = Image.open(io.BytesIO(encoded))
-    assert picture.mode == "P" and json.loads(picture.text["classes"]) == list(CLASSES)
+    assert picture.mode == "P" and parse_classes(picture.text["classes"]) == SEVEN
     by_opencv = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     assert np.array_equal(by_opencv, np.asarray(picture.convert("RGB")))
-    assert encode_mask(mask) == encoded
+    assert encode_mask(mask, SEVEN) == encoded
+
+
+TWO = ClassTable(SEVEN.root[:2])
+
+
+def test_a_mask_and_a_shard_of_masks_carry_their_table_and_refuse_another(tmp_path):
+    encoded = encode_mask(np.zeros((4, 4), np.uint8), TWO)
+    assert decode_mask(encoded, TWO).shape == (4, 4)
+    with pytest.raises(UserError, match="a mask: has the classes background, skin; accepted: background, skin, face"):
+        decode_mask(encoded, SEVEN)
+    recolored = ClassTable((SEVEN.root[0], Class(name="skin", color="#000000", role=None)))
+    assert decode_mask(encoded, recolored).shape == (4, 4)
+
+    schema = pa.schema([("id", pa.string()), ("mask", IMAGE)])
+    paths = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+    for path, table in zip(paths, (TWO, SEVEN), strict=True):
+        write_shard(path, [], schema, table)
+    assert mask_classes(paths[:1]) == TWO
+    with pytest.raises(UserError, match=r"b.parquet: has the classes .*, face.*; accepted: background, skin$"):
+        mask_classes(paths)
+    write_shard(paths[0], [], schema)
+    with pytest.raises(UserError, match="a.parquet: names no classes; accepted: a shard of masks"):
+        mask_classes(paths)
 
 
 def test_masks_that_are_not_ours_are_refused():
@@ -156,4 +180,4 @@ def test_masks_that_are_not_ours_are_refused():
     with pytest.raises(UserError, match="mode RGB"):
         decode_mask(file.getvalue())
     with pytest.raises(UserError, match="class id 7; accepted: 0 to 6 and 255"):
-        decode_mask(encode_mask(np.full((4, 4), 7, np.uint8)))
+        decode_mask(encode_mask(np.full((4, 4), 7, np.uint8), SEVEN))

@@ -1,8 +1,10 @@
 import numpy as np
 from PIL import Image
 
-from facemill.data.classes import COLORS, HAIR, IGNORE
+from facemill.data.classes import IGNORE, SEVEN
 from facemill.imaging.figures import CAPTION, PAPER, colorize, image_grid, overlay, plot, save_animation, save_picture
+
+[HAIR] = SEVEN.role_ids("hair")
 
 
 def flat(color: tuple[int, int, int], size: int = 8) -> np.ndarray:
@@ -10,14 +12,14 @@ def flat(color: tuple[int, int, int], size: int = 8) -> np.ndarray:
 
 
 def test_masks_show_their_classes_colors_and_white_where_ignored():
-    shown = colorize(np.array([[0, HAIR, IGNORE]], np.uint8))
-    assert [tuple(pixel) for pixel in shown[0]] == [COLORS[0], COLORS[HAIR], (255, 255, 255)]
+    shown = colorize(np.array([[0, HAIR, IGNORE]], np.uint8), SEVEN)
+    assert [tuple(pixel) for pixel in shown[0]] == [SEVEN.colors[0], SEVEN.colors[HAIR], (255, 255, 255)]
 
 
 def test_an_overlay_mixes_and_leaves_ignored_pixels():
     mask = np.array([[HAIR, IGNORE]], np.uint8)
-    shown = overlay(np.zeros((1, 2, 3), np.uint8), mask, opacity=0.5)
-    assert tuple(shown[0, 0]) == tuple(c // 2 for c in COLORS[HAIR])
+    shown = overlay(np.zeros((1, 2, 3), np.uint8), mask, SEVEN, opacity=0.5)
+    assert tuple(shown[0, 0]) == tuple(c // 2 for c in SEVEN.colors[HAIR])
     assert tuple(shown[0, 1]) == (0, 0, 0)
 
 
