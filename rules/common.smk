@@ -33,6 +33,11 @@ def shards(product):
     return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=SHARDS)
 
 
+def plain(output):
+    """A rule's output as a plain path, for rules that read all shards: Snakemake would hash them all for each of them."""
+    return str(output)
+
+
 def metrics(path, name):
     """An output whose JSON the summary holds under a name, and DVC compares."""
     return flag(path, "metrics", name)

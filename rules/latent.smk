@@ -4,8 +4,8 @@
 
 # GauGAN paints edits with each portrait's mask fixed, where it was trained on the VAE's styles; elsewhere the VAE's
 # decoder paints them.
-GAUGAN = rules.train_gaugan.output.model if CONFIG.styled else []
-EVALUATOR = expand(rules.train_unet.output.model, version="v2", allow_missing=True) if CONFIG.masked else []
+GAUGAN = plain(rules.train_gaugan.output.model) if CONFIG.styled else []
+EVALUATOR = expand(plain(rules.train_unet.output.model), version="v2", allow_missing=True) if CONFIG.masked else []
 VISUAL = [source for source in CONFIG.tags.sources if source in ("i2v", "wd14")]
 
 
@@ -194,9 +194,9 @@ rule evaluate_attributes:
     """Held-out portraits edited to every target of a vector: the success rate, and the drift of all else."""
     input:
         *[path for source in VISUAL for path in config_file(f"tags.{source}")],
-        vectors=rules.attribute_vectors.output.vectors,
-        probes=rules.probe_latents.output.probes,
-        vae=rules.train_vae.output.model,
+        vectors=plain(rules.attribute_vectors.output.vectors),
+        probes=plain(rules.probe_latents.output.probes),
+        vae=plain(rules.train_vae.output.model),
         latents=shards("latents"),
         tags=shards("tags"),
         portraits=shards("portraits"),
@@ -244,8 +244,8 @@ rule evaluate_attributes:
 rule walk_latents:
     """Held-out portraits along each vector, on random walks, and on the way to one another."""
     input:
-        vectors=rules.attribute_vectors.output.vectors,
-        vae=rules.train_vae.output.model,
+        vectors=plain(rules.attribute_vectors.output.vectors),
+        vae=plain(rules.train_vae.output.model),
         latents=shards("latents"),
         tags=shards("tags"),
         gaugan=GAUGAN,

@@ -5,20 +5,20 @@
 rule summarize:
     """Every number of the run, from the metrics of all stages and the rows of their tables."""
     input:
-        posts=rules.ingest_posts.output.posts,
-        selected=rules.filter_posts.output.selected,
+        posts=plain(rules.ingest_posts.output.posts),
+        selected=plain(rules.filter_posts.output.selected),
         portraits=shards("portraits"),
         rejects=[
-            rules.ingest_posts.output.rejects,
+            plain(rules.ingest_posts.output.rejects),
             *(
-                expand(rules.find_portraits.output.rejects, shard=SHARDS, allow_missing=True)
+                expand(plain(rules.find_portraits.output.rejects), shard=SHARDS, allow_missing=True)
                 if WITH_CANDIDATES
                 else []
             ),
-            *expand(rules.crop_portraits.output.rejects, shard=SHARDS, allow_missing=True),
+            *expand(plain(rules.crop_portraits.output.rejects), shard=SHARDS, allow_missing=True),
         ],
         labels=LABELLED if CONFIG.masked else [],
-        augmented=rules.augment_labels.output.augmented if CONFIG.masked else [],
+        augmented=plain(rules.augment_labels.output.augmented) if CONFIG.masked else [],
         metrics=list(marked("metrics")),
     output:
         summary=figure("results/{dataset}/summary.json", "6 Numbers", "All numbers of the run", "summary"),

@@ -50,8 +50,8 @@ rule self_train_unet:
     input:
         *config_file("unet.encoder_weights"),
         teacher="results/{dataset}/unet/v3/model.safetensors",
-        train=rules.augment_labels.output.augmented,
-        validation=rules.convert_labels.output.validation,
+        train=plain(rules.augment_labels.output.augmented),
+        validation=plain(rules.convert_labels.output.validation),
         portraits=shards("portraits"),
         labelled=LABELLED,
     output:
@@ -158,8 +158,8 @@ rule show_pseudo_labels:
         *(SOURCE_FILES if CONFIG.kind == "sample" else []),
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
-        gate=rules.gate_pseudo_labels.output.gate,
-        timings=expand(rules.pseudo_label.output.metrics, shard=SHARDS, allow_missing=True),
+        gate=plain(rules.gate_pseudo_labels.output.gate),
+        timings=expand(plain(rules.pseudo_label.output.metrics), shard=SHARDS, allow_missing=True),
         labelled=LABELLED,
     output:
         metrics=metrics("results/{dataset}/pseudo_labels/metrics.json", "pseudo_labels"),

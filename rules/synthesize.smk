@@ -31,7 +31,7 @@ rule train_vae:
 rule evaluate_vae:
     """Reconstructions of the held-out portraits, in pictures and numbers, and samples."""
     input:
-        model=rules.train_vae.output.model,
+        model=plain(rules.train_vae.output.model),
         portraits=shards("portraits"),
     output:
         metrics=metrics("results/{dataset}/vae/metrics.json", "vae"),
@@ -57,10 +57,10 @@ if CONFIG.masked:
         """GauGAN: the SPADE generator and its discriminators, trained on the pseudo-labels that the gate accepts."""
         input:
             *config_file("gaugan.vgg_weights"),
-            vae=rules.train_vae.output.model,
+            vae=plain(rules.train_vae.output.model),
             portraits=shards("portraits"),
             pseudo_labels=MASKS,
-            gate=rules.gate_pseudo_labels.output.gate,
+            gate=plain(rules.gate_pseudo_labels.output.gate),
         output:
             "results/{dataset}/gaugan/model.json",
             "results/{dataset}/gaugan/style_encoder.json",
@@ -95,9 +95,9 @@ if CONFIG.masked:
         input:
             *config_file("gaugan.vgg_weights"),
             *config_file("gaugan.inception_weights"),
-            model=rules.train_gaugan.output.model,
-            vae=rules.train_vae.output.model,
-            evaluator=expand(rules.train_unet.output.model, version="v2", allow_missing=True),
+            model=plain(rules.train_gaugan.output.model),
+            vae=plain(rules.train_vae.output.model),
+            evaluator=expand(plain(rules.train_unet.output.model), version="v2", allow_missing=True),
             portraits=shards("portraits"),
             pseudo_labels=MASKS,
         output:
