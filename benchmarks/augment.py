@@ -31,8 +31,8 @@ def main(*, portraits: int = 200, copies: int = 16) -> None:
     """Renders the sample's portraits and warps them with one thread and with two.
 
     Args:
-        portraits: how many
-        copies: augmented pairs of each
+        portraits: how many.
+        copies: augmented pairs of each.
     """
     labels = LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
     warps = yaml.safe_load((ROOT / "config/folder.yaml").read_text())["augment"]

@@ -105,9 +105,9 @@ def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:
     """Times forward passes at 128, 256 and 512 px and training steps at 128 and 256 px.
 
     Args:
-        masks: Shards with a column of masks, such as pseudo-labels; resized to each size.
-        images: Masks in a batch (512 px: one).
-        rounds: Calls of each generator, whose median counts.
+        masks: shards with a column of masks, such as pseudo-labels; resized to each size.
+        images: masks in a batch (512 px: one).
+        rounds: calls of each generator, whose median counts.
     """
     keep_freed_memory()  # as every training does
     rows = read_rows(masks, ["mask"])

@@ -94,8 +94,8 @@ def main(*, labelled: Path | None = None, rounds: int = 5) -> None:
     """Times all converters and compares the masks that they write.
 
     Args:
-        labelled: folder of labelme files with their images
-        rounds: how often every converter converts a file; the shortest time counts
+        labelled: folder of labelme files with their images.
+        rounds: how often every converter converts a file; the shortest time counts.
     """
     logger.remove()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -91,11 +91,11 @@ def main(
     """Times pseudo-labelling by a U-Net v3 with the narrow decoder.
 
     Args:
-        portraits: shards of portraits, enlarged or shrunk to the size
-        model: a trained U-Net of that size; its weights change no speed, but masks of noise are larger files
-        size: of the portraits, in pixels
-        images: portraits in a turn; the plain script has an eighth of them
-        rounds: turns of each
+        portraits: shards of portraits, enlarged or shrunk to the size.
+        model: a trained U-Net of that size; its weights change no speed, but masks of noise are larger files.
+        size: of the portraits, in pixels.
+        images: portraits in a turn; the plain script has an eighth of them.
+        rounds: turns of each.
     """
     torch.manual_seed(0)
     channels = WIDTHS["narrow"]

@@ -41,12 +41,12 @@ def augment_labels(
     """Makes randomly warped copies of labelled portraits, each image together with its mask.
 
     Args:
-        labels: training split of the labelled portraits, Parquet with columns id, image, mask
-        settings: section `augment` of the config, as JSON
-        seed: of all transforms; the same seed makes the same bytes
-        threads: portraits augmented at a time
-        augmented: the copies without the originals, Parquet with the same columns
-        picture: PNG with some portraits and their copies
+        labels: training split of the labelled portraits, Parquet with columns id, image, mask.
+        settings: section `augment` of the config, as JSON.
+        seed: of all transforms; the same seed makes the same bytes.
+        threads: portraits augmented at a time.
+        augmented: the copies without the originals, Parquet with the same columns.
+        picture: PNG with some portraits and their copies.
     """
     classes = mask_classes([labels])
     originals = list(read_rows([labels]))

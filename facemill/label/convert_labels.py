@@ -43,20 +43,20 @@ def convert_labels(
     All errors of all files are listed before anything is written.
 
     Args:
-        labelled: folder of labelme JSON files with their images beside them
-        mask_images: folder of the images of `masks`
-        masks: folder of index masks, PNG files of the indices of labels
-        classes: section `classes` of the config, as JSON
-        settings: section `labels` of the config, as JSON
-        size: height of portraits and masks, in pixels
-        ratio: height : width
-        seed: of the split
-        threads: files read at a time
-        train: training split, Parquet with columns id, image, mask
-        validation: validation split, with the same columns
-        test: test split, with the same columns
-        page: HTML of overlays, areas and warnings, outliers first
-        picture: PNG with examples
+        labelled: folder of labelme JSON files with their images beside them.
+        mask_images: folder of the images of `masks`.
+        masks: folder of index masks, PNG files of the indices of labels.
+        classes: section `classes` of the config, as JSON.
+        settings: section `labels` of the config, as JSON.
+        size: height of portraits and masks, in pixels.
+        ratio: height : width.
+        seed: of the split.
+        threads: files read at a time.
+        train: training split, Parquet with columns id, image, mask.
+        validation: validation split, with the same columns.
+        test: test split, with the same columns.
+        page: HTML of overlays, areas and warnings, outliers first.
+        picture: PNG with examples.
     """
     sources = labelme_files(labelled, settings, classes) if labelled else []
     if masks and mask_images:

@@ -15,10 +15,10 @@ def report(*, snakefile: Path, config: str, figures: list[Path], report: Path) -
     Snakemake has no other door to its reports.
 
     Args:
-        snakefile: the workflow that made the figures
-        config: all its settings, as JSON
-        figures: the files to show, each marked with `figure(...)` in its rule
-        report: one HTML page that needs no other file
+        snakefile: the workflow that made the figures.
+        config: all its settings, as JSON.
+        figures: the files to show, each marked with `figure(...)` in its rule.
+        report: one HTML page that needs no other file.
 
     Raises:
         UserError: Snakemake fails.

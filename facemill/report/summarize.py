@@ -22,15 +22,15 @@ def summarize(
     """Gathers every number of a run in one JSON: counts of rows, and the metrics of all stages.
 
     Args:
-        posts: table of all posts
-        selected: table of the posts that the filter keeps
-        portraits: shards of portraits
-        rejects: tables of what could not be used
-        labels: the labelled portraits' parts, where there are any
-        augmented: shard of augmented portraits, where there is one
-        names: what the summary calls each of the metrics
-        metrics: JSON files, one a name
-        summary: the JSON to write
+        posts: table of all posts.
+        selected: table of the posts that the filter keeps.
+        portraits: shards of portraits.
+        rejects: tables of what could not be used.
+        labels: the labelled portraits' parts, where there are any.
+        augmented: shard of augmented portraits, where there is one.
+        names: what the summary calls each of the metrics.
+        metrics: JSON files, one a name.
+        summary: the JSON to write.
     """
     counts: dict[str, object] = {
         "posts": count_rows([posts]),

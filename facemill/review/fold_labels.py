@@ -25,14 +25,14 @@ def fold_labels(
     """Holds out one fold of all labelled portraits, and augments the others.
 
     Args:
-        labels: all labelled portraits, Parquet with columns id, image, mask
-        fold: number of the held-out fold, from 0
-        folds: number of folds
-        settings: section `augment` of the config, as JSON
-        seed: of the folds and of all transforms
-        threads: portraits augmented at a time
-        train: augmented copies of the portraits outside the fold, Parquet with the same columns
-        held_out: the portraits of the fold, Parquet with the same columns
+        labels: all labelled portraits, Parquet with columns id, image, mask.
+        fold: number of the held-out fold, from 0.
+        folds: number of folds.
+        settings: section `augment` of the config, as JSON.
+        seed: of the folds and of all transforms.
+        threads: portraits augmented at a time.
+        train: augmented copies of the portraits outside the fold, Parquet with the same columns.
+        held_out: the portraits of the fold, Parquet with the same columns.
     """
     classes = mask_classes(labels)
     rows = sorted(read_rows(labels), key=lambda row: sort_key(row["id"]))

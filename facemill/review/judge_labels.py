@@ -44,11 +44,11 @@ def judge_labels(*, models: list[Path], held_out: list[Path], ranking: Path, pic
     """Ranks labelled portraits by how much networks that were trained without them contradict their labels.
 
     Args:
-        models: U-Nets, one for each fold
-        held_out: the labelled portraits of each fold, on which its network was not trained
+        models: U-Nets, one for each fold.
+        held_out: the labelled portraits of each fold, on which its network was not trained.
         ranking: CSV of all portraits, the most contradicted first: in which class, its robust z-score among all
-            portraits, and the contradiction of each class, 0 to 1, empty for a class of neither label nor network
-        picture: PNG of the first: portrait, label, the network's mask, and the contradiction (white)
+            portraits, and the contradiction of each class, 0 to 1, empty for a class of neither label nor network.
+        picture: PNG of the first: portrait, label, the network's mask, and the contradiction (white).
     """
     classes = mask_classes(held_out)
     rows: list[dict[str, Any]] = []

@@ -58,16 +58,16 @@ def review_portraits(
     """Ranks the unlabelled portraits and writes the first ones, all different, as labelme files to correct.
 
     Args:
-        scores: tables of uncertainty and disagreement, one for each shard
-        portraits: shards of portraits, in the same order
-        pseudo_labels: shards of their pseudo-labels, in the same order
-        labelled: shards of labelled portraits
-        model: U-Net (v3), whose encoder says which portraits are alike
-        settings: section `review` of the config, as JSON
-        labels: section `labels` of the config, as JSON
-        labelme: folder of images, labelme files and labels.txt
-        ranking: table of all unlabelled portraits, the highest score first
-        picture: PNG of the chosen portraits under their masks
+        scores: tables of uncertainty and disagreement, one for each shard.
+        portraits: shards of portraits, in the same order.
+        pseudo_labels: shards of their pseudo-labels, in the same order.
+        labelled: shards of labelled portraits.
+        model: U-Net (v3), whose encoder says which portraits are alike.
+        settings: section `review` of the config, as JSON.
+        labels: section `labels` of the config, as JSON.
+        labelme: folder of images, labelme files and labels.txt.
+        ranking: table of all unlabelled portraits, the highest score first.
+        picture: PNG of the chosen portraits under their masks.
     """
     classes = mask_classes(pseudo_labels)
     labelled_rows = list(read_rows(labelled, ["id", "image"]))

@@ -26,10 +26,10 @@ def score_portraits(*, model: Path, portraits: Path, pseudo_labels: Path, scores
     """Scores a shard of portraits by the uncertainty of their pseudo-labels and another U-Net's disagreement.
 
     Args:
-        model: the other U-Net (v2), a safetensors file or the folder that holds it
-        portraits: shard of portraits
-        pseudo_labels: shard of their pseudo-labels
-        scores: table with columns id, uncertainty, disagreement
+        model: the other U-Net (v2), a safetensors file or the folder that holds it.
+        portraits: shard of portraits.
+        pseudo_labels: shard of their pseudo-labels.
+        scores: table with columns id, uncertainty, disagreement.
     """
     classes = mask_classes([pseudo_labels])
     backend = fastest_backend(load_model(Unet, model, classes))

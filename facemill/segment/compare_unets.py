@@ -32,12 +32,12 @@ def compare_unets(*, models: list[Path], test: Path, metrics: Path, picture: Pat
     """Compares U-Net versions on the same test portraits: scores, plots, masks side by side.
 
     Args:
-        models: one safetensors file a version, in folders named as the versions
-        test: shard of labelled portraits that no version was trained on
-        metrics: JSON of the scores by version
-        picture: PNG of portraits, true masks and each version's masks
-        plot: PNG of the scores as bars
-        confusion: PNG of the confusion matrices
+        models: one safetensors file a version, in folders named as the versions.
+        test: shard of labelled portraits that no version was trained on.
+        metrics: JSON of the scores by version.
+        picture: PNG of portraits, true masks and each version's masks.
+        plot: PNG of the scores as bars.
+        confusion: PNG of the confusion matrices.
     """
     rows = list(read_rows([test], ["id", "image", "mask"]))
     if not rows:
@@ -69,8 +69,8 @@ def select_examples(masks: Sequence[Sequence[np.ndarray]], limit: int) -> list[i
     nearest to its median.
 
     Args:
-        masks: Class ids by version and portrait.
-        limit: Number of portraits.
+        masks: class ids by version and portrait.
+        limit: number of portraits.
     """
     pairs = list(combinations(masks, 2))
     disagreement = np.array([sum(np.mean(a[i] != b[i]) for a, b in pairs) for i in range(len(masks[0]))])

@@ -19,9 +19,9 @@ def gate_pseudo_labels(*, pseudo_labels: list[Path], settings: PseudoLabelsConfi
     """Accepts or rejects every pseudo-labelled portrait, with the reason.
 
     Args:
-        pseudo_labels: shards of pseudo-labels
-        settings: the section `pseudo_labels`
-        gate: table with columns id and rejected: the reason, or null for an accepted portrait
+        pseudo_labels: shards of pseudo-labels.
+        settings: the section `pseudo_labels`.
+        gate: table with columns id and rejected: the reason, or null for an accepted portrait.
     """
     rows = list(gate_rows(read_rows(pseudo_labels, ["id", "confidence", "flip_disagreement"]), settings))
     accepted = sum(row["rejected"] is None for row in rows)

@@ -22,9 +22,9 @@ def predict_masks(*, model: Path, images: Path, out: Path) -> None:
     The folder's subfolders come with it. Images that cannot be read are listed at the end; the exit status is then 1.
 
     Args:
-        model: the U-Net, a safetensors file or the folder that holds it
-        images: folder of images, any sizes
-        out: folder of masks, apart from the images
+        model: the U-Net, a safetensors file or the folder that holds it.
+        images: folder of images, any sizes.
+        out: folder of masks, apart from the images.
     """
     paths = list_images(images, out)
     names = {path: path.relative_to(images).with_suffix(".png") for path in paths}

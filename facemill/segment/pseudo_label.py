@@ -24,10 +24,10 @@ def pseudo_label(*, model: Path, portraits: Path, pseudo_labels: Path, metrics: 
     """Labels a shard of portraits with a U-Net.
 
     Args:
-        model: the U-Net, a safetensors file or the folder that holds it
-        portraits: shard of portraits
-        pseudo_labels: shard of the same rows' masks, confidence, entropy, flip disagreement and areas
-        metrics: JSON of `images` and `seconds`, from opening the shard to its last mask
+        model: the U-Net, a safetensors file or the folder that holds it.
+        portraits: shard of portraits.
+        pseudo_labels: shard of the same rows' masks, confidence, entropy, flip disagreement and areas.
+        metrics: JSON of `images` and `seconds`, from opening the shard to its last mask.
     """
     classes = model_classes(model)
     backend = fastest_backend(load_model(Unet, model))
@@ -60,10 +60,10 @@ def pseudo_label_rows(
     While the network runs on one batch, the pool decodes the next ones and encodes the previous ones.
 
     Args:
-        backend: A U-Net.
-        classes: Its class table.
-        portraits: Rows (id, image).
-        pool: The threads.
+        backend: a U-Net.
+        classes: its class table.
+        portraits: rows (id, image).
+        pool: the threads.
 
     Raises:
         UserError: An image cannot be decoded.

@@ -63,16 +63,16 @@ def self_train_unet(
     same weight, the latter times the mask ratio. The EMA weights with the best validation are written.
 
     Args:
-        settings: The section `self_training`.
-        unet_settings: How the teacher was built and trained; the student is built the same way.
-        teacher: The teacher, a finished U-Net.
-        size: Side of the portraits in pixels.
-        seed: Seed of weights, order and augmentation.
-        train: Shard of augmented labelled portraits.
-        validation: Shard of the validation portraits.
-        portraits: Shards of the collection.
-        labelled: Shards of all labelled portraits, which are left out of the collection.
-        model: The trained U-Net, a safetensors file.
+        settings: the section `self_training`.
+        unet_settings: how the teacher was built and trained; the student is built the same way.
+        teacher: the teacher, a finished U-Net.
+        size: side of the portraits in pixels.
+        seed: seed of weights, order and augmentation.
+        train: shard of augmented labelled portraits.
+        validation: shard of the validation portraits.
+        portraits: shards of the collection.
+        labelled: shards of all labelled portraits, which are left out of the collection.
+        model: the trained U-Net, a safetensors file.
         curves: CSV of losses, mask ratio (share of confident pixels) and validation mIoU.
     """
     torch.manual_seed(seed)
@@ -147,7 +147,7 @@ def pseudo_targets(teachers: Sequence[tuple[nn.Module, float]], images: Tensor, 
     Args:
         teachers: U-Nets, each with the weight of its probabilities in the mean.
         images: float32 (B, 3, H, W) in [0, 1].
-        confidence: Threshold of the mean probability, which is computed with horizontal-flip TTA.
+        confidence: threshold of the mean probability, which is computed with horizontal-flip TTA.
     """
     probs = sum((weight * flip_tta_logits(unet, images).softmax(1) for unet, weight in teachers), torch.zeros(()))
     confidences, targets = (probs / sum(weight for _, weight in teachers)).max(1)
@@ -161,7 +161,7 @@ def cut_mix(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 
     Args:
         images: (B, C, H, W).
-        targets: Class ids, (B, H, W).
+        targets: class ids, (B, H, W).
     """
     _, height, width = targets.shape
     boxes = torch.zeros_like(targets, dtype=torch.bool)

@@ -35,14 +35,14 @@ def show_pseudo_labels(
     """Sums up the pseudo-labels of all shards, and shows portraits by confidence.
 
     Args:
-        portraits: shards of portraits
-        pseudo_labels: shards of their pseudo-labels, in the same order
-        gate: table of the portraits that the gate rejects
-        timings: JSON of `images` and `seconds` of each shard
-        labelled: shards of hand-labelled portraits, which are not compared with the true masks
-        truth: folder of true masks, ID.png, where they are known
-        metrics: JSON of the numbers; images per second are those of one job
-        picture: PNG of the portraits of highest, median and lowest confidence
+        portraits: shards of portraits.
+        pseudo_labels: shards of their pseudo-labels, in the same order.
+        gate: table of the portraits that the gate rejects.
+        timings: JSON of `images` and `seconds` of each shard.
+        labelled: shards of hand-labelled portraits, which are not compared with the true masks.
+        truth: folder of true masks, ID.png, where they are known.
+        metrics: JSON of the numbers; images per second are those of one job.
+        picture: PNG of the portraits of highest, median and lowest confidence.
     """
     rows = list(read_rows(pseudo_labels, ["id", "confidence", "flip_disagreement"]))
     if not rows:
@@ -87,9 +87,9 @@ def compare_with_truth(pseudo_labels: Sequence[Path], truth: Path, labelled: Col
     """IoU of the pseudo-labels with true masks, `truth/ID.png`, resized to their size.
 
     Args:
-        pseudo_labels: Shards.
-        truth: The folder of true masks.
-        labelled: Ids of hand-labelled portraits, which are left out.
+        pseudo_labels: shards.
+        truth: the folder of true masks.
+        labelled: ids of hand-labelled portraits, which are left out.
 
     Returns:
         `miou_vs_truth`, `iou_vs_truth` by class (null for a class without pixels) and `truth_images`.

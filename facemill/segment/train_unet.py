@@ -45,13 +45,13 @@ def train_unet(
     the best validation are written, which also stops the training early (`EarlyStopping`).
 
     Args:
-        version: Name of the version, which the log and the checkpoint's folder bear.
-        settings: How the version is built and trained.
-        size: Side of the portraits in pixels.
-        seed: Seed of weights and order.
-        train: Shard of augmented labelled portraits.
-        validation: Shard of the validation portraits; without it the last weights are written.
-        model: The trained U-Net, a safetensors file.
+        version: name of the version, which the log and the checkpoint's folder bear.
+        settings: how the version is built and trained.
+        size: side of the portraits in pixels.
+        seed: seed of weights and order.
+        train: shard of augmented labelled portraits.
+        validation: shard of the validation portraits; without it the last weights are written.
+        model: the trained U-Net, a safetensors file.
         curves: CSV of loss and validation mIoU.
     """
     torch.manual_seed(seed)
@@ -83,11 +83,11 @@ def build_learner(
     """A new U-Net with AdamW and a cosine schedule with warmup, and the arguments of `Unet` that build the network.
 
     Args:
-        accelerator: From `make_accelerator`.
-        settings: How the U-Net is built.
-        training: Images, batch and learning rate of its training.
-        size: Side of the portraits in pixels.
-        classes: Number of classes.
+        accelerator: from `make_accelerator`.
+        settings: how the U-Net is built.
+        training: images, batch and learning rate of its training.
+        size: side of the portraits in pixels.
+        classes: number of classes.
     """
     init_kwargs: dict[str, Any] = {"classes": classes, "size": size, "decoder_channels": WIDTHS[settings.width]}
     init_kwargs |= {"decoder": settings.decoder, "downscale": settings.downscale}
@@ -110,12 +110,12 @@ class EarlyStopping:
     must not outweigh the end of the schedule. The state is in the run's checkpoint: a killed run resumes exactly.
 
     Args:
-        run: The training.
-        ema: The network to validate.
-        best: A copy of it for the best weights.
-        validation: Shard of the validation portraits; without it the last weights are the best.
-        total: Steps of the complete training.
-        patience: Validations in a row that are not near the highest mIoU, after which the run stops.
+        run: the training.
+        ema: the network to validate.
+        best: a copy of it for the best weights.
+        validation: shard of the validation portraits; without it the last weights are the best.
+        total: steps of the complete training.
+        patience: validations in a row that are not near the highest mIoU, after which the run stops.
     """
 
     def __init__(

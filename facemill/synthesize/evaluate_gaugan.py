@@ -64,14 +64,14 @@ def evaluate_gaugan(
     diversity against that of the real ones, which shows a collapsed generator.
 
     Args:
-        model: The generator, a safetensors file.
-        vae: The VAE whose encoder reads styles, a safetensors file.
-        evaluator: A U-Net that did not label the training set, a safetensors file.
-        settings: The section `gaugan`.
-        portraits: Shards of the collection.
-        pseudo_labels: Shards of the portraits' masks.
-        holdout: Share of the portraits that is held out.
-        seed: Seed of random styles and of the choice of styles.
+        model: the generator, a safetensors file.
+        vae: the VAE whose encoder reads styles, a safetensors file.
+        evaluator: a U-Net that did not label the training set, a safetensors file.
+        settings: the section `gaugan`.
+        portraits: shards of the collection.
+        pseudo_labels: shards of the portraits' masks.
+        holdout: share of the portraits that is held out.
+        seed: seed of random styles and of the choice of styles.
         metrics: JSON of the metrics.
         table: CSV with a row for each generated portrait.
         picture: PNG of masks by styles.
@@ -108,11 +108,11 @@ class Evaluator:
     """Networks that score generated portraits: a U-Net, and LPIPS and FID's Inception where weights are given.
 
     Attributes:
-        segmenter: The U-Net, which gives masks, and features unless there is Inception.
-        lpips: The distance LPIPS, or None.
+        segmenter: the U-Net, which gives masks, and features unless there is Inception.
+        lpips: the distance LPIPS, or None.
         inception: FID's Inception, or None.
-        real: The real portraits' U-Net features.
-        real_frechet: The real portraits' features for the Frechet distance.
+        real: the real portraits' U-Net features.
+        real_frechet: the real portraits' features for the Frechet distance.
     """
 
     def __init__(self, segmenter: Segmenter, portraits: np.ndarray, settings: GauganConfig) -> None:
@@ -129,9 +129,9 @@ class Evaluator:
         """The metrics of all samples together, and the re-segmentation mIoU of each.
 
         Args:
-            samples: Generated portraits.
-            masks: The masks that they index, uint8 (N, H, W).
-            errors: Their `color_errors`.
+            samples: generated portraits.
+            masks: the masks that they index, uint8 (N, H, W).
+            errors: their `color_errors`.
         """
         images, targets = np.stack([sample.image for sample in samples]), masks[[sample.mask for sample in samples]]
         predictions, features = self.segmenter.masks(images), evaluator_features(self.segmenter.unet, images)
@@ -184,9 +184,9 @@ def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, tuple[lis
     """The style sources that the generator was trained on, each with its pairs (mask, style) and their codes.
 
     Args:
-        painter: The generator.
-        z: The portraits' style codes, (N, z_dim).
-        seed: Seed of random codes and of the pairs.
+        painter: the generator.
+        z: the portraits' style codes, (N, z_dim).
+        seed: seed of random codes and of the pairs.
     """
     if painter.generator.z == "none":
         return {"no": ([(i, i) for i in range(len(z))], painter.random_styles(len(z), seed))}

@@ -23,9 +23,9 @@ def evaluate_vae(*, model: Path, portraits: list[Path], holdout: float, metrics:
     portraits; `kl`, in nats per portrait; `images`, the number of portraits.
 
     Args:
-        model: The VAE, a safetensors file.
-        portraits: Shards of the collection.
-        holdout: Share of the portraits that is held out.
+        model: the VAE, a safetensors file.
+        portraits: shards of the collection.
+        holdout: share of the portraits that is held out.
         metrics: JSON of the metrics.
         picture: PNG of reconstructions and samples.
     """

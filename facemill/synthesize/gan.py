@@ -33,11 +33,11 @@ class ForwardPass:
     """A part of a batch after the forward pass that both phases share.
 
     Attributes:
-        real: Images (B, 3, H, W) in [-1, 1].
-        fake: Generated images of the same masks, with a graph to the generator.
-        mask: One-hot masks (B, classes, H, W).
-        augment: Changes images and masks before the discriminators get them, the same way for real and fake ones.
-        real_features: The discriminators' features of the real images, with a graph to the discriminators.
+        real: images (B, 3, H, W) in [-1, 1].
+        fake: generated images of the same masks, with a graph to the generator.
+        mask: one-hot masks (B, classes, H, W).
+        augment: changes images and masks before the discriminators get them, the same way for real and fake ones.
+        real_features: the discriminators' features of the real images, with a graph to the discriminators.
     """
 
     real: Tensor
@@ -72,10 +72,10 @@ class Gan:
         for the statistics of batch norm.
 
         Args:
-            real: Images (B, 3, H, W) in [-1, 1].
-            masks: Class ids (B, H, W).
-            z: Style codes (B, z_dim).
-            step: Number of the step.
+            real: images (B, 3, H, W) in [-1, 1].
+            masks: class ids (B, H, W).
+            z: style codes (B, z_dim).
+            step: number of the step.
         """
         parts = self.settings.grad_accumulation
         means: dict[str, Tensor] = {}
@@ -135,9 +135,9 @@ def build_gan(accelerator: Accelerator, settings: GauganConfig, init_kwargs: dic
     Heusel et al. 2017). Both decay linearly.
 
     Args:
-        accelerator: From `make_accelerator`.
-        settings: The section `gaugan`.
-        init_kwargs: The arguments of `Generator`.
+        accelerator: from `make_accelerator`.
+        settings: the section `gaugan`.
+        init_kwargs: the arguments of `Generator`.
     """
     lr, total = settings.training.learning_rate, settings.training.steps
     generator = Generator(**init_kwargs)

@@ -24,11 +24,11 @@ def generate_portraits(
     """Generates a portrait from every mask (`.png`) of a folder and its subfolders, at the model's size.
 
     Args:
-        model: A trained GauGAN: its folder, for example results/sample/gaugan.
-        masks: Folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
-        out: Folder for the portraits, PNGs under the masks' names.
-        style: An image whose style all portraits have.
-        seed: Seed of random styles, another for each portrait, without `style`; 0 when neither is given.
+        model: a trained GauGAN: its folder, for example results/sample/gaugan.
+        masks: folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
+        out: folder for the portraits, PNGs under the masks' names.
+        style: an image whose style all portraits have.
+        seed: seed of random styles, another for each portrait, without `style`; 0 when neither is given.
     """
     if style and seed is not None:
         raise UserError("--style and --seed exclude each other; accepted: one of them")

@@ -48,16 +48,16 @@ def train_gaugan(
     section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z).
 
     Args:
-        settings: The section `gaugan`.
-        size: Height of the portraits in pixels.
-        seed: Seed of weights, order, styles and augmentation.
-        holdout: Share of the portraits that is held out.
-        vae: The finished VAE.
-        portraits: Shards of the collection.
-        pseudo_labels: Shards of the portraits' masks.
-        gate: Shard that says which portraits are accepted.
-        model: The EMA generator, a safetensors file.
-        style_encoder: Copy of the VAE beside the model, so that the folder is complete.
+        settings: the section `gaugan`.
+        size: height of the portraits in pixels.
+        seed: seed of weights, order, styles and augmentation.
+        holdout: share of the portraits that is held out.
+        vae: the finished VAE.
+        portraits: shards of the collection.
+        pseudo_labels: shards of the portraits' masks.
+        gate: shard that says which portraits are accepted.
+        model: the EMA generator, a safetensors file.
+        style_encoder: copy of the VAE beside the model, so that the folder is complete.
         curves: CSV of the losses.
     """
     torch.manual_seed(seed)
@@ -110,10 +110,10 @@ def snapshot_callback(painter: Painter, rows: ShardDataset, folder: Path, total:
     """A callback for every step that saves a grid of portraits, `SNAPSHOTS` times in `total` steps.
 
     Args:
-        painter: The generator in training.
-        rows: Portraits with masks: the masks of some are painted in the styles of others.
-        folder: Folder of the snapshots.
-        total: Steps of the complete training.
+        painter: the generator in training.
+        rows: portraits with masks: the masks of some are painted in the styles of others.
+        folder: folder of the snapshots.
+        total: steps of the complete training.
 
     Returns:
         A function of the step's number and the images so far.

@@ -41,12 +41,12 @@ def train_vae(
     EMA weights are written.
 
     Args:
-        settings: The section `vae`.
-        seed: Seed of weights and order.
-        holdout: Share of the portraits that is held out.
-        portraits: Shards of the collection.
-        pseudo_labels: Shards of the portraits' masks.
-        model: The trained VAE, a safetensors file.
+        settings: the section `vae`.
+        seed: seed of weights and order.
+        holdout: share of the portraits that is held out.
+        portraits: shards of the collection.
+        pseudo_labels: shards of the portraits' masks.
+        model: the trained VAE, a safetensors file.
         curves: CSV of the losses.
     """
     torch.manual_seed(seed)
@@ -87,9 +87,9 @@ def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:
     A narrow strip of clothes has colors that the style code must hold just as those of a wide background.
 
     Args:
-        masks: Class ids, (B, H, W).
-        size: Side of the VAE's images.
-        classes: The masks' class table.
+        masks: class ids, (B, H, W).
+        size: side of the VAE's images.
+        classes: the masks' class table.
     """
     regions = [torch.tensor(ids, device=masks.device) for ids in region_ids(classes).values() if ids]
     shares = resized(torch.stack([torch.isin(masks, ids) for ids in regions], 1).float(), size)
