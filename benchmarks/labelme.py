@@ -33,14 +33,13 @@ from facemill.data import labelme
 from facemill.data.classes import SEVEN
 from facemill.data.shards import encode_mask
 from facemill.ingest.render_sample import render
-from facemill.label.label_files import class_ids
 
 ROOT = Path(__file__).parent.parent
 LABELS = LabelsConfig(**yaml.safe_load((ROOT / "config/config.yaml").read_text())["labels"])
-IDS = class_ids(LABELS, SEVEN)
+IDS = LABELS.label_ids(SEVEN)
 
 
-def ours(path: Path, out: Path) -> None:
+def this_project(path: Path, out: Path) -> None:
     """Reads, checks against the image's size, draws and writes."""
     annotation, _ = labelme.read(path)
     with Image.open(labelme.find_image(path, annotation)) as picture:
@@ -83,7 +82,7 @@ def voc_export(path: Path, out: Path) -> None:
 
 
 CONVERTERS: dict[str, Callable[[Path, Path], None]] = {
-    "this project": ours,
+    "this project": this_project,
     "labelme's functions": functions,
     "labelme's shapes_to_label alone, unchecked": plain_functions,
     "labelme's VOC export": voc_export,

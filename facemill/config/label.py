@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from facemill.config.fields import Positive, Section, Share, without_nulls
+from facemill.data.classes import IGNORE, ClassTable
 
 
 class LabelsConfig(Section):
@@ -34,6 +35,11 @@ class LabelsConfig(Section):
         if self.validation + self.test >= 1:
             raise ValueError(f"test: found {self.test}; accepted: less than 1 together with validation")
         return self
+
+    def label_ids(self, classes: ClassTable) -> dict[str, int]:
+        """The class id of each label; `IGNORE` for the labels of `ignore`."""
+        merged = {label: classes.names.index(name) for name, labels in self.merge.items() for label in labels}
+        return merged | dict.fromkeys(self.ignore, IGNORE)
 
 
 class AugmentConfig(Section):

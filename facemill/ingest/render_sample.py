@@ -1,6 +1,6 @@
 """The embedded sample: synthetic portraits as a Danbooru2021 dump with labelme files, read like a real collection.
 
-Some posts are made for the filter to remove, and a few are faulty, as in every real collection.
+The filter removes some posts, and a few are faulty, as in every real collection.
 """
 
 import datetime
@@ -15,7 +15,7 @@ import numpy as np
 
 from facemill.config.ingest import SampleConfig
 from facemill.config.label import LabelsConfig
-from facemill.data.classes import IGNORE, ClassTable
+from facemill.data.classes import ClassTable
 from facemill.data.labelme import as_labelme
 from facemill.data.shards import encode_mask
 from facemill.errors import UserError
@@ -61,13 +61,12 @@ def part_class_ids(classes: ClassTable, labels: LabelsConfig) -> np.ndarray:
 
     Raises `UserError` when the config merges the label of a part into no class.
     """
-    id_of_label = {label: classes.names.index(name) for name, merged in labels.merge.items() for label in merged}
-    id_of_label |= dict.fromkeys(labels.ignore, IGNORE)
-    if missing := [label for label in _LABELS if label not in id_of_label]:
+    ids = labels.label_ids(classes)
+    if missing := [label for label in _LABELS if label not in ids]:
         raise UserError(
             f"labels.merge: {missing[0]!r} is in no class; accepted: each of {', '.join(dict.fromkeys(_LABELS))}"
         )
-    return np.array([id_of_label[label] for label in _LABELS], np.uint8)
+    return np.array([ids[label] for label in _LABELS], np.uint8)
 
 
 def choose_ids(portraits: int, labelled: int, seed: int) -> tuple[list[int], set[int], dict[int, str]]:
@@ -149,10 +148,10 @@ def outline(parts: np.ndarray) -> list[tuple[str, np.ndarray]]:
         Pairs of a label and its vertices, int32 (N, 2) of (x, y).
     """
     coarse = polygons(COMPONENT_IDS[parts])
-    drawn = np.zeros_like(parts)
+    rasterized = np.zeros_like(parts)
     for component, points in coarse:
-        drawn[rasterize(points, parts.shape) > 0] = component
-    detailed = np.where(COMPONENT_IDS[parts] == drawn, parts, drawn)
+        rasterized[rasterize(points, parts.shape) > 0] = component
+    detailed = np.where(COMPONENT_IDS[parts] == rasterized, parts, rasterized)
     return [(_LABELS[part], points) for part, points in [*coarse, *_details(detailed)]]
 
 

@@ -12,6 +12,7 @@ import msgspec
 import pyarrow as pa
 
 from facemill.errors import UserError
+from facemill.ingest.posts import first_line
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 _LIST_BLOCK = 5_000  # records
@@ -25,7 +26,7 @@ class Block(NamedTuple):
     first: int
     """The line of the first record, or its number in a JSON list, from 1."""
     records: bytes | list[bytes]
-    """Whole lines, or the records of a list."""
+    """Complete lines, or the records of a list."""
 
 
 def read_blocks(path: Path, size: int) -> Iterator[Block]:
@@ -39,8 +40,7 @@ def read_blocks(path: Path, size: int) -> Iterator[Block]:
             for source, stream in _unpack(str(path), file):
                 yield from _list(source, stream) if stream.peek(1)[:1] == b"[" else _lines(source, stream, size)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, pa.ArrowException) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"{path}: cannot be read to its end ({reason})") from error
+        raise UserError(f"{path}: cannot be read to its end ({first_line(error)})") from error
 
 
 def _unpack(name: str, file: Any) -> Iterator[tuple[str, io.BufferedReader]]:

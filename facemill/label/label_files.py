@@ -37,18 +37,12 @@ class LabelSource(NamedTuple):
     read: Callable[[], LabelledImage]
 
 
-def class_ids(settings: LabelsConfig, classes: ClassTable) -> dict[str, int]:
-    """The class id of each label; `IGNORE` for the labels of `settings.ignore`."""
-    merged = {label: classes.names.index(name) for name, labels in settings.merge.items() for label in labels}
-    return merged | dict.fromkeys(settings.ignore, IGNORE)
-
-
 def labelme_files(folder: Path, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
     """The labelme files in a folder and those below it, sorted. Raises `UserError` when there is none."""
     paths = sorted(folder.rglob("*.json"))
     if not paths:
         raise UserError(f"{folder}: found no labelme file; accepted: NAME.json files, each with its image beside it")
-    ids = class_ids(settings, classes)
+    ids = settings.label_ids(classes)
     tolerance, gap = settings.tolerance, settings.fill_gaps
     return [LabelSource(path, partial(read_labelme, path, ids, tolerance, gap)) for path in paths]
 
@@ -97,7 +91,7 @@ def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: 
     if not paths:
         raise UserError(f"{source.masks}: found no mask; accepted: NAME.png files")
     images = {path.stem: path for path in sorted(source.images.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
-    id_of_label = class_ids(settings, classes)
+    id_of_label = settings.label_ids(classes)
     ids = np.array([id_of_label[label] for label in settings.index_names], np.uint8)
     return [LabelSource(path, partial(read_index_mask, path, images.get(path.stem), ids)) for path in paths]
 

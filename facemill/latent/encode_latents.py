@@ -1,13 +1,13 @@
 """Latents: the VAE encoder's Gaussian for each portrait."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import torch
 
+from facemill.data.batching import batched
 from facemill.data.shards import decode_image, read_rows, write_shard
 from facemill.latent.rows import sample_ids
 from facemill.log import progress
@@ -45,8 +45,7 @@ def encode(vae: Vae, images: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray,
 
     `images` are uint8 RGB (S, S, 3).
     """
-    stream = iter(images)
-    while batch := list(islice(stream, BATCH)):
+    for batch in batched(images, BATCH):
         pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).to(device())
         with autocast():
             mean, log_variance = vae.encode(to_signed_range(pixels))

@@ -1,12 +1,12 @@
 """Tags of portraits: from several sources, the name of each exclusive group, and the regions' colors."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from facemill.config.latent import TagsConfig
+from facemill.data.batching import batched
 from facemill.data.classes import ClassTable
 from facemill.data.shards import count_rows, decode_image, decode_mask, mask_classes, write_shard
 from facemill.imaging.colors import REGIONS, Lab, region_colors
@@ -57,7 +57,7 @@ def tag_portraits(
     masks = [([pseudo_labels], ["mask"])] if pseudo_labels else []
     joined = joined_rows(([portraits], ["image", "tags"]), *masks)
     rows = []
-    for batch in _batches(progress(joined, "tag_portraits", count_rows([portraits]))):
+    for batch in batched(progress(joined, "tag_portraits", count_rows([portraits])), BATCH):
         inputs = [_tagger_input(row, classes) for row in batch]
         assigned = assign_tags(taggers, inputs, groups, booleans or [])
         for row, portrait, portrait_tags in zip(batch, inputs, assigned, strict=True):
@@ -102,9 +102,3 @@ def _tagger_input(row: dict, classes: ClassTable | None) -> TaggerInput:
         return TaggerInput(image, row["tags"])
     mask = decode_mask(row["mask"]["bytes"], classes)
     return TaggerInput(image, row["tags"], region_colors(image, mask, classes))
-
-
-def _batches(rows: Iterable[dict]) -> Iterator[list[dict]]:
-    stream = iter(rows)
-    while batch := list(islice(stream, BATCH)):
-        yield batch

@@ -12,7 +12,7 @@ def report(*, snakefile: Path, config: str, figures: list[Path], report: Path) -
     """Makes Snakemake's report of figures that are up to date.
 
     A second Snakemake, which runs no rule and takes no lock (`--nolock`), makes it beside the one that runs this job:
-    Snakemake has no other door to its reports.
+    there is no other interface to its reports.
 
     Args:
         snakefile: the workflow that made the figures.
@@ -27,15 +27,8 @@ def report(*, snakefile: Path, config: str, figures: list[Path], report: Path) -
     with atomic_write(settings) as tmp:
         tmp.write_text(config)
     with atomic_write(report) as tmp:
-        command: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "snakemake",
-            "--snakefile",
-            snakefile,
-            "--configfile",
-            settings,
-        ]
+        command: list[str | Path] = [sys.executable, "-m", "snakemake"]
+        command += ["--snakefile", snakefile, "--configfile", settings]
         command += ["--workflow-profile", "none", "--nolock", "--report", tmp, "--", *figures]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         settings.unlink()

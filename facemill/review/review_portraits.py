@@ -20,7 +20,6 @@ from facemill.files import atomic_folder, write_json
 from facemill.imaging.figures import image_grid, overlay, save_picture
 from facemill.imaging.polygons import polygons, without_specks
 from facemill.inference.segmenter import BATCH
-from facemill.label.label_files import class_ids
 from facemill.log import log
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
@@ -159,7 +158,7 @@ def write_labelme(
         name = f"{portrait_id}.jpg" if image.startswith(JPEG) else f"{portrait_id}.png"
         (folder / name).write_bytes(image)
         write_json(folder / f"{portrait_id}.json", as_labelme(name, mask.shape, shapes))
-    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in class_ids(labels, classes)))
+    (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels.label_ids(classes)))
 
 
 def show_pairs(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], classes: ClassTable) -> Image.Image:

@@ -1,2 +1,1 @@
-"""Stage `segment`: the U-Nets v1, v2 and v3, their comparison, pseudo-labels for the whole collection, the portraits to
-label next and the labels to look at again."""
+"""Stage `segment`: U-Nets trained and compared, pseudo-labels of the whole collection, the gate before GauGAN."""

@@ -16,7 +16,7 @@ from facemill.data.classes import SEVEN
 from facemill.data.labelme import check, draw, read
 from facemill.data.shards import decode_mask
 from facemill.imaging.polygons import MIN_IOU, polygons, rasterize
-from facemill.label.label_files import class_ids, index_mask_files, labelme_files, read_labelme
+from facemill.label.label_files import index_mask_files, labelme_files, read_labelme
 from facemill.label.labelled_rows import SCHEMA, labelled_rows
 from facemill.metrics.segmentation import confusion, iou
 
@@ -107,7 +107,7 @@ def test_hand_labelled_portraits_become_masks_of_all_classes():
 
 def test_hand_drawn_masks_become_polygons_and_masks_again():
     for path in sorted(PORTRAITS.glob("*.json")):
-        mask = read_labelme(path, class_ids(settings(), SEVEN), tolerance=1).mask
+        mask = read_labelme(path, settings().label_ids(SEVEN), tolerance=1).mask
         again = np.zeros_like(mask)
         for value, outline in polygons(mask):
             again[rasterize(outline, mask.shape) > 0] = value

@@ -8,9 +8,9 @@ from PIL import ExifTags, Image
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import IGNORE, SEVEN
 from facemill.errors import UserError
-from facemill.label.label_files import InvalidLabel, class_ids, index_mask_files, labelme_files, read_labelme
+from facemill.label.label_files import InvalidLabel, index_mask_files, labelme_files, read_labelme
 
-IDS = class_ids(SETTINGS, SEVEN)
+IDS = SETTINGS.label_ids(SEVEN)
 
 
 def test_every_label_has_the_id_of_its_class():
