@@ -13,6 +13,7 @@ from PIL import Image
 from facemill.data.image_files import IMAGE_ERRORS
 from facemill.errors import UserError
 from facemill.ingest.archives import read_image
+from facemill.ingest.images import without_repeats
 from facemill.ingest.posts import TAG_COLUMNS, Collection, first_line
 from facemill.log import log, progress
 
@@ -20,7 +21,9 @@ _HEADER_CELLS = {"id", "image", "image_id", "file", "filename", "file_name", "na
 
 
 def read_folder(images: pl.DataFrame, tags: Path | None, tag_pattern: str | None, collection: Collection) -> None:
-    """Adds every image; its id is its name without the suffix where that is unique, else its path in the root.
+    """Adds the images; an id is the name without its suffix where that is unique, else the path in the root.
+
+    Of images with the same path in several roots the first is added, the others are rejected.
 
     Args:
         images: the table of `list_images`.
@@ -29,7 +32,7 @@ def read_folder(images: pl.DataFrame, tags: Path | None, tag_pattern: str | None
         collection: to which posts and rejects are added.
     """
     unique = pl.col("id").is_unique()
-    images = images.with_columns(id=pl.when(unique).then("id").otherwise("name"))
+    images = without_repeats(images.with_columns(id=pl.when(unique).then("id").otherwise("name")), collection.reject)
     tags_of_images = read_tags(tags, tag_pattern, images, collection) if tags else [[]] * len(images)
     add_files(images, tags_of_images, collection)
 

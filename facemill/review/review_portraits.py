@@ -155,9 +155,10 @@ def write_labelme(
         mask = decode_mask(row["mask"]["bytes"], classes)
         outlines = polygons(without_specks(mask, round((mask.shape[0] / SPECK) ** 2)))
         shapes = [(first_label[c], outline) for c, outline in outlines]
-        name = f"{portrait_id}.jpg" if image.startswith(JPEG) else f"{portrait_id}.png"
-        (folder / name).write_bytes(image)
-        write_json(folder / f"{portrait_id}.json", as_labelme(name, mask.shape, shapes))
+        path = folder / f"{portrait_id}{'.jpg' if image.startswith(JPEG) else '.png'}"
+        path.parent.mkdir(parents=True, exist_ok=True)  # an id may be a path
+        path.write_bytes(image)
+        write_json(folder / f"{portrait_id}.json", as_labelme(path.name, mask.shape, shapes))
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels.label_ids(classes)))
 
 

@@ -167,7 +167,7 @@ def load_held_out(
     """
     rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
     if len(rows) < 2:
-        raise UserError(f"holdout: found {holdout}, which keeps {len(rows)} portraits; accepted: a share that keeps 2")
+        raise UserError(f"holdout: found {holdout}, which holds out {len(rows)} portraits; accepted: a share that holds out 2")
     indices = evenly_spaced(len(rows), MAX_MASKS)
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in indices), strict=True))
     return [rows.ids[i] for i in indices], pixels, masks

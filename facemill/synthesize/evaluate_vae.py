@@ -7,6 +7,7 @@ import torch
 
 from facemill.data.dataset import ShardDataset
 from facemill.data.splits import held_out
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.networks.store import autocast, device, load_model
@@ -28,9 +29,14 @@ def evaluate_vae(*, model: Path, portraits: list[Path], holdout: float, metrics:
         holdout: share of the portraits that is held out.
         metrics: JSON of the metrics.
         picture: PNG of reconstructions and samples.
+
+    Raises:
+        UserError: No portrait is held out.
     """
     vae = load_model(Vae, model)
     rows = ShardDataset(portraits, keep=lambda row_id: held_out(row_id, holdout))
+    if not len(rows):
+        raise UserError(f"holdout: found {holdout}, which holds out no portrait; accepted: a larger share")
     originals, reconstructions, divergences = reconstruct(vae, rows)
     differences = [np.abs(a.astype(float) - b).mean() / 255 for a, b in zip(originals, reconstructions, strict=True)]
     write_json(

@@ -26,7 +26,7 @@ def generate_portraits(
     Args:
         model: a trained GauGAN: its folder, for example results/sample/gaugan.
         masks: folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
-        out: folder for the portraits, PNGs under the masks' names.
+        out: folder of the portraits, PNGs of the masks' names; below the folder of masks it is no input.
         style: an image whose style all portraits have.
         seed: seed of random styles, another for each portrait, without `style`; 0 when neither is given.
     """
@@ -36,7 +36,10 @@ def generate_portraits(
     painter = Painter.load(folder)
     if style and (z_source := painter.generator.z) != "encoder":
         raise UserError(f"--style: {folder} was trained with z: {z_source}; accepted: a model with z: encoder")
-    files = sorted(masks.rglob("*.png"))
+    target = out.resolve()
+    if target == masks.resolve():
+        raise UserError(f"--out {out}: is the folder of masks; accepted: another, so that no mask is replaced")
+    files = [path for path in sorted(masks.rglob("*.png")) if target not in path.resolve().parents]
     if not files:
         raise UserError(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
     if style:

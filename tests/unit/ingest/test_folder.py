@@ -71,3 +71,14 @@ def test_rows_without_an_image_and_repeated_ones_are_rejected(tmp_path: Path, re
         UserError, match="tags.csv: names none of the 1 images; accepted: an id or file name, then tags"
     ):
         read("c,y\n")
+
+
+def test_two_folders_with_the_same_file_names_give_each_id_once(tmp_path: Path, collect, picture):
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        picture(root / "cat.png")
+    posts, rejects = collect(lambda c: read_folder(list_images(roots, c.reject), None, None, c))
+    assert posts["id"].to_list() == ["cat.png"]
+    assert rejects.select("source", "reason").rows() == [
+        (str(roots[1] / "cat.png"), f"{roots[0]}/cat.png has the same id")
+    ]

@@ -71,6 +71,13 @@ def test_what_is_written_becomes_the_same_mask_in_the_next_run(tmp_path, scene, 
         assert np.nanmin(iou(confusion(decode_mask(row["mask"]["bytes"]), mask, 7))) >= 0.995
 
 
+def test_a_portrait_whose_id_is_a_path_lies_beside_its_labelme_file(tmp_path, scene, pairs):
+    """In kind folder an id is the image's path where its name is not unique."""
+    [row] = read_rows([pairs("a.parquet", [0])])
+    write_labelme(tmp_path, [(row | {"id": "a/cat.png"}, pseudo_label("a/cat.png", scene(0, 64, 64)))], LABELS, SEVEN)
+    assert LabelFile(str(tmp_path / "a/cat.png.json")).image_data == row["image"]["bytes"]
+
+
 @pytest.fixture
 def shards(tmp_path, scene, pairs):
     """Two shards of portraits with pseudo-labels by which 3 and 25 are the most doubtful, and some labelled ones."""

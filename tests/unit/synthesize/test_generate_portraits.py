@@ -95,3 +95,13 @@ def test_unusable_styles(folder, generate, style, message):
     style["style"] = folder / style["style"]
     with pytest.raises(UserError, match=message):
         generate("out", **style)
+
+
+def test_masks_are_not_replaced_and_earlier_portraits_are_no_masks(folder, generate):
+    before = (folder / "masks/a.png").read_bytes()
+    with pytest.raises(UserError, match="is the folder of masks; accepted: another, so that no mask is replaced"):
+        generate("masks", seed=1)
+    assert (folder / "masks/a.png").read_bytes() == before
+    generate("masks/out", seed=1)
+    generate("masks/out", seed=1)
+    assert len(list((folder / "masks/out").rglob("*.png"))) == 2
