@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from segmentation_models_pytorch.encoders import encoders
 from torch import nn
@@ -24,14 +25,20 @@ def load_encoder(encoder: nn.Module, weights: str | Path | None) -> None:
             initialization.
 
     Raises:
-        UserError: The file does not fit.
+        UserError: The file is not safetensors, or does not fit.
     """
     if weights is None:
         return
     if weights == "imagenet":
         encoder.load_state_dict(load_file(download_imagenet_weights()))
         return
-    state = {name: tensor.float() for name, tensor in load_file(weights).items() if name.startswith("features.")}
+    try:
+        tensors = load_file(weights)
+    except SafetensorError as error:
+        raise UserError(
+            f"unet.encoder_weights: {weights} is not a safetensors file ({error}); accepted: torchvision's MobileNetV2"
+        ) from error
+    state = {name: tensor.float() for name, tensor in tensors.items() if name.startswith("features.")}
     expected = encoder.state_dict()
     missing = [name for name in expected if name not in state and not name.endswith("num_batches_tracked")]
     if missing or any(state[name].shape != expected[name].shape for name in state if name in expected):

@@ -14,9 +14,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torchvision.models import inception_v3
 
-from facemill.networks.store import device
+from facemill.networks.store import device, load_tensors
 from facemill.networks.vae import to_signed_range
-from facemill.networks.vgg import load_tensors
 
 INCEPTION = "pool3 of Inception v3 as TensorFlow trained it on 2015-12-05 (2048 features)"
 """Name of the features, for the metrics."""
@@ -31,17 +30,16 @@ def inception(weights: Path) -> nn.Module:
     """Images (B, 3, 299, 299) in [-1, 1] to features (B, 2048).
 
     Args:
-        weights: A safetensors file of pytorch-fid's weights under their names.
+        weights: a safetensors file of pytorch-fid's weights under their names.
 
     Raises:
-        UserError: The file lacks one of them.
+        UserError: The file is not safetensors, or lacks a tensor.
     """
     network = inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=False)
     network.fc = nn.Identity()
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]
-    network.load_state_dict(
-        load_tensors(weights, names, "gaugan.inception_weights", "Inception's of FID"), strict=False
-    )
+    state = load_tensors(weights, names, key="gaugan.inception_weights", accepted="Inception's of FID")
+    network.load_state_dict(state, strict=False)
     traced = fx.symbolic_trace(network.eval())
     poolings = [node for node in traced.graph.nodes if node.target is F.avg_pool2d]
     for node in poolings:

@@ -44,9 +44,9 @@ class Discriminator(nn.Module):
         """Discriminators with random weights.
 
         Args:
-            ndf: Channels after the first convolution.
-            classes: Number of classes of the masks.
-            scales: Number of discriminators.
+            ndf: channels after the first convolution.
+            classes: number of classes of the masks.
+            scales: number of discriminators.
         """
         super().__init__()
         self.scales = nn.ModuleList(PatchDiscriminator(ndf=ndf, classes=classes) for _ in range(scales))

@@ -19,9 +19,9 @@ def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int, weights: Ten
 
     Args:
         logits: (B, C, H, W).
-        target: Class ids, int64 (B, H, W).
-        ignore: The id of pixels that neither loss counts.
-        weights: Class weights (C,) of the cross-entropy, which is then a weighted mean; Dice weighs classes alike.
+        target: class ids, int64 (B, H, W).
+        ignore: the id of pixels that neither loss counts.
+        weights: class weights (C,) of the cross-entropy, which is then a weighted mean; Dice weighs classes alike.
     """
     logits = logits.float()
     labelled = (target != ignore)[:, None]

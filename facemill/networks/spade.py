@@ -108,13 +108,13 @@ class Generator(nn.Module):
         """A generator with random weights.
 
         Args:
-            size: Height in pixels.
-            z_dim: Dimensions of a style code; 0 with `z="none"`.
-            ngf: Channels at full size.
-            nhidden: Channels inside a SPADE modulation.
-            classes: Number of classes of the masks.
-            ratio: Height : width, a square or twice as high as wide.
-            z: Where the style codes of its training come from: an encoder, or N(0, 1); with `none` it starts from the
+            size: height in pixels.
+            z_dim: dimensions of a style code; 0 with `z="none"`.
+            ngf: channels at full size.
+            nhidden: channels inside a SPADE modulation.
+            classes: number of classes of the masks.
+            ratio: height : width, a square or twice as high as wide.
+            z: where the style codes of its training come from: an encoder, or N(0, 1); with `none` it starts from the
                 downsampled mask alone (appendix A).
         """
         super().__init__()

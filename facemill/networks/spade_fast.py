@@ -22,11 +22,11 @@ def folded_spade(
     """Equation 1 by the layers of a `Spade`.
 
     Args:
-        x: Features (B, channels, H, W).
-        layout: The masks, one-hot (B, classes, H, W) or as distinct neighborhoods, with the same result.
-        norm: Batch norm without affine parameters.
-        shared: Convolution of the one-hot masks, and ReLU.
-        scale_shift: Convolution to gamma and beta.
+        x: features (B, channels, H, W).
+        layout: the masks, one-hot (B, classes, H, W) or as distinct neighborhoods, with the same result.
+        norm: batch norm without affine parameters.
+        shared: convolution of the one-hot masks, and ReLU.
+        scale_shift: convolution to gamma and beta.
     """
     weight, (gamma_bias, beta_bias) = scale_shift.weight, _bias(scale_shift).chunk(2)
     bias = torch.cat([1 + gamma_bias, beta_bias])
@@ -45,7 +45,7 @@ def _bias(convolution: nn.Conv2d) -> Tensor:
 
 
 def _fold_norm(weights: Tensor, norm: nn.BatchNorm2d) -> Tensor:
-    """Weights (2 * channels, K) of gamma and beta for normalized features, made into those for the features as such."""
+    """Folds batch norm into weights (2 * channels, K) of gamma and beta, so that features need not be normalized."""
     assert norm.running_mean is not None and norm.running_var is not None
     gamma, beta = weights.chunk(2)
     gamma = gamma * (norm.running_var + norm.eps).rsqrt()[:, None]

@@ -2,14 +2,15 @@
 
 import ctypes
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 from facemill.data.classes import ClassTable
 from facemill.errors import Damaged, UserError
@@ -59,11 +60,11 @@ def save_model(
     weights' file.
 
     Args:
-        path: The safetensors file.
-        network: The network.
-        arguments: The arguments that it is constructed with.
-        settings: What it was trained with.
-        classes: The class table of the masks that it reads or makes.
+        path: the safetensors file.
+        network: the network.
+        arguments: the network's constructor arguments.
+        settings: the settings of the training.
+        classes: the class table of the masks that the network reads or predicts.
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     metadata = {"network": type(network).__name__, "arguments": arguments, "settings": settings}
@@ -86,12 +87,12 @@ def load_model(kind: type[Network], path: Path, classes: ClassTable | None = Non
     """A saved model, in evaluation mode, on `device()`.
 
     Args:
-        kind: The network's class.
-        path: The safetensors file, or the folder that holds it as `model.safetensors`.
-        classes: The table that the model must have.
+        kind: the network's class.
+        path: the safetensors file, or the folder that holds it as `model.safetensors`.
+        classes: the table that the model must have.
 
     Raises:
-        UserError: The model is missing, of another kind, or made for masks of another table.
+        UserError: The model is missing, of another kind, or of another class table.
         Damaged: The file is not as it was written.
     """
     path = _weights(path)
@@ -110,6 +111,27 @@ def load_model(kind: type[Network], path: Path, classes: ClassTable | None = Non
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: not a readable model ({str(error).splitlines()[0]})") from error
     return network.eval().to(device()).to(memory_format=torch.channels_last)
+
+
+def load_tensors(weights: Path, names: Collection[str], *, key: str, accepted: str) -> dict[str, Tensor]:
+    """Pretrained tensors, by name, of a safetensors file that the config names; as float32.
+
+    Args:
+        weights: the file.
+        names: names of tensors.
+        key: the config's key for the file, for the error.
+        accepted: whose weights the file should hold, for the error.
+
+    Raises:
+        UserError: The file is not safetensors, or lacks a tensor.
+    """
+    try:
+        with safe_open(weights, "pt") as file:
+            if missing := set(names) - set(file.keys()):
+                raise UserError(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
+            return {name: file.get_tensor(name).float() for name in names}
+    except SafetensorError as error:
+        raise UserError(f"{key}: {weights} is not a safetensors file ({error}); accepted: {accepted}") from error
 
 
 def _weights(path: Path) -> Path:

@@ -84,13 +84,12 @@ class Unet(nn.Module):
         """A U-Net with random weights.
 
         Args:
-            classes: Number of classes.
-            size: Side of the portraits that it is trained on, for callers that choose one; a multiple of 32 times
-                `downscale`, as is any other S.
+            classes: number of classes.
+            size: side of the training portraits, to which callers resize; a multiple of 32 times `downscale`, as
+                every S is.
             decoder: `transposed` (v1, v2) or `upsample` (v3).
-            decoder_channels: Channels from the deepest level to full size; presets in `WIDTHS`.
-            downscale: The network sees the image shrunk by this factor; its logits are enlarged by it, pixel by pixel
-                (v1).
+            decoder_channels: channels from the deepest level to full size; presets in `WIDTHS`.
+            downscale: factor by which images are shrunk, and logits enlarged pixel by pixel (v1).
         """
         super().__init__()
         self.size, self.downscale = size, downscale

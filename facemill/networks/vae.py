@@ -27,9 +27,9 @@ class Vae(nn.Module):
         """A VAE with random weights.
 
         Args:
-            size: Side of its images, 4 times a power of 2.
-            z_dim: Dimensions of a style code.
-            width: Channels after the first convolution.
+            size: side of its images, 4 times a power of 2.
+            z_dim: dimensions of a style code.
+            width: channels after the first convolution.
         """
         super().__init__()
         self.size, self.z_dim = size, z_dim

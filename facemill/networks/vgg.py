@@ -10,31 +10,18 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.errors import UserError
 from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from facemill.networks.store import load_tensors
 
 PLAN: tuple[int | Literal["pool"], ...] = (
-    64,
-    64,
-    "pool",
-    128,
-    128,
-    "pool",
-    256,
-    256,
-    256,
-    "pool",
-    512,
-    512,
-    512,
-    "pool",
-    512,
-    512,
-    512,
+    *(64, 64, "pool"),
+    *(128, 128, "pool"),
+    *(256, 256, 256, "pool"),
+    *(512, 512, 512, "pool"),
+    *(512, 512, 512),
 )
 """Channels of VGG16's convolutions, each followed by a ReLU, and its poolings."""
 
@@ -55,11 +42,11 @@ class Vgg16(nn.Module):
         """A frozen VGG16 as far as the last tap.
 
         Args:
-            weights: A safetensors file with torchvision's `features.*` keys.
-            taps: Indices of layers in torchvision's `features`.
+            weights: a safetensors file with torchvision's `features.*` keys.
+            taps: indices of layers in torchvision's `features`.
 
         Raises:
-            UserError: The file lacks a tensor.
+            UserError: The file is not safetensors, or lacks a tensor.
         """
         super().__init__()
         layers: list[nn.Module] = []
@@ -72,7 +59,7 @@ class Vgg16(nn.Module):
                 channels = step
         self.taps = tuple(taps)
         self.features = nn.Sequential(*layers[: max(taps) + 1])
-        self.load_state_dict(load_tensors(weights, self.state_dict()))
+        self.load_state_dict(_load(weights, self.state_dict()))
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
@@ -87,24 +74,8 @@ class Vgg16(nn.Module):
         return features
 
 
-def load_tensors(
-    weights: Path, names: Collection[str], key: str = "gaugan.vgg_weights", accepted: str = "torchvision's VGG16"
-) -> dict[str, Tensor]:
-    """The named tensors of a safetensors file, as float32.
-
-    Args:
-        weights: The file.
-        names: Names of tensors.
-        key: The config's key for the file, for the error.
-        accepted: Whose weights the file should hold, for the error.
-
-    Raises:
-        UserError: The file lacks a tensor.
-    """
-    with safe_open(weights, "pt") as file:
-        if missing := set(names) - set(file.keys()):
-            raise UserError(f"{key}: {weights} lacks {min(missing)}; accepted: {accepted}")
-        return {name: file.get_tensor(name).float() for name in names}
+def _load(weights: Path, names: Collection[str]) -> dict[str, Tensor]:
+    return load_tensors(weights, names, key="gaugan.vgg_weights", accepted="torchvision's VGG16")
 
 
 class PerceptualLoss(nn.Module):
@@ -130,16 +101,16 @@ class Lpips(nn.Module):
         """A frozen LPIPS.
 
         Args:
-            weights: A safetensors file with torchvision's `features.*` keys, and LPIPS's heads `lpips.0.weight` to
+            weights: a safetensors file with torchvision's `features.*` keys, and LPIPS's heads `lpips.0.weight` to
                 `lpips.4.weight`.
 
         Raises:
-            UserError: The file lacks a tensor.
+            UserError: The file is not safetensors, or lacks a tensor.
         """
         super().__init__()
         self.vgg = Vgg16(weights, LPIPS_TAPS)
         names = [f"lpips.{i}.weight" for i in range(len(LPIPS_TAPS))]
-        self.heads = nn.ParameterList(load_tensors(weights, names).values()).requires_grad_(False)
+        self.heads = nn.ParameterList(_load(weights, names).values()).requires_grad_(False)
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         distance = torch.zeros(len(a), device=a.device)

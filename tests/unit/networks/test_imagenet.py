@@ -29,6 +29,12 @@ def test_encoder_weights_that_do_not_fit_are_refused(tmp_path, encoder):
         load_encoder(encoder, tmp_path / "other.safetensors")
 
 
+def test_encoder_weights_that_are_not_safetensors_are_refused(tmp_path, encoder):
+    torch.save(encoder.state_dict(), tmp_path / "encoder.pth")
+    with pytest.raises(UserError, match="unet.encoder_weights: .*encoder.pth is not a safetensors file"):
+        load_encoder(encoder, tmp_path / "encoder.pth")
+
+
 def test_downloaded_weights_are_checked_against_their_name(tmp_path, monkeypatch, encoder):
     file = tmp_path / "encoder.safetensors"
     save_file({name: torch.ones_like(tensor) for name, tensor in encoder.state_dict().items()}, file)

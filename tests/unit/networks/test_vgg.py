@@ -45,6 +45,12 @@ def test_other_weights_are_refused(tmp_path):
         PerceptualLoss(tmp_path / "cut.safetensors")
 
 
+def test_files_that_are_not_safetensors_are_refused(tmp_path):
+    torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg16.pth")
+    with pytest.raises(UserError, match="gaugan.vgg_weights: .*vgg16.pth is not a safetensors file"):
+        PerceptualLoss(tmp_path / "vgg16.pth")
+
+
 def test_lpips_is_a_distance(weights):
     lpips = Lpips(weights)
     images = torch.rand(3, 3, 32, 32) * 2 - 1
