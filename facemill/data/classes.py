@@ -17,7 +17,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 """What code asks a class table for; several classes may share a role, and a class may have none."""
 
 IGNORE = 255
-"""The id of pixels that nobody labelled; losses and metrics leave them out."""
+"""The id of unlabelled pixels; losses and metrics leave them out."""
 
 
 def _hex_color(value: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows of shards as a data set for training: random access, and an order that can be entered at any step."""
+"""Rows of shards as a data set for training: random access, and a training order that resumes at any step."""
 
 import functools
 import os
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from facemill.data.shards import decode_image, decode_mask, open_shard
+from facemill.errors import UserError
 
 WINDOW_GROUPS = 16
 """Row groups in a shuffle window of an epoch: 4,096 rows, which each worker holds encoded."""
@@ -31,10 +32,10 @@ class ShardDataset(Dataset):
     An item is `(image uint8 (3, H, W), mask uint8 (H, W))`, or the image alone without masks.
 
     Args:
-        images: Shards with a column of images.
-        masks: Shards with a column of masks, one for each of `images`; without any the masks are those in `images`,
+        images: shards with a column of images.
+        masks: shards with a column of masks, one for each of `images`; without any the masks are those in `images`,
             if they have such a column.
-        keep: Selects rows by id.
+        keep: selects rows by id.
     """
 
     def __init__(
@@ -88,10 +89,10 @@ class ResumableBatchSampler(Sampler[list[int]]):
     In each epoch the row groups are shuffled, then the rows of each shuffle window, `WINDOW_GROUPS` groups.
 
     Args:
-        groups: Indices of the rows, row group by row group.
-        batch: Rows of a batch.
-        seed: Seed of the order.
-        first_step: The number of the first batch that is yielded.
+        groups: indices of the rows, row group by row group.
+        batch: rows of a batch.
+        seed: seed of the order.
+        first_step: the number of the first batch that is yielded.
     """
 
     def __init__(self, groups: Sequence[np.ndarray], batch: int, seed: int, first_step: int = 0) -> None:
@@ -116,7 +117,13 @@ class ResumableBatchSampler(Sampler[list[int]]):
 
 
 def train_loader(rows: ShardDataset, batch: int, seed: int, first_step: int = 0) -> DataLoader:
-    """Endless shuffled batches, from `first_step` on; decoded by worker processes if there is a GPU to feed."""
+    """Endless shuffled batches, from `first_step` on; decoded by worker processes if there is a GPU to feed.
+
+    Raises:
+        UserError: There are no rows.
+    """
+    if not len(rows):
+        raise UserError(f"{rows.images[0]}: no rows to train on; accepted: shards with rows that are selected")
     cuda = torch.cuda.is_available()
     return DataLoader(
         rows,

@@ -13,7 +13,7 @@ from isal import isal_zlib
 
 
 def encode(pixels: np.ndarray, palette: bytes, text: tuple[str, str]) -> bytes:
-    """A PNG of palette indices, uint8 (height, width); `palette` is RGB triples, `text` a keyword and what it says.
+    """A PNG of palette indices, uint8 (height, width); `palette` is RGB triples, `text` a keyword and its value.
 
     The same pixels give the same bytes with the same version of `isal`.
     """
@@ -28,10 +28,10 @@ def encode(pixels: np.ndarray, palette: bytes, text: tuple[str, str]) -> bytes:
 
 @cache
 def _around(height: int, width: int, palette: bytes, text: tuple[str, str]) -> tuple[bytes, bytes]:
-    """What comes before and after the pixels, the same for all masks of a size."""
+    """The bytes before and after the pixels, the same for all masks of a size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, palette, no interlacing
-    keyword, said = (part.encode("latin-1") for part in text)
-    chunks = _chunk(b"IHDR", header), _chunk(b"PLTE", palette), _chunk(b"tEXt", keyword + b"\0" + said)
+    keyword, value = (part.encode("latin-1") for part in text)
+    chunks = _chunk(b"IHDR", header), _chunk(b"PLTE", palette), _chunk(b"tEXt", keyword + b"\0" + value)
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks), _chunk(b"IEND", b"")
 
 

@@ -59,10 +59,10 @@ def _features(schema: pa.Schema) -> dict:
 
 
 def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema, classes: ClassTable | None = None) -> None:
-    """Writes rows as one Parquet shard, whole or not at all; image bytes are not compressed a second time.
+    """Writes rows as one Parquet shard, atomically; image bytes are not compressed a second time.
 
     The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed. `classes` is the
-    table of its masks, which `mask_classes` reads.
+    class table of the masks, which `mask_classes` reads.
     """
     info = {"info": {"features": _features(schema)}}
     metadata = {"huggingface": json.dumps(info)} | ({"classes": _json(classes)} if classes else {})
@@ -180,19 +180,19 @@ def _json(classes: ClassTable) -> str:
 def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray:
     """Decodes a mask file: class ids, uint8 (height, width).
 
-    Raises `UserError` when it is not one of ours, or its table is not `classes`, where that is given.
+    Raises `UserError` when it is no mask file, or its table is not `classes`, where that is given.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
             if picture.mode not in ("P", "L"):
                 raise UserError(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
             mask, text = np.asarray(picture), picture.info.get("classes")
-            own = parse_classes(text) if text else classes
+            table = parse_classes(text) if text else classes
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"a mask cannot be decoded ({error})") from error
-    if classes and own:
-        classes.check_same(own, "a mask")
-    limit = len(own) if own else IGNORE
+    if classes and table:
+        classes.check_same(table, "a mask")
+    limit = len(table) if table else IGNORE
     unknown = mask[(mask >= limit) & (mask != IGNORE)]
     if unknown.size:
         raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {limit - 1} and {IGNORE}")
@@ -200,14 +200,15 @@ def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray
 
 
 def mask_classes(paths: Sequence[Path]) -> ClassTable:
-    """The class table of mask shards, from their metadata. Raises `UserError` when one has none, or another."""
+    """The class table of mask shards, from their metadata. Raises `UserError` when a shard has none, or another."""
     tables = {}
     for path in paths:
         with open_shard(path) as shard:
             text = (shard.schema_arrow.metadata or {}).get(b"classes")
         if text is None:
             raise UserError(f"{path}: names no classes; accepted: a shard of masks")
-        tables[path] = parse_classes(text.decode())
+        with _noticing_damage(path):
+            tables[path] = parse_classes(text.decode())
     first, *_ = tables.values()
     for path, table in tables.items():
         first.check_same(table, str(path))

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from facemill.data.classes import SEVEN
-from facemill.data.dataset import ResumableBatchSampler, ShardDataset
+from facemill.data.dataset import ResumableBatchSampler, ShardDataset, train_loader
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.errors import UserError
 
@@ -70,6 +70,12 @@ def test_rows_are_selected_by_id_and_groups_hold_the_selected(products):
     rows = ShardDataset(*products, keep=lambda row_id: row_id in "143")
     assert rows.ids == ["4", "1", "3"]
     assert [group.tolist() for group in rows.groups()] == [[0], [1, 2]]
+
+
+def test_no_rows_to_train_on_are_a_mistake_of_the_user(products):
+    rows = ShardDataset(*products, keep=lambda row_id: False)
+    with pytest.raises(UserError, match="portraits-0.parquet: no rows to train on"):
+        train_loader(rows, batch=2, seed=0)
 
 
 def test_a_truncated_shard_is_named(products):

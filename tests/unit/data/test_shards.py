@@ -174,6 +174,13 @@ def test_a_mask_and_a_shard_of_masks_carry_their_table_and_refuse_another(tmp_pa
         mask_classes(paths)
 
 
+def test_a_damaged_class_table_is_noticed(tmp_path):
+    schema = pa.schema([("id", pa.string()), ("mask", IMAGE)]).with_metadata({"classes": SEVEN.model_dump_json()[:-1]})
+    pq.write_table(pa.Table.from_pylist([], schema), tmp_path / "a.parquet")
+    with pytest.raises(Damaged, match="a.parquet"):
+        mask_classes([tmp_path / "a.parquet"])
+
+
 def test_masks_that_are_not_ours_are_refused():
     file = io.BytesIO()
     Image.new("RGB", (4, 4)).save(file, "PNG")
