@@ -1,10 +1,10 @@
-"""The exceptions for mistakes of the user's and faults of files: shown as one line, never as a traceback."""
+"""Exceptions for user mistakes and damaged files: shown as one line, never as a traceback."""
 
 from pathlib import Path
 
 
 class UserError(Exception):
-    """A file, key or value that cannot be used; the message names it, what was found and what is accepted."""
+    """A file, key or value that cannot be used; the message names it, its value and what is accepted."""
 
 
 class TrainingDiverged(UserError):
@@ -12,14 +12,14 @@ class TrainingDiverged(UserError):
 
 
 class Damaged(UserError):
-    """A file that is not as it was written: truncated, or with other bytes in it."""
+    """A file that is not as it was written: truncated, or with changed bytes."""
 
-    def __init__(self, path: Path, found: object) -> None:
-        super().__init__(f"{path}: damaged ({str(found).splitlines()[0]})")
+    def __init__(self, path: Path, reason: object) -> None:
+        super().__init__(f"{path}: damaged ({str(reason).splitlines()[0]})")
         self.path = path
 
     def quarantine(self) -> str:
-        """Renames the file when the workflow made it, so that the next run makes it again; says what was done."""
+        """Renames a file of the results, so that the next run makes it again; returns advice for the user."""
         if self.path.parts[:1] != ("results",):
             return "bring back a sound copy of it"
         aside = self.path.with_name(f"{self.path.name}.damaged")

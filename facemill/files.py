@@ -30,7 +30,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
     finally:
-        with suppress(OSError):  # a disk that refuses this too has said so above
+        with suppress(OSError):  # the disk's error was raised above
             tmp.unlink(missing_ok=True)
 
 
@@ -66,10 +66,10 @@ def digest(settings: Any, inputs: Iterable[Path]) -> str:
 
 
 def check_writable(folder: Path) -> None:
-    """Raises `UserError` when a folder, or one of those one or two levels below it, may not be written.
+    """Raises `UserError` when a folder, or a folder up to two levels below it, may not be written.
 
-    Of a folder that is not there yet the one that is to hold it is checked.
+    For a folder that does not exist yet its parent is checked.
     """
-    for place in (folder if folder.exists() else folder.parent, *folder.glob("*/"), *folder.glob("*/*/")):
-        if place.is_dir() and not os.access(place, os.W_OK):
-            raise UserError(f"{place}: may not be written; accepted: a folder where results can be made")
+    for path in (folder if folder.exists() else folder.parent, *folder.glob("*/"), *folder.glob("*/*/")):
+        if path.is_dir() and not os.access(path, os.W_OK):
+            raise UserError(f"{path}: may not be written; accepted: a folder where results can be made")

@@ -1,4 +1,4 @@
-"""Colors of a portrait's regions in CIELAB (D65), and how different two colors look."""
+"""Colors of a portrait's regions in CIELAB (D65), and the difference between two colors."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ REGIONS: dict[str, tuple[Role, ...]] = {
     "clothes": ("clothes",),
     "background": ("background",),
 }
-"""The regions that have a color of their own, and the roles of the classes each is made of."""
+"""Regions that have a color, each with the roles of its classes."""
 
 MIN_PIXELS = 30
 """A region with fewer pixels has no color."""
@@ -24,12 +24,12 @@ Lab = np.ndarray
 
 
 def region_ids(classes: ClassTable) -> dict[str, tuple[int, ...]]:
-    """The class ids of each of `REGIONS`; none for a region that no class has the role of."""
+    """The class ids of each of `REGIONS`; empty for a region whose roles no class has."""
     return {name: classes.role_ids(*roles) for name, roles in REGIONS.items()}
 
 
 def region_colors(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> dict[str, Lab | None]:
-    """The median CIELAB color of each of `REGIONS`; None for one of fewer than `MIN_PIXELS`.
+    """The median CIELAB color of each of `REGIONS`; None for a region of fewer than `MIN_PIXELS`.
 
     The region's outermost pixels, outline or mixed with the neighbor, do not count where enough others remain.
 

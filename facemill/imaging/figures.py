@@ -66,15 +66,15 @@ def _fit(pixels: np.ndarray, cell: int) -> np.ndarray:
 
 
 def save_picture(picture: Image.Image, path: Path) -> None:
-    """Writes a PNG, whole or not at all."""
+    """Writes a PNG, atomically."""
     with atomic_write(path) as tmp:
         picture.save(tmp, optimize=True)
 
 
 def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: int = 4, cell: int = 128) -> None:
-    """Writes an animated WebP, whole or not at all: strips of uint8 RGB images side by side, played there and back.
+    """Writes an animated WebP, atomically: strips of uint8 RGB images side by side, played there and back.
 
-    Strips are of one length; it repeats for ever.
+    All strips have the same length; the animation loops.
     """
     frames = []
     for images in zip(*strips, strict=True):
@@ -89,7 +89,7 @@ def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: 
 
 @contextmanager
 def plot(path: Path, width: float = 9, height: float = 5, **subplots: Any) -> Iterator[tuple[Any, Any]]:
-    """Yields matplotlib's `(figure, axes)` in the project's style and writes the PNG when the block ends well.
+    """Yields matplotlib's `(figure, axes)` in the project's style and writes the PNG when the block succeeds.
 
     Further arguments go to `plt.subplots`.
     """

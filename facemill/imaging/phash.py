@@ -1,4 +1,4 @@
-"""Near-duplicates by perceptual hash: images that look the same though their files differ."""
+"""Near-duplicates by perceptual hash: images that are visually equal though their files differ."""
 
 from collections.abc import Iterable
 

@@ -1,1 +1,1 @@
-"""Finished models at work: segmenting, painting, editing."""
+"""Inference with trained models: segmentation, painting, editing."""

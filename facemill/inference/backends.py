@@ -120,7 +120,7 @@ def compile_openvino(
 ) -> openvino.CompiledModel:
     """A network compiled by OpenVINO for inputs of these shapes on the processor, its threads split into `streams`.
 
-    `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home forbids it.
+    `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it.
     """
     frontend = FrontEndManager().load_by_framework("pytorch")
     logging.disable(logging.WARNING)  # it warns, with a traceback, of operators that this torch no longer has

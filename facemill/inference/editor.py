@@ -1,4 +1,4 @@
-"""Edits in latent space: latents painted as portraits, and classifiers that check the painted portraits."""
+"""Edits in latent space: painters of latents, and classifiers of the painted portraits."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,7 +98,7 @@ class Renderer:
     def _colors(self, portrait_id: str, image: np.ndarray) -> dict[str, Lab | None] | None:
         if self.classes is None or portrait_id not in self.masks:
             return None
-        # the VAE's images have a size of their own
+        # the VAE's images may have another size than the masks
         mask = cv2.resize(self.masks[portrait_id], image.shape[1::-1], interpolation=cv2.INTER_NEAREST_EXACT)
         return region_colors(image, np.asarray(mask), self.classes)
 
@@ -107,7 +107,7 @@ class Renderer:
 class EditClassifier:
     """Decides by a tagger whether a portrait shows the target of an edit.
 
-    Of an exclusive group the most probable name counts, of a boolean the tagger's threshold.
+    For an exclusive group the most probable name decides, for a boolean the tagger's threshold.
     """
 
     tagger: Tagger
@@ -118,7 +118,9 @@ class EditClassifier:
     def probabilities(self, renderings: Sequence[Rendering], added: Sequence[bool]) -> np.ndarray:
         """The probability of the target, or of its absence where the edit removes it: float (N,).
 
-        `added` says for each rendering whether its edit adds or removes the target.
+        Args:
+            renderings: the edited portraits.
+            added: for each rendering whether the edit adds the target; else the edit removes it.
         """
         rows = self.tagger.estimate_specific_tags([r.portrait for r in renderings], [self.target])
         probs = [row[self.target] for row in rows]

@@ -1,4 +1,4 @@
-"""GauGAN at work: portraits from masks, in the styles of images or in random ones."""
+"""Portraits painted from masks by a trained GauGAN, in styles that are encoded from images or sampled."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,8 +31,8 @@ class Painter:
 
         Args:
             model: GauGAN's safetensors file, or the folder that holds it.
-            classes: The table that the model must have.
-            encoder: The safetensors file of the VAE whose encoder reads styles.
+            classes: the table that the model must have.
+            encoder: the safetensors file of the VAE whose encoder reads styles.
         """
         generator = load_model(Generator, model, classes)
         return cls(generator, classes or model_classes(model), load_model(Vae, encoder) if encoder else None)
@@ -75,11 +75,11 @@ class Painter:
         """A grid of generated portraits, masks down and styles across, with the portraits that both come from.
 
         Args:
-            pixels: Portraits, uint8 (N, 3, H, W).
-            masks: Their masks of class ids, (N, H, W).
-            z: Their style codes, (N, z_dim).
-            rows: Indices of the portraits whose masks are shown.
-            columns: Indices of the portraits whose styles are shown.
+            pixels: portraits, uint8 (N, 3, H, W).
+            masks: their masks of class ids, (N, H, W).
+            z: their style codes, (N, z_dim).
+            rows: indices of the portraits whose masks are shown.
+            columns: indices of the portraits whose styles are shown.
         """
         images = pixels.permute(0, 2, 3, 1).numpy()
         grid: list[list[np.ndarray | None]] = [[None, None, *(images[s] for s in columns)]]

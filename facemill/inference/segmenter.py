@@ -27,7 +27,7 @@ def flip_tta_logits(unet: nn.Module, images: Tensor) -> Tensor:
     On real portraits TTA raised the mIoU of a v3 trained on 85 of them from 0.766 to 0.778.
 
     Args:
-        unet: A U-Net.
+        unet: a U-Net.
         images: float32 (B, 3, S, S) in [0, 1].
 
     Returns:
@@ -83,10 +83,10 @@ class Segmenter:
     """A trained U-Net and its class table; all predictions use horizontal-flip test-time augmentation.
 
     Attributes:
-        unet: The network, in evaluation mode.
-        classes: Its class table.
-        size: Side of the square images that it was trained on.
-        device: Where it runs.
+        unet: the network, in evaluation mode.
+        classes: its class table.
+        size: side of the square images that it was trained on.
+        device: where it runs.
     """
 
     def __init__(self, unet: Unet, classes: ClassTable) -> None:
@@ -98,8 +98,8 @@ class Segmenter:
         """The segmenter of a saved U-Net. Raises `UserError` when its table is not `classes`, where that is given.
 
         Args:
-            path: A safetensors file, or the folder that holds it.
-            classes: The table that the model must have.
+            path: a safetensors file, or the folder that holds it.
+            classes: the table that the model must have.
         """
         return cls(load_model(Unet, path, classes), model_classes(path))
 
@@ -119,9 +119,9 @@ class Segmenter:
         """Segments pictures of any size; reading, letterboxing and enlarging run in the pool, beside the network.
 
         Args:
-            sources: The arguments of `read`.
-            read: Returns an RGB picture, or raises `ValueError`.
-            pool: The threads.
+            sources: the arguments of `read`.
+            read: returns an RGB picture, or raises `ValueError`.
+            pool: the threads.
 
         Yields:
             Every source, in order, with its mask at the picture's size, uint8 (H, W), or the error of reading it.

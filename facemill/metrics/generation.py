@@ -29,8 +29,8 @@ class Sample:
 
     Attributes:
         image: uint8 RGB (H, W, 3).
-        mask: Index of the portrait whose mask it was generated from.
-        style: Index of the portrait that gave the style; None for a random style or none.
+        mask: index of the portrait whose mask it was generated from.
+        style: index of the portrait that gave the style; None for a random style or none.
     """
 
     image: np.ndarray
@@ -63,9 +63,9 @@ def resegmentation_iou(predictions: np.ndarray, masks: np.ndarray, classes: int)
     """IoU of each class between masks and what a U-Net predicts on the portraits generated from them (mask fidelity).
 
     Args:
-        predictions: Class ids, uint8 (N, H, W).
-        masks: Class ids, uint8 (N, H, W).
-        classes: Number of classes.
+        predictions: class ids, uint8 (N, H, W).
+        masks: class ids, uint8 (N, H, W).
+        classes: number of classes.
 
     Returns:
         float64 (classes,), over the pixels of all portraits; NaN for a class without any.
@@ -80,10 +80,10 @@ def color_errors(
     """CIEDE2000 between each region's median color in a sample and in its style reference.
 
     Args:
-        samples: The generated portraits.
-        portraits: The portraits that `samples` index, uint8 RGB (N, H, W, 3).
-        masks: Their masks of class ids, uint8 (N, H, W).
-        classes: The masks' class table.
+        samples: the generated portraits.
+        portraits: the portraits that `samples` index, uint8 RGB (N, H, W, 3).
+        masks: their masks of class ids, uint8 (N, H, W).
+        classes: the masks' class table.
 
     Returns:
         For each sample its error by region; None without a reference, and where either has too few pixels.
@@ -131,7 +131,7 @@ def diversity(features: np.ndarray) -> float:
 
 
 def mask_style_pairs(count: int, styles_per_mask: int, seed: int) -> Iterator[tuple[int, int]]:
-    """Pairs (mask, style) of portraits' indices below `count`; a mask's own portrait gives it no style if count > 1."""
+    """Pairs (mask, style) of portraits' indices below `count`; no mask gets its portrait's style if count > 1."""
     order = np.random.default_rng(seed).permutation(count)
     for shift in range(1, styles_per_mask + 1):
         for position in range(count):

@@ -19,7 +19,7 @@ CATEGORIES = ("general", "character", "copyright", "rating")
 
 @dataclass(frozen=True)
 class TaggerInput:
-    """A portrait as taggers take it; each reads the fields that it needs."""
+    """A portrait, the input of taggers; each tagger reads the fields that it needs."""
 
     image: np.ndarray
     """uint8 RGB (H, W, 3)."""
@@ -89,7 +89,7 @@ def normalized(tag: str) -> str:
 def most_probable(probabilities: Mapping[str, float], names: Iterable[str]) -> tuple[str | None, float | None]:
     """The most probable of the names, and its probability.
 
-    Nones where no name has a probability, or where the two highest are equal.
+    Both are None where no name has a probability, or where the two highest are equal.
     """
     ranked = sorted(((probabilities[name], name) for name in names if name in probabilities), reverse=True)
     if not ranked or (len(ranked) > 1 and ranked[0][0] == ranked[1][0]):

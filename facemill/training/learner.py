@@ -16,15 +16,15 @@ class Learner(Generic[Network]):
     """One network with its optimizer and learning-rate schedule.
 
     Attributes:
-        net: The network to call in the training loop: on this process's device and in its precision.
-        raw: The network as it was built, without what Accelerate puts around it; checkpoints hold its state.
-        optimizer: The optimizer as Accelerate prepared it.
+        net: the network to call in the training loop: on this process's device and in its precision.
+        raw: the network as it was built, without what Accelerate puts around it; checkpoints hold its state.
+        optimizer: the optimizer as Accelerate prepared it.
 
     Args:
-        accelerator: From `make_accelerator`.
-        network: A network on the CPU.
-        optimizer: An optimizer of its parameters.
-        schedule: The learning rate as a function of the step's number.
+        accelerator: from `make_accelerator`.
+        network: a network on the CPU.
+        optimizer: an optimizer of its parameters.
+        schedule: the learning rate as a function of the step's number.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class EmaLearner(Learner[Network]):
     """A learner whose finished model is the exponential moving average (EMA) of its network's weights.
 
     Attributes:
-        ema: A copy of the network that holds the EMA, in evaluation mode.
+        ema: a copy of the network that holds the EMA, in evaluation mode.
     """
 
     def __init__(

@@ -48,16 +48,16 @@ class Run:
     trains: a run does not resume from a checkpoint of other code.
 
     Attributes:
-        step: Steps that are done.
-        extra_metrics: Columns of the curves that keep their value until it is changed; checkpoints hold them.
-        stop_requested: Set it to make the present step the last one.
+        step: steps that are done.
+        extra_metrics: columns of the curves that keep their value until it is changed; checkpoints hold them.
+        stop_requested: set it to make the present step the last one.
 
     Args:
-        name: The first part of the folder's name, and the prefix of log lines.
-        settings_key: What the training depends on besides its inputs and code; JSON-serializable.
-        inputs: Files whose contents the training depends on.
-        learners: The networks in training, with their optimizers.
-        modules: Further modules whose state belongs to the training.
+        name: the first part of the folder's name, and the prefix of log lines.
+        settings_key: what the training depends on besides its inputs and code; JSON-serializable.
+        inputs: files whose contents the training depends on.
+        learners: the networks in training, with their optimizers.
+        modules: further modules whose state belongs to the training.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class Run:
         Saves a checkpoint every `CHECKPOINT_SECONDS`, and on SIGTERM and Ctrl-C, which end the process.
 
         Args:
-            images: Images of the complete training.
-            batch: Images of a step, those of all processes together.
-            seed: Together with the step's number it seeds the step.
+            images: images of the complete training.
+            batch: images of a step, those of all processes together.
+            seed: together with the step's number it seeds the step.
         """
         total, self._batch = math.ceil(images / batch), batch
         received: list[int] = []

@@ -1,15 +1,15 @@
-"""What happens while the Snakefile is parsed, in each of Snakemake's processes: the one place with side effects.
+"""Side effects of parsing the Snakefile, in each of Snakemake's processes: all of them, and why.
 
 1. `PATH` and `PYTHONPATH` are set, so that a rule's `python` is this one with the library beside the Snakefile. A conda
    environment still puts its Python before it.
-2. In a Slurm array a task becomes the job of its own (`slurm_arrays`): a defect of the executor plugin.
-3. The config is validated: a fault ends Snakemake with one line.
-4. In the main process, locks of runs that are gone are removed (`lifetime`): only who holds the run's file lock knows.
+2. A task of a Slurm array replaces itself by its job (`slurm_arrays`): a defect of the executor plugin.
+3. The config is validated: an error ends Snakemake with one line.
+4. In the main process, locks of runs that have ended are removed (`lifetime`): Snakemake itself keeps them for ever.
 5. There, too, SIGTERM ends running jobs at once: Snakemake's scheduler, which would wait for them, is patched.
-6. `FACEMILL_WORKFLOW` tells jobs the process that they must not outlive.
+6. `FACEMILL_WORKFLOW` tells jobs the id of the process that they must not outlive.
 
-All but 4 and 5 happen under `--dry-run`, too. Snakemake's version is bounded in `pyproject.toml`, since 2 and 5 use
-what it does not document.
+All happen under `--dry-run`, too. Snakemake's version is bounded in `pyproject.toml`, since 2 and 5 use internals that
+it does not document.
 """
 
 import os

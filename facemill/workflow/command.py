@@ -23,7 +23,7 @@ from facemill.workflow.lifetime import end_with_workflow
 from facemill.workflow.signatures import read_signature
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-"""What the system says of a disk that is full, may not be written or read, or fails."""
+"""Error numbers of a disk that is full, may not be written or read, or fails."""
 
 
 def run(function: str, *, gpu: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""What a rule runs: the command line of its door, made from the rule's names, and the digest of the code behind it."""
+"""Commands of rules: a door's command line, made from the rule's names, and the digest of the code behind it."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,13 +15,13 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
     """The parameters `code` and `command` of a rule, for `params: **door(...)`.
 
     `command` has an option for each named input and output, for each of these wildcards and settings: `--name value`,
-    quoted. What is None or an empty list is left out. Unnamed inputs and outputs count for their contents alone.
+    quoted. None and empty lists are left out. Unnamed inputs and outputs count for their contents alone.
 
     Args:
         root: the folder that holds `scripts` and `facemill`.
         script: the door's name.
         wildcards: the rule's wildcards that are options.
-        launcher: what stands between `python` and the script.
+        launcher: arguments of `python` before the script.
         settings: options; sections of the config become JSON, functions of the wildcards are called.
 
     Raises:
@@ -37,8 +37,7 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
         values = {**dict(input.items()), **dict(output.items())}
         values |= {name: wildcards_of_job[name] for name in wildcards}
         values |= {name: value(wildcards_of_job) if callable(value) else value for name, value in settings.items()}
-        words = {name: _words(value) for name, value in values.items()}
-        words = {name: of_option for name, of_option in words.items() if of_option}
+        words = {name: texts for name, value in values.items() if (texts := _words(value))}
         _check(script, words, options, complete=True)
         line = " ".join(f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items())
         return f"FACEMILL_CODE={code_digest(path)} python {launcher + ' ' if launcher else ''}{quote(str(path))} {line}"

@@ -22,7 +22,7 @@ def share(*, remote: str | None = None) -> None:
     Then commit `dvc.lock` to git: who has that commit gets the results by `scripts/restore.py`.
 
     Args:
-        remote: one that `dvc remote list` names; by default the default one
+        remote: one that `dvc remote list` names; by default the default one.
     """
     _check_generated()
     if stale := stale_jobs():
@@ -35,11 +35,11 @@ def share(*, remote: str | None = None) -> None:
 def restore(*, remote: str | None = None) -> None:
     """Pulls the results that `dvc.lock` names and tells Snakemake that they are up to date.
 
-    Refuses when a file is not what was shared, or when settings or code are not those that made the results: Snakemake
-    judges by its own record of what it made, and here it would be told to trust them.
+    Refuses when a file is not what was shared, or when settings or code are not those that made the results:
+    `snakemake --touch` records them as up to date without a check.
 
     Args:
-        remote: one that `dvc remote list` names; by default the default one
+        remote: one that `dvc remote list` names; by default the default one.
     """
     if not Path("dvc.lock").exists():
         raise UserError("dvc.lock: not there; accepted: a commit that shared results, see scripts/share.py")
@@ -76,7 +76,7 @@ def _check_generated() -> None:
 
 
 def run_module(program: str, *arguments: str) -> str:
-    """What a program of this Python's says; raises `UserError` with all of it when it fails."""
+    """The output of `python -m program`; raises `UserError` with all of it when the program fails."""
     command = [sys.executable, "-m", program, *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
@@ -95,8 +95,8 @@ def stale_jobs() -> str:
 
 def stale_stages() -> str:
     """The stages that DVC finds changed against `dvc.lock`, each with what changed; empty when there is none."""
-    said = run_module("dvc", "status", "--json")
-    status = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    output = run_module("dvc", "status", "--json")
+    status = json.loads(next(line for line in output.splitlines() if line.startswith("{")))
     return "; ".join(f"{stage}: {', '.join(sorted(_changed(changes)))}" for stage, changes in status.items())
 
 
@@ -109,16 +109,15 @@ def _changed(changes: list) -> Iterator[str]:
 
 
 def damaged() -> list[Path]:
-    """The files of all products whose contents are not those that `dvc.lock` names; each is removed, here and in the
-    cache, so that the next pull brings it anew.
+    """Removes files whose contents are not those that `dvc.lock` names, here and in the cache; returns their paths.
 
-    DVC itself trusts what it took from its cache.
+    The next pull fetches them again. DVC itself does not check files from its cache.
     """
     cache = Path(run_module("dvc", "cache", "dir").split()[-1], "files", "md5")
     files = list(_recorded(cache))
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(_md5, [path for path, _ in files])
-    wrong = [(path, md5) for (path, md5), actual in zip(files, found, strict=True) if actual != md5]
+        digests = pool.map(_md5, [path for path, _ in files])
+    wrong = [(path, md5) for (path, md5), actual in zip(files, digests, strict=True) if actual != md5]
     for path, md5 in wrong:
         path.unlink()
         (cache / md5[:2] / md5[2:]).unlink(missing_ok=True)
@@ -126,7 +125,7 @@ def damaged() -> list[Path]:
 
 
 def _recorded(cache: Path) -> Iterator[tuple[Path, str]]:
-    """Every file of the products in `dvc.lock` that is there, and its MD5."""
+    """Yields every existing file of the products in `dvc.lock`, with the MD5 that `dvc.lock` names."""
     for stage in yaml.safe_load(Path("dvc.lock").read_text())["stages"].values():
         for out in stage["outs"]:
             path, md5 = Path(out["path"]), out["md5"]

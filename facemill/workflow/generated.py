@@ -1,4 +1,4 @@
-"""Files that are made from the parsed rules: `python -m facemill.workflow.generated`, a part of `make generated`.
+"""Files that are generated from the parsed rules: `python -m facemill.workflow.generated`, a part of `make generated`.
 
 - `code.json`: the digest of the code behind every rule, which DVC's stages depend on.
 - `dvc.yaml`: a stage for each product of the config's dataset, with what its rules read, in files and settings.
@@ -38,11 +38,11 @@ def dvc_yaml(parsed: Parsed, config: dict[str, Any]) -> str:
         products[_product(job.outputs[0])].append(job)
     outs = {product: sorted({_out(path) for job in jobs for path in job.outputs}) for product, jobs in products.items()}
     stages = {product: _stage(parsed, config, product, jobs, outs) for product, jobs in _ordered(products)}
-    marks = {mark: sorted(_marked(products, mark)) for mark in ("metrics", "report")}
+    shown = sorted(_shown(products))
     content = {
         "stages": stages,
-        "metrics": [path for path in marks["report"] if path.endswith(".json")],
-        "plots": _curves(products) + [path for path in marks["report"] if path.endswith(".png")],
+        "metrics": [path for path in shown if path.endswith(".json")],
+        "plots": _curves(products) + [path for path in shown if path.endswith(".png")],
     }
     return HEAD + yaml.safe_dump(content, sort_keys=False, width=1000)
 
@@ -104,13 +104,14 @@ def _known(key: str, config: dict[str, Any]) -> str:
     return ".".join(known)
 
 
-def _marked(products: dict[str, list[Job]], mark: str) -> set[str]:
+def _shown(products: dict[str, list[Job]]) -> set[str]:
+    """The files that the report shows."""
     return {
         path
         for jobs in products.values()
         for job in jobs
         for path, pattern in zip(job.outputs, job.rule.output, strict=True)
-        if pattern.flags.get(mark)
+        if pattern.flags.get("report")
     }
 
 

@@ -12,7 +12,7 @@ from facemill.errors import UserError
 from facemill.log import log
 
 _NONE = ("", "-1", "NoDevFiles")
-"""What CUDA_VISIBLE_DEVICES says for no device; CUDA reads no further."""
+"""Values in CUDA_VISIBLE_DEVICES that stand for no device; CUDA reads no further."""
 
 _held: list[int] = []
 
@@ -49,8 +49,8 @@ def take_gpus(count: int = 1) -> list[str]:
     while True:
         taken: dict[str, int] = {}
         for name in names:
-            place = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
-            if len(taken) < count and (file := _lock(place)) is not None:
+            path = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
+            if len(taken) < count and (file := _lock(path)) is not None:
                 taken[name] = file
         if len(taken) == count or not names:
             _held.extend(taken.values())

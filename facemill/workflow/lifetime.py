@@ -34,7 +34,7 @@ def clear_stale_locks(folder: Path) -> IO[str]:
 
 
 def end_with_workflow() -> None:
-    """Sends this process a SIGTERM when the workflow that started it is gone, so that no job continues unseen.
+    """Sends this process a SIGTERM when the workflow that started it is gone, so that no job outlives it.
 
     Does nothing outside a workflow, and where the system has no pidfd.
     https://man7.org/linux/man-pages/man2/pidfd_open.2.html

@@ -12,7 +12,7 @@ from snakemake.io import apply_wildcards
 from snakemake.settings.enums import Quietness
 
 DEFINITION = re.compile(r" {0,4}(?:rule (\w+):|use rule \w+ as (\w+) with:|def (\w+)\(|(\w+) = )")
-"""What begins a definition in a file of rules: a rule, a function, a variable."""
+"""The first line of a definition in a file of rules: a rule, a function, a variable."""
 
 USED_KEY = re.compile(r'\bCONFIG\.([a-z_0-9.]+)|\bconfig_file\(f?"([a-z_0-9.]+)|\b(unet)_settings\(CONFIG')
 """Keys of the config that a definition uses; `unet_settings` reads the section `unet`."""
@@ -34,7 +34,7 @@ class Parsed:
         self.root = root
 
     def jobs(self, target: str) -> list[Job]:
-        """The jobs that make what a target rule needs, those of other jobs' inputs included."""
+        """The jobs that a target rule needs, directly or through the inputs of other jobs."""
         wanted = [str(path) for path in self.rules[target].input]
         jobs: dict[tuple[str, ...], Job] = {}
         for path in wanted:  # grows as it is walked
@@ -52,12 +52,12 @@ class Parsed:
     def config_keys(self, rule: str) -> set[str]:
         """The keys of the config that a rule's definition uses, itself or through what it names."""
         keys: set[str] = set()
-        seen, queue = {rule}, [rule]
+        visited, queue = {rule}, [rule]
         while queue:
             text = self._definitions[queue.pop()]
             keys |= {key for match in USED_KEY.findall(text) for key in match if key}
-            names = set(re.findall(r"\b\w+\b", text)) & self._definitions.keys() - self.rules.keys() - seen
-            seen |= names
+            names = set(re.findall(r"\b\w+\b", text)) & self._definitions.keys() - self.rules.keys() - visited
+            visited |= names
             queue += names
         return keys
 
@@ -70,7 +70,7 @@ class Parsed:
             for line in path.read_text().splitlines():
                 if match := DEFINITION.match(line):
                     name = next(group for group in match.groups() if group)
-                texts[name] = f"{texts.get(name, '')}{line.partition('#')[0] if '#' in line[:1] else line}\n"
+                texts[name] = f"{texts.get(name, '')}{'' if line.startswith('#') else line}\n"
         texts.pop("", None)
         return texts
 

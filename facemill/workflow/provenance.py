@@ -14,7 +14,7 @@ from pathlib import Path
 from facemill.workflow.signatures import door_of
 
 CARRIERS = ("facemill/workflow/", "facemill/log.py")
-"""What no digest covers."""
+"""Files and folders that no digest covers."""
 
 IGNORED = {"ctx", "kind", "type_comment", "type_ignores", "type_params"}
 """Fields of syntax trees that do not change what code does, or that some versions of Python do not have."""
@@ -49,15 +49,15 @@ def code_files(script: Path) -> list[Path]:
 
 @cache
 def imported_files(source: Path, root: Path) -> tuple[Path, ...]:
-    """The files of `facemill` under `root` that one source file names in its imports, packages' own files included."""
+    """The files of `facemill` under `root` that a source file imports, `__init__.py` of packages included."""
     names = set()
     for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    places = {tuple(name.split(".")[:depth]) for name in names for depth in (1, 2, 3, 4)}
-    candidates = [root.joinpath(*place) for place in places if place[0] == "facemill"]
+    paths = {tuple(name.split(".")[:depth]) for name in names for depth in (1, 2, 3, 4)}
+    candidates = [root.joinpath(*path) for path in paths if path[0] == "facemill"]
     files = {path.with_suffix(".py") for path in candidates} | {path / "__init__.py" for path in candidates}
     return tuple(sorted(path for path in files if path.is_file()))
 

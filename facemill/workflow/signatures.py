@@ -34,7 +34,7 @@ def read_options(source: Path, function: str) -> dict[str, bool]:
 def read_signature(function: str) -> tuple[inspect.Signature, str]:
     """The typed signature of `module:function`, and its docstring.
 
-    Of the module's imports only those are run that the annotations name.
+    Only those of the module's imports are run that the annotations name.
     """
     module, name = function.split(":")
     spec = importlib.util.find_spec(module)
