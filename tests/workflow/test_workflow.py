@@ -139,8 +139,13 @@ def test_a_changed_setting_reruns_what_depends_on_it(finished, change, jobs):
 
 
 def test_a_changed_comment_or_docstring_reruns_nothing(project):
-    for module in (project / "facemill").rglob("*.py"):
+    for module in [*(project / "facemill").rglob("*.py"), *(project / "scripts").glob("*.py")]:
         module.write_text(f'"""Another docstring."""\n{module.read_text()}\n# changed\n')
+    commented = [project / "Snakefile", project / "config/config.yaml", *(project / "rules").glob("*.smk")]
+    for source in commented:
+        source.write_text(f"# changed\n{source.read_text()}\n# changed\n")
+    for rules in (project / "rules").glob("*.smk"):
+        rules.write_text(re.sub(r'^( +""")(?=\w.*"""$)', r"\1Changed: ", rules.read_text(), flags=re.M))
     assert planned(project) == {}
 
 
@@ -150,6 +155,7 @@ def test_a_changed_comment_or_docstring_reruns_nothing(project):
         ("latent/plot_tsne.py", "PERPLEXITY", {"plot_tsne": 1}),
         ("segment/show_pseudo_labels.py", "SHOWN", {"show_pseudo_labels": 1}),
         ("latent/walk_latents.py", "STRIDE", {"walk_latents": 1}),
+        ("networks/vgg.py", "LPIPS_TAPS", SYNTHESIZE | TRIED),
         ("workflow/gpu_slots.py", "_NONE", None),
     ],
 )
@@ -202,6 +208,26 @@ def test_a_training_that_was_killed_ends_with_the_same_model(project, killed):
     assert code == 0, said
     assert ("resumes after step" in said) == (killed == "snakemake")  # a job whose Snakemake is gone saves and ends
     assert digest({}, [project / V3]) == expected
+
+
+def test_a_training_killed_under_old_code_restarts_under_new_code_and_says_so(project):
+    shutil.rmtree(project / "results/tiny/unet/v3")
+    shutil.rmtree(project / "work")
+    run = subprocess.Popen(command("--", V3), cwd=project, stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        wait_for(lambda: any(is_training(job) for job in jobs_in(project)))
+    finally:
+        run.kill()
+        run.wait()
+    wait_for(lambda: not jobs_in(project))
+    [checkpoint] = (project / "work").glob("unet-v3-*/checkpoint.safetensors")
+
+    module = project / "facemill/segment/train_unet.py"
+    module.write_text(f"{module.read_text()}\nCHANGED = 1\n")
+    code, said = snakemake(project, "--", V3)
+    assert code == 0, said
+    assert f"the checkpoint in work/{checkpoint.parent.name} was made by other code; restarts from scratch" in said
+    assert "resumes after step" not in said
 
 
 def test_portraits_to_review_are_picked_up_when_they_are_labelled(project, tmp_path):
