@@ -146,7 +146,8 @@ def test_changed_code_is_seen_where_it_counts(clone):
     call(clone, "python", "scripts/restore.py")
     module = clone / "facemill/latent/plot_tsne.py"
     plain = module.read_text()
-    module.write_text(f'"""Another docstring."""\n{plain}\n# changed\n')
+    for source in [*(clone / "facemill").rglob("*.py"), *(clone / "scripts").glob("*.py")]:
+        source.write_text(f'"""Another docstring."""\n{source.read_text()}\n# changed\n')
     make_generated(clone)
     assert "up to date" in call(clone, "dvc", "status")
     assert "nothing left to do" in call(clone, "python", "scripts/restore.py")
