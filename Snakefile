@@ -4,7 +4,7 @@
 #   snakemake --cores all                                         everything, on the embedded sample
 #   snakemake --cores all --configfile config/folder.yaml ...     the same on your own images
 #   snakemake --cores all -- pseudo_labels                        one product, or file, and what it needs
-#   snakemake --cores all -- review label_quality                 portraits to label next, labels to look at again
+#   snakemake --cores all -- review label_quality                 portraits to label next, labels to check again
 #
 # Settings are in config/config.yaml, rules in rules/ (one file a stage, in the order data flows), their commands in
 # scripts/, the library in facemill/. Results lie in results/<dataset>/.

@@ -1,5 +1,5 @@
-# What the other files here share: where the collection lies, a product's shards, what a rule runs, and the marks by which
-# the report, the summary, DVC and the Slurm profile know a rule's figures and metrics.
+# Helpers that all stages share: the collection's paths, a product's shards, commands of rules, and the marks by which
+# the report, the summary, DVC and the Slurm profile know a rule's figures, metrics and curves.
 from functools import partial
 
 from facemill.config.root import unet_settings
@@ -24,7 +24,7 @@ door = partial(doors.door, ROOT)
 
 
 def mem_per_attempt(mb):
-    """So many MB at the first try, as many again at each further one."""
+    """Memory that grows with each attempt: `mb` at the first, twice as much at the second, and so on."""
     return lambda wildcards, attempt: mb * attempt
 
 
@@ -34,7 +34,7 @@ def shards(product):
 
 
 def plain(output):
-    """A rule's output as a plain path, for rules that read all shards: Snakemake would hash them all for each of them."""
+    """A rule's output as a plain path, for rules that read all shards: Snakemake would hash all shards for each."""
     return str(output)
 
 
@@ -64,9 +64,9 @@ def config_file(key):
     return [str(path) for path in CONFIG.files(key)]
 
 
-def remote_or_local(place):
-    """A file or folder as an input; what has an http(s):// or s3:// address is fetched by Snakemake."""
-    return storage(place) if isinstance(place, str) else str(place)
+def remote_or_local(location):
+    """A file or folder as an input; a string is an http(s):// or s3:// address, from which Snakemake fetches it."""
+    return storage(location) if isinstance(location, str) else str(location)
 
 
 def labelled_files(source):
@@ -87,7 +87,7 @@ def labelled_files(source):
     return sorted({str(path) for path in files})
 
 
-# Where the collection lies: the sample renders its own. READ are the options by which its parts are read.
+# The collection's paths; the sample renders its collection. READ holds the options of ingest_posts that name its parts.
 RENDERED = f"results/{CONFIG.dataset}/source"
 if CONFIG.kind == "sample":
     parts = {"images": Path(RENDERED, "images"), "labelled": Path(RENDERED, "labelled")}
@@ -103,7 +103,7 @@ else:
     LABELLED_FILES = labelled_files(SOURCE)
 
 # Images that Snakemake fetches are inputs of the jobs that open them; local ones are known by the table of posts.
-FETCHED = [path for place, path in zip(SOURCE.image_roots(), READ["images"]) if isinstance(place, str)]
+FETCHED = [path for root, path in zip(SOURCE.image_roots(), READ["images"]) if isinstance(root, str)]
 WITH_CANDIDATES = any(getattr(CONFIG.portraits, key) is not None for key in ("detector", "person", "duplicates"))
 MASKS = shards("pseudo_labels") if CONFIG.masked else []
 LABELLED = expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])

@@ -1,5 +1,5 @@
 # Stage 1, ingest: from a collection of images and its metadata to shards of portraits.
-# Needs `source` in the config (the sample renders its own); makes posts/, selected/ and portraits/; where faces
+# Needs `source` in the config (the sample renders its collection); makes posts/, selected/ and portraits/; where faces
 # or persons are detected or duplicates left out also candidates/ and duplicates/; when asked for culling/.
 from facemill.config.label import LabelsConfig
 

@@ -1,6 +1,6 @@
 # Stage 2, label: from labelme files and index masks to class masks, split by portrait, and many augmented copies of
 # each portrait with its mask.
-# Needs `source.labelled` or `source.masks` in the config (the sample renders its own); makes labels/ and augmented/.
+# Needs `source.labelled` or `source.masks` in the config (the sample renders its labels); makes labels/ and augmented/.
 
 
 rule convert_labels:

@@ -1,6 +1,7 @@
-# Stage 5, latent: style codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair color
-# to another, and the edits along them. Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and
-# pseudo_labels/; makes latents/, tags/, tsne/ and attributes/.
+# Stage 5, latent: style codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair
+# color to another, and the edits along them.
+# Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/, tags/, tsne/ and
+# attributes/.
 
 # GauGAN paints edits with each portrait's mask fixed, where it was trained on the VAE's styles; elsewhere the VAE's
 # decoder paints them.
@@ -242,7 +243,7 @@ rule evaluate_attributes:
 
 
 rule walk_latents:
-    """Held-out portraits along each vector, on random walks, and on the way to one another."""
+    """Held-out portraits along each vector, on random walks, and on lines to other portraits."""
     input:
         vectors=plain(rules.attribute_vectors.output.vectors),
         vae=plain(rules.train_vae.output.model),

@@ -33,7 +33,7 @@ rule summarize:
 
 
 rule report:
-    """One page of all pictures, in the order of the chain: Snakemake's own report, made by a call of Snakemake."""
+    """All pictures in one page, in the order of the stages: Snakemake's report, made by a second Snakemake."""
     input:
         figures=list(marked("report")),
     output:

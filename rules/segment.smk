@@ -1,6 +1,6 @@
 # Stage 3, segment: three U-Nets trained on the augmented masks, and a fourth, where the config has `self_training`, on
 # unlabelled portraits as well; all compared on the same test portraits; pseudo-labels of the whole collection by the
-# third or fourth, and the gate that says which of them GauGAN is trained on.
+# third or fourth, and the gate that decides on which of them GauGAN is trained.
 # Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
 
 

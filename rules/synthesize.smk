@@ -1,5 +1,5 @@
 # Stage 4, synthesize: a VAE whose encoder gives the style, then GauGAN, which paints portraits from masks in a style.
-# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes vae/ and, where there are masks, gaugan/.
+# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes vae/ and, with masks, gaugan/.
 
 
 rule train_vae:
