@@ -52,10 +52,10 @@ class PlainGenerator(nn.Module):
 def pair(size: int, classes: int) -> tuple[Generator, PlainGenerator]:
     """The generator and a plain one of the same weights."""
     torch.manual_seed(0)
-    arguments = {"size": size, "z_dim": Z_DIM, "ngf": PRESET.ngf, "nhidden": PRESET.nhidden, "classes": classes}
-    fast, same = Generator(**arguments), Generator(**arguments)
-    same.load_state_dict(fast.state_dict())
-    return fast.to(memory_format=torch.channels_last), PlainGenerator(same)
+    init_kwargs = {"size": size, "z_dim": Z_DIM, "ngf": PRESET.ngf, "nhidden": PRESET.nhidden, "classes": classes}
+    fast, twin = Generator(**init_kwargs), Generator(**init_kwargs)
+    twin.load_state_dict(fast.state_dict())
+    return fast.to(memory_format=torch.channels_last), PlainGenerator(twin)
 
 
 def turns(rounds: int, **timed: Callable[[], None]) -> dict[str, float]:
@@ -88,14 +88,14 @@ def training(size: int, masks: Tensor, classes: int, rounds: int) -> dict[str, f
     def step(generator: nn.Module) -> Callable[[], None]:
         adam = torch.optim.Adam(generator.parameters(), 1e-5, betas=(0.0, 0.9), fused=True)
 
-        def once() -> None:
+        def train_step() -> None:
             features = discriminator(generator(masks, z), mask)
             loss = hinge_loss_generator(features) + 10 * feature_matching_loss(discriminator(real, mask), features)
             loss.backward()
             adam.step()
             adam.zero_grad()
 
-        return once
+        return train_step
 
     fast, plain = pair(size, classes)
     return turns(rounds, plain=step(plain), fast=step(fast))
@@ -115,18 +115,18 @@ def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:
     labels = [torch.from_numpy(decode_mask(next(rows)["mask"]["bytes"]).copy()) for _ in range(images)]
     batch = torch.stack(labels)[:, None].float()
 
-    def at(size: int, count: int) -> Tensor:
+    def resize(size: int, count: int) -> Tensor:
         return F.interpolate(batch[:count], size=(size, size), mode="nearest")[:, 0].to(torch.uint8)
 
     print(f"masks of {batch.shape[-1]} px; images per second, from the median of {rounds} calls of each")
     measured, differences = {}, []
     for size in (128, 256, 512):  # growing, so that the process's largest memory is that of the size
         count = 1 if size == 512 else images
-        seconds, difference = forward(size, at(size, count), classes, rounds)
+        seconds, difference = forward(size, resize(size, count), classes, rounds)
         measured[f"forward_{size}"] = seconds
         differences.append(difference)
         if size < 512:
-            measured[f"training_{size}"] = training(size, at(size, images), classes, rounds)
+            measured[f"training_{size}"] = training(size, resize(size, images), classes, rounds)
         for name in [name for name in measured if name.endswith(str(size))]:
             rates = {network: count / spent for network, spent in measured[name].items()}
             print(f"{name:14} plain {rates['plain']:7.3f} fast {rates['fast']:7.3f}")

@@ -2,9 +2,9 @@
 
     python benchmarks/labelme.py [--labelled FOLDER] [--rounds 5]
 
-Without a folder the sample's portraits are rendered at 512 px. Each file is converted by all of them in turn; processor
-time is compared, which other work on the machine disturbs little. All write their files, and the masks in them are
-compared pixel by pixel. The last line holds the ratios as JSON.
+Without a folder the sample's portraits are rendered at 512 px. All converters convert each file in turn; processor time
+is compared, which other work on the machine disturbs little. The masks that they write are compared pixel by pixel. The
+last line holds the ratios as JSON.
 """
 
 import json

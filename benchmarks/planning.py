@@ -55,9 +55,9 @@ def overhead(folder: Path) -> dict[str, float]:
     (folder / "small.yaml").write_text(yaml.safe_dump({"dataset": "small"} | settings))
     run = [*SNAKEMAKE, "--configfile", str(folder / "small.yaml")]
     measured([*run, "--", "results/small/selected/selected.parquet"], folder)
-    _, nothing, _ = measured([*run, "--", "results/small/selected/selected.parquet"], folder)
+    _, idle_seconds, _ = measured([*run, "--", "results/small/selected/selected.parquet"], folder)
     planned, _, _ = measured([*run, "--dry-run", "--printshellcmds", "--", "portraits"], folder)
-    _, by_snakemake, _ = measured([*run, "--", "portraits"], folder)
+    _, total_seconds, _ = measured([*run, "--", "portraits"], folder)
     commands = re.findall(r"(FACEMILL_CODE=\w+ python \S+/crop_portraits\.py .*)$", planned, re.M)
     if len(commands) != JOBS:
         sys.exit(f"{len(commands)} commands in place of {JOBS}:\n{planned}")
@@ -67,10 +67,11 @@ def overhead(folder: Path) -> dict[str, float]:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "PATH": path}
         subprocess.run(["sh", "-c", command], cwd=folder, check=True, stdout=subprocess.DEVNULL, env=environment)
     bare = (time.monotonic() - start) / JOBS
-    return {"job_seconds": (by_snakemake - nothing) / JOBS, "bare_seconds": bare}
+    return {"job_seconds": (total_seconds - idle_seconds) / JOBS, "bare_seconds": bare}
 
 
 def main() -> None:
+    """Prints a table of plans by the number of shards, and the overhead of a job."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plans = [plan(folder, shards) for shards in map(int, sys.argv[1:] or ["1000", "10000"])]

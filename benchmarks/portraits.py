@@ -3,12 +3,11 @@
     python benchmarks/portraits.py [--images 6000] [--source 512] [--size 256] [--any-shape] [--rounds 3]
 
 The images are synthetic portraits with grain, as JPEGs: squares as in the Danbooru sets of 512 px, or of any shape and
-size near that. The limit is a loop over them
-that decodes each with Pillow and encodes a picture of the portraits' size with OpenCV, in as many processes as there
-are cores; Facemill's side runs `scripts/crop_portraits.py` once for each core: reading the table, opening, checking,
-cutting, resizing, encoding, writing Parquet. Both include the start of their processes. The last line is JSON:
-`of_codec_limit`, the limit's time over Facemill's; the same of the processors' time stands above it, which other work
-on the machine disturbs less.
+size near that. The limit is a loop that decodes each image with Pillow and encodes a picture of the portraits' size
+with OpenCV, in as many processes as there are cores; Facemill's side runs `scripts/crop_portraits.py` once for each
+core: reading the table, opening, checking, cutting, resizing, encoding, writing Parquet. Both include the start of
+their processes. The last line is JSON: `of_codec_limit`, the limit's time over Facemill's; the same of the processors'
+time stands above it, which other work on the machine disturbs less.
 """
 
 import io
@@ -27,6 +26,7 @@ CORES = os.cpu_count() or 1
 
 
 def main(images: int = 6000, source: int = 512, size: int = 256, any_shape: bool = False, rounds: int = 3) -> None:
+    """Times both sides in turns."""
     from facemill.config.ingest import PortraitsConfig
     from facemill.data.shards import count_rows
 

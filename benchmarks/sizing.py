@@ -123,7 +123,7 @@ def measure(config: Config) -> dict[str, float]:
     cropped = time.process_time()
     class_ids = part_class_ids(config.classes, config.labels)
     masks = [class_ids[draw(number, 1).part_ids(size)] for number in range(len(files))]
-    drawn = time.process_time()
+    rasterized = time.process_time()
     encoded = [encode_mask(mask, config.classes) for mask in masks]
     labelled = time.process_time()
     for image, mask in zip(pixels, masks, strict=True):
@@ -136,12 +136,13 @@ def measure(config: Config) -> dict[str, float]:
         "mask_bytes": sum(map(len, encoded)) / count,
         "latent_bytes": 2 * 4 * config.vae.z_dim,
         "crop_seconds": (cropped - start) / count,
-        "mask_seconds": (labelled - drawn) / count,
+        "mask_seconds": (labelled - rasterized) / count,
         "color_seconds": (tagged - labelled) / count,
     }
 
 
 def main() -> None:
+    """Prints a table with a column for each number of portraits."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("portraits", nargs="*", type=int, default=[302_652, 5_000_000])
     parser.add_argument("--config", type=Path, default=ROOT / "config/danbooru.yaml")

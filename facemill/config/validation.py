@@ -39,7 +39,7 @@ def check_braces(key: str, path: Path) -> None:
 def _describe(error: ValidationError) -> str:
     """One line for the first error of a config: key, value, what is accepted."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # pydantic's own marks aside
+    key = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # without pydantic's marks
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     match first["type"]:
         case "extra_forbidden":

@@ -29,7 +29,7 @@ def read_image(path: str, offset: int | None = None, length: int | None = None) 
         length: of the image in a tar archive, in bytes.
 
     Raises:
-        ValueError: They cannot be read; the message is the reason.
+        ValueError: The image cannot be read; the message is the reason.
     """
     try:
         if path.startswith("zip://"):

@@ -31,7 +31,7 @@ def draw_background(rng: random.Random, figure: list[str]) -> tuple[str, str]:
 
 
 def _gradient(stops: list[tuple[float, str]], length: float, turn: str) -> str:
-    """An SVG gradient with the id `b` that runs forth and back along its length."""
+    """An SVG gradient with the id `b` that runs back and forth along its length."""
     return (
         f'<linearGradient id="b" gradientUnits="userSpaceOnUse" x2="{length:.1f}" spreadMethod="reflect" '
         f'gradientTransform="{turn}">'
@@ -59,7 +59,7 @@ def _square_distance(a: str, b: str) -> float:
 
 
 def jitter_color(rng: random.Random, color: str, amount: float) -> str:
-    """A color at random near the given one: `amount` lighter or darker at most, and each channel half as much."""
+    """A random color near the given color: `amount` lighter or darker at most, and each channel half as much."""
     light = rng.uniform(-amount, amount)
     return _hex(tuple(channel + light + rng.uniform(-amount, amount) / 2 for channel in _rgb(color)))
 

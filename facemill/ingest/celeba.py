@@ -53,7 +53,7 @@ def read_partition(partition: Path, collection: Collection) -> dict[str, str]:
 def read_celeba(
     attributes: Path, partition: Path | None, images: pl.DataFrame, collection: Collection, max_broken: float
 ) -> None:
-    """Adds the images of CelebA that have a row of attributes; true attributes are tags, too.
+    """Adds the images of CelebA that have a row of attributes; true attributes become tags as well.
 
     The count in the file's first line may be wrong, as it is in excerpts.
 
@@ -65,7 +65,7 @@ def read_celeba(
         max_broken: share of lines that may be broken.
 
     Raises:
-        UserError: The file has another form, or more than the share `max_broken` of its lines is broken.
+        UserError: The file of attributes has another form, or a larger share of lines than `max_broken` is broken.
     """
     names = read_names(attributes)
     splits = read_partition(partition, collection) if partition else {}

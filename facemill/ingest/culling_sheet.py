@@ -90,7 +90,7 @@ def culling_sheet(*, portraits: Path, dataset: str, shard: str, page: Path) -> N
 
 
 def render_sheet(dataset: str, shard: str, rows: Iterable[dict]) -> str:
-    """The page of a shard, HTML: thumbnails in a grid, a click rejects, a button exports.
+    """The HTML page of a shard: thumbnails in a grid; a click rejects, a button exports.
 
     The exported file, `rejected-<shard>.txt`, has an id a line, for `read_rejected`. The browser stores the clicks.
 
@@ -129,6 +129,6 @@ def read_rejected(text: str, source: str) -> set[str]:
     Raises `UserError` with the source's name when a line holds more than an id.
     """
     ids = {line.partition(" //")[0].strip() for line in text.splitlines()}
-    if several := [line for line in sorted(ids) if "\t" in line or "," in line]:
-        raise UserError(f"{source}: found {several[0]!r}; accepted: one id a line")
+    if invalid := [line for line in sorted(ids) if "\t" in line or "," in line]:
+        raise UserError(f"{source}: found {invalid[0]!r}; accepted: one id a line")
     return ids - {""}

@@ -1,4 +1,4 @@
-"""Danbooru's metadata as rows of the posts table: decoded in blocks, joined with the images that are there."""
+"""Danbooru's metadata as rows of the posts table: decoded in blocks and joined with the images."""
 
 import datetime
 import operator
@@ -34,7 +34,7 @@ class Decoded(msgspec.Struct):
     """The content of a block of metadata."""
 
     records: int
-    """The number of its records, with those that are broken."""
+    """The number of records, broken ones included."""
     lines: np.ndarray
     """The line of each post, int64."""
     ids: np.ndarray
@@ -110,9 +110,9 @@ def _favorites(counts: pa.Array, records: list[Record]) -> pa.Array:
 def read_danbooru(
     metadata: list[Path], images: pl.DataFrame, collection: Collection, max_broken: float, processes: int = 1
 ) -> None:
-    """Adds the posts of Danbooru's metadata whose image is there; a post with several images is added for each.
+    """Adds the posts of Danbooru's metadata that have an image; a post with several images is added for each.
 
-    Metadata are JSON lines as in the dumps (numbers as strings, `tags` and `favs` as lists), or the API's JSON
+    Metadata is JSON lines as in the dumps (numbers as strings, `tags` and `favs` as lists), or the API's JSON
     (`tag_string`, `fav_count`), as lines or as one list; plain, compressed or inside a tar. Ratings are kept as they
     are: `s` is safe until 2022 and sensitive since, when `g` came for general.
 

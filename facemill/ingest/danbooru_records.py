@@ -12,13 +12,13 @@ from facemill.ingest.posts import first_line
 from facemill.ingest.streams import Block
 
 ABSENT = msgspec.Raw(b"")
-"""What a raw field holds that a record does not have."""
+"""The value of a raw field that a record lacks."""
 
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 
 
 class Record(msgspec.Struct, gc=False):
-    """The fields of both forms that are used; decoded leniently, since the dumps write numbers as strings."""
+    """A post, with the used fields of both forms; decoded leniently, since the dumps write numbers as strings."""
 
     id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     md5: str | None = None

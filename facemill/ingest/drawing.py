@@ -48,7 +48,7 @@ PART_IDS = {part: i for i, part in enumerate(LABELS)}
 """The id of each part by its name."""
 
 COMPONENT_IDS = np.array([PART_IDS[_COMPONENT_OF_DETAIL.get(part, part)] for part in LABELS], np.uint8)
-"""The id of the component that each part id belongs to: its own, or that around the detail."""
+"""The id of the component of each part id: a component's own id, or for a detail that of the component around it."""
 
 HAIR_COLORS = {
     "black_hair": "#2a262d",
@@ -61,7 +61,7 @@ HAIR_COLORS = {
     "green_hair": "#4c9c62",
     "grey_hair": "#c3c6cf",
 }
-"""The hair colors by Danbooru tag; that of a portrait differs a little."""
+"""The hair colors by Danbooru tag; a portrait's color is jittered."""
 
 _SKIN_COLORS = ("#fbe3d3", "#f7d3bb", "#f1c3a5", "#e0ac8c", "#c68e7a", "#b98e6a", "#a36b4f", "#7d5038")
 
@@ -102,7 +102,7 @@ _TAGS = {  # what a variant of a part shows, in Danbooru's words
 }
 
 _EYES = ("happy", "wide", "wink")  # the style's other eyes are closed: two lines of a pixel in a small picture
-_ENLARGED = {"eyes": (1.2, 1.5), "mouth": (1.4, 1.4)}  # to the proportions that anime has
+_ENLARGED = {"eyes": (1.2, 1.5), "mouth": (1.4, 1.4)}  # to anime's proportions
 _SMALL_COMPONENTS = (PART_IDS["mouth"], PART_IDS["eyes"])
 _LINE_WIDTH = 5  # of the figure, so that its lines are visible in small pictures
 _EARS = "M-40 250H42V420H-40ZM353 250H440V420H353Z"  # the two ends of the head's shape that are ears

@@ -116,7 +116,7 @@ def _matches(names: pa.Array, tag: str) -> np.ndarray:
 
 def _rule_columns(posts: pa.Table, tags: Sequence[str]) -> pl.DataFrame:
     """The columns that rules use: plain ones, and a boolean column `has <tag>` for each tag of the filter."""
-    has = np.zeros((len(tags), len(posts)), bool)
+    has_tag = np.zeros((len(tags), len(posts)), bool)
     for column in TAG_COLUMNS if tags else ():
         lists = posts[column].combine_chunks()
         names, codes = lists.values.dictionary, lists.values.indices.to_numpy()
@@ -124,9 +124,9 @@ def _rule_columns(posts: pa.Table, tags: Sequence[str]) -> pl.DataFrame:
         positions = np.flatnonzero(np.logical_or.reduce(matches)[codes])  # most tags are named by no rule
         rows = np.searchsorted(lists.offsets.to_numpy(), positions, "right") - 1
         for tag in range(len(tags)):
-            has[tag, rows[matches[tag, codes[positions]]]] = True
+            has_tag[tag, rows[matches[tag, codes[positions]]]] = True
     plain = pl.DataFrame(posts.select(["rating", "score", "fav_count", "width", "height", "created_at"]))
-    return plain.with_columns(pl.Series(f"has {tag}", row) for tag, row in zip(tags, has, strict=True))
+    return plain.with_columns(pl.Series(f"has {tag}", row) for tag, row in zip(tags, has_tag, strict=True))
 
 
 def select(posts: Path, settings: FilterConfig, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -35,7 +35,7 @@ def find_duplicates(*, candidates: list[Path], distance: int, duplicates: Path, 
 
 
 def match_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, distance: int) -> pl.DataFrame:
-    """The rows that repeat a better one.
+    """The rows that repeat a better row.
 
     Rows are visited from the best to the worst; a row is kept unless its hash is within `distance` bits of the hash of
     a kept row. There are no chains, so that a removed row always resembles the row that is kept for it. Rows with
@@ -44,7 +44,7 @@ def match_duplicates(ids: list[str], hashes: np.ndarray, quality: np.ndarray, di
     Args:
         ids: of the rows.
         hashes: uint64 (N,).
-        quality: numbers (N,), larger is better; of equal ones the earlier row is.
+        quality: numbers (N,), larger is better; among equal numbers the earlier row is.
         distance: bits.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Candidates: the boxes of portraits in the selected images, with what finds duplicates among them."""
+"""Candidates: the boxes of portraits in the selected images, each with the perceptual hash that reveals duplicates."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,7 +38,7 @@ _MIN_SIDE_FOR_HASH = 64  # pixels; the hash is computed at 32 x 32
 
 
 def find_portraits(*, selected: Path, settings: PortraitsConfig, shard: int, candidates: Path, rejects: Path) -> None:
-    """Detects persons and faces in the images of a shard, and hashes what would become portraits.
+    """Detects persons and faces in the images of a shard, and hashes the portraits to crop.
 
     Args:
         selected: the table of selected posts.

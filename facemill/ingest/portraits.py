@@ -54,10 +54,10 @@ def face_box(face: tuple[int, int, int, int], width: int, height: int, ratio: fl
     """
     x, y, w, h = face
     side = h * (1 + 2 * margin)
-    fit = min(1, width / side, height / (side * ratio))
-    box_w, box_h = side * fit, side * ratio * fit
+    shrink = min(1, width / side, height / (side * ratio))
+    box_w, box_h = side * shrink, side * ratio * shrink
     left = min(max(x + w / 2 - box_w / 2, 0), width - box_w)
-    top = min(max(y - margin * h * fit, 0), height - box_h)
+    top = min(max(y - margin * h * shrink, 0), height - box_h)
     return Box(left / width, top / height, (left + box_w) / width, (top + box_h) / height)
 
 
@@ -89,7 +89,7 @@ def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.n
 
     Args:
         content: an image file.
-        box: None is the largest in the center.
+        box: the part to crop; None is the largest box in the center.
         width: of the result, in pixels.
         height: of the result, in pixels.
 

@@ -108,7 +108,7 @@ class Collection:
         arrays = [
             pa.array(columns[field.name], field.type)
             if field.name in columns and not isinstance(columns[field.name], pa.Array)
-            else columns.get(field.name, _nothing(field.type, rows))
+            else columns.get(field.name, _default_column(field.type, rows))
             for field in self.schema
         ]
         self.posts += rows
@@ -158,7 +158,8 @@ class Collection:
         self._rejects_writer.write_table(table)
 
 
-def _nothing(kind: pa.DataType, rows: int) -> pa.Array:
+def _default_column(kind: pa.DataType, rows: int) -> pa.Array:
+    """A column that a collection does not have: nulls, or empty lists of tags."""
     return pa.array([[]] * rows, kind) if kind == TAGS else pa.nulls(rows, kind)
 
 

@@ -10,7 +10,7 @@ from facemill.files import atomic_write
 
 
 def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
-    """Writes the selected posts, sorted by shard and id, with a column `shard`: a job reads only its shard's rows."""
+    """Writes the selected posts, sorted by shard and id, with a column `shard`, so that a job reads few other rows."""
     keys = [(shard_of(post_id, shards), sort_key(post_id)) for post_id in selected["id"].to_pylist()]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     table = selected.append_column("shard", pa.array([key[0] for key in keys], pa.int32())).take(

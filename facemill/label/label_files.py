@@ -1,4 +1,4 @@
-"""Label files, labelme's JSON and index masks, read into images with class masks."""
+"""Label files (labelme's JSON and index masks) read into images with class masks."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -56,7 +56,7 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int 
         path: the labelme file.
         ids: the class id of each label.
         tolerance: pixels that a point may lie outside the image.
-        gap: in pixels; 0 fills no gaps.
+        gap: width in pixels; 0 fills no gaps.
 
     Raises:
         InvalidLabel: The file, its image or a shape is invalid.
@@ -119,7 +119,7 @@ def read_index_mask(path: Path, image: Path | None, ids: np.ndarray) -> Labelled
     unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
     if unknown.size:
         accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
-        raise InvalidLabel(f"number {unknown[0]} in it; accepted: {accepted}")
+        raise InvalidLabel(f"index {unknown[0]} in it; accepted: {accepted}")
     picture = _read_image(image)
     (height, width), scale = indices.shape, max(picture.size) / max(indices.shape)
     if abs(width * scale - picture.width) > 1 or abs(height * scale - picture.height) > 1:

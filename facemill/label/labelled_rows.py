@@ -1,4 +1,4 @@
-"""Labelled portraits as rows of a shard: image and class mask at one size, near-duplicates grouped."""
+"""Labelled portraits as rows of a shard: image and class mask resized to the same size, near-duplicates grouped."""
 
 import hashlib
 from collections.abc import Sequence

@@ -80,7 +80,7 @@ def labels_page(
         notes = [f"nearly the same as {representatives[row_id]}"] if representatives[row_id] != row_id else []
         notes += warnings.get(row_id, [])
         cards.append(_card(rows[i], masks[i], classes, areas[i], z[i], splits[row_id], notes))
-    cut = f" The first {MAX_CARDS} of them." if len(cards) < len(order) else ""
+    limit_note = f" The first {MAX_CARDS} of them." if len(cards) < len(order) else ""
     ignored = np.mean([np.mean(mask >= len(classes)) for mask in masks])
     counts = ", ".join(f"{list(splits.values()).count(split)} {split}" for split in dict.fromkeys(splits.values()))
     listed = "".join(f"<li>{escape(key)}: {escape(text)}</li>" for key, texts in warnings.items() for text in texts)
@@ -95,7 +95,7 @@ def labels_page(
 deviations from the median, the line.</p>
 <div class="classes">{"".join(_strip(classes, c, areas[:, c], z[:, c]) for c in range(len(classes)))}</div>
 <h2>Overlays, outliers first</h2>
-<p>Sorted by the area that is furthest from its class's median.{cut}</p>
+<p>Sorted by the area that is furthest from its class's median.{limit_note}</p>
 <div class="cards">{"".join(cards)}</div>
 </html>
 """

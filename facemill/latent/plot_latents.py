@@ -15,8 +15,8 @@ def plot_latents(*, latents: list[Path], seed: int, metrics: Path, picture: Path
     Args:
         latents: shards of latents.
         seed: of the samples.
-        metrics: the JSON to write: of each dimension `mean`, `deviation` and `kolmogorov_smirnov` distance; of the
-            last the median over dimensions and the worst; the number of portraits.
+        metrics: the JSON to write: of each dimension `mean`, `deviation` and `kolmogorov_smirnov` distance; the
+            median and the largest distance; the number of portraits.
         picture: the histograms of the first dimensions to write.
     """
     rows = list(read_rows(latents))

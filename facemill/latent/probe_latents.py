@@ -31,8 +31,8 @@ def probe_latents(
 ) -> None:
     """Fits a logistic regression to each exclusive group and boolean, and measures its balanced accuracy.
 
-    It is measured on the collection's official test portraits, or on the held-out ones where there are none; neither
-    are fitted to.
+    The test portraits are those of the collection's official split, or the held-out portraits where there is none; the
+    probes are fitted to neither.
 
     Args:
         latents: shards of latents.

@@ -46,7 +46,7 @@ def assign_tags(
     groups: Mapping[str, Sequence[str]],
     booleans: Sequence[str],
 ) -> list[AssignedTags]:
-    """For each portrait the groups' names and booleans that each source finds more probable than its threshold.
+    """The groups' names and booleans that each source assigns to each portrait: those more probable than its threshold.
 
     A color tagger assigns only the nearest name of each group. Raises `UserError` for a tagger that knows no name.
     """

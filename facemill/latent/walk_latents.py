@@ -165,7 +165,7 @@ def interpolate(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
 
 
 def random_walk(latents: np.ndarray, start: np.ndarray, stations: int, between: int, seed: int) -> np.ndarray:
-    """A path that stays where latents are: float (1 + stations * between, Z), the first the start.
+    """A path through the region of the latents: float (1 + stations * between, Z), the first the start.
 
     It follows great circles in the space in which the latents (N, Z) have mean 0 and the identity as covariance: each
     station is the one before, rotated by `STRIDE` towards a random direction, so that stations are distributed as the

@@ -23,12 +23,12 @@ def summarize(
 
     Args:
         posts: table of all posts.
-        selected: table of the posts that the filter keeps.
+        selected: table of the posts that the filter selects.
         portraits: shards of portraits.
-        rejects: tables of what could not be used.
+        rejects: tables of rejected posts and images.
         labels: the labelled portraits' parts, where there are any.
         augmented: shard of augmented portraits, where there is one.
-        names: what the summary calls each of the metrics.
+        names: name of each metrics file in the summary.
         metrics: JSON files, one a name.
         summary: the JSON to write.
     """

@@ -1,7 +1,7 @@
-"""Rule `judge_labels`: label errors, found by networks that were trained without the labels.
+"""Rule `judge_labels`: label errors, which networks trained without the labels reveal (confident learning).
 
-In the manner of confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068): the probabilities are
-out of fold, and a label is doubted where the network is confident of another class.
+Confident learning (Northcutt et al. 2021, https://arxiv.org/abs/1911.00068): the probabilities are out of fold, and
+a label is doubted where the network is confident of another class.
 """
 
 import csv

@@ -54,7 +54,7 @@ def review_portraits(
     ranking: Path,
     picture: Path,
 ) -> None:
-    """Ranks the unlabelled portraits and writes the first ones, all different, as labelme files to correct.
+    """Ranks the unlabelled portraits (active learning) and writes the first, no two alike, as labelme files to correct.
 
     Args:
         scores: tables of uncertainty and disagreement, one for each shard.

@@ -45,7 +45,7 @@ def train_unet(
     the best validation are written, which also stops the training early (`EarlyStopping`).
 
     Args:
-        version: name of the version, which the log and the checkpoint's folder bear.
+        version: name of the version, for the log and the checkpoint's folder.
         settings: how the version is built and trained.
         size: side of the portraits in pixels.
         seed: seed of weights and order.

@@ -18,7 +18,7 @@ RESAMPLES = 1000
 
 @dataclass
 class UnetScores:
-    """Scores of a U-Net on N test portraits, portrait by portrait, so that any sample can be summed up."""
+    """Scores of a U-Net on N test portraits, by portrait, so that the scores of any sample can be summed."""
 
     classes: ClassTable
     masks: list[np.ndarray]

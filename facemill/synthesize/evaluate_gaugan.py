@@ -37,7 +37,7 @@ from facemill.networks.store import device
 from facemill.networks.vgg import Lpips
 
 MAX_MASKS, MAX_REAL = 1000, 4000
-"""Most held-out masks to generate from, and most real portraits to compare with: all are in memory."""
+"""Largest numbers of held-out masks to generate from and of real portraits to compare with: all are in memory."""
 STYLES_PER_MASK = 4
 GRID_SIDE = 8
 """Masks, and styles, of the picture."""
@@ -167,7 +167,7 @@ def load_held_out(
     """
     rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
     if len(rows) < 2:
-        raise UserError(f"holdout: found {holdout}, which holds out {len(rows)} portraits; accepted: a share that holds out 2")
+        raise UserError(f"holdout: found {holdout}, which holds out {len(rows)} portraits; accepted: a larger share")
     indices = evenly_spaced(len(rows), MAX_MASKS)
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in indices), strict=True))
     return [rows.ids[i] for i in indices], pixels, masks

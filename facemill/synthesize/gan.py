@@ -159,7 +159,7 @@ def build_gan(accelerator: Accelerator, settings: GauganConfig, init_kwargs: dic
 
 
 def generator_kwargs(settings: GauganConfig, classes: int, size: int, ratio: int, z_dim: int) -> dict[str, Any]:
-    """The arguments of `Generator`, by its preset, the number of classes, the portraits, and the encoder's `z_dim`."""
+    """The arguments of `Generator`, from the preset, the classes, the portraits' shape and the encoder's `z_dim`."""
     preset = PRESETS[settings.preset]
     init_kwargs = {"classes": classes, "size": size, "ratio": ratio, "ngf": preset.ngf, "nhidden": preset.nhidden}
     return init_kwargs | {"z": settings.z, "z_dim": 0 if settings.z == "none" else z_dim}

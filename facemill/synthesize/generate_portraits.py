@@ -28,7 +28,7 @@ def generate_portraits(
         masks: folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
         out: folder of the portraits, PNGs of the masks' names; below the folder of masks it is no input.
         style: an image whose style all portraits have.
-        seed: seed of random styles, another for each portrait, without `style`; 0 when neither is given.
+        seed: seed of random styles, one style for each portrait; 0 where neither `style` nor `seed` is given.
     """
     if style and seed is not None:
         raise UserError("--style and --seed exclude each other; accepted: one of them")

@@ -10,6 +10,7 @@ from facemill.config.synthesize import GauganConfig
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out
+from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
@@ -96,6 +97,8 @@ def accepted_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], gate
     rows = ShardDataset(
         portraits, pseudo_labels, keep=lambda row_id: row_id in accepted and not held_out(row_id, holdout)
     )
+    if not len(rows):
+        raise UserError(f"{gate}: accepts only held-out portraits; accepted: a lower holdout, or more portraits")
     log.info("gaugan: learns from %d portraits", len(rows))
     return rows
 

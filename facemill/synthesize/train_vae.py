@@ -21,7 +21,7 @@ MIN_AREA = 8
 """Pixels from which a region has its full weight; a smaller one has less."""
 
 BALANCE = 0.5
-"""Share of the reconstruction loss in which the regions of a portrait weigh the same; in the rest its pixels do."""
+"""Share of the reconstruction loss in which all regions weigh the same; in the rest all pixels do."""
 
 
 def train_vae(

@@ -91,7 +91,7 @@ def test_errors_of_index_masks_are_named(tmp_path):
     expected = {
         "alone.png": "no image named alone",
         "color.png": "mode RGB; accepted: single-channel",
-        "number.png": "number 3 in it; accepted: 0 to 2, as labels.index_names names them, and 255",
+        "number.png": "index 3 in it; accepted: 0 to 2, as labels.index_names names them, and 255",
         "torn.png": "cannot be read",
         "wide.png": "32 x 32 pixels on an image of 64 x 60",
     }

@@ -114,5 +114,5 @@ def test_models_of_another_table_are_refused(inputs):
 
 
 def test_too_few_held_out_portraits_are_refused(inputs):
-    with pytest.raises(UserError, match="holdout: found 0.0, which keeps 0 portraits"):
+    with pytest.raises(UserError, match="holdout: found 0.0, which holds out 0 portraits"):
         evaluate_gaugan(**inputs(SEVEN, "encoder") | {"holdout": 0.0})

@@ -18,6 +18,7 @@ from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.data.splits import held_out
+from facemill.errors import UserError
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.vae import Vae
@@ -87,6 +88,11 @@ def test_rejected_portraits_are_not_learned_from(inputs, caplog):
         train_gaugan(settings=SETTINGS, **inputs)
     learned = int(next(m for m in caplog.messages if "learns from" in m).split()[3])
     assert learned == sum(i != 3 and not held_out(str(i), 0.2) for i in range(12))
+
+
+def test_portraits_that_are_all_held_out_are_a_mistake_of_the_user(inputs):
+    with pytest.raises(UserError, match="gate.parquet: accepts only held-out portraits"):
+        train_gaugan(settings=SETTINGS, **inputs | {"holdout": 1.0})
 
 
 def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path):
