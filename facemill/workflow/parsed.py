@@ -66,9 +66,12 @@ class Parsed:
         """The text of every definition in the files of rules, by its name."""
         texts: dict[str, str] = {}
         for path in sorted(self.root.glob("rules/*.smk")):
-            name = ""
+            name, in_function = "", False
             for line in path.read_text().splitlines():
-                if match := DEFINITION.match(line):
+                if line[:1].strip():
+                    in_function = line.startswith("def ")
+                local = in_function and line.startswith(" ")  # a function's variables are a part of it
+                if not local and (match := DEFINITION.match(line)):
                     name = next(group for group in match.groups() if group)
                 texts[name] = f"{texts.get(name, '')}{'' if line.startswith('#') else line}\n"
         texts.pop("", None)
