@@ -14,14 +14,14 @@ T = TypeVar("T")
 
 
 def progress(
-    items: Iterable[T], what: str, total: int, unit: str = "images", done: int = 0, step: int = 1
+    items: Iterable[T], name: str, total: int, unit: str = "images", done: int = 0, step: int = 1
 ) -> Iterator[T]:
     """Yields the items; shows a bar on a terminal, and elsewhere a plain line every ten seconds and at the end.
 
     `total` and `done` count units, `step` is how many of them one item stands for.
     """
     if sys.stderr.isatty():
-        bar = tqdm(desc=what, total=total, unit=f" {unit}", initial=done, unit_scale=True)
+        bar = tqdm(desc=name, total=total, unit=f" {unit}", initial=done, unit_scale=True)
         with bar:
             for item in items:
                 yield item
@@ -37,4 +37,4 @@ def progress(
             shown = now
             rate = (done - first) / max(now - start, 1e-9)
             left = (total - done) / max(rate, 1e-9)
-            log.info("%s: %d of %d %s, %.3g/s, %.0f s left", what, done, total, unit, rate, left)
+            log.info("%s: %d of %d %s, %.3g/s, %.0f s left", name, done, total, unit, rate, left)

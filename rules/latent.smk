@@ -99,7 +99,7 @@ rule tag_portraits:
 
 
 rule compare_tags:
-    """How often each name of hair, skin and eye colors is assigned, and how far the sources agree."""
+    """Counts of each name of hair, skin and eye colors, and the agreement of the tags' sources."""
     input:
         tags=shards("tags"),
     output:

@@ -137,7 +137,7 @@ rule pseudo_label:
 
 
 rule gate_pseudo_labels:
-    """Which pseudo-labelled portraits GauGAN is trained on, and why the others are rejected."""
+    """The pseudo-labelled portraits that GauGAN is trained on, and the reasons why the others are rejected."""
     input:
         pseudo_labels=shards("pseudo_labels"),
     output:

@@ -1,1 +1,1 @@
-"""What files hold: classes, shards, masks, labelme's format, splits, training data."""
+"""Contents of files: classes, shards, masks, labelme's format, splits, training data."""

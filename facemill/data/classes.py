@@ -14,7 +14,7 @@ from facemill.errors import UserError
 Role = Literal["background", "skin", "face", "eye", "mouth", "hair", "clothes"]
 
 ROLES: tuple[Role, ...] = get_args(Role)
-"""What code asks a class table for; several classes may share a role, and a class may have none."""
+"""Parts of a portrait that code needs; several classes may share a role, and a class may have none."""
 
 IGNORE = 255
 """The id of unlabelled pixels; losses and metrics leave them out."""

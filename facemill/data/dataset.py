@@ -19,7 +19,7 @@ WINDOW_GROUPS = 16
 
 
 class Position(NamedTuple):
-    """Where a row is stored: number of the shard, of the row group in it, and of the row in the group."""
+    """The position of a row: number of the shard, of the row group in it, and of the row in the group."""
 
     shard: int
     group: int

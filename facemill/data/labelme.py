@@ -94,7 +94,7 @@ def _invalid_shapes(content: bytes) -> Iterator[str]:
 
 
 class Problems(NamedTuple):
-    """What is wrong with an annotation: with errors it cannot be rasterized, with warnings it can."""
+    """Problems of an annotation: with errors it cannot be rasterized, with warnings it can."""
 
     errors: list[str]
     warnings: list[str]

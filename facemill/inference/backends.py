@@ -67,12 +67,12 @@ class Trunk(nn.Module):
         self.unet = unet
 
     def forward(self, *features: Tensor) -> tuple[Tensor, ...]:
-        logits, mirrored = self.unet.decode(self.unet.encode_deeper(list(features))).float().chunk(2)
-        mirrored = mirrored.flip(3)
-        mean = (logits + mirrored) / 2
+        logits, flipped_logits = self.unet.decode(self.unet.encode_deeper(list(features))).float().chunk(2)
+        unflipped = flipped_logits.flip(3)
+        mean = (logits + unflipped) / 2
         masks = mean.argmax(1).to(torch.uint8)
-        logits, mirrored, mean, sparse = (pixels[..., ::2, ::2] for pixels in (logits, mirrored, mean, masks))
-        flip_disagreement = (logits.argmax(1) != mirrored.argmax(1)).float().mean((1, 2))
+        logits, unflipped, mean, sparse = (pixels[..., ::2, ::2] for pixels in (logits, unflipped, mean, masks))
+        flip_disagreement = (logits.argmax(1) != unflipped.argmax(1)).float().mean((1, 2))
         log_probs = mean.log_softmax(1)
         confidence = log_probs.amax(1).exp().mean((1, 2))
         entropy = -(log_probs.exp() * log_probs).sum(1)

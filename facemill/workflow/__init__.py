@@ -1,1 +1,1 @@
-"""What carries the workflow and is in no job's digest: commands, bootstrap, provenance, GPU slots, sharing."""
+"""Plumbing of the workflow, which is in no job's digest: commands, bootstrap, provenance, GPU slots, sharing."""
