@@ -73,13 +73,19 @@ def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> t
     return encode_jpeg(pixels), ".jpg"
 
 
-def load_portrait(source: Path, size: int) -> np.ndarray:
-    """The largest square in the center of an image file, resized by `crop`: uint8 RGB (size, size, 3).
+def load_portrait(source: Path, width: int, ratio: int = 1) -> np.ndarray:
+    """The largest box of a ratio in the center of an image file, resized by `crop`: uint8 RGB (H, W, 3).
 
-    Raises `Unreadable` when the image cannot be read.
+    Args:
+        source: an image file.
+        width: of the result, in pixels.
+        ratio: height : width.
+
+    Raises:
+        Unreadable: The image cannot be read.
     """
     try:
-        return crop(source.read_bytes(), None, size, size)[0]
+        return crop(source.read_bytes(), None, width, width * ratio)[0]
     except OSError as error:
         raise Unreadable(f"cannot be read ({error})") from error
 

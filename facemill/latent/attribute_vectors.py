@@ -107,6 +107,7 @@ def _residualize(latents: np.ndarray, labels: np.ndarray, controls: Sequence[np.
     if not controls:
         return latents
     columns = np.concatenate(controls, 1)
+    columns = columns[:, ~np.isnan(columns).all(0)]  # half of the portraits may lack a region
     columns = np.where(np.isnan(columns), np.nanmean(columns, 0), columns)
     columns = columns - columns.mean(0)
     effects = np.linalg.lstsq(np.concatenate([labels, columns], 1), latents, rcond=None)[0][labels.shape[1] :]

@@ -63,10 +63,11 @@ def generate_portraits(
 
 
 def read_style(path: Path, painter: Painter) -> Tensor:
-    """The style code (1, z_dim) of an image's center square, resized to the style encoder's size."""
+    """The style code (1, z_dim) of the largest portrait in the center of an image, of the generator's proportions."""
     assert painter.encoder is not None
     try:
-        pixels = load_portrait(path, painter.encoder.size)
+        ratio = painter.generator.height // painter.generator.width
+        pixels = load_portrait(path, painter.encoder.size, ratio)
     except Unreadable as error:
         raise UserError(f"--style: {path}: {error}") from error
     return painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])

@@ -36,6 +36,18 @@ def test_what_too_few_have_gives_no_vector():
     assert vectors.groups == {} and vectors.pairs == {} and list(vectors.booleans) == ["smile"]
 
 
+def test_a_control_that_one_half_lacks_controls_the_other_alone():
+    random = np.random.default_rng(0)
+    latents, half = random.normal(size=(20, 4)), np.arange(20) < 10
+    labels = AttributeLabels({"hair_color": ["black_hair", "red_hair"] * 10}, {})
+    mouth = np.where(half[:, None], random.normal(size=(20, 3)), np.nan)
+    cosines = split_half_cosines(latents, labels, {"mouth": mouth}, "means", half)
+    assert np.isfinite(list(cosines.values())).all()
+    second = fit_vectors(latents[~half], labels.subset(~half), {"mouth": mouth[~half]}, "means", 1)
+    expected = fit_vectors(latents[~half], labels.subset(~half), {}, "means", 1)
+    np.testing.assert_allclose(second.step("black_hair", "red_hair"), expected.step("black_hair", "red_hair"))
+
+
 @pytest.fixture
 def entangled() -> tuple[np.ndarray, AttributeLabels, np.ndarray]:
     """Latents whose first axis is the hair and whose second is the background, which black hair often comes with."""

@@ -8,10 +8,11 @@ from PIL import Image
 from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.shards import encode_mask
 from facemill.errors import UserError
+from facemill.inference.painter import Painter
 from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
-from facemill.synthesize.generate_portraits import generate_portraits
+from facemill.synthesize.generate_portraits import generate_portraits, read_style
 
 TWO = ClassTable(
     (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
@@ -60,6 +61,16 @@ def test_a_seed_gives_another_style_to_each_mask(generate):
 def test_an_image_gives_one_style_to_all(folder, generate):
     first, second = generate("styled", style=folder / "style.jpg")
     assert np.array_equal(first, second)
+
+
+def test_a_style_is_read_from_a_portrait_of_the_models_proportions(folder):
+    """As in training: the encoder gets portraits of ratio 2 complete, not the square in their center."""
+    save_gaugan(folder, size=64, ratio=2)
+    painter = Painter.load(folder / "gaugan", encoder=folder / "gaugan/style_encoder.safetensors")
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 32, 3), np.uint8)
+    Image.fromarray(pixels).save(folder / "style.png")
+    expected = painter.encode_styles(torch.from_numpy(pixels).permute(2, 0, 1)[None])
+    assert torch.equal(read_style(folder / "style.png", painter), expected)
 
 
 def test_a_model_without_styles_of_images_takes_none(folder, generate):
