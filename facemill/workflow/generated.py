@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from facemill.errors import UserError
 from facemill.workflow.parsed import Job, Parsed, parse
 
 HEAD = """\
@@ -48,14 +49,23 @@ def dvc_yaml(parsed: Parsed, config: dict[str, Any]) -> str:
 
 
 def _ordered(products: dict[str, list[Job]]) -> list[tuple[str, list[Job]]]:
-    """The products, each after those that it is made from."""
+    """The products, each after the products that it needs."""
     ordered: dict[str, list[Job]] = {}
-    while len(ordered) < len(products):
-        for product, jobs in products.items():
-            needs = {_product(path) for job in jobs for path in job.inputs} & products.keys() - {product}
-            if product not in ordered and needs <= ordered.keys():
+    while left := {product: jobs for product, jobs in products.items() if product not in ordered}:
+        for product, jobs in left.items():
+            if _needs(product, jobs) & products.keys() <= ordered.keys():
                 ordered[product] = jobs
+        if left.keys().isdisjoint(ordered):
+            raise UserError(
+                f"rules: {', '.join(sorted(left))} need each other; accepted: products, the folders "
+                "results/<dataset>/<product>, that need others in one direction, as DVC's stages do"
+            )
     return list(ordered.items())
+
+
+def _needs(product: str, jobs: list[Job]) -> set[str]:
+    """The other products that a product's jobs read, and `""` for files that are no product's."""
+    return {_product(path) for job in jobs for path in job.inputs} - {product}
 
 
 def _stage(
@@ -64,7 +74,7 @@ def _stage(
     rules = sorted({job.rule.name for job in jobs})
     keys = {key for rule in rules for key in map(lambda k: _known(k, config), parsed.config_keys(rule)) if key}
     keys = {key for key in keys if not any(key.startswith(f"{other}.") for other in keys)}
-    needs = {_product(path) for job in jobs for path in job.inputs} & outs.keys() - {product}
+    needs = _needs(product, jobs) & outs.keys()
     return {
         "cmd": f"snakemake --cores all -- {' '.join(_targets(parsed, product, jobs))}",
         "params": [{"code.json": rules}, *([{"config/config.yaml": sorted(keys)}] if keys else [])],

@@ -1,7 +1,8 @@
 """Digests of the code behind a script, so that a change reruns the rules whose results may depend on it, and no other.
 
 A digest covers the syntax trees of all library modules that a script reaches by imports. Docstrings, comments,
-formatting and the descriptions of the config's fields are not in it; nor is the plumbing, which no result depends on: `facemill/workflow/` and `facemill/log.py`.
+formatting and the descriptions of the config's fields are not in it; nor is the plumbing, which no result depends on:
+`facemill/workflow/` and `facemill/log.py`.
 """
 
 import ast

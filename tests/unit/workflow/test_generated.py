@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
+from facemill.errors import UserError
 from facemill.workflow.generated import code_json, dvc_yaml, slurm_profile
+from facemill.workflow.parsed import Job
 from facemill.workflow.provenance import code_digest
 
 ROOT = Path(__file__).parents[3]
@@ -50,6 +53,15 @@ def test_stages_hold_all_products_of_a_run_and_come_after_what_they_need(parsed,
         made |= {path for out in stage["outs"] for path in out}
     jobs = parsed.jobs("all")
     assert all(any(Path(path).is_relative_to(out) for out in made) for job in jobs for path in job.outputs)
+
+
+def test_products_that_need_each_other_are_named():
+    def job(product: str, need: str) -> Job:
+        return Job(SimpleNamespace(name=product), [f"results/sample/{need}/a"], [f"results/sample/{product}/a"])
+
+    jobs = [job("unet", "pseudo_labels"), job("pseudo_labels", "unet"), job("labels", "source")]
+    with pytest.raises(UserError, match="rules: pseudo_labels, unet need each other"):
+        dvc_yaml(SimpleNamespace(jobs=lambda target: jobs), {})
 
 
 def test_figures_and_metrics_are_what_the_rules_mark(parsed, config):
