@@ -87,9 +87,9 @@ def walk_latents(
 
 
 def slider_starts(vectors: Vectors, rows: Mapping[str, dict]) -> list[tuple[str, str, np.ndarray]]:
-    """For each vector a caption, the id of a portrait at its beginning, and the vector.
+    """A caption, the id of a portrait at the beginning, and the vector, for each vector.
 
-    Vectors at whose beginning there is none of the portraits, rows of tags by id, are left out.
+    Vectors without a portrait at the beginning are left out; `rows` are rows of tags by portrait id.
     """
     starts = []
     for group, names in vectors.groups.items():
@@ -148,7 +148,7 @@ def draw_walks(
     picture: Path,
     animation: Path,
 ) -> None:
-    """Writes a picture of the stations of random walks, one from each portrait, and an animation of all steps."""
+    """Writes a picture of the stations of random walks, a walk from each portrait, and an animation of all steps."""
     walk = partial(random_walk, np.stack(list(points.values())), stations=STATIONS, between=STEPS_BETWEEN)
     strips = [_paint_path(paint, start, walk(start=points[start], seed=seed + i)) for i, start in enumerate(ids)]
     save_picture(image_grid([strip[::STEPS_BETWEEN] for strip in strips]), picture)
@@ -168,7 +168,7 @@ def random_walk(latents: np.ndarray, start: np.ndarray, stations: int, between: 
     """A path through the region of the latents: float (1 + stations * between, Z), the first the start.
 
     It follows great circles in the space in which the latents (N, Z) have mean 0 and the identity as covariance: each
-    station is the one before, rotated by `STRIDE` towards a random direction, so that stations are distributed as the
+    station is the one before, rotated by `STRIDE` toward a random direction, so that stations are distributed as the
     latents are. There are `between` steps to each station.
     """
     random = np.random.default_rng(seed)

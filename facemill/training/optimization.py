@@ -62,7 +62,7 @@ def ema_decay(step: int, decay: float = 0.998) -> float:
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves the average towards the network's weights; buffers are copied."""
+    """Moves the average toward the network's weights; buffers are copied."""
     torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - decay)
     for average, value in zip(ema.buffers(), network.buffers(), strict=True):
         average.copy_(value)

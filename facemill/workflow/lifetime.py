@@ -59,7 +59,7 @@ def terminate_jobs(*_: object) -> NoReturn:
     """Replaces Snakemake's handler of SIGTERM, which waits until all running jobs have ended.
 
     Ends the shells of the jobs that run here, which then end with this process, and stops as Ctrl-C does: jobs in a
-    cluster's queue are cancelled.
+    cluster's queue are canceled.
     """
     for shell in psutil.Process().children():
         shell.terminate()
