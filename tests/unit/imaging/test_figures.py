@@ -45,7 +45,7 @@ def test_images_that_are_not_square_keep_their_shape():
     assert (grid[:8] == 0).all() and (grid[8:] == 255).all()
 
 
-def test_pictures_and_plots_are_written_whole_and_the_same_each_time(tmp_path):
+def test_pictures_and_plots_are_written_atomically_and_the_same_each_time(tmp_path):
     for name in "ab":
         save_picture(Image.new("RGB", (4, 4)), tmp_path / f"{name}.png")
         with plot(tmp_path / f"{name}-plot.png", 2, 2) as (_, axes):

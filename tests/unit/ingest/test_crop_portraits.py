@@ -78,7 +78,7 @@ def test_of_near_duplicates_the_larger_is_kept(make, tmp_path: Path):
     assert listed.select("id", "repeats").rows() == [(20, 3)] and listed["distance"][0] <= 4
 
 
-def test_rejected_ids_are_left_out_and_said_to_be(make, tmp_path: Path):
+def test_rejected_ids_are_left_out_with_a_reason(make, tmp_path: Path):
     (tmp_path / "rejected-0000.txt").write_text("2\n7\n")
     rows, rejects = make(rejected_ids=[tmp_path / "rejected-0000.txt"])
     assert not {"2", "7"} & {row["id"] for row in rows} and len(rows) == 11
