@@ -1,4 +1,4 @@
-"""Puts the pictures of a run into one page."""
+"""Makes the report: a page of all figures."""
 
 from facemill.workflow.command import run
 

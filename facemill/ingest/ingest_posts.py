@@ -1,4 +1,4 @@
-"""The table of posts from a collection's files; every kind of collection has its own reader."""
+"""The table of posts from a collection's files; each kind of collection has a reader."""
 
 from pathlib import Path
 from typing import Literal

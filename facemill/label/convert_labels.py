@@ -76,7 +76,7 @@ def convert_labels(
 def split_rows(
     rows: Sequence[dict[str, Any]], representatives: Mapping[str, str], settings: LabelsConfig, seed: int
 ) -> dict[Split, list[dict[str, Any]]]:
-    """The rows of each split. Near-duplicates share one: it depends on the seed and their representative's id alone.
+    """The rows of each split. Near-duplicates share a split: it depends on the seed and the representative's id alone.
 
     Raises `UserError` when a split is empty.
     """

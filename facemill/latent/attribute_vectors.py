@@ -71,13 +71,13 @@ def fit_vectors(
 
     Control columns are partialed out: a least-squares fit of the latents on labels and controls gives the part of the
     latents that the controls explain, which is subtracted before the latents are compared. A difference of means is
-    then the labels' own coefficient in that fit (Frisch and Waugh 1933).
+    then the labels' coefficient in that fit (Frisch and Waugh 1933).
 
     Args:
         latents: float (N, Z).
         labels: of the N portraits.
         controls: columns (N, K) of attributes that vectors shall preserve, by name; those of a group or boolean do not
-            control its own vectors. NaN counts as the mean.
+            control its vectors. NaN counts as the mean.
         method: `means`, the difference of means, or `logistic`, the normal of the logistic regression between both
             sides, as long as that difference along it.
         min_images: least number of latents on each side of a vector.

@@ -28,7 +28,7 @@ def compare_tags(*, tags: list[Path], tags_config: TagsConfig, metrics: Path) ->
 def agreement(
     rows: Iterable[Mapping], groups: Mapping[str, Sequence[str]], sources: Sequence[str]
 ) -> dict[str, dict[str, object]]:
-    """How often each name is assigned, and for each two sources how far they agree.
+    """Frequencies of the names in each exclusive group, and the agreement of each two sources.
 
     Args:
         rows: of `TAG_SCHEMA`.

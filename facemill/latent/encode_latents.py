@@ -11,7 +11,8 @@ from facemill.data.batching import batched
 from facemill.data.shards import decode_image, read_rows, write_shard
 from facemill.latent.rows import sample_ids
 from facemill.log import progress
-from facemill.networks.store import autocast, device, load_model
+from facemill.networks.device import autocast, device
+from facemill.networks.store import load_model
 from facemill.networks.vae import Vae, to_signed_range
 
 LATENT_SCHEMA = pa.schema([("id", pa.string()), ("latent", pa.list_(pa.float32())), ("std", pa.list_(pa.float32()))])

@@ -142,7 +142,7 @@ def _evaluate_vectors(
     tags_config: TagsConfig,
     strength: float,
 ) -> dict[str, dict]:
-    """For each target the scores of `evaluate_vector`, `labels` (their source) and `classifier` (its source)."""
+    """Scores of `evaluate_vector` for each target, with the sources of `labels` and `classifier`."""
     visual: list[str] = [source for source in tags_config.sources if source != "tags"]
     taggers = {source: load_tagger(source, tags_config, list(vectors.booleans)) for source in visual}
     scores = {}
@@ -165,9 +165,9 @@ def _labels_source(rows: Sequence[dict], group: str | None, sources: Sequence[st
 
 
 def choose_classifier(target: str, labels_source: str, taggers: Mapping[str, Tagger]) -> str:
-    """The source that classifies edits to a target: one that knows it, and another than that of the labels.
+    """The source that classifies edits to a target: knows the target, and differs from the source of the labels.
 
-    Where there is no other, the source of the labels; where that cannot classify images, the probes (`probe`).
+    Without such a source it is the source of the labels; where that cannot classify images, the probes (`probe`).
     """
     knowing = [source for source, tagger in taggers.items() if tagger.knows(target)]
     others = [source for source in knowing if source != labels_source]

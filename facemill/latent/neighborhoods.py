@@ -13,7 +13,9 @@ NEIGHBORS = 10
 
 
 def trustworthiness(latents: np.ndarray, positions: np.ndarray) -> float | None:
-    """How far neighbors on a map (N, 2) are neighbors in latent space: from 0 to 1 (Venna and Kaski 2001).
+    """Trustworthiness of a map (N, 2), from 0 to 1: whether its neighbors are neighbors in latent space.
+
+    Source: Venna and Kaski 2001.
 
     None for fewer than four latents (N, Z).
     """
@@ -27,7 +29,7 @@ def _neighbors(count: int) -> int:
 
 
 def purity(latents: np.ndarray, names: Sequence[str | None]) -> dict[str, float | int | None]:
-    """How alike the hair colors of neighbors in latent space (not on the map) are; unnamed latents are left out.
+    """Purity in hair color of neighborhoods in latent space (not on the map); unnamed latents are left out.
 
     Returns:
         `purity`: the share of a latent's ten nearest neighbors (Euclidean, itself not among them) that have its hair

@@ -12,12 +12,12 @@ COLUMNS = 10
 
 
 def sample_posterior(means: np.ndarray, stds: np.ndarray, seed: int) -> np.ndarray:
-    """A sample of each q(z|x), float (N, Z): together one of the aggregate posterior, which should be N(0, 1)."""
+    """A sample of each q(z|x), float (N, Z): together a sample of the aggregate posterior, which should be N(0, 1)."""
     return means + stds * np.random.default_rng(seed).normal(size=means.shape)
 
 
 def ks_from_normal(samples: np.ndarray) -> dict[str, list[float]]:
-    """For each dimension of samples (N, Z) its mean, deviation, and Kolmogorov-Smirnov distance from N(0, 1)."""
+    """Mean, deviation and Kolmogorov-Smirnov distance from N(0, 1) of each dimension of samples (N, Z)."""
     return {
         "mean": [float(value) for value in samples.mean(0)],
         "deviation": [float(value) for value in samples.std(0)],

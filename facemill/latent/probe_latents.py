@@ -89,7 +89,7 @@ def _fit(key: str, latents: np.ndarray, targets: Sequence[int] | np.ndarray, out
 def balanced_accuracies(
     probes: Probes, latents: np.ndarray, labels: AttributeLabels
 ) -> dict[str, dict[str, float | int | None]]:
-    """For each group and boolean the balanced accuracy, the mean over its classes of the recall.
+    """Balanced accuracy of the probes for each group and boolean: the mean over its classes of the recall.
 
     `images` is the number of latents; those without a name that the probe knows are left out.
     """

@@ -1,4 +1,4 @@
-"""All pictures of a run in one page."""
+"""The report: a page of all figures of a run."""
 
 import subprocess
 import sys
@@ -11,8 +11,8 @@ from facemill.files import atomic_write, digest
 def report(*, snakefile: Path, config: str, figures: list[Path], report: Path) -> None:
     """Makes Snakemake's report of figures that are up to date.
 
-    A second Snakemake, which runs no rule and takes no lock (`--nolock`), makes it beside the one that runs this job:
-    there is no other interface to its reports.
+    A second Snakemake makes the report while the first runs this job, since there is no other interface to its reports.
+    The second runs no rule and takes no lock (`--nolock`).
 
     Args:
         snakefile: the workflow that made the figures.

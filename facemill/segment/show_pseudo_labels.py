@@ -132,7 +132,7 @@ def _unlabelled_masks(
 def _picture(
     portraits: Sequence[Path], pseudo_labels: Sequence[Path], confidence: Sequence[float], rejected: Sequence[bool]
 ) -> Image.Image:
-    """For each group of `by_confidence` a row of portraits, and one of their masks over them."""
+    """A picture with two rows for each group of `by_confidence`: portraits, and their overlays."""
     classes = mask_classes(pseudo_labels)
     groups = by_confidence(confidence, SHOWN)
     indices = {index for group in groups.values() for index in group}

@@ -32,8 +32,8 @@ from facemill.metrics.generation import (
     resegmentation_iou,
     style_errors,
 )
+from facemill.networks.device import device
 from facemill.networks.inception import INCEPTION, inception, inception_features
-from facemill.networks.store import device
 from facemill.networks.vgg import Lpips
 
 MAX_MASKS, MAX_REAL = 1000, 4000

@@ -10,7 +10,8 @@ from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, save_picture
-from facemill.networks.store import autocast, device, load_model
+from facemill.networks.device import autocast, device
+from facemill.networks.store import load_model
 from facemill.networks.vae import Vae, kl_divergence, resized, to_pixels, to_signed_range
 
 COLUMNS = 10

@@ -18,7 +18,7 @@ from facemill.training.optimization import cosine_with_warmup, make_accelerator
 from facemill.training.run import Run
 
 MIN_AREA = 8
-"""Pixels from which a region has its full weight; a smaller one has less."""
+"""Pixels from which a region has its full weight; a smaller region has less."""
 
 BALANCE = 0.5
 """Share of the reconstruction loss in which all regions weigh the same; in the rest all pixels do."""
