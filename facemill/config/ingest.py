@@ -17,7 +17,7 @@ class SampleConfig(Section):
 
 
 class IndexMasksConfig(Section):
-    """Ready-made masks: single-channel PNGs of label numbers, and images of the same names."""
+    """Ready-made masks: single-channel PNGs of label indices, and images of the same names."""
 
     images: Path = Field(description="folder of images")
     masks: Path = Field(description="folder of masks, each of its image's stem and proportions")
@@ -92,8 +92,8 @@ class FilterConfig(Section):
     max_age: Positive | None = Field(
         None, description="largest age in days, counted from the newest post of the collection"
     )
-    created_after: Date | None = Field(None, description="first date, YYYY-MM-DD")
-    created_before: Date | None = Field(None, description="date after the last one, YYYY-MM-DD")
+    created_after: Date | None = Field(None, description="first accepted date, YYYY-MM-DD")
+    created_before: Date | None = Field(None, description="first date no longer accepted, YYYY-MM-DD")
     tags_all: list[str] = Field([], description="tags of which a post must have all")
     tags_any: list[str] = Field([], description="tags of which a post must have at least one")
     tags_none: list[str] = Field([], description="tags of which a post must have none")

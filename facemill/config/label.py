@@ -15,7 +15,7 @@ class LabelsConfig(Section):
         description="labelme labels that become each class; null removes a class that another config file named"
     )
     ignore: list[str] = Field([], description="labels whose pixels are left out of losses and metrics")
-    index_names: list[str] = Field([], description="labels behind the numbers of ready-made masks, from 0 on")
+    index_names: list[str] = Field([], description="labels by their index in ready-made masks, from 0 on")
     tolerance: float = Field(
         1, ge=0, description="pixels by which a point may lie outside its image; it is clipped with a warning"
     )

@@ -19,7 +19,7 @@ class TagsConfig(Section):
 
     sources: Annotated[list[Literal["tags", "color", "i2v", "wd14"]], Field(min_length=1)] = Field(
         description="tags: the collection's; color: median colors under the masks; i2v, wd14: taggers; the first that "
-        "has a name assigns it, another one evaluates the edits"
+        "has a name assigns it, another source evaluates the edits"
     )
     i2v: Path | None = Field(
         None,

@@ -61,9 +61,7 @@ class Config(Section):
                 "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources"
             )
         if self.source.masks and not self.labels.index_names:
-            raise ValueError(
-                "labels.index_names: found nothing; accepted: the labels behind the numbers in source.masks"
-            )
+            raise ValueError("labels.index_names: found nothing; accepted: the labels by their index in source.masks")
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
         return self

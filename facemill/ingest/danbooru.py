@@ -113,7 +113,7 @@ def read_danbooru(
     """Adds the posts of Danbooru's metadata that have an image; a post with several images is added for each.
 
     Metadata is JSON lines as in the dumps (numbers as strings, `tags` and `favs` as lists), or the API's JSON
-    (`tag_string`, `fav_count`), as lines or as one list; plain, compressed or inside a tar. Ratings are kept as they
+    (`tag_string`, `fav_count`), as lines or as one list; plain, compressed or inside a tar. Ratings are stored as they
     are: `s` is safe until 2022 and sensitive since, when `g` came for general.
 
     Args:

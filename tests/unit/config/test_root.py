@@ -38,7 +38,9 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
     content = overlaid("celeba")
     settings = validate(content | {"source": locations})
     assert settings.source.masks.masks == tmp_path and len(settings.labels.index_names) == 19
-    with pytest.raises(UserError, match="labels.index_names: found nothing; accepted: the labels behind the numbers"):
+    with pytest.raises(
+        UserError, match="labels.index_names: found nothing; accepted: the labels by their index in source.masks"
+    ):
         validate(sample_config(kind="folder") | {"source": locations})
     with pytest.raises(UserError, match="source.masks.masks: found '.*nowhere'; accepted: a path that exists"):
         validate(content | {"source": locations | {"masks": {"images": str(tmp_path), "masks": "nowhere"}}})
