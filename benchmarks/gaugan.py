@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.data.shards import decode_mask, mask_classes, read_rows
+from facemill.networks.device import keep_freed_memory
 from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_generator
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import PRESETS, Generator, Spade, one_hot
-from facemill.networks.store import keep_freed_memory
 from facemill.workflow.command import run
 
 PRESET, Z_DIM = PRESETS["paper"], 256

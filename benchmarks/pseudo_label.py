@@ -29,7 +29,8 @@ from torch.utils.data import DataLoader, Dataset
 from facemill.data.classes import SEVEN
 from facemill.data.shards import IMAGE, decode_image, encode_jpeg, read_rows, write_shard
 from facemill.inference.backends import Backend, fastest_backend
-from facemill.networks.store import device, load_model
+from facemill.networks.device import device
+from facemill.networks.store import load_model
 from facemill.networks.unet import WIDTHS, Unet
 from facemill.segment.pseudo_label import pseudo_label_rows, pseudo_label_schema
 from facemill.workflow.command import run

@@ -15,7 +15,7 @@ from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
-from facemill.networks.store import autocast, bf16
+from facemill.networks.device import autocast, bf16
 from facemill.networks.unet import Unet
 
 

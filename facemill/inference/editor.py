@@ -11,7 +11,7 @@ from facemill.data.classes import ClassTable
 from facemill.imaging.colors import Lab, region_colors
 from facemill.inference.painter import BATCH, Painter
 from facemill.inference.segmenter import Segmenter
-from facemill.networks.store import autocast, device
+from facemill.networks.device import autocast, device
 from facemill.networks.vae import Vae, to_pixels
 from facemill.taggers.tagger import Tagger, TaggerInput, most_probable
 

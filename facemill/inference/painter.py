@@ -11,8 +11,9 @@ from torch import Tensor
 
 from facemill.data.classes import ClassTable
 from facemill.imaging.figures import colorize, image_grid
+from facemill.networks.device import autocast, device
 from facemill.networks.spade import Generator
-from facemill.networks.store import autocast, device, load_model, model_classes
+from facemill.networks.store import load_model, model_classes
 from facemill.networks.vae import Vae, to_pixels, to_signed_range
 
 BATCH = 16

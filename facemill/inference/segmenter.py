@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from facemill.data.batching import batched, map_ahead
 from facemill.data.classes import ClassTable
-from facemill.networks.store import autocast, load_model, model_classes
+from facemill.networks.device import autocast
+from facemill.networks.store import load_model, model_classes
 from facemill.networks.unet import Unet
 
 BATCH = 32

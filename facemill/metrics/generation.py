@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist
 from facemill.data.classes import ClassTable
 from facemill.imaging.colors import REGIONS, difference, region_colors
 from facemill.metrics.segmentation import confusion, iou
-from facemill.networks.store import autocast, device
+from facemill.networks.device import autocast, device
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
 from facemill.networks.vgg import Lpips

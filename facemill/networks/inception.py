@@ -14,7 +14,8 @@ from torch import Tensor, fx, nn
 from torch.nn import functional as F
 from torchvision.models import inception_v3
 
-from facemill.networks.store import device, load_tensors
+from facemill.networks.device import device
+from facemill.networks.store import load_tensors
 from facemill.networks.vae import to_signed_range
 
 INCEPTION = "pool3 of Inception v3 as TensorFlow trained it on 2015-12-05 (2048 features)"

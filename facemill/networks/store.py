@@ -1,6 +1,5 @@
 """Trained models on disk: weights as safetensors, and their metadata as a JSON beside them. No pickles."""
 
-import ctypes
 import json
 from collections.abc import Collection
 from pathlib import Path
@@ -15,36 +14,9 @@ from torch import Tensor, nn
 from facemill.data.classes import ClassTable
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write, sha256, write_json
+from facemill.networks.device import device
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def device() -> torch.device:
-    """The first GPU that this process may use, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def bf16() -> bool:
-    """Whether bfloat16 is fast: on GPUs that support it, and on processors with instructions for it."""
-    return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def autocast() -> torch.autocast:
-    """The context in which networks run: bfloat16 where it is fast, float32 elsewhere."""
-    return torch.autocast(device().type, torch.bfloat16, enabled=bf16())
-
-
-def keep_freed_memory() -> None:
-    """Makes glibc keep the memory of freed tensors for the next ones; other C libraries are left alone.
-
-    By default glibc returns what is larger than 32 MB at once, and each training step on the CPU waits for the system
-    to clear the same pages again: a U-Net at 256 px then takes 1.35 times as long. `mallopt(3)`: M_MMAP_MAX = 0,
-    M_TRIM_THRESHOLD = -1.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        library.mallopt(-4, 0)
-        library.mallopt(-1, -1)
 
 
 def save_model(

@@ -10,7 +10,7 @@ from accelerate.utils import DataLoaderConfiguration
 from torch import nn
 from torch.optim import Optimizer
 
-from facemill.networks.store import bf16, keep_freed_memory
+from facemill.networks.device import bf16, keep_freed_memory
 
 Network = TypeVar("Network", bound=nn.Module)
 

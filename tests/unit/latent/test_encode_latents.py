@@ -7,7 +7,8 @@ import torch
 from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
 from facemill.latent.encode_latents import BATCH, encode, encode_latents
-from facemill.networks.store import device, load_model, save_model
+from facemill.networks.device import device
+from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae, to_signed_range
 
 
