@@ -53,7 +53,6 @@ rule ingest_posts:
         **door("ingest_posts", kind=CONFIG.kind, settings=SOURCE, **READ),
     threads: 4
     resources:
-        mem_mb=mem_per_attempt(4000),
         runtime="4h",
     conda:
         "../envs/facemill.yaml"
@@ -120,8 +119,6 @@ rule find_duplicates:
         "logs/{dataset}/find_duplicates.log",
     params:
         **door("find_duplicates", distance=CONFIG.portraits.duplicates),
-    resources:
-        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -48,8 +48,6 @@ rule augment_labels:
     params:
         **door("augment_labels", settings=CONFIG.augment, seed=CONFIG.seed),
     threads: 8
-    resources:
-        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:

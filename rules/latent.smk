@@ -48,7 +48,6 @@ rule encode_latents:
     params:
         **door("encode_latents", limit=-(-CONFIG.latents.max_portraits // len(SHARDS)), seed=CONFIG.seed),
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
@@ -90,7 +89,6 @@ rule tag_portraits:
     params:
         **door("tag_portraits", tags_config=CONFIG.tags, booleans=CONFIG.attributes.booleans),
     resources:
-        mem_mb=mem_per_attempt(4000),
         runtime="4h",
     conda:
         "../envs/facemill.yaml"
@@ -157,8 +155,6 @@ rule attribute_vectors:
             min_images=CONFIG.attributes.min_images,
             holdout=CONFIG.holdout,
         ),
-    resources:
-        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -183,8 +179,6 @@ rule probe_latents:
             min_images=CONFIG.attributes.min_images,
             holdout=CONFIG.holdout,
         ),
-    resources:
-        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -280,7 +274,6 @@ rule walk_latents:
             seed=CONFIG.seed,
         ),
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"

@@ -33,7 +33,6 @@ rule score_portraits:
         **door("score_portraits"),
     threads: 8
     resources:
-        mem_mb=mem_per_attempt(4000),
         runtime="4h",
         gpu=1,
     conda:
@@ -60,7 +59,6 @@ rule review_portraits:
         **door("review_portraits", settings=CONFIG.review, labels=CONFIG.labels),
     threads: 2
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
@@ -86,8 +84,6 @@ rule fold_labels:
             seed=CONFIG.seed,
         ),
     threads: 8
-    resources:
-        mem_mb=mem_per_attempt(4000),
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -130,7 +126,6 @@ rule judge_labels:
         **door("judge_labels"),
     threads: 2
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"

@@ -103,7 +103,6 @@ rule compare_unets:
     params:
         **door("compare_unets"),
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"
@@ -127,7 +126,6 @@ rule pseudo_label:
         **door("pseudo_label"),
     threads: 8
     resources:
-        mem_mb=mem_per_attempt(4000),
         runtime="4h",
         gpu=1,
     conda:
@@ -174,7 +172,6 @@ rule show_pseudo_labels:
     params:
         **door("show_pseudo_labels", truth=f"{RENDERED}/truth" if CONFIG.kind == "sample" else None),
     resources:
-        mem_mb=mem_per_attempt(4000),
         runtime="2h",
     conda:
         "../envs/facemill.yaml"

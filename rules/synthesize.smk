@@ -43,7 +43,6 @@ rule evaluate_vae:
     params:
         **door("evaluate_vae", holdout=CONFIG.holdout),
     resources:
-        mem_mb=mem_per_attempt(4000),
         gpu=1,
     conda:
         "../envs/facemill.yaml"

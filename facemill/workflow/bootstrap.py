@@ -7,11 +7,13 @@
 4. In the main process, locks of runs that have ended are removed (`lifetime`): Snakemake itself keeps them for ever.
 5. There, too, SIGTERM ends running jobs at once: Snakemake's scheduler, which would wait for them, is patched.
 6. `FACEMILL_WORKFLOW` tells jobs the id of the process that they must not outlive.
+7. Python's garbage collector runs less often: it takes a seventh of the time of planning, and frees next to nothing.
 
 All happen under `--dry-run`, too. Snakemake's version is bounded in `pyproject.toml`, since 2 and 5 use internals that
 it does not document.
 """
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -48,4 +50,5 @@ def bootstrap(workflow: Any, config: dict[str, Any], root: Path) -> Config:
         _alive.append(clear_stale_locks(Path(".snakemake")))
         JobScheduler.exit_gracefully = terminate_jobs
     os.environ[WORKFLOW] = str(os.getpid())
+    gc.set_threshold(100_000)
     return validated

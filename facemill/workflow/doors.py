@@ -1,6 +1,6 @@
 """Commands of rules: a door's command line, made from the rule's names, and the digest of the code behind it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -60,7 +60,7 @@ def _words(value: Any) -> list[str]:
     return [str(item) for item in value]
 
 
-def _check(script: str, names: Iterable[str], options: dict[str, bool], complete: bool) -> None:
+def _check(script: str, names: Collection[str], options: Mapping[str, bool], complete: bool) -> None:
     if unknown := [name for name in names if name not in options]:
         raise ValueError(f"scripts/{script}.py takes no --{unknown[0]}; accepted: {', '.join(options)}")
     missing = [name for name, required in options.items() if required and name not in names and name != "threads"]

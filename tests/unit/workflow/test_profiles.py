@@ -25,7 +25,7 @@ def test_a_workstation_gives_away_what_it_has():
 
 @pytest.mark.parametrize(
     ("name", "defaults"),
-    [("default", {"mem_mb=2000", "runtime=60"}), ("slurm", {"mem_mb=2000 * attempt", "runtime=1h"})],
+    [("default", {"mem_mb=4000", "runtime=60"}), ("slurm", {"mem_mb=4000 * attempt", "runtime=1h"})],
 )
 def test_a_job_that_says_nothing_asks_for_memory_and_an_hour(name, defaults):
     """On a cluster, which ends what takes more, memory grows with each attempt."""
