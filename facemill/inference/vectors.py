@@ -81,5 +81,5 @@ class Vectors:
                     pairs[a, b] = tensors[f"{a}.{b}"]
                     pairs[b, a] = -pairs[a, b]
             return cls(metadata["groups"], pairs, {name: tensors[name] for name in metadata["booleans"]})
-        except (OSError, SafetensorError, ValueError, KeyError) as error:
+        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: not a readable file of vectors ({error})") from error

@@ -34,10 +34,11 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
     _check(script, [*wildcards, *settings], options, complete=False)
 
     def command(wildcards_of_job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names)
-        values = {**dict(input.items()), **dict(output.items())}
-        values |= {name: wildcards_of_job[name] for name in wildcards}
-        values |= {name: value(wildcards_of_job) if callable(value) else value for name, value in settings.items()}
-        words = {name: texts for name, value in values.items() if (texts := _words(value))}
+        values = [*input.items(), *output.items(), *((name, wildcards_of_job[name]) for name in wildcards)]
+        values += [(name, value(wildcards_of_job) if callable(value) else value) for name, value in settings.items()]
+        words = {name: texts for name, value in values if (texts := _words(value))}
+        if len(dict(values)) < len(values):
+            raise ValueError(f"scripts/{script}.py: two of its rule's inputs, outputs and settings have one name")
         _check(script, words, options, complete=True)
         line = " ".join(f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items())
         return f"FACEMILL_CODE={code_digest(path)} python {launcher + ' ' if launcher else ''}{quote(str(path))} {line}"

@@ -47,7 +47,7 @@ def restore(*, remote: str | None = None) -> None:
     run_module("dvc", "pull", *_to(remote))
     if wrong := damaged():
         raise UserError(
-            f"{wrong[0]}: damaged in the cache or the remote, as are {len(wrong) - 1} more; removed here, so that "
+            f"{wrong[0]}: damaged in the cache or the remote (1 of {len(wrong)}); removed here, so that "
             "another restore fetches them from the remote; where they are damaged there too, share them anew"
         )
     if stale := stale_stages():

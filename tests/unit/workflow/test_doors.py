@@ -77,3 +77,5 @@ def test_names_that_the_door_does_not_take_or_lacks_raise(root):
         command(root, {"a": "1", "inn": "2"}, {})
     with pytest.raises(ValueError, match="needs --a, which its rule does not give"):
         command(root, {}, {"b": "1"})
+    with pytest.raises(ValueError, match="two of its rule's inputs, outputs and settings have one name"):
+        command(root, {"a": "1"}, {"a": "2"})
