@@ -1,6 +1,7 @@
 """Commands of rules: a door's command line, made from the rule's names, and the digest of the code behind it."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -33,21 +34,25 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
     options = read_options(root.joinpath(*module.split(".")).with_suffix(".py"), function)
     _check(script, [*wildcards, *settings], options, complete=False)
 
-    def command(wildcards_of_job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names)
-        values = [*input.items(), *output.items(), *((name, wildcards_of_job[name]) for name in wildcards)]
-        values += [(name, value(wildcards_of_job) if callable(value) else value) for name, value in settings.items()]
-        words = {name: texts for name, value in values if (texts := _words(value))}
-        if len(dict(values)) < len(values):
+    functions = {name: value for name, value in settings.items() if callable(value)}
+    constants = cache(lambda: {name: _words(value) for name, value in settings.items() if not callable(value)})
+    start = f"python {launcher + ' ' if launcher else ''}{quote(str(path))}"
+
+    def code(_: Any) -> str:
+        return code_digest(path)
+
+    def command(job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names, after its wildcards)
+        values = [*input.items(), *output.items(), *((name, job[name]) for name in wildcards)]
+        values += [(name, function(job)) for name, function in functions.items()]
+        words = {name: _words(value) for name, value in values} | constants()
+        if len(words) < len(values) + len(constants()):
             raise ValueError(f"scripts/{script}.py: two of its rule's inputs, outputs and settings have one name")
+        words = {name: texts for name, texts in words.items() if texts}
         _check(script, words, options, complete=True)
         line = " ".join(f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items())
-        return f"FACEMILL_CODE={code_digest(path)} python {launcher + ' ' if launcher else ''}{quote(str(path))} {line}"
+        return f"FACEMILL_CODE={code_digest(path)} {start} {line}"
 
-    return {"code": _digest_of(path), "command": command}
-
-
-def _digest_of(path: Path) -> Callable[[Any], str]:
-    return lambda wildcards: code_digest(path)
+    return {"code": code, "command": command}
 
 
 def _words(value: Any) -> list[str]:

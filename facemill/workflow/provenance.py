@@ -7,7 +7,6 @@ formatting and the descriptions of the config's fields are not in it; nor is the
 
 import ast
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -77,25 +76,28 @@ def _parsed(source: Path) -> ast.Module:
 
 @cache
 def _tree_digest(source: Path) -> bytes:
-    return hashlib.sha256("\n".join(_tokens(_parsed(source))).encode()).digest()
+    words: list[str] = []
+    _collect(_parsed(source), words)
+    return hashlib.sha256("\n".join(words).encode()).digest()
 
 
-def _tokens(node: object) -> Iterator[str]:
-    """A syntax tree as a sequence of words, the same for the same code."""
+def _collect(node: object, words: list[str]) -> None:
+    """Appends a syntax tree as a sequence of words, the same for the same code."""
     if isinstance(node, list):
-        yield "["
+        words.append("[")
         for child in node:
             if not (_is_bare_string(child) or _is_description(child)):
-                yield from _tokens(child)
-        yield "]"
+                _collect(child, words)
+        words.append("]")
     elif isinstance(node, ast.AST):
-        yield type(node).__name__
-        for name, value in ast.iter_fields(node):
-            if name not in IGNORED and value is not None and value != []:
-                yield name
-                yield from _tokens(value)
+        words.append(type(node).__name__)
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if value is not None and value != [] and name not in IGNORED:
+                words.append(name)
+                _collect(value, words)
     else:
-        yield repr(node)
+        words.append(repr(node))
 
 
 def _is_bare_string(node: object) -> bool:
