@@ -1,7 +1,6 @@
 """Commands of rules: a door's command line, made from the rule's names, and the digest of the code behind it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from shlex import quote
 from typing import Any
@@ -13,10 +12,13 @@ from facemill.workflow.signatures import door_of, read_options
 
 
 def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str = "", **settings: Any) -> dict[str, Any]:
-    """The parameters `code` and `command` of a rule, for `params: **door(...)`.
+    """The parameters of a rule, for `params: **door(...)`: `code`, `settings` and `command`.
 
     `command` has an option for each named input and output, for each of these wildcards and settings: `--name value`,
     quoted. None and empty lists are left out. Unnamed inputs and outputs count for their contents alone.
+
+    Snakemake does not compare what depends on inputs and outputs, as `command` does, with the last run. So a job runs
+    again when `code`, the digest of the code behind the door, or `settings`, the options that are no files, change.
 
     Args:
         root: the folder that holds `scripts` and `facemill`.
@@ -34,25 +36,33 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
     options = read_options(root.joinpath(*module.split(".")).with_suffix(".py"), function)
     _check(script, [*wildcards, *settings], options, complete=False)
 
-    functions = {name: value for name, value in settings.items() if callable(value)}
-    constants = cache(lambda: {name: _words(value) for name, value in settings.items() if not callable(value)})
     start = f"python {launcher + ' ' if launcher else ''}{quote(str(path))}"
 
     def code(_: Any) -> str:
         return code_digest(path)
 
-    def command(job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names, after its wildcards)
-        values = [*input.items(), *output.items(), *((name, job[name]) for name in wildcards)]
-        values += [(name, function(job)) for name, function in functions.items()]
-        words = {name: _words(value) for name, value in values} | constants()
-        if len(words) < len(values) + len(constants()):
-            raise ValueError(f"scripts/{script}.py: two of its rule's inputs, outputs and settings have one name")
-        words = {name: texts for name, texts in words.items() if texts}
-        _check(script, words, options, complete=True)
-        line = " ".join(f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items())
-        return f"FACEMILL_CODE={code_digest(path)} {start} {line}"
+    def settings_line(job: Any) -> str:
+        values = {name: value(job) if callable(value) else value for name, value in settings.items()}
+        return _line(values | {name: job[name] for name in wildcards})
 
-    return {"code": code, "command": command}
+    def command(job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names, after its wildcards)
+        files = {**dict(input.items()), **dict(output.items())}
+        names = [*input.keys(), *output.keys(), *settings, *wildcards]
+        if len(set(names)) < len(names):
+            raise ValueError(f"scripts/{script}.py: two of its rule's inputs, outputs and settings have one name")
+        given = [*(name for name, value in files.items() if _words(value)), *settings, *wildcards]
+        _check(script, given, options, complete=True)
+        return f"FACEMILL_CODE={code(job)} {start} {_line(files)} {settings_line(job)}"
+
+    return {"code": code, "settings": settings_line, "command": command}
+
+
+def _line(values: Mapping[str, Any]) -> str:
+    """Options with their values, quoted; those without values are left out."""
+    words = {name: _words(value) for name, value in values.items()}
+    return " ".join(
+        f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items() if texts
+    )
 
 
 def _words(value: Any) -> list[str]:

@@ -56,6 +56,11 @@ def test_names_become_options_and_values_are_quoted(root):
     ]
 
 
+def test_settings_hold_the_options_that_are_no_files(root):
+    params = door(root, "work", ["shard"], n=3, b=None)
+    assert params["settings"](Named(shard="0003")) == "--n 3 --shard 0003"
+
+
 def test_sections_become_json_and_functions_are_called_with_the_wildcards(root):
     training = TrainingConfig(images=8, batch=4, learning_rate=0.5)
     words = command(root, {"a": "1"}, {}, b=training, n=lambda wildcards: int(wildcards.shard))
