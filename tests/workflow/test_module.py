@@ -1,12 +1,11 @@
-"""The workflow as a module of another one: by path, from a Git repository, deployed by snakedeploy."""
+"""The workflow as a module of another one: by its path, and from a Git host as snakedeploy deploys it."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import yaml
-from helpers.running import make_generated, new_project, snakemake
+from helpers.running import new_project, planned, snakemake
 
 OTHER = """
 configfile: "tiny.yaml"
@@ -31,12 +30,12 @@ rule count_posts:
 
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory) -> Path:
-    """A Git repository of the project with the tiny settings."""
-    project = new_project(tmp_path_factory.mktemp("repository") / "facemill")
-    make_generated(project)
+    """A Git repository of the project with the tiny settings, at tag v1, in a folder that stands in for GitHub."""
+    project = new_project(tmp_path_factory.mktemp("hosts") / "github/owner/facemill")
     git(project, "init", "--quiet", "--initial-branch", "main")
     git(project, "add", "--all")
     git(project, "-c", "user.name=Test", "-c", "user.email=test@example.org", "commit", "--quiet", "--message", "tiny")
+    git(project, "tag", "v1")
     return project
 
 
@@ -44,38 +43,30 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def other_workflow(folder: Path, repository: Path, snakefile: str) -> Path:
-    (folder / "Snakefile").write_text(OTHER.format(snakefile=snakefile))
-    (folder / "tiny.yaml").write_text((repository / "config/config.yaml").read_text())
-    return folder
-
-
 def test_another_workflow_runs_the_chain_as_a_module(repository, tmp_path):
-    folder = other_workflow(tmp_path, repository, repr(str(repository / "workflow/Snakefile")))
-    code, said = snakemake(folder, "--", "results/posts.txt", "results/tiny/report.html")
+    (tmp_path / "Snakefile").write_text(OTHER.format(snakefile=repr(str(repository / "workflow/Snakefile"))))
+    (tmp_path / "tiny.yaml").write_text((repository / "config/config.yaml").read_text())
+    code, said = snakemake(tmp_path, "--", "results/posts.txt", "results/tiny/report.html")
     assert code == 0, said
-    assert int((folder / "results/posts.txt").read_text()) >= 30
-    code, said = snakemake(folder, "--", "results/posts.txt", "results/tiny/report.html")
+    assert int((tmp_path / "results/posts.txt").read_text()) >= 30
+    code, said = snakemake(tmp_path, "--", "results/posts.txt", "results/tiny/report.html")
     assert code == 0 and "Nothing to be done" in said
 
 
-def test_a_module_from_a_git_repository_brings_library_and_scripts(repository, tmp_path):
-    commit = git(repository, "rev-parse", "HEAD")
-    source = f'gitfile("{repository}", path="workflow/Snakefile", ref="{commit}")'
-    folder = other_workflow(tmp_path, repository, source)
-    code, said = snakemake(folder, "--", "results/tiny/selected/selected.parquet")
-    assert code == 0, said
-    assert (folder / f".snakemake/facemill/{commit}/scripts/filter_posts.py").exists()
+def test_snakedeploy_deploys_it_and_it_runs_by_its_tag(repository, tmp_path, monkeypatch):
+    hosts = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{repository.parents[1]}/.insteadOf"}
+    for name, value in (hosts | {"GIT_CONFIG_VALUE_0": "https://github.com/"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    deploy = [sys.executable, "-m", "snakedeploy", "deploy-workflow", f"file://{repository}", str(tmp_path / "mine")]
+    subprocess.run([*deploy, "--tag", "v1"], check=True)
+    declared = (tmp_path / "mine/workflow/Snakefile").read_text()
+    assert 'github("owner/facemill", path="workflow/Snakefile", tag="v1")' in declared
+    assert planned(tmp_path / "mine")["train_gaugan"] == 1
 
-
-def test_snakedeploy_deploys_it(repository, tmp_path):
-    deploy = [sys.executable, "-m", "snakedeploy", "deploy-workflow", str(repository), str(tmp_path / "mine")]
-    subprocess.run([*deploy, "--branch", "main"], check=True)
-    snakefile = tmp_path / "mine/workflow/Snakefile"
-    declared = snakefile.read_text()
-    assert '"workflow/Snakefile"' in declared  # of a repository on GitHub: github("OWNER/facemill", path=...)
-    snakefile.write_text(declared.replace('"workflow/Snakefile"', repr(str(repository / "workflow/Snakefile"))))
-    assert yaml.safe_load((tmp_path / "mine/config/config.yaml").read_text())["dataset"] == "tiny"
     code, said = snakemake(tmp_path / "mine", "--", "results/tiny/selected/funnel.png")
     assert code == 0, said
     assert (tmp_path / "mine/results/tiny/selected/funnel.png").exists()
+    commit = git(repository, "rev-parse", "v1")
+    assert (tmp_path / f"mine/.snakemake/facemill/{commit}/scripts/filter_posts.py").exists()

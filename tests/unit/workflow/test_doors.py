@@ -41,19 +41,8 @@ def command(root: Path, inputs: dict, outputs: dict, *, wildcards=(), launcher="
 def test_names_become_options_and_values_are_quoted(root):
     hostile = 'x\'; rm -rf $HOME `id` "{y}"\n'
     words = command(root, {"a": ["1", hostile]}, {"b": Path("p q")}, wildcards=["shard"], n=3)
-    assert words == [
-        "python",
-        f"{root}/scripts/work.py",
-        "--a",
-        "1",
-        hostile,
-        "--b",
-        "p q",
-        "--shard",
-        "0003",
-        "--n",
-        "3",
-    ]
+    assert words[:2] == ["python", f"{root}/scripts/work.py"]
+    assert words[2:] == ["--a", "1", hostile, "--b", "p q", "--n", "3", "--shard", "0003"]
 
 
 def test_settings_hold_the_options_that_are_no_files(root):
