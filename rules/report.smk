@@ -1,5 +1,6 @@
 # Report: every number of a run in one file, and the pictures of all stages in one page.
 # Needs what the rules of all stages mark with `metrics` and `figure`; makes summary.json and report.html.
+import json
 
 
 rule summarize:
@@ -41,7 +42,8 @@ rule report:
     log:
         "logs/{dataset}/report.log",
     params:
-        **door("report", snakefile=ROOT / "Snakefile", config=CONFIG.model_dump_json()),
+        # as it was given: Snakemake merges it again, and CONFIG no longer holds what null takes away
+        **door("report", snakefile=ROOT / "Snakefile", config=json.dumps(config, default=str)),
     conda:
         "../envs/facemill.yaml"
     shell:
