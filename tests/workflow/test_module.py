@@ -59,8 +59,9 @@ def test_snakedeploy_deploys_it_and_it_runs_by_its_tag(repository, tmp_path, mon
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
-    deploy = [sys.executable, "-m", "snakedeploy", "deploy-workflow", f"file://{repository}", str(tmp_path / "mine")]
-    subprocess.run([*deploy, "--tag", "v1"], check=True)
+    snakedeploy = Path(sys.executable).with_name("snakedeploy")
+    deploy = [snakedeploy, "deploy-workflow", f"file://{repository}", str(tmp_path / "mine"), "--tag", "v1"]
+    subprocess.run(deploy, check=True)
     declared = (tmp_path / "mine/workflow/Snakefile").read_text()
     assert 'github("owner/facemill", path="workflow/Snakefile", tag="v1")' in declared
     assert planned(tmp_path / "mine")["train_gaugan"] == 1
