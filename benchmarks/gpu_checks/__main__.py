@@ -1,0 +1,45 @@
+"""One group of checks, in a process of its own: `python -m gpu_checks GROUP CONTEXT RESULTS [SKIP ...]`.
+
+A fault of CUDA ends the process, and with it no more than the check that ran: the caller starts the rest anew.
+"""
+
+import importlib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from facemill.networks.device import keep_freed_memory
+from gpu_checks import GROUPS, Context, Data, Report
+
+
+def main(group: str, context_json: str, results: Path, skip: list[str]) -> None:
+    """Runs the checks of a group that are not skipped; appends a line of JSON before and after each."""
+    keep_freed_memory()  # as every training does
+    values = json.loads(context_json)
+    paths = {name: Path(values[name]) for name in ("out", "work")}
+    context = Context(Data(Path(values["data"])), **paths, dry=values["dry"], deadline=values["deadline"])
+    importlib.import_module(f"gpu_checks.{group}")
+    for name, function in GROUPS[group].items():
+        if name in skip:
+            continue
+        _append(results, {"group": group, "check": name, "state": "started"})
+        report, start, error = Report(), time.monotonic(), None
+        try:
+            function(context, report)
+        except Exception:
+            error = traceback.format_exc()
+        state = "failed" if error else "missed" if report.missed else "passed"
+        result = {"group": group, "check": name, "state": state, "seconds": round(time.monotonic() - start, 2)}
+        result |= {"figures": report.figures, "missed": report.missed} | ({"error": error} if error else {})
+        _append(results, result)
+
+
+def _append(path: Path, line: dict) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4:])
