@@ -92,7 +92,14 @@ class SpadeBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Masks of class ids (B, H, W) and style codes (B, z_dim) to images (B, 3, H, W) in [-1, 1]."""
+    """Masks of class ids (B, H, W) and style codes (B, z_dim) to images (B, 3, H, W) in [-1, 1].
+
+    The style codes of its training are distributed as style_mean + style_scale N(0, I), at first N(0, I) itself; both
+    buffers are saved with the weights. `style_scale` is the lower Cholesky factor of their covariance.
+    """
+
+    style_mean: Tensor
+    style_scale: Tensor
 
     def __init__(
         self,
@@ -132,6 +139,8 @@ class Generator(nn.Module):
         blocks += [SpadeBlock(a, b, classes, nhidden) for a, b in pairwise(channels)]
         self.blocks = nn.ModuleList(blocks)
         self.last = nn.Conv2d(ngf, 3, 3, padding=1)
+        self.register_buffer("style_mean", torch.zeros(z_dim))
+        self.register_buffer("style_scale", torch.eye(z_dim))
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         if self.z == "none":
