@@ -52,14 +52,15 @@ class Painter:
         return torch.cat(means).cpu()
 
     def random_styles(self, count: int, seed: int | None = None) -> Tensor:
-        """Style codes (count, z_dim) from N(0, 1); (count, 0) for a generator without styles.
+        """Style codes (count, z_dim), distributed as those of the generator's training; (count, 0) without styles.
 
         They lie on the CPU where a seed is given, else on the painter's device.
         """
-        shape = (count, self.generator.z_dim)
-        if seed is None:
-            return torch.randn(shape, device=self.device)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        place = self.device if seed is None else torch.device("cpu")
+        random = None if seed is None else torch.Generator().manual_seed(seed)
+        normal = torch.randn((count, self.generator.z_dim), generator=random, device=place)
+        with torch.autocast(place.type, enabled=False):  # in a training's autocast the product would be bfloat16
+            return self.generator.style_mean.to(place) + normal @ self.generator.style_scale.to(place).T
 
     @torch.inference_mode()
     def generate(self, masks: Tensor, z: Tensor) -> np.ndarray:

@@ -28,7 +28,8 @@ def generate_portraits(
         masks: folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
         out: folder of the portraits, PNGs of the masks' names; below the folder of masks it is no input.
         style: an image whose style all portraits have.
-        seed: seed of random styles, one style for each portrait; 0 where neither `style` nor `seed` is given.
+        seed: seed of random styles, one for each portrait, distributed as those of the training; 0 where neither
+            `style` nor `seed` is given.
     """
     if style and seed is not None:
         raise UserError("--style and --seed exclude each other; accepted: one of them")
@@ -44,11 +45,10 @@ def generate_portraits(
         raise UserError(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
     if style:
         painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
-    style_code = read_style(style, painter) if style else None
-    random = torch.Generator().manual_seed(seed or 0)
+    count = len(files)
+    styles = read_style(style, painter).expand(count, -1) if style else painter.random_styles(count, seed or 0)
     faults = []
-    for path in progress(files, "generate_portraits", len(files), "masks"):
-        z = torch.randn((1, painter.generator.z_dim), generator=random) if style_code is None else style_code
+    for path, z in zip(progress(files, "generate_portraits", count, "masks"), styles.split(1), strict=True):
         try:
             mask = read_mask(path, painter)
         except (UserError, OSError) as error:
@@ -59,15 +59,14 @@ def generate_portraits(
     for fault in faults:
         log.error("%s", fault)
     if faults:
-        raise UserError(f"{len(faults)} of {len(files)} masks could not be used; the others are in {out}")
+        raise UserError(f"{len(faults)} of {count} masks could not be used; the others are in {out}")
 
 
 def read_style(path: Path, painter: Painter) -> Tensor:
-    """The style code (1, z_dim) of the largest portrait in the center of an image, of the generator's proportions."""
-    assert painter.encoder is not None
+    """The style code (1, z_dim) of an image, cropped as a portrait of the generator's collection would be."""
+    generator = painter.generator
     try:
-        ratio = painter.generator.height // painter.generator.width
-        pixels = load_portrait(path, painter.encoder.size, ratio)
+        pixels = load_portrait(path, generator.width, generator.height // generator.width)
     except Unreadable as error:
         raise UserError(f"--style: {path}: {error}") from error
     return painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])

@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from facemill.config.synthesize import GauganConfig
+from facemill.data.batching import batched
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out
@@ -16,6 +18,7 @@ from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.log import log
 from facemill.metrics.generation import evenly_spaced
+from facemill.networks.device import autocast, device
 from facemill.networks.spade import remove_spectral_norm
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae, reparameterize, to_signed_range
@@ -27,6 +30,9 @@ SNAPSHOTS = 8
 """Number of snapshots that a training saves in its folder under `work/`."""
 SNAPSHOT_SIDE = 6
 """Masks, and styles, of a snapshot: held-out portraits, the same in each."""
+MAX_STYLES = 20_000
+"""Most portraits from which the distribution of styles is estimated: some minutes of decoding."""
+ENCODER_BATCH = 32
 
 
 def train_gaugan(
@@ -46,7 +52,8 @@ def train_gaugan(
     """Trains the generator that paints portraits from masks; the same command resumes a killed run.
 
     The setting `z` says where style codes come from: the frozen encoder's q(z|x) of the real image (Park et al. 2019,
-    section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z).
+    section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z). The generator keeps
+    their distribution, from which random styles are drawn.
 
     Args:
         settings: the section `gaugan`.
@@ -86,6 +93,10 @@ def train_gaugan(
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
         remove_spectral_norm(gan.generator.ema)
+        if settings.z == "encoder":
+            mean, covariance = style_distribution(encoder, rows)
+            gan.generator.ema.style_mean.copy_(mean)
+            gan.generator.ema.style_scale.copy_(torch.linalg.cholesky(covariance))
         save_model(model, gan.generator.ema, init_kwargs, settings_key, classes)
         copy_model(vae, style_encoder)
         run.finish(curves)
@@ -107,6 +118,25 @@ def aspect_ratio(rows: ShardDataset) -> int:
     """Height : width of the portraits, 1 or 2."""
     height, width = rows[0][1].shape
     return height // width
+
+
+@torch.inference_mode()
+def style_distribution(encoder: Vae, rows: ShardDataset) -> tuple[Tensor, Tensor]:
+    """Mean (Z,) and covariance (Z, Z), float64, of style codes that are drawn from q(z|x) of a random portrait x.
+
+    By the law of total covariance that is the covariance of the means plus the mean of the (diagonal) covariances,
+    which the encoder keeps above zero: the sum is positive definite, however few the portraits.
+    """
+    means, variances = [], []
+    pixels = (rows[i][0] for i in evenly_spaced(len(rows), MAX_STYLES))
+    for images in batched(pixels, ENCODER_BATCH):
+        with autocast():
+            mean, log_variance = encoder.encode(to_signed_range(torch.stack(images).to(device())))
+        means.append(mean.double().cpu())
+        variances.append(log_variance.double().cpu().exp())
+    codes = torch.cat(means)
+    deviations = codes - codes.mean(0)
+    return codes.mean(0), deviations.T @ deviations / len(codes) + torch.cat(variances).mean(0).diag()
 
 
 def snapshot_callback(painter: Painter, rows: ShardDataset, folder: Path, total: int) -> Callable[[int, int], None]:

@@ -40,6 +40,21 @@ def test_styles(painter):
         painter.encode_styles(images)
 
 
+def test_random_styles_have_the_mean_and_covariance_of_the_training(painter):
+    covariance = torch.tensor([[4.0, 1.2, 0, 0], [1.2, 1, 0, 0], [0, 0, 1, 0.5], [0, 0, 0.5, 9]])
+    painter.generator.style_mean.copy_(torch.tensor([3.0, 0, -1, 0]))
+    painter.generator.style_scale.copy_(torch.linalg.cholesky(covariance))
+    with torch.autocast("cpu", torch.bfloat16):  # as in a training
+        styles = painter.random_styles(20_000, seed=1)
+    assert styles.dtype == torch.float32
+    torch.testing.assert_close(styles.mean(0), painter.generator.style_mean, atol=0.1, rtol=0)
+    torch.testing.assert_close(styles.T.cov(), covariance, atol=0.2, rtol=0)
+
+
+def test_random_styles_are_standard_normal_at_first(painter):
+    assert torch.equal(painter.random_styles(5, seed=1), torch.randn((5, 4), generator=torch.manual_seed(1)))
+
+
 def test_a_grid_of_masks_by_styles(painter):
     pixels, masks = torch.zeros(5, 3, 32, 32, dtype=torch.uint8), torch.zeros(5, 32, 32, dtype=torch.uint8)
     grid = painter.style_grid(pixels, masks, painter.random_styles(5, seed=0), rows=[0, 1], columns=[2, 3, 4])

@@ -10,7 +10,7 @@ from facemill.data.shards import encode_mask
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
 from facemill.networks.spade import Generator
-from facemill.networks.store import save_model
+from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
 from facemill.synthesize.generate_portraits import generate_portraits, read_style
 
@@ -19,8 +19,11 @@ TWO = ClassTable(
 )
 
 
+ARGUMENTS = {"size": 32, "z_dim": 4, "ngf": 4, "nhidden": 4}
+
+
 def save_gaugan(folder, classes=SEVEN, **changes):
-    arguments = {"size": 32, "z_dim": 4, "ngf": 4, "nhidden": 4, "classes": len(classes)} | changes
+    arguments = ARGUMENTS | {"classes": len(classes)} | changes
     save_model(folder / "gaugan/model.safetensors", Generator(**arguments), arguments, {}, classes)
 
 
@@ -63,14 +66,25 @@ def test_an_image_gives_one_style_to_all(folder, generate):
     assert np.array_equal(first, second)
 
 
-def test_a_style_is_read_from_a_portrait_of_the_models_proportions(folder):
-    """As in training: the encoder gets portraits of ratio 2 complete, not the square in their center."""
-    save_gaugan(folder, size=64, ratio=2)
+def test_a_style_is_read_from_the_pixels_that_training_saw(folder):
+    """A file of the portraits' shape is itself the portrait; the encoder resizes it, the part below the square too."""
+    save_gaugan(folder, size=128, ratio=2)
     painter = Painter.load(folder / "gaugan", encoder=folder / "gaugan/style_encoder.safetensors")
-    pixels = np.random.default_rng(1).integers(0, 256, (64, 32, 3), np.uint8)
+    pixels = np.random.default_rng(1).integers(0, 256, (128, 64, 3), np.uint8)
+    pixels[80:] = (255, 0, 0)
     Image.fromarray(pixels).save(folder / "style.png")
     expected = painter.encode_styles(torch.from_numpy(pixels).permute(2, 0, 1)[None])
     assert torch.equal(read_style(folder / "style.png", painter), expected)
+
+
+def test_random_styles_are_distributed_as_those_of_the_training(folder, generate):
+    first, second = generate("standard", seed=7)
+    generator = load_model(Generator, folder / "gaugan")
+    generator.style_mean.fill_(2)
+    generator.style_scale.zero_()  # every draw is the mean
+    save_model(folder / "gaugan/model.safetensors", generator, ARGUMENTS | {"classes": 7}, {}, SEVEN)
+    narrow = generate("narrow", seed=7)
+    assert not np.array_equal(first, second) and np.array_equal(*narrow)
 
 
 def test_a_model_without_styles_of_images_takes_none(folder, generate):

@@ -16,16 +16,19 @@ from helpers.training import sigterm_in_step
 from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import SEVEN, ClassTable
-from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
+from facemill.data.dataset import ShardDataset
+from facemill.data.shards import IMAGE, decode_image, encode_jpeg, encode_mask, read_rows, write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
+from facemill.networks.device import autocast
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes, save_model
-from facemill.networks.vae import Vae
+from facemill.networks.vae import Vae, reparameterize, to_signed_range
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
-from facemill.synthesize.train_gaugan import SNAPSHOTS, train_gaugan
+from facemill.synthesize.train_gaugan import SNAPSHOTS, style_distribution, train_gaugan
 
 ROOT = Path(__file__).parents[3]
+ENCODER = {"size": 32, "z_dim": 6, "width": 4}
 TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
 SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
 
@@ -50,8 +53,7 @@ def make_inputs(folder: Path, height: int, width: int, classes: ClassTable = SEV
     gate = [{"id": str(i), "rejected": "unsure" if i == 3 else None} for i in range(12)]
     write_shard(folder / "gate.parquet", gate, GATE)
     torch.manual_seed(0)
-    init_kwargs = {"size": 32, "z_dim": 6, "width": 4}
-    save_model(folder / "vae/model.safetensors", Vae(**init_kwargs), init_kwargs, {})
+    save_model(folder / "vae/model.safetensors", Vae(**ENCODER), ENCODER, {})
     return {
         "size": height,
         "seed": 1,
@@ -73,6 +75,37 @@ def test_styles_come_from_where_the_settings_say(inputs, z, z_dim):
     assert (generator.z, generator.z_dim) == (z, z_dim)
     masks = torch.randint(0, 7, (2, 64, 64))
     assert generator(masks, torch.randn(2, z_dim)).shape == (2, 3, 64, 64)
+
+
+@pytest.mark.parametrize(("z", "z_dim"), [("normal", 6), ("none", 0)])
+def test_styles_that_are_not_encoded_stay_standard_normal(inputs, z, z_dim):
+    train_gaugan(settings=SETTINGS.model_copy(update={"z": z}), **inputs)
+    generator = load_model(Generator, inputs["model"])
+    assert torch.equal(generator.style_mean, torch.zeros(z_dim))
+    assert torch.equal(generator.style_scale, torch.eye(z_dim))
+
+
+def test_the_generator_keeps_the_distribution_of_its_training_styles(inputs):
+    """That of draws of q(z|x) of the portraits it learns from: neither rejected nor held out."""
+    encoder = load_model(Vae, inputs["vae"])
+    encoder.mean.weight.data *= 30  # far apart, where an untrained one is near N(0, 1)
+    save_model(inputs["vae"], encoder, ENCODER, {})
+    train_gaugan(settings=SETTINGS, **inputs)
+    generator, rows = load_model(Generator, inputs["model"]), read_rows(inputs["portraits"])
+    images = [decode_image(r["image"]["bytes"]) for r in rows if r["id"] != "3" and not held_out(r["id"], 0.2)]
+    with torch.inference_mode(), autocast():
+        posterior = encoder.encode(to_signed_range(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)))
+    torch.manual_seed(1)
+    styles = torch.cat([reparameterize(*posterior) for _ in range(5000)])
+    torch.testing.assert_close(generator.style_mean, styles.mean(0), atol=0.02, rtol=0)
+    torch.testing.assert_close(generator.style_scale @ generator.style_scale.T, styles.T.cov(), atol=0.02, rtol=0)
+
+
+def test_the_covariance_of_one_portraits_styles_has_full_rank(tmp_path):
+    inputs = make_inputs(tmp_path, 64, 64)
+    rows = ShardDataset(inputs["portraits"], inputs["pseudo_labels"], keep=lambda row_id: row_id == "5")
+    mean, covariance = style_distribution(load_model(Vae, inputs["vae"]), rows)
+    assert mean.shape == (6,) and torch.linalg.cholesky(covariance).isfinite().all()
 
 
 def test_portraits_twice_as_high_as_wide(tmp_path, monkeypatch):
