@@ -30,7 +30,9 @@ class UnetSharedConfig(Section):
     class_weights: dict[str, Annotated[float, Field(gt=0)]] = Field(
         {}, description="weights of classes in the cross-entropy, such as {mouth: 2}; 1 for all others"
     )
-    patience: Positive = Field(description="early stopping: validations (ten a training) in a row without a new best")
+    patience: Positive = Field(
+        description="early stopping: validations (of ten) in a row more than a standard error below the best"
+    )
 
 
 class UnetConfig(UnetSharedConfig):

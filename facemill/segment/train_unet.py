@@ -107,7 +107,9 @@ class EarlyStopping:
 
     The best weights are the latest whose mIoU is within one standard error of the highest: the rule of Breiman et al.
     1984, section 3.4.3, with "later" for "simpler". With few validation portraits the highest mIoU is partly luck, and
-    must not outweigh the end of the schedule. The state is in the run's checkpoint: a killed run resumes exactly.
+    must not outweigh the end of the schedule. The standard error is that of the highest: that of later weights grows
+    as much as their mIoU falls where they fail on a single portrait. The state is in the run's checkpoint: a killed
+    run resumes exactly.
 
     Args:
         run: the training.
@@ -115,7 +117,7 @@ class EarlyStopping:
         best: a copy of it for the best weights.
         validation: shard of the validation portraits; without it the last weights are the best.
         total: steps of the complete training.
-        patience: validations in a row that are not near the highest mIoU, after which the run stops.
+        patience: validations in a row more than a standard error below the highest mIoU, after which the run stops.
     """
 
     def __init__(
@@ -124,7 +126,8 @@ class EarlyStopping:
         self.run, self.ema, self.best, self.total, self.patience = run, ema, best, total, patience
         self.rows = ShardDataset([validation]) if validation else None
         if self.rows:
-            run.extra_metrics = {"validation_miou": 0.0, "best_miou": 0.0, "since_best": 0} | run.extra_metrics
+            initial = {"validation_miou": 0.0, "best_miou": 0.0, "best_error": 0.0, "since_best": 0}
+            run.extra_metrics = initial | run.extra_metrics
 
     def update(self, step: int) -> None:
         """Validates after each tenth of the steps and after the last; call it after every step."""
@@ -135,9 +138,10 @@ class EarlyStopping:
             return
         metrics = self.run.extra_metrics
         metrics["validation_miou"], standard_error = validate(self.ema, self.rows)
-        metrics["best_miou"] = max(metrics["best_miou"], metrics["validation_miou"])
+        if metrics["validation_miou"] > metrics["best_miou"]:
+            metrics |= {"best_miou": metrics["validation_miou"], "best_error": standard_error}
         metrics["since_best"] += 1
-        if metrics["validation_miou"] >= metrics["best_miou"] - standard_error:
+        if metrics["validation_miou"] >= metrics["best_miou"] - metrics["best_error"]:
             self.best.load_state_dict(self.ema.state_dict())
             metrics["since_best"] = 0
         if metrics["since_best"] >= self.patience and step + 1 < self.total:

@@ -27,11 +27,13 @@ class FakeRun:
         self.extra_metrics: dict[str, float] = {}
 
 
-def stop_early(monkeypatch, mious: list[float], patience: int, error: float = 0.0) -> tuple[FakeRun, float]:
-    """A training of ten steps whose only weight is the step's number, with these validation mIoUs and their error."""
-    run, scores = FakeRun(), iter(mious)
+def stop_early(
+    monkeypatch, mious: list[float], patience: int, errors: list[float] | None = None
+) -> tuple[FakeRun, float]:
+    """A training of ten steps whose only weight is the step's number, with these validation mIoUs and their errors."""
+    run, scores = FakeRun(), iter(zip(mious, errors or [0.0] * len(mious), strict=True))
     ema, best = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-    monkeypatch.setattr(train_unet, "validate", lambda network, rows: (next(scores), error))
+    monkeypatch.setattr(train_unet, "validate", lambda network, rows: next(scores))
     monkeypatch.setattr(train_unet, "ShardDataset", lambda shards: shards)
     early_stopping = EarlyStopping(run, ema, best, "validation", 10, patience)
     for step in range(10):
@@ -45,7 +47,7 @@ def stop_early(monkeypatch, mious: list[float], patience: int, error: float = 0.
 def test_the_best_weights_are_copied_and_a_run_that_no_longer_improves_stops(monkeypatch):
     run, best = stop_early(monkeypatch, [0.1, 0.5, 0.4, 0.4, 0.3], patience=3)
     assert (run.stop_requested, best) == (True, 1)
-    assert run.extra_metrics == {"validation_miou": 0.3, "best_miou": 0.5, "since_best": 3}
+    assert run.extra_metrics == {"validation_miou": 0.3, "best_miou": 0.5, "best_error": 0.0, "since_best": 3}
 
 
 def test_a_run_that_improves_now_and_then_runs_to_its_end(monkeypatch):
@@ -55,10 +57,20 @@ def test_a_run_that_improves_now_and_then_runs_to_its_end(monkeypatch):
 
 def test_of_weights_within_a_standard_error_of_the_best_the_latest_are_copied(monkeypatch):
     mious = [0.54, 0.65, 0.67, 0.774, 0.75, 0.755, 0.744, 0.755, 0.754, 0.753]
-    run, best = stop_early(monkeypatch, mious, patience=4, error=0.026)
+    run, best = stop_early(monkeypatch, mious, patience=4, errors=[0.026] * 10)
     assert (run.stop_requested, best, run.extra_metrics["best_miou"]) == (False, 9, 0.774)
-    run, best = stop_early(monkeypatch, mious, patience=4, error=0.01)
+    run, best = stop_early(monkeypatch, mious, patience=4, errors=[0.01] * 10)
     assert (run.stop_requested, best) == (True, 3)
+
+
+def test_weights_that_fail_on_a_portrait_are_never_taken(monkeypatch):
+    random = np.random.default_rng(0)
+    for _ in range(100):
+        portraits = random.normal(0.8, 0.05, 8)
+        failed = portraits - [0.4, *[0] * 7]  # their mean is .05 lower, and its standard error about as much higher
+        errors = [float(np.std(mious, ddof=1) / 8**0.5) for mious in (portraits, failed)]
+        run, best = stop_early(monkeypatch, [portraits.mean(), failed.mean()], patience=1, errors=errors)
+        assert (best, run.extra_metrics["best_error"], run.stop_requested) == (0, errors[0], True)
 
 
 def test_without_validation_portraits_the_last_weights_are_the_best():
