@@ -81,7 +81,7 @@ def unletterbox(logits: np.ndarray, box: Letterbox) -> np.ndarray:
 
 
 class Segmenter:
-    """A trained U-Net and its class table; all predictions use horizontal-flip test-time augmentation.
+    """A trained U-Net and its class table; all masks are predicted with horizontal-flip test-time augmentation.
 
     Attributes:
         unet: the network, in evaluation mode.
@@ -105,10 +105,13 @@ class Segmenter:
         return cls(load_model(Unet, path, classes), model_classes(path))
 
     @torch.inference_mode()
-    def logits(self, images: Sequence[np.ndarray]) -> Tensor:
+    def logits(self, images: Sequence[np.ndarray], *, flip_tta: bool = True) -> Tensor:
         """Logits, float32 (B, classes, S, S) on the network's device, of a batch of uint8 RGB images (S, S, 3)."""
-        batch = torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2)
-        return flip_tta_logits(self.unet, batch.float() / 255)
+        batch = torch.from_numpy(np.stack(images)).to(self.device).permute(0, 3, 1, 2).float() / 255
+        if flip_tta:
+            return flip_tta_logits(self.unet, batch)
+        with autocast():
+            return self.unet(batch).float()
 
     def masks(self, images: Iterable[np.ndarray]) -> np.ndarray:
         """Masks, uint8 (N, S, S), of any number of uint8 RGB images (S, S, 3)."""

@@ -4,10 +4,15 @@ Masks are class ids, uint8 (height, width). Counts are those of one portrait, fo
 portraits. Pixels that are IGNORE in the ground truth count nowhere.
 """
 
+import math
+
 import cv2
 import numpy as np
 
 from facemill.data.classes import IGNORE
+
+BOUNDARY_SHARE = 0.02
+"""Width of the boundary band as a share of the diagonal, as Cheng et al. 2021 have it: 4 pixels at 128, 14 at 512."""
 
 
 def confusion(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
@@ -30,13 +35,19 @@ def ratio(counts: np.ndarray) -> np.ndarray:
     return np.divide(intersection, union, out=np.full(len(counts), np.nan), where=union > 0)
 
 
-def boundary(prediction: np.ndarray, truth: np.ndarray, classes: int, distance: int = 2) -> np.ndarray:
-    """Intersection and union of each class's inner boundary band, `distance` pixels wide: int64 (classes, 2).
+def boundary_width(height: int, width: int) -> int:
+    """Pixels of the boundary band of a mask: `BOUNDARY_SHARE` of its diagonal, so that figures of all sizes compare."""
+    return max(1, round(BOUNDARY_SHARE * math.hypot(height, width)))
+
+
+def boundary(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
+    """Intersection and union of each class's inner boundary band, `boundary_width` wide: int64 (classes, 2).
 
     Boundary IoU of Cheng et al. 2021 (https://arxiv.org/abs/2103.16562), equation 2. As in their code the band is the
-    mask less its erosion by a square, and the image's edge is a boundary. Pixels within `distance` of an ignored
+    mask less its erosion by a square, and the image's edge is a boundary. Pixels within the band's width of an ignored
     pixel are left out, since there the band depends on the missing label.
     """
+    distance = boundary_width(*truth.shape)
     square = np.ones((2 * distance + 1, 2 * distance + 1), np.uint8)
     labelled = cv2.erode((truth != IGNORE).astype(np.uint8), square).astype(bool)
 

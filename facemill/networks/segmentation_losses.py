@@ -15,7 +15,10 @@ def class_weights(weights: Mapping[str, float], classes: ClassTable) -> Tensor:
 
 
 def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int, weights: Tensor | None = None) -> Tensor:
-    """Cross-entropy plus one minus the mean soft Dice (Milletari et al. 2016, equation 2) of the classes in the batch.
+    """Cross-entropy plus one minus the mean soft Dice of the classes in the batch.
+
+    This is the loss of Isensee et al. 2018 (https://arxiv.org/abs/1809.10486, "Training Procedure"), where Dice has no
+    squares in the denominator.
 
     Args:
         logits: (B, C, H, W).

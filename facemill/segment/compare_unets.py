@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import PowerNorm
 
-from facemill.data.classes import ClassTable
+from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.shards import decode_image, decode_mask, mask_classes, read_rows
 from facemill.errors import UserError
 from facemill.files import write_json
@@ -31,6 +31,8 @@ Summaries = Mapping[str, dict[str, Any]]
 def compare_unets(*, models: list[Path], test: Path, metrics: Path, picture: Path, plot: Path, confusion: Path) -> None:
     """Compares U-Net versions on the same test portraits: scores, plots, masks side by side.
 
+    Portraits whose masks are ignored completely are left out.
+
     Args:
         models: one safetensors file a version, in folders named as the versions.
         test: shard of labelled portraits that no version was trained on.
@@ -39,12 +41,12 @@ def compare_unets(*, models: list[Path], test: Path, metrics: Path, picture: Pat
         plot: PNG of the scores as bars.
         confusion: PNG of the confusion matrices.
     """
-    rows = list(read_rows([test], ["id", "image", "mask"]))
-    if not rows:
-        raise UserError(f"{test}: holds no portraits, so nothing can be compared; raise labels.test or label more")
     classes = mask_classes([test])
-    images = [decode_image(row["image"]["bytes"]) for row in rows]
-    truths = [decode_mask(row["mask"]["bytes"], classes) for row in rows]
+    rows = [row | {"truth": decode_mask(row["mask"]["bytes"], classes)} for row in read_rows([test])]
+    rows = [row for row in rows if (row["truth"] != IGNORE).any()]
+    if not rows:
+        raise UserError(f"{test}: holds no labelled portraits to compare on; raise labels.test or label more")
+    images, truths = [decode_image(row["image"]["bytes"]) for row in rows], [row["truth"] for row in rows]
     versions = {path.parent.name: evaluate_unet(Segmenter.load(path, classes), images, truths) for path in models}
     summaries = {name: scores.summary() for name, scores in versions.items()}
     for before, name in pairwise(versions):
@@ -117,7 +119,7 @@ def plot_confusion(path: Path, summaries: Summaries, classes: ClassTable) -> Non
 def plot_scores(path: Path, summaries: Summaries, classes: ClassTable) -> None:
     """Plots IoU by class as bars, with intervals, and a panel for each other score."""
     panels = {
-        "boundary_iou": "boundary IoU (2 px)",
+        "boundary_iou": "boundary IoU (2% of the diagonal)",
         "specks": "specks per portrait",
         "checkerboard": "checkerboard (1 is none)",
     }
@@ -127,7 +129,7 @@ def plot_scores(path: Path, summaries: Summaries, classes: ClassTable) -> None:
     with new_plot(path, width, 4.2, ncols=4, width_ratios=[iou_panel, 1, 1, 1]) as (_, (iou_axes, *score_axes)):
         _plot_iou(iou_axes, summaries, classes, colors)
         for axes, (key, title) in zip(score_axes, panels.items(), strict=True):
-            bars = axes.bar(list(summaries), [summary[key] for summary in summaries.values()], 0.65, color=colors)
+            bars = axes.bar(list(summaries), [summary[key] or 0 for summary in summaries.values()], 0.65, color=colors)
             axes.bar_label(bars, fmt="%.3g", fontsize=9)
             axes.set_title(title, fontsize=10)
         score_axes[2].axhline(1, color="black", linewidth=0.8, linestyle=":")

@@ -1,7 +1,7 @@
 """Scores of a U-Net on test portraits, with bootstrap intervals, and of its gain over another U-Net."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,8 @@ class UnetScores:
     def summary(self) -> dict[str, Any]:
         """The numbers of `comparison.json`: IoUs from pixels summed over the portraits, means of the other scores.
 
-        The IoU of a class that no portrait has, in truth or prediction, is null. `miou_std` is the standard deviation
+        The IoU of a class that no portrait has, in truth or prediction, is null, and so is the boundary IoU where every
+        boundary is near ignored pixels. `miou_std` is the standard deviation
         over portraits of the mean IoU within each. `interval` holds 95% bootstrap intervals of `miou` and of each
         class's IoU; `confusion` for each true class the shares of its pixels by predicted class.
         """
@@ -44,10 +45,11 @@ class UnetScores:
         class_iou = metrics.iou(total)
         portrait_miou = [np.nanmean(metrics.iou(portrait)) for portrait in self.confusion]
         low, high = self.intervals().tolist()
+        boundary_iou = metrics.ratio(self.boundary.sum(0))
         return {
             "miou": float(np.nanmean(class_iou)),
             "iou": {name: None if np.isnan(v) else float(v) for name, v in zip(names, class_iou, strict=True)},
-            "boundary_iou": float(np.nanmean(metrics.ratio(self.boundary.sum(0)))),
+            "boundary_iou": None if np.isnan(boundary_iou).all() else float(np.nanmean(boundary_iou)),
             "specks": float(self.specks.mean()),
             "checkerboard": float(self.checkerboard.mean()),
             "confusion": dict(zip(names, row_shares(total).round(5).tolist(), strict=True)),
@@ -91,9 +93,11 @@ class UnetScores:
 
 
 def evaluate_unet(segmenter: Segmenter, images: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> UnetScores:
-    """Scores a U-Net on uint8 RGB images (S, S, 3) by their true masks, uint8 (S, S)."""
-    logits = [portrait for batch in batched(images, BATCH) for portrait in segmenter.logits(batch).cpu().numpy()]
-    masks = [portrait.argmax(0).astype(np.uint8) for portrait in logits]
+    """Scores a U-Net on uint8 RGB images (S, S, 3) by their true masks, uint8 (S, S), none ignored completely.
+
+    The checkerboard is that of the logits without test-time augmentation (TTA), all else with it.
+    """
+    masks = list(segmenter.masks(images))
     pairs = list(zip(masks, truths, strict=True))
     classes = len(segmenter.classes)
     return UnetScores(
@@ -102,8 +106,14 @@ def evaluate_unet(segmenter: Segmenter, images: Sequence[np.ndarray], truths: Se
         confusion=np.stack([metrics.confusion(mask, truth, classes) for mask, truth in pairs]),
         boundary=np.stack([metrics.boundary(mask, truth, classes) for mask, truth in pairs]),
         specks=np.array([metrics.specks(mask, truth) for mask, truth in pairs]),
-        checkerboard=np.array([metrics.checkerboard(portrait) for portrait in logits]),
+        checkerboard=np.array([metrics.checkerboard(portrait) for portrait in _plain_logits(segmenter, images)]),
     )
+
+
+def _plain_logits(segmenter: Segmenter, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+    """The decoder's own logits, float32 (classes, S, S): TTA cancels patterns of period 2 along x."""
+    for batch in batched(images, BATCH):
+        yield from segmenter.logits(batch, flip_tta=False).cpu().numpy()
 
 
 def row_shares(confusion: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ def test_ignored_pixels_count_nowhere():
     truth, prediction = random_scene(random, 48), random_scene(random, 48)
     truth[10:30, 10:30] = IGNORE
     changed = prediction.copy()
-    changed[12:28, 12:28] = CLOTHES  # within the ignored pixels, two away from their edge
+    changed[12:28, 12:28] = CLOTHES  # within the ignored pixels, farther from their edge than a band is wide
     for metric in (metrics.confusion, metrics.boundary):
         assert (metric(prediction, truth, CLASSES) == metric(changed, truth, CLASSES)).all()
     assert metrics.specks(changed, truth) <= metrics.specks(prediction, truth)
@@ -59,11 +59,26 @@ def published_boundary(mask: np.ndarray, distance: int) -> np.ndarray:
     return mask - cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=distance)[1:-1, 1:-1]
 
 
-@pytest.mark.parametrize("distance", [1, 2, 3])
-def test_boundary_counts_are_those_of_the_published_code(distance):
+def test_the_boundary_has_2_percent_of_the_diagonal():
+    widths = {size: metrics.boundary_width(size, size) for size in (16, 64, 128, 256, 512)}
+    assert widths == {16: 1, 64: 2, 128: 4, 256: 7, 512: 14}
+    assert metrics.boundary_width(512, 256) == 11
+
+
+def test_boundary_iou_of_an_enlarged_mask_is_the_same():
+    random = np.random.default_rng(3)
+    truth, prediction = random_scene(random, 128), random_scene(random, 128)
+    larger = [mask.repeat(4, 0).repeat(4, 1) for mask in (prediction, truth)]
+    assert metrics.ratio(metrics.boundary(*larger, CLASSES)) == pytest.approx(
+        metrics.ratio(metrics.boundary(prediction, truth, CLASSES)), abs=0.05, nan_ok=True
+    )
+
+
+@pytest.mark.parametrize(("size", "distance"), [(32, 1), (64, 2), (128, 4)])
+def test_boundary_counts_are_those_of_the_published_code(size, distance):
     random = np.random.default_rng(distance)
-    truth, prediction = random_scene(random, 64), random_scene(random, 64)
-    counts = metrics.boundary(prediction, truth, CLASSES, distance)
+    truth, prediction = random_scene(random, size), random_scene(random, size)
+    counts = metrics.boundary(prediction, truth, CLASSES)
     for c in range(CLASSES):
         t = published_boundary((truth == c).astype(np.uint8), distance)
         p = published_boundary((prediction == c).astype(np.uint8), distance)
@@ -72,7 +87,7 @@ def test_boundary_counts_are_those_of_the_published_code(distance):
 
 def test_boundary_iou_falls_with_a_shift_that_iou_barely_shows():
     truth = np.where(disc(96, 48, 48, 30), FACE, 0).astype(np.uint8)
-    shifted = np.roll(truth, 2, 1)
+    shifted = np.roll(truth, 3, 1)
     assert np.nanmean(metrics.ratio(metrics.boundary(truth, truth, CLASSES))) == 1
     assert np.nanmean(metrics.iou(metrics.confusion(shifted, truth, CLASSES))) > 0.9
     assert np.nanmean(metrics.ratio(metrics.boundary(shifted, truth, CLASSES))[FACE]) < 0.5

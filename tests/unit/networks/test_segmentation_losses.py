@@ -15,6 +15,15 @@ def test_dice_and_entropy_fall_with_the_right_answer():
     assert cross_entropy_dice(-20 * right, target, IGNORE) > 2
 
 
+def test_the_loss_is_that_of_isensee_et_al():
+    torch.manual_seed(0)
+    logits, target = torch.randn(2, 3, 8, 8), torch.randint(0, 3, (2, 8, 8))
+    u, v = logits.softmax(1), torch.nn.functional.one_hot(target, 3).permute(0, 3, 1, 2)
+    dice = [2 * (u[:, k] * v[:, k]).sum() / (u[:, k].sum() + v[:, k].sum()) for k in range(3)]
+    expected = torch.nn.functional.cross_entropy(logits, target) + 1 - sum(dice) / 3
+    assert cross_entropy_dice(logits, target, IGNORE) == pytest.approx(float(expected))
+
+
 def test_ignored_pixels_change_nothing():
     torch.manual_seed(0)
     logits, target = torch.randn(1, 7, 8, 8), torch.randint(0, 7, (1, 8, 8))

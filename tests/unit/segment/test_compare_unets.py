@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from helpers.scenes import THREE, save_unet
+import torch
+from helpers.scenes import PAIRS, THREE, save_unet
 from PIL import Image
+from torch import nn
 
-from facemill.data.classes import SEVEN
+from facemill.data.classes import IGNORE, SEVEN
+from facemill.data.shards import decode_mask, encode_mask, read_rows, write_shard
 from facemill.errors import UserError
 from facemill.imaging.figures import colorize
 from facemill.inference.segmenter import Segmenter
@@ -110,6 +113,24 @@ def test_checkerboard_is_measured_on_the_logits(painter):
     assert evaluate_unet(Segmenter(painter, SEVEN), [image], [truth]).summary()["checkerboard"] > 10
 
 
+def test_checkerboard_is_that_of_one_look(painter):
+    class Striped(nn.Module):
+        """The painter, and a pattern of period 2 along x, which the mean of an image and its mirror image cancels."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.painter, self.size = painter, 64
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            signs = torch.linspace(-1, 1, 7)[:, None, None] * (1 - 2 * (torch.arange(64) % 2))
+            return self.painter(images) + 3 * signs
+
+    image, truth = np.full((64, 64, 3), 120, np.uint8), np.zeros((64, 64), np.uint8)
+    segmenter = Segmenter(Striped(), SEVEN)
+    assert metrics.checkerboard(segmenter.logits([image])[0].numpy()) < 1.5
+    assert evaluate_unet(segmenter, [image], [truth]).summary()["checkerboard"] > 10
+
+
 def test_examples_are_the_portraits_of_most_disagreement_then_typical_ones():
     disagreement = [3, 0, 9, 4, 5, 5, 40, 5]
     flat = np.zeros((8, 8), np.uint8)
@@ -141,8 +162,28 @@ def test_compare_unets_writes_scores_and_pictures_of_all_versions(tmp_path, mode
         assert len(np.unique(np.asarray(plot.convert("RGB")).reshape(-1, 3), axis=0)) > 20
 
 
+def test_masks_without_any_label_leave_no_gaps_in_the_numbers(tmp_path, models, pairs):
+    test, paths = pairs("test.parquet", range(2)), {name: tmp_path / name for name in ("picture", "plot", "confusion")}
+    rows = list(read_rows([test]))
+
+    def compared(*masks: np.ndarray) -> dict:
+        changed = [row | {"mask": {"bytes": encode_mask(mask, SEVEN)}} for row, mask in zip(rows, masks, strict=True)]
+        write_shard(test, changed, PAIRS, SEVEN)
+        pictures = {name: path.with_suffix(".png") for name, path in paths.items()}
+        compare_unets(models=models, test=test, metrics=tmp_path / "c.json", **pictures)
+        return json.loads((tmp_path / "c.json").read_text(), parse_constant=pytest.fail)
+
+    ignored, dotted = np.full((2, 64, 64), IGNORE, np.uint8)
+    dotted[::9, ::9] = HAIR  # every boundary is near ignored pixels
+    numbers = compared(decode_mask(rows[0]["mask"]["bytes"], SEVEN), ignored)["v3"]
+    assert (numbers["test_images"], numbers["miou_std"]) == (1, 0)
+    assert compared(dotted, dotted)["v3"]["boundary_iou"] is None
+    with pytest.raises(UserError, match="holds no labelled portraits"):
+        compared(ignored, ignored)
+
+
 def test_no_test_portraits_is_a_mistake(tmp_path, models, pairs):
-    with pytest.raises(UserError, match="holds no portraits"):
+    with pytest.raises(UserError, match="holds no labelled portraits"):
         paths = dict.fromkeys(["metrics", "picture", "plot", "confusion"], tmp_path)
         compare_unets(models=models, test=pairs("test.parquet", range(0)), **paths)
 
