@@ -1,0 +1,230 @@
+"""The trainings that are killed and resumed, and timed; a later stage adds its own with one function.
+
+Settings are those of `config/config.yaml`, but for the length, what a dry run makes tiny, and GauGAN's preset.
+"""
+
+import contextlib
+import functools
+import gc
+import math
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from unittest import mock
+
+import torch
+import yaml
+from torch import nn
+
+from facemill.config.root import Config, unet_settings
+from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
+from facemill.data.dataset import ShardDataset
+from facemill.data.shards import mask_classes, read_rows, write_shard
+from facemill.networks.store import save_model
+from facemill.networks.unet import WIDTHS, Unet
+from facemill.networks.vae import Vae
+from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
+from facemill.segment.self_train_unet import self_train_unet as self_train
+from facemill.segment.train_unet import train_unet
+from facemill.synthesize import train_gaugan, train_vae
+from facemill.training.run import Run
+from gpu_checks import Context
+
+Training = Callable[[Context, Path, int, int], None]
+"""Trains to its end in the present folder, and writes `model.safetensors` and `curves.csv`.
+
+Its arguments are the context, the folder of the model, the length in images, and the batch.
+"""
+
+TRAININGS: dict[str, Training] = {}
+"""The trainings by name."""
+
+SEED = 1
+
+
+def training(function: Training) -> Training:
+    """Registers a training under its function's name."""
+    TRAININGS[function.__name__] = function
+    return function
+
+
+@training
+def unet_v1(context: Context, out: Path, images: int, batch: int) -> None:
+    """The U-Net of downscaled portraits."""
+    _train_unet("v1", context, out, images, batch)
+
+
+@training
+def unet_v2(context: Context, out: Path, images: int, batch: int) -> None:
+    """The U-Net of transposed convolutions."""
+    _train_unet("v2", context, out, images, batch)
+
+
+@training
+def unet_v3(context: Context, out: Path, images: int, batch: int) -> None:
+    """The U-Net that upsamples and convolves."""
+    _train_unet("v3", context, out, images, batch)
+
+
+@training
+def self_train_unet(context: Context, out: Path, images: int, batch: int) -> None:
+    """v4; its teacher is untrained, so it is believed whatever its confidence."""
+    settings = unet_config("v3", context, images, batch)
+    size, classes = portrait_size(context), mask_classes([context.data.train])
+    arguments = {"classes": len(classes), "size": size, "decoder": settings.decoder}
+    arguments |= {"decoder_channels": WIDTHS[settings.width]}
+    _save_untrained(Unet, out / "teacher.safetensors", arguments, classes)
+    self_train(
+        settings=SelfTrainingConfig(confidence=0, training=settings.training),
+        unet_settings=settings,
+        teacher=out / "teacher.safetensors",
+        size=size,
+        seed=SEED,
+        train=context.data.train,
+        validation=context.data.validation,
+        portraits=context.data.portraits,
+        labelled=[context.data.validation],
+        **_products(out),
+    )
+
+
+@training
+def vae(context: Context, out: Path, images: int, batch: int) -> None:
+    """The VAE, on portraits with their labels."""
+    settings = _lasting(config().vae, images, batch)
+    train_vae.train_vae(
+        settings=settings.model_copy(update=context.pick({}, {"width": 4})),
+        seed=SEED,
+        holdout=config().holdout,
+        portraits=[context.data.train],
+        pseudo_labels=[context.data.train],
+        **_products(out),
+    )
+
+
+@training
+def gaugan(context: Context, out: Path, images: int, batch: int) -> None:
+    """GauGAN with the preset of a large GPU, on portraits with their labels; the VAE is untrained."""
+    arguments = {"size": config().vae.size, "z_dim": config().vae.z_dim, "width": config().vae.width}
+    _save_untrained(Vae, out / "vae.safetensors", arguments)
+    rows = [{"id": row["id"], "rejected": None} for row in read_rows([context.data.train], ["id"])]
+    write_shard(out / "gate.parquet", rows, GATE)
+    settings = _lasting(config().gaugan, images, batch)
+    update = {"preset": context.pick("large", "tiny"), "vgg_weights": context.data.vgg_weights}
+    train_gaugan.train_gaugan(
+        settings=settings.model_copy(update=update),
+        size=portrait_size(context),
+        seed=SEED,
+        holdout=config().holdout,
+        vae=out / "vae.safetensors",
+        portraits=[context.data.train],
+        pseudo_labels=[context.data.train],
+        gate=out / "gate.parquet",
+        style_encoder=out / "style_encoder.safetensors",
+        **_products(out),
+    )
+
+
+def _train_unet(version: Literal["v1", "v2", "v3"], context: Context, out: Path, images: int, batch: int) -> None:
+    train_unet(
+        version=version,
+        settings=unet_config(version, context, images, batch),
+        size=portrait_size(context),
+        seed=SEED,
+        train=context.data.train,
+        validation=context.data.validation,
+        **_products(out),
+    )
+
+
+@functools.cache
+def config() -> Config:
+    """The config of the embedded sample."""
+    return Config.model_validate(yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text()))
+
+
+def unet_config(version: Literal["v1", "v2", "v3"], context: Context, images: int, batch: int) -> UnetTrainConfig:
+    """The settings of a U-Net's training that does not stop early."""
+    settings = _lasting(unet_settings(config(), version), images, batch)
+    update: dict[str, Any] = {"encoder_weights": context.data.encoder_weights, "patience": images}
+    # the encoder needs 32 pixels after downscaling
+    update |= context.pick({}, {"width": "tiny", "downscale": min(2, settings.downscale)})
+    return settings.model_copy(update=update)
+
+
+def portrait_size(context: Context) -> int:
+    """Height of the portraits in pixels."""
+    pixels, _ = ShardDataset([context.data.train])[0]
+    return pixels.shape[1]
+
+
+def _lasting(settings: Any, images: int, batch: int) -> Any:
+    training = settings.training.model_copy(update={"images": images, "batch": batch})
+    return settings.model_copy(update={"training": training})
+
+
+def _products(out: Path) -> dict[str, Path]:
+    return {"model": out / "model.safetensors", "curves": out / "curves.csv"}
+
+
+def _save_untrained(kind: type[nn.Module], path: Path, arguments: dict[str, Any], classes: Any = None) -> None:
+    torch.manual_seed(SEED)
+    save_model(path, kind(**arguments), arguments, {}, classes)
+
+
+class Timing(NamedTuple):
+    """Speed of a training, and the memory that its tensors needed at most; None without a GPU."""
+
+    images_per_second: float
+    peak_gpu_gb: float | None
+
+
+WARM_UP = 10
+"""Steps that are not timed: kernels are loaded and chosen, memory is reserved."""
+
+
+def timed(name: str, context: Context, images: int, batch: int) -> Timing:
+    """Trains in this process, and measures the steps after the warm-up but for the last.
+
+    Validation, snapshots and curves, which belong to tenths of a training or less, are left to the last step.
+
+    Args:
+        name: key of `TRAININGS`.
+        context: what the check is given.
+        images: length; at least three batches.
+        batch: images of a step.
+    """
+    marks: list[float] = []
+    total = math.ceil(images / batch)
+    warm_up = min(WARM_UP, total // 3)
+    steps = Run.steps
+
+    def marked_steps(run: Run, *arguments: int) -> Iterator[int]:
+        for step in steps(run, *arguments):
+            if step in (warm_up, total - 1):
+                if context.device.type == "cuda":
+                    torch.cuda.synchronize()
+                marks.append(time.perf_counter())
+            yield step
+
+    cuda = context.device.type == "cuda"
+    if cuda:
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    with contextlib.ExitStack() as stack:
+        for places in (
+            "segment.train_unet.VALIDATIONS",
+            "synthesize.train_gaugan.SNAPSHOTS",
+            "training.run.CURVE_POINTS",
+        ):
+            stack.enter_context(mock.patch(f"facemill.{places}", 1))
+        stack.enter_context(mock.patch.object(Run, "steps", marked_steps))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=context.work)))
+        stack.enter_context(contextlib.chdir(folder))
+        TRAININGS[name](context, folder, images, batch)
+    start, end = marks
+    peak = torch.cuda.max_memory_allocated() / 1e9 if cuda else None
+    return Timing((total - 1 - warm_up) * batch / (end - start), peak)
