@@ -1,4 +1,4 @@
-"""Streams of items: in batches, and through a pool of threads ahead of their consumer."""
+"""Streams of items: evenly spaced ones, in batches, and through a pool of threads ahead of their consumer."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +7,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def evenly_spaced(count: int, most: int) -> list[int]:
+    """At most `most` of the indices below `count`, evenly spaced."""
+    chosen = min(count, most)
+    return [i * (count - 1) // max(chosen - 1, 1) for i in range(chosen)]
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -1,44 +1,37 @@
-"""Evaluation of GauGAN on held-out masks, in the styles of other portraits and in random ones."""
+"""Evaluation of GauGAN on held-out masks, in the styles of other portraits, in their own and in random ones."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
+from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from facemill.config.synthesize import GauganConfig
+from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset
-from facemill.data.shards import mask_classes
+from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
+from facemill.imaging.colors import REGIONS
 from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
-from facemill.metrics.generation import (
-    FEATURES,
-    ColorErrors,
-    Sample,
-    color_errors,
-    diversity,
-    evaluator_features,
-    evenly_spaced,
-    frechet_distance,
-    lpips_diversity,
-    mask_style_pairs,
-    resegmentation_iou,
-    style_errors,
-)
-from facemill.networks.device import device
-from facemill.networks.inception import INCEPTION, inception, inception_features
-from facemill.networks.vgg import Lpips
+from facemill.metrics.distances import feature_distances
+from facemill.metrics.generation import Evaluator, Measures
+from facemill.metrics.style import color_errors, style_color_error, style_diversity, styles_of_masks
 
-MAX_MASKS, MAX_REAL = 1000, 4000
-"""Largest numbers of held-out masks to generate from and of real portraits to compare with: all are in memory."""
+MAX_MASKS, MAX_REAL = 2500, 10_000
+"""Largest numbers of held-out masks to generate from and of real portraits to compare with."""
 STYLES_PER_MASK = 4
+REAL = ("resegmentation_miou", "frechet_distance", "kid", "fid")
+"""Metrics that the real portraits of the masks have too: what can be expected at best."""
+BATCH = 16
 GRID_SIDE = 8
 """Masks, and styles, of the picture."""
 
@@ -60,8 +53,7 @@ def evaluate_gaugan(
     """Generates portraits from every held-out mask, in other held-out portraits' styles and in random ones.
 
     A generator trained on random styles is evaluated with those alone; one without styles generates one portrait from
-    each mask. The evaluator's features give the Frechet distance between generated and real portraits, and their
-    diversity against that of the real ones, which shows a collapsed generator.
+    each mask. The metrics of the held-out real portraits themselves stand beside, as what can be expected at best.
 
     Args:
         model: the generator, a safetensors file.
@@ -78,121 +70,150 @@ def evaluate_gaugan(
     """
     classes = mask_classes(pseudo_labels)
     painter = Painter.load(model, classes, vae)
-    ids, pixels, masks = load_held_out(portraits, pseudo_labels, holdout)
-    scorer = Evaluator(Segmenter.load(evaluator, classes), load_real(portraits), settings)
-    z = painter.encode_styles(pixels)
-    images, labels = pixels.permute(0, 2, 3, 1).numpy(), masks.numpy()
-    results: dict[str, dict[str, Any]] = {}
-    rows: list[dict[str, Any]] = []
-    for source, (pairs, codes) in style_sources(painter, z, seed).items():
-        generated = painter.generate(masks[[mask for mask, _ in pairs]], codes)
-        samples = [
-            Sample(image, mask, style if source == "reference" else None)
-            for image, (mask, style) in zip(generated, pairs, strict=True)
-        ]
-        errors = color_errors(samples, images, labels, classes)
-        results[source], mious = scorer.score(samples, labels, errors)
-        for sample, miou, error in zip(samples, mious, errors, strict=True):
-            style_id = source if sample.style is None else ids[sample.style]
-            rows.append({"mask": ids[sample.mask], "style": style_id, "resegmentation_miou": miou} | error)
+    networks = Evaluator(Segmenter.load(evaluator, classes), settings.vgg_weights, settings.inception_weights)
+    rows = held_out_rows(portraits, pseudo_labels, holdout)
+    real, z = measure_real(networks, painter, rows)
+    sources = style_sources(painter, z, seed)
+    painted = {name: measure_painted(networks, painter, rows, styles.codes) for name, styles in sources.items()}
+    training = training_features(networks, portraits, holdout)
+    results = {name: summary(measures, real, training, networks) for name, measures in painted.items()}
     first, *others = results
-    summary = results[first] | {"styles": first, "frechet_features": INCEPTION if scorer.inception else FEATURES}
-    write_json(metrics, summary | {f"from_{source}_styles": results[source] for source in others})
-    write_csv(table, rows)
-    shown = np.random.default_rng(seed).permutation(len(ids))[: 2 * GRID_SIDE].tolist()
-    z = z if painter.generator.z == "encoder" else painter.random_styles(len(z), seed)
-    save_picture(painter.style_grid(pixels, masks, z, shown[:GRID_SIDE], shown[-GRID_SIDE:]), picture)
+    shared: dict[str, Any] = {"styles": first, "masks": len(rows), "frechet_features": networks.frechet_features}
+    if (of := sources[first].of) is not None:
+        shared["style_color_error"] = style_color_error(painted[first].colors, painted["own"].colors, real.colors, of)
+    shared |= {f"{name}_real": value for name, value in summary(real, real, training, networks).items() if name in REAL}
+    write_json(metrics, results[first] | shared | {f"from_{name}_styles": results[name] for name in others})
+    write_csv(table, [row for name in sources for row in table_rows(name, sources[name].of, painted[name], real, rows)])
+    z = z if painter.generator.z == "encoder" else painter.random_styles(len(rows), seed)
+    save_picture(style_grid(painter, rows, z, seed), picture)
 
 
-class Evaluator:
-    """Networks that score generated portraits: a U-Net, and LPIPS and FID's Inception where weights are given.
-
-    Attributes:
-        segmenter: the U-Net, which gives masks, and features unless there is Inception.
-        lpips: the distance LPIPS, or None.
-        inception: FID's Inception, or None.
-        real: the real portraits' U-Net features.
-        real_frechet: the real portraits' features for the Frechet distance.
-    """
-
-    def __init__(self, segmenter: Segmenter, portraits: np.ndarray, settings: GauganConfig) -> None:
-        """Loads the networks and computes the features of real portraits, uint8 RGB (N, H, W, 3)."""
-        self.segmenter = segmenter
-        self.lpips = Lpips(settings.vgg_weights).to(device()) if settings.vgg_weights else None
-        self.inception = inception(settings.inception_weights).to(device()) if settings.inception_weights else None
-        self.real = evaluator_features(segmenter.unet, portraits)
-        self.real_frechet = inception_features(self.inception, portraits) if self.inception else self.real
-
-    def score(
-        self, samples: Sequence[Sample], masks: np.ndarray, errors: Sequence[ColorErrors]
-    ) -> tuple[dict[str, Any], list[float]]:
-        """The metrics of all samples together, and the re-segmentation mIoU of each.
-
-        Args:
-            samples: generated portraits.
-            masks: the masks that they index, uint8 (N, H, W).
-            errors: their `color_errors`.
-        """
-        images, targets = np.stack([sample.image for sample in samples]), masks[[sample.mask for sample in samples]]
-        predictions, features = self.segmenter.masks(images), evaluator_features(self.segmenter.unet, images)
-        names = self.segmenter.classes.names
-        per_class = resegmentation_iou(predictions, targets, len(names))
-        frechet_features = inception_features(self.inception, images) if self.inception else features
-        metrics: dict[str, Any] = {
-            "resegmentation_miou": float(np.nanmean(per_class)),
-            "resegmentation_iou": {
-                name: None if np.isnan(value) else float(value) for name, value in zip(names, per_class, strict=True)
-            },
-            "fid" if self.inception else "frechet_distance": frechet_distance(self.real_frechet, frechet_features),
-            "diversity_vs_real": diversity(features) / diversity(self.real),
-            **style_errors(errors),
-            "images": len(samples),
-        }
-        if self.lpips and len(samples) > len(masks):
-            metrics["lpips_diversity"] = lpips_diversity(self.lpips, samples)
-        ious = [
-            resegmentation_iou(prediction[None], target[None], len(names))
-            for prediction, target in zip(predictions, targets, strict=True)
-        ]
-        return metrics, [float(np.nanmean(iou)) for iou in ious]
+def chosen_rows(
+    portraits: Sequence[Path], pseudo_labels: Sequence[Path], keep: Callable[[str], bool], most: int
+) -> ShardDataset:
+    """At most `most` of the portraits whose ids are selected, evenly spaced, with the masks of `pseudo_labels`."""
+    ids = [row["id"] for row in read_rows(portraits, ["id"]) if keep(row["id"])]
+    chosen = {ids[i] for i in evenly_spaced(len(ids), most)}
+    return ShardDataset(portraits, pseudo_labels, keep=chosen.__contains__)
 
 
-def load_held_out(
-    portraits: Sequence[Path], pseudo_labels: Sequence[Path], holdout: float
-) -> tuple[list[str], Tensor, Tensor]:
-    """At most `MAX_MASKS` of the held-out portraits: ids, images uint8 (N, 3, H, W), and masks uint8 (N, H, W).
+def held_out_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], holdout: float) -> ShardDataset:
+    """At most `MAX_MASKS` of the held-out portraits, with their masks.
 
     Raises:
         UserError: Fewer than two portraits are held out.
     """
-    rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
+    rows = chosen_rows(portraits, pseudo_labels, lambda row_id: held_out(row_id, holdout), MAX_MASKS)
     if len(rows) < 2:
         raise UserError(f"holdout: found {holdout}, which holds out {len(rows)} portraits; accepted: a larger share")
-    indices = evenly_spaced(len(rows), MAX_MASKS)
-    pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in indices), strict=True))
-    return [rows.ids[i] for i in indices], pixels, masks
+    return rows
 
 
-def load_real(portraits: Sequence[Path]) -> np.ndarray:
-    """At most `MAX_REAL` of all portraits, uint8 RGB (N, H, W, 3)."""
-    rows = ShardDataset(portraits)
-    images = (rows[i] for i in evenly_spaced(len(rows), MAX_REAL))
-    return np.stack([image.permute(1, 2, 0).numpy() for image in images if isinstance(image, Tensor)])
+def batches(rows: ShardDataset, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields portraits, uint8 (B, 3, H, W), with their masks, uint8 (B, H, W)."""
+    for batch in batched(rows, size):
+        pixels, masks = zip(*batch, strict=True)
+        yield torch.stack(pixels), torch.stack(masks)
 
 
-def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, tuple[list[tuple[int, int]], Tensor]]:
-    """The style sources that the generator was trained on, each with its pairs (mask, style) and their codes.
+def to_arrays(pixels: Tensor) -> np.ndarray:
+    """Portraits, uint8 (B, 3, H, W), as (B, H, W, 3)."""
+    return pixels.permute(0, 2, 3, 1).numpy()
+
+
+class Styles(NamedTuple):
+    """The styles in which each of N masks is painted, K for each."""
+
+    codes: Tensor
+    """Style codes, (N, K, z_dim)."""
+    of: np.ndarray | None
+    """Which of the masks' portraits gave each, indices (N, K); None where none did."""
+
+
+def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, Styles]:
+    """The styles from each source that the generator was trained on, the source that is evaluated first being first.
 
     Args:
         painter: the generator.
-        z: the portraits' style codes, (N, z_dim).
-        seed: seed of random codes and of the pairs.
+        z: style codes of the masks' portraits, (N, z_dim).
+        seed: seed of random codes and of the choice of styles.
     """
     if painter.generator.z == "none":
-        return {"no": ([(i, i) for i in range(len(z))], painter.random_styles(len(z), seed))}
-    pairs = list(mask_style_pairs(len(z), STYLES_PER_MASK, seed))
-    sources = {"reference": (pairs, z[[style for _, style in pairs]])} if painter.generator.z == "encoder" else {}
-    return sources | {"random": (pairs, painter.random_styles(len(pairs), seed))}
+        return {"no": Styles(painter.random_styles(len(z), seed)[:, None], None)}
+    sources = {}
+    if painter.generator.z == "encoder":
+        of = styles_of_masks(len(z), STYLES_PER_MASK, seed)
+        sources = {"reference": Styles(z[of], of), "own": Styles(z[:, None], np.arange(len(z))[:, None])}
+    random = painter.random_styles(len(z) * STYLES_PER_MASK, seed).unflatten(0, (len(z), STYLES_PER_MASK))
+    return sources | {"random": Styles(random, None)}
+
+
+def measure_real(networks: Evaluator, painter: Painter, rows: ShardDataset) -> tuple[Measures, Tensor]:
+    """The measures of real portraits, and their style codes, (N, z_dim)."""
+    parts, codes = [], []
+    for pixels, masks in batches(rows, BATCH):
+        parts.append(networks.measure(to_arrays(pixels), masks.numpy()))
+        codes.append(painter.encode_styles(pixels))
+    return Measures.join(parts), torch.cat(codes)
+
+
+def measure_painted(networks: Evaluator, painter: Painter, rows: ShardDataset, codes: Tensor) -> Measures:
+    """The measures of portraits painted from the masks of N rows in K styles each, codes (N, K, z_dim)."""
+    parts = []
+    masks_at_once = max(BATCH // codes.shape[1], 1)
+    for (_, masks), z in zip(batches(rows, masks_at_once), codes.split(masks_at_once), strict=True):
+        painted = painter.generate(masks.repeat_interleave(codes.shape[1], 0), z.flatten(0, 1))
+        parts.append(networks.measure(painted, masks.numpy()))
+    return Measures.join(parts)
+
+
+def training_features(networks: Evaluator, portraits: Sequence[Path], holdout: float) -> np.ndarray:
+    """The features for `feature_distances` of at most `MAX_REAL` portraits that are not held out, (M, D)."""
+    rows = chosen_rows(portraits, [], lambda row_id: not held_out(row_id, holdout), MAX_REAL)
+    images = (image for image in rows if isinstance(image, Tensor))  # the shards have no masks
+    stacked = (to_arrays(torch.stack(batch)) for batch in batched(images, BATCH))
+    return np.concatenate([networks.features_for_frechet(batch) for batch in stacked])
+
+
+def summary(measures: Measures, real: Measures, training: np.ndarray, networks: Evaluator) -> dict[str, Any]:
+    """The metrics of portraits from one source of styles.
+
+    Args:
+        measures: of these portraits.
+        real: of the masks' real portraits.
+        training: features of the real portraits that the distances are to.
+        networks: the networks that measured.
+    """
+    ious, names = measures.ious(), networks.segmenter.classes.names
+    metrics: dict[str, Any] = {
+        "resegmentation_miou": float(np.nanmean(ious)),
+        "resegmentation_iou": {
+            name: None if np.isnan(iou) else float(iou) for name, iou in zip(names, ious, strict=True)
+        },
+        **feature_distances(measures.frechet_features(), training, networks.inception is not None),
+    }
+    count, styles = measures.features.shape[:2]
+    if styles > 1:
+        metrics["style_diversity_vs_real"] = style_diversity(measures.features) / pdist(real.features[:, 0]).mean()
+    if len(measures.lpips):
+        metrics["lpips_diversity"] = float(measures.lpips.mean())
+    return metrics | {"images": count * styles}
+
+
+def table_rows(
+    source: str, of: np.ndarray | None, measures: Measures, real: Measures, rows: ShardDataset
+) -> Iterator[dict[str, Any]]:
+    """Yields a row for each portrait from a source of styles, `of` being which portraits gave them."""
+    colors = measures.colors
+    errors = np.full(colors.shape[:3], np.nan) if of is None else color_errors(colors, real.colors[:, 0][of])
+    mious = measures.mious()
+    for mask, style in np.ndindex(mious.shape):
+        by_region = zip(REGIONS, errors[mask, style].tolist(), strict=True)
+        yield {
+            "mask": rows.ids[mask],
+            "style": source if of is None else rows.ids[of[mask, style]],
+            "resegmentation_miou": mious[mask, style],
+        } | {region: None if np.isnan(error) else error for region, error in by_region}
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
@@ -201,3 +222,11 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def style_grid(painter: Painter, rows: ShardDataset, z: Tensor, seed: int) -> Image.Image:
+    """A picture of some of the masks by some of the styles, codes (N, z_dim), of rows that a seed chooses."""
+    shown = np.random.default_rng(seed).permutation(len(rows))[: 2 * GRID_SIDE]
+    pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in shown), strict=True))
+    indices = range(len(shown))
+    return painter.style_grid(pixels, masks, z[shown], indices[:GRID_SIDE], indices[-GRID_SIDE:])

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from facemill.config.synthesize import GauganConfig
-from facemill.data.batching import batched
+from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out
@@ -17,7 +17,6 @@ from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.log import log
-from facemill.metrics.generation import evenly_spaced
 from facemill.networks.device import autocast, device
 from facemill.networks.spade import remove_spectral_norm
 from facemill.networks.store import load_model, save_model

@@ -30,7 +30,7 @@ def test_the_summary_holds_every_number(finished):
     assert found["pseudo_labels"]["images"] == found["portraits"]
     assert found["pseudo_labels"]["images_per_second"] > 0 and 0 < found["pseudo_labels"]["miou_vs_truth"] <= 1
     assert {"reconstruction_l1", "kl"} <= found["vae"].keys()
-    assert {"resegmentation_miou", "frechet_distance", "style_hair_color_error"} <= found["gaugan"].keys()
+    assert {"resegmentation_miou", "frechet_distance", "style_color_error"} <= found["gaugan"].keys()
     assert found["attributes"] and all({"success", "drift"} <= a.keys() for a in found["attributes"].values())
     assert found["tags"]["hair_color"]["tags_color"]["images"] > 30 and "hair_color" in found["probes"]
     assert len(found["latents"]["kolmogorov_smirnov"]) == 16  # dimensions

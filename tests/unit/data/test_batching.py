@@ -1,11 +1,18 @@
-"""Batches, and the prefetching map."""
+"""Evenly spaced indices, batches, and the prefetching map."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from facemill.data.batching import batched, map_ahead
+from facemill.data.batching import batched, evenly_spaced, map_ahead
+
+
+def test_evenly_spaced_indices():
+    assert evenly_spaced(9, 3) == [0, 4, 8]
+    assert evenly_spaced(2, 5) == [0, 1]
+    assert evenly_spaced(7, 1) == [0] and evenly_spaced(0, 3) == []
+    assert len(set(evenly_spaced(1000, 999))) == 999
 
 
 def test_batched_keeps_everything_in_order():

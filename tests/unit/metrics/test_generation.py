@@ -1,83 +1,61 @@
-"""The Frechet distance against its closed form, mask fidelity, color errors, diversity, and pairs of mask and style."""
+"""What is measured of portraits: IoUs over all pixels, features, and K portraits of each mask."""
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
+from torchvision.models import inception_v3
 
-from facemill.data.classes import SEVEN, Class, ClassTable
-from facemill.metrics.generation import (
-    Sample,
-    color_errors,
-    diversity,
-    evenly_spaced,
-    frechet_distance,
-    mask_style_pairs,
-    resegmentation_iou,
-    style_errors,
-)
-
-HAIR, CLOTHES = SEVEN.names.index("hair"), SEVEN.names.index("clothes")
-
-
-def test_frechet_distance_of_shifted_and_scaled_gaussians():
-    x = np.random.default_rng(0).normal(size=(500, 3))
-    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
-    assert frechet_distance(x, x + np.array([1, 2, 0])) == pytest.approx(5, abs=1e-6)
-    assert frechet_distance(x, 2 * (x - x.mean(0)) + x.mean(0)) == pytest.approx(np.trace(np.cov(x.T)), abs=1e-6)
-
-
-def test_every_mask_is_paired_with_styles_of_others():
-    pairs = list(mask_style_pairs(6, 3, seed=1))
-    assert len(set(pairs)) == 18
-    assert all(mask != style for mask, style in pairs)
-    assert sorted(mask for mask, _ in pairs) == sorted(list(range(6)) * 3)
-
-
-def test_evenly_spaced_indices():
-    assert evenly_spaced(9, 3) == [0, 4, 8]
-    assert evenly_spaced(2, 5) == [0, 1]
+from facemill.data.classes import SEVEN
+from facemill.inference.segmenter import Segmenter
+from facemill.metrics.generation import FEATURES, Evaluator, Measures, overlaps
+from facemill.networks.inception import INCEPTION
+from facemill.networks.unet import Unet
 
 
 @pytest.mark.parametrize("classes", [7, 19])
-def test_resegmentation_counts_all_pixels_together(classes):
+def test_ious_count_the_pixels_of_all_portraits_together(classes):
     masks = np.stack([np.zeros((4, 4), np.uint8), np.full((4, 4), 5, np.uint8)])
-    per_class = resegmentation_iou(np.zeros_like(masks), masks, classes)
-    assert per_class.shape == (classes,)
-    assert per_class[0] == 0.5 and per_class[5] == 0
-    assert np.isnan(np.delete(per_class, [0, 5])).all()
+    nothing = np.empty((2, 1, 0))
+    counts = overlaps(np.zeros_like(masks), masks, classes)[:, None]
+    measures = Measures(counts, nothing, nothing, nothing, nothing)
+    assert measures.ious()[0] == 0.5 and measures.ious()[5] == 0
+    assert np.isnan(np.delete(measures.ious(), [0, 5])).all()
+    assert measures.mious().tolist() == [[1], [0]]
 
 
-def test_colors_are_compared_with_the_reference_where_both_have_the_region():
-    masks = np.zeros((2, 32, 32), np.uint8)
-    masks[0, :16] = masks[1, 16:] = HAIR
-    masks[0, 28:] = CLOTHES
-    portraits = np.full((2, 32, 32, 3), 200, np.uint8)
-    portraits[1, 16:] = (40, 80, 160)
-    same, other = np.full((32, 32, 3), 200, np.uint8), np.full((32, 32, 3), 200, np.uint8)
-    same[:16] = (40, 80, 160)
-    samples = [Sample(same, 0, 1), Sample(other, 0, 1), Sample(other, 0, None)]
-    errors = color_errors(samples, portraits, masks, SEVEN)
-    assert errors[0]["hair"] == errors[0]["background"] == 0
-    assert errors[1]["hair"] > 20
-    assert all(row["clothes"] is None for row in errors)
-    assert set(errors[2].values()) == {None}
-    summary = style_errors(errors)
-    assert summary["style_hair_color_error"] == pytest.approx(errors[1]["hair"] / 2)
-    assert summary["style_hair_color_error_std"] == pytest.approx(errors[1]["hair"] / 2)
-    assert "style_clothes_color_error" not in summary
+@pytest.fixture
+def evaluator() -> Evaluator:
+    torch.manual_seed(0)
+    unet = Unet(size=64, decoder="transposed", decoder_channels=(16, 16, 8, 8, 8), classes=7).eval()
+    return Evaluator(Segmenter(unet, SEVEN), None, None)
 
 
-def test_a_region_that_no_class_has_has_no_error():
-    classes = ClassTable(
-        (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
-    )
-    portraits, masks = np.zeros((2, 32, 32, 3), np.uint8), np.zeros((2, 32, 32), np.uint8)
-    masks[:, 8:24] = 1
-    [errors] = color_errors([Sample(portraits[0], 0, 1)], portraits, masks, classes)
-    assert {region for region, error in errors.items() if error is not None} == {"background", "skin"}
-    assert style_errors([errors])["style_skin_color_error"] == 0
+def test_portraits_of_a_mask_are_measured_with_it_in_batches_as_alone(evaluator):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (6, 64, 64, 3), np.uint8)
+    masks = random.integers(0, 7, (2, 8, 8), np.uint8).repeat(8, 1).repeat(8, 2)
+    measures = evaluator.measure(images, masks)  # three portraits of each mask
+    assert measures.overlaps.shape == (2, 3, 7, 2) and measures.colors.shape == (2, 3, 6, 3)
+    assert measures.features.shape == (2, 3, 96) and measures.inception.shape == (2, 3, 0)
+    parts = [evaluator.measure(images[:3], masks[:1]), evaluator.measure(images[3:], masks[1:])]
+    joined = Measures.join(parts)
+    np.testing.assert_array_equal(joined.colors, measures.colors)
+    np.testing.assert_array_equal(joined.overlaps, measures.overlaps)
+    np.testing.assert_allclose(joined.features, measures.features, rtol=0.02, atol=0.02)
+    np.testing.assert_array_equal(measures.frechet_features(), measures.features)
+    np.testing.assert_allclose(evaluator.features_for_frechet(images), measures.features.reshape(6, 96), atol=0.02)
+    of_fifth = evaluator.measure(images[4:5], masks[1:])
+    np.testing.assert_array_equal(of_fifth.colors[0, 0], measures.colors[1, 1])
 
 
-def test_a_collapsed_generator_has_no_diversity():
-    features = np.random.default_rng(0).normal(size=(50, 8))
-    assert diversity(features[:1].repeat(50, 0)) == 0
-    assert diversity(2 * features) == pytest.approx(2 * diversity(features))
+def test_frechet_features_are_inceptions_where_it_has_weights(evaluator, tmp_path):
+    torch.manual_seed(0)
+    state = inception_v3(weights=None, init_weights=False, aux_logits=False).state_dict()
+    save_file(state, tmp_path / "inception.safetensors")
+    with_inception = Evaluator(evaluator.segmenter, None, tmp_path / "inception.safetensors")
+    assert (evaluator.frechet_features, with_inception.frechet_features) == (FEATURES, INCEPTION)
+    images, masks = np.zeros((2, 64, 64, 3), np.uint8), np.zeros((1, 64, 64), np.uint8)
+    features = with_inception.measure(images, masks).frechet_features()
+    assert features.shape == (1, 2, 2048) and features.dtype == np.float32
+    np.testing.assert_array_equal(with_inception.features_for_frechet(images), features[0])

@@ -2,31 +2,16 @@
 
 import pytest
 import torch
+from helpers.vgg import write_vgg
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from facemill.errors import UserError
-from facemill.networks.vgg import PLAN, Lpips, PerceptualLoss
+from facemill.networks.vgg import Lpips, PerceptualLoss
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    torch.manual_seed(0)
-    state, index, channels = {}, 0, 3
-    for step in PLAN:
-        if step == "pool":
-            index += 1
-            continue
-        layer = nn.Conv2d(channels, step, 3)
-        state |= {
-            f"features.{index}.weight": layer.weight.data.half(),
-            f"features.{index}.bias": layer.bias.data.half(),
-        }
-        index, channels = index + 2, step
-    path = tmp_path_factory.mktemp("vgg") / "vgg16.safetensors"
-    heads = {f"lpips.{i}.weight": torch.rand(1, c, 1, 1).half() for i, c in enumerate((64, 128, 256, 512, 512))}
-    save_file(state | heads, path)
-    return path
+    return write_vgg(tmp_path_factory.mktemp("vgg") / "vgg16.safetensors")
 
 
 def test_distance_and_gradient(weights):

@@ -12,11 +12,16 @@ from PIL import Image
 from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import SEVEN, Class, ClassTable
+from facemill.data.dataset import ShardDataset
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
+from facemill.inference.segmenter import Segmenter
+from facemill.metrics.distances import frechet_distance
+from facemill.metrics.generation import Evaluator
+from facemill.metrics.segmentation import ratio
 from facemill.networks.spade import Generator
-from facemill.networks.store import save_model
+from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.synthesize.evaluate_gaugan import STYLES_PER_MASK, evaluate_gaugan
@@ -24,6 +29,7 @@ from facemill.synthesize.evaluate_gaugan import STYLES_PER_MASK, evaluate_gaugan
 TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
 SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
 NINE = ClassTable((*SEVEN.root, Class(name="hand", color="#abcdef"), Class(name="glasses", color="#fedcba")))
+GAUGAN = {"size": 64, "ngf": 4, "nhidden": 4}
 ROWS = 12
 HOLDOUT = 0.5
 MASKS = sum(held_out(str(i), HOLDOUT) for i in range(ROWS))
@@ -43,7 +49,7 @@ def inputs(tmp_path):
         write_shard(tmp_path / "masks.parquet", rows, pa.schema([("id", pa.string()), ("mask", IMAGE)]), classes)
         torch.manual_seed(0)
         z_dim = 0 if z == "none" else 6
-        gaugan = {"size": 64, "z_dim": z_dim, "ngf": 4, "nhidden": 4, "classes": len(classes), "z": z}
+        gaugan = GAUGAN | {"z_dim": z_dim, "classes": len(classes), "z": z}
         save_model(tmp_path / "gaugan.safetensors", Generator(**gaugan), gaugan, {}, classes)
         vae = {"size": 32, "z_dim": 6, "width": 4}
         save_model(tmp_path / "vae.safetensors", Vae(**vae), vae, {})
@@ -71,16 +77,52 @@ def test_metrics_are_named_by_the_class_table(inputs, classes):
     paths = inputs(classes, "encoder")
     evaluate_gaugan(**paths)
     metrics = json.loads(paths["metrics"].read_text())
-    assert metrics["styles"] == "reference" and metrics["images"] == MASKS * STYLES_PER_MASK
+    assert metrics["styles"] == "reference" and metrics["masks"] == MASKS
+    assert metrics["images"] == metrics["from_random_styles"]["images"] == MASKS * STYLES_PER_MASK
+    assert metrics["from_own_styles"]["images"] == MASKS
     assert list(metrics["resegmentation_iou"]) == list(classes.names)
     assert 0 <= metrics["resegmentation_miou"] <= 1 and metrics["frechet_distance"] > 0
-    assert metrics["style_background_color_error"] > 0 and "style_background_color_error_std" in metrics
-    assert not any(key.startswith("style_") for key in metrics["from_random_styles"])
+    error = metrics["style_color_error"]["background"]
+    names = ["reference", "reference_std", "wrong_reference", "two_real_portraits", "own_style"]
+    assert list(error) == names and error["reference"] > 1 and error["own_style"] > 1
+    assert "style_color_error" not in metrics["from_random_styles"]
     rows = list(csv.DictReader(paths["table"].open()))
-    assert len(rows) == 2 * MASKS * STYLES_PER_MASK
+    assert len(rows) == 2 * MASKS * STYLES_PER_MASK + MASKS
     assert list(rows[0])[:4] == ["mask", "style", "resegmentation_miou", "hair"]
-    assert {row["style"] for row in rows[MASKS * STYLES_PER_MASK :]} == {"random"}
+    by_source = [rows[: MASKS * STYLES_PER_MASK], rows[MASKS * STYLES_PER_MASK :][:MASKS]]
+    assert [{row["mask"] == row["style"] for row in of} for of in by_source] == [{False}, {True}]
+    assert {row["style"] for row in rows[MASKS * (STYLES_PER_MASK + 1) :]} == {"random"}
+    mean = np.mean([float(row["background"]) for row in by_source[0] if row["background"]])
+    assert mean == pytest.approx(error["reference"])
     assert Image.open(paths["picture"]).width > 128
+
+
+def test_real_portraits_stand_beside_the_generated_ones(inputs):
+    """The held-out ones are as many as the portraits, one a mask, that their Frechet distance is compared with."""
+    paths = inputs(SEVEN, "none")
+    evaluate_gaugan(**paths)
+    metrics = json.loads(paths["metrics"].read_text())
+    networks = Evaluator(Segmenter.load(paths["evaluator"]), None, None)
+    rows = ShardDataset(paths["portraits"], paths["pseudo_labels"])
+    pixels, masks = (torch.stack(tensors).numpy() for tensors in zip(*rows, strict=True))
+    real = networks.measure(pixels.transpose(0, 2, 3, 1), masks)
+    is_held_out = np.array([held_out(row_id, HOLDOUT) for row_id in rows.ids])
+    miou = np.nanmean(ratio(real.overlaps[is_held_out].sum((0, 1))))
+    assert metrics["resegmentation_miou_real"] == pytest.approx(miou, abs=1e-3)
+    floor = frechet_distance(real.features[is_held_out, 0], real.features[~is_held_out, 0])
+    assert metrics["frechet_distance_real"] == pytest.approx(floor, rel=0.05)
+
+
+@pytest.mark.parametrize(("weight", "least", "most"), [(0, 0, 1e-9), (500, 0.05, 10)])
+def test_a_generator_that_ignores_its_style_has_no_diversity(inputs, weight, least, most):
+    paths = inputs(SEVEN, "encoder")
+    generator = load_model(Generator, paths["model"])
+    generator.first.weight.data *= weight
+    save_model(paths["model"], generator, GAUGAN | {"z_dim": 6, "classes": 7, "z": "encoder"}, {}, SEVEN)
+    evaluate_gaugan(**paths)
+    metrics = json.loads(paths["metrics"].read_text())
+    for of_source in (metrics, metrics["from_random_styles"]):
+        assert least <= of_source["style_diversity_vs_real"] <= most
 
 
 def test_a_class_without_pixels_has_no_iou(inputs):
@@ -102,7 +144,8 @@ def test_styles_are_those_of_the_training(inputs, z, source, per_mask):
     evaluate_gaugan(**paths)
     metrics = json.loads(paths["metrics"].read_text())
     assert metrics["styles"] == source and metrics["images"] == MASKS * per_mask
-    assert "from_random_styles" not in metrics
+    assert not {"from_random_styles", "from_own_styles", "style_color_error"} & metrics.keys()
+    assert ("style_diversity_vs_real" in metrics) == (per_mask > 1)
 
 
 def test_models_of_another_table_are_refused(inputs):
