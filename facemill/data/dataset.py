@@ -2,9 +2,10 @@
 
 import functools
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,19 +18,19 @@ from facemill.errors import UserError
 WINDOW_GROUPS = 16
 """Row groups in a shuffle window of an epoch: 4,096 rows, which each worker holds encoded."""
 
-
-class Position(NamedTuple):
-    """The position of a row: number of the shard, of the row group in it, and of the row in the group."""
-
-    shard: int
-    group: int
-    row: int
+MAX_WORKERS = 8
+"""Most worker processes of a loader."""
 
 
 class ShardDataset(Dataset):
     """Rows of image shards, and of mask shards with the same rows in the same order.
 
     An item is `(image uint8 (3, H, W), mask uint8 (H, W))`, or the image alone without masks.
+
+    Attributes:
+        ids: ids of the selected rows.
+        positions: of each row the numbers of its shard, of its row group there, and of itself in the group: int32
+            (N, 3).
 
     Args:
         images: shards with a column of images.
@@ -44,15 +45,17 @@ class ShardDataset(Dataset):
         self.images, self.masks = list(images), list(masks)
         self.with_masks = bool(self.masks) or "mask" in open_shard(self.images[0]).schema_arrow.names
         self.ids: list[str] = []
-        self.positions: list[Position] = []
+        positions: list[tuple[int, int, int]] = []
         for s, path in enumerate(self.images):
             with open_shard(path) as shard:
                 for g in range(shard.num_row_groups):
                     for r, row_id in enumerate(shard.read_row_group(g, ["id"]).column("id").to_pylist()):
                         if keep(row_id):
                             self.ids.append(row_id)
-                            self.positions.append(Position(s, g, r))
-        self._group = functools.lru_cache(maxsize=2 * WINDOW_GROUPS)(self._read_group)
+                            positions.append((s, g, r))
+        # an array: workers share its memory, but would copy that of tuples, whose reference counts they write
+        self.positions = np.array(positions, np.int32).reshape(-1, 3)
+        self._group = functools.lru_cache(maxsize=WINDOW_GROUPS)(self._read_group)
 
     def _read_group(self, s: int, g: int) -> list[tuple[bytes, bytes | None]]:
         """The encoded images and masks of a row group."""
@@ -68,8 +71,8 @@ class ShardDataset(Dataset):
         return len(self.positions)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | Tensor:
-        position = self.positions[index]
-        image, mask = self._group(position.shard, position.group)[position.row]
+        shard, group, row = self.positions[index].tolist()
+        image, mask = self._group(shard, group)[row]
         pixels = torch.from_numpy(decode_image(image)).permute(2, 0, 1)
         return pixels if mask is None else (pixels, torch.from_numpy(decode_mask(mask).copy()))
 
@@ -78,9 +81,8 @@ class ShardDataset(Dataset):
 
     def groups(self) -> list[np.ndarray]:
         """The indices of the selected rows, int64, row group by row group."""
-        keys = np.array([(position.shard, position.group) for position in self.positions])
-        cuts = np.flatnonzero((np.diff(keys, axis=0) != 0).any(1)) + 1
-        return np.split(np.arange(len(keys)), cuts)
+        cuts = np.flatnonzero((np.diff(self.positions[:, :2], axis=0) != 0).any(1)) + 1
+        return np.split(np.arange(len(self)), cuts)
 
 
 class ResumableBatchSampler(Sampler[list[int]]):
@@ -129,6 +131,33 @@ def train_loader(rows: ShardDataset, batch: int, seed: int, first_step: int = 0)
         rows,
         batch_sampler=ResumableBatchSampler(rows.groups(), batch, seed, first_step),
         generator=torch.Generator(),  # by default the loader would draw from torch's generator, which a step has seeded
-        num_workers=min(8, os.cpu_count() or 1) if cuda else 0,
+        num_workers=workers() if cuda else 0,
+        worker_init_fn=heed_parent_alone,
         pin_memory=cuda,
     )
+
+
+def workers() -> int:
+    """Number of worker processes: this process's share of the processors that the job may use, at most `MAX_WORKERS`.
+
+    `os.cpu_count` counts all processors of a node, of which Slurm gives a job some. LOCAL_WORLD_SIZE is the number of
+    processes that `accelerate launch` has started on the node.
+    """
+    processors = len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    return min(MAX_WORKERS, max(1, processors))
+
+
+def heed_parent_alone(worker: int) -> None:
+    """Lets a worker end by a SIGTERM of the training that started it, and ignore all others.
+
+    Slurm and torchrun send SIGTERM to every process of a job. The training then ends its step and saves a checkpoint,
+    for which it needs its workers; were one of them gone, it would end at once with an error.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+
+    def wait() -> None:
+        while signal.sigwaitinfo([signal.SIGTERM]).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from facemill.data import dataset, shards
 from facemill.data.classes import SEVEN
-from facemill.data.dataset import ResumableBatchSampler, ShardDataset, train_loader
+from facemill.data.dataset import MAX_WORKERS, ResumableBatchSampler, ShardDataset, train_loader
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.errors import UserError
 
@@ -85,8 +87,29 @@ def test_a_truncated_shard_is_named(products):
         ShardDataset(*products)
 
 
-KILLED = """
-import os, signal
+def test_a_window_of_row_groups_is_held_and_each_is_read_once_an_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "ROWS_PER_GROUP", 2)
+    monkeypatch.setattr(dataset, "WINDOW_GROUPS", 2)
+    path = tmp_path / "portraits.parquet"
+    write(path, [str(i) for i in range(12)], "image", lambda i: encode_jpeg(np.full((8, 8, 3), i, np.uint8)))
+    rows = ShardDataset([path])
+    for batch in batches(rows.groups(), batch=3, count=4):  # batches that begin in one window and end in the next
+        for index in batch:
+            assert rows[index].shape == (3, 8, 8)
+    assert len(rows.groups()) == rows._group.cache_info().misses == 6 and rows._group.cache_info().currsize == 2
+
+
+@pytest.mark.parametrize(("processors", "processes", "expected"), [(3, "1", 3), (64, "1", MAX_WORKERS), (6, "4", 1)])
+def test_workers_are_those_of_the_jobs_processors(products, monkeypatch, processors, processes, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr(os, "cpu_count", lambda: 128)  # the node's
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert train_loader(ShardDataset(*products), batch=2, seed=0).num_workers == expected
+
+
+WORKERS = """
+import os, signal, subprocess, sys
 from pathlib import Path
 import torch
 torch.cuda.is_available = lambda: True  # so that workers decode, as for a GPU
@@ -95,27 +118,49 @@ from facemill.data import dataset
 loader = dataset.DataLoader
 dataset.DataLoader = lambda rows, **options: loader(rows, **options | {"pin_memory": False})  # which needs a GPU
 
-def train(*, images: Path) -> None:
+def kill_worker() -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+
+def end_job() -> None:  # a SIGTERM to all of its processes, from elsewhere
+    code = f"import os; os.killpg({os.getpid()}, {int(signal.SIGTERM)})"
+    subprocess.run([sys.executable, "-c", code], start_new_session=True, check=True)
+
+def train(*, images: Path, fault: str) -> None:
+    received = []
+    signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     for step, _ in enumerate(dataset.train_loader(dataset.ShardDataset([images]), batch=2, seed=1)):
         if step == 3:
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-            os.kill(int(children[0]), signal.SIGKILL)
+            {"kill": kill_worker, "end": end_job}[fault]()
+        if step == 100:
+            print("a hundred steps after", received)
+            raise SystemExit
 
 if __name__ == "__main__":
     from facemill.workflow.command import run
-    run("killed:train")
+    run("workers:train")
 """
 
 
-def test_a_killed_worker_ends_the_training_with_one_line(products, tmp_path):
-    (tmp_path / "killed.py").write_text(KILLED)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "killed.py", "--images", products[0][0]],
-        cwd=tmp_path,
+def with_workers(folder: Path, images: Path, fault: str) -> subprocess.CompletedProcess:
+    (folder / "workers.py").write_text(WORKERS)
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "workers.py", "--images", images, "--fault", fault],
+        cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
+        start_new_session=True,  # a group of processes of their own
         capture_output=True,
         text=True,
     )
+
+
+def test_workers_outlive_the_end_of_the_job_until_the_training_has_ended(products, tmp_path):
+    done = with_workers(tmp_path, products[0][0], "end")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"a hundred steps after [{int(signal.SIGTERM)}]\n", "")
+
+
+def test_a_killed_worker_ends_the_training_with_one_line(products, tmp_path):
+    done = with_workers(tmp_path, products[0][0], "kill")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
     assert "DataLoader worker" in line and line.endswith("the same command resumes from the last checkpoint")
