@@ -103,9 +103,12 @@ def labelled_row(portrait_id: str, image: np.ndarray, mask: np.ndarray, classes:
 
 
 def duplicate_groups(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The representative of each row's group of near-duplicates, by id: the group's first id in the rows' order."""
+    """The representative of each row's group of near-duplicates, by id: the group's first id in the rows' order.
+
+    Portraits of one image are in one group.
+    """
     pairs = near_duplicates(decode_image(row["image"]["bytes"]) for row in rows)
     representatives = group_representatives([row["id"] for row in rows], pairs)
     if duplicates := [key for key, representative in representatives.items() if key != representative]:
-        log.info("near-duplicates of others, in the same split as these: %s", ", ".join(duplicates))
+        log.info("near-duplicates of others or of their images, in the same split: %s", ", ".join(duplicates))
     return representatives

@@ -77,7 +77,11 @@ def labels_page(
     cards = []
     for i in order[:MAX_CARDS]:
         row_id = rows[i]["id"]
-        notes = [f"nearly the same as {representatives[row_id]}"] if representatives[row_id] != row_id else []
+        notes = (
+            [f"nearly the same as {representatives[row_id]}, or of its image"]
+            if representatives[row_id] != row_id
+            else []
+        )
         notes += warnings.get(row_id, [])
         cards.append(_card(rows[i], masks[i], classes, areas[i], z[i], splits[row_id], notes))
     limit_note = f" The first {MAX_CARDS} of them." if len(cards) < len(order) else ""

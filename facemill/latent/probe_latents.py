@@ -8,10 +8,10 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
-from facemill.data.splits import held_out
+from facemill.data.splits import held_out, official_test_ids
 from facemill.files import write_json
 from facemill.latent.attributes import GROUPS, AttributeLabels, attribute_labels
-from facemill.latent.rows import joined_rows, official_test_ids
+from facemill.latent.rows import joined_rows
 from facemill.taggers.probes import Probes
 
 PENALTY = 0.01

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from facemill.data.classes import ClassTable
-from facemill.data.shards import decode_image, decode_mask, open_shard, read_rows
+from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.data.splits import hash_fraction
 from facemill.errors import UserError
 
@@ -34,15 +34,9 @@ def joined_rows(first: Product, *others: Product) -> Iterator[dict]:
         yield joined
 
 
-def official_test_ids(portraits: Sequence[Path]) -> set[str]:
-    """The ids of the test split that the collection itself defines, as CelebA's partition does."""
-    with_split = [path for path in portraits if "split" in open_shard(path).schema_arrow.names]
-    return {row["id"] for row in read_rows(with_split, ["id", "split"]) if row["split"] == "test"}
-
-
 def sample_ids(ids: Collection[str], count: int, salt: str) -> list[str]:
     """At most `count` of the ids in random order; an id that joins the collection replaces at most one."""
-    return sorted(ids, key=lambda row_id: hash_fraction(row_id, salt))[:count]
+    return sorted(ids, key=lambda row_id: (hash_fraction(row_id, salt), row_id))[:count]
 
 
 def images_of(portraits: Sequence[Path], ids: Collection[str]) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
+from facemill.data.splits import image_of
 from facemill.errors import UserError
 from facemill.inference.segmenter import flip_tta_logits
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
@@ -71,7 +72,7 @@ def self_train_unet(
         train: shard of augmented labelled portraits.
         validation: shard of the validation portraits.
         portraits: shards of the collection.
-        labelled: shards of all labelled portraits, which are left out of the collection.
+        labelled: shards of all labelled portraits, whose images are left out of the collection.
         model: the trained U-Net, a safetensors file.
         curves: CSV of losses, mask ratio (share of confident pixels) and validation mIoU.
     """
@@ -106,9 +107,9 @@ def self_train_unet(
 
 
 def unlabelled_rows(portraits: Sequence[Path], labelled: Sequence[Path]) -> ShardDataset:
-    """The portraits that are not among the labelled ones. Raises `UserError` when there are none."""
-    labelled_ids = {row["id"] for row in read_rows(labelled, ["id"])}
-    rows = ShardDataset(portraits, keep=lambda row_id: row_id not in labelled_ids)
+    """The portraits of whose images none is labelled. Raises `UserError` when there are none."""
+    labelled_images = {image_of(row["id"]) for row in read_rows(labelled, ["id"])}
+    rows = ShardDataset(portraits, keep=lambda row_id: image_of(row_id) not in labelled_images)
     if not len(rows):
         raise UserError("self_training: every portrait is labelled, none is left to learn from; accepted: null")
     return rows

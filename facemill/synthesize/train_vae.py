@@ -9,7 +9,7 @@ from facemill.config.synthesize import VaeConfig
 from facemill.data.classes import ClassTable
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes
-from facemill.data.splits import held_out
+from facemill.data.splits import trained_on
 from facemill.imaging.colors import region_ids
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae, kl_divergence, resized, to_signed_range
@@ -43,7 +43,7 @@ def train_vae(
     Args:
         settings: the section `vae`.
         seed: seed of weights and order.
-        holdout: share of the portraits that is held out.
+        holdout: share of the portraits that is held out; the collection's own test split is not trained on either.
         portraits: shards of the collection.
         pseudo_labels: shards of the portraits' masks.
         model: the trained VAE, a safetensors file.
@@ -60,7 +60,7 @@ def train_vae(
     settings_key = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("vae", settings_key, [*portraits, *(pseudo_labels or [])], {"vae": learner})
 
-    rows = ShardDataset(portraits, pseudo_labels or [], keep=lambda row_id: not held_out(row_id, holdout))
+    rows = ShardDataset(portraits, pseudo_labels or [], trained_on(portraits, holdout))
     classes = mask_classes(pseudo_labels) if pseudo_labels else None
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, items in zip(run.steps(images, batch, seed), batches, strict=False):

@@ -1,6 +1,10 @@
 from collections import Counter
 
-from facemill.data.splits import group_representatives, hash_fraction, split_of
+import pyarrow as pa
+import pytest
+
+from facemill.data.shards import write_shard
+from facemill.data.splits import group_representatives, hash_fraction, held_out, image_of, split_of, trained_on
 
 IDS = [str(i) for i in range(4000)]
 
@@ -32,3 +36,34 @@ def test_representatives_are_the_first_of_their_connected_group():
     ids = ["3", "10", "a", "b", "c"]
     assert group_representatives(ids, []) == {row_id: row_id for row_id in ids}
     assert group_representatives(ids, [(1, 3), (3, 4)]) == {"3": "3", "10": "10", "a": "a", "b": "10", "c": "10"}
+
+
+def test_no_division_separates_the_portraits_of_an_image():
+    for image in IDS:
+        crops = [image, f"{image}#2", f"{image}#3"]
+        assert len({held_out(crop, 0.08) for crop in crops}) == 1
+        assert len({split_of(crop, "labels-1", 0.05, 0.2) for crop in crops}) == 1
+        assert len({hash_fraction(crop, "halves") < 0.5 for crop in crops}) == 1
+
+
+def test_portraits_of_an_image_have_its_first_as_representative():
+    ids = ["7", "9", "7#2", "9#2", "7#3"]
+    assert group_representatives(ids, []) == {row_id: image_of(row_id) for row_id in ids}
+    assert set(group_representatives(ids, [(1, 2)]).values()) == {"7"}
+
+
+@pytest.mark.parametrize("name", ["#1", "a#b", "#", "a", "a#"])
+def test_other_ids_are_images_of_their_own(name):
+    assert image_of(name) == name
+
+
+def test_the_official_test_split_is_not_trained_on(tmp_path):
+    schema = pa.schema([("id", pa.string()), ("split", pa.string())])
+    splits = ["train", "validation", "test", None]
+    rows = [{"id": row_id, "split": splits[int(row_id) % 4]} for row_id in IDS[:400]]
+    write_shard(tmp_path / "with.parquet", rows, schema)
+    write_shard(tmp_path / "without.parquet", rows, schema.remove(1))
+    with_split, without = (trained_on([tmp_path / f"{name}.parquet"], 0.1) for name in ("with", "without"))
+    for row_id in IDS[:400]:
+        assert without(row_id) != held_out(row_id, 0.1)
+        assert with_split(row_id) == (without(row_id) and int(row_id) % 4 != 2)

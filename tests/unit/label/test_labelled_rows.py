@@ -164,3 +164,8 @@ def test_near_duplicates_have_the_first_as_representative():
     assert duplicate_groups(rows + copies) == (
         {str(i): str(i) for i in range(30)} | {f"{100 + i}": str(i) for i in range(12)}
     )
+
+
+def test_portraits_of_an_image_are_one_group():
+    rows = [noise_row(row_id, i) for i, row_id in enumerate(["3", "8", "3#2", "8#2"])]
+    assert duplicate_groups(rows) == {"3": "3", "8": "8", "3#2": "3", "8#2": "8"}

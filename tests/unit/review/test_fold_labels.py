@@ -28,6 +28,12 @@ def test_near_duplicates_share_a_fold():
     assert all(folds[key] == folds[str(int(key) // 4 * 4)] for key in IDS) and len(set(folds.values())) == 3
 
 
+def test_portraits_of_an_image_share_a_fold():
+    rows = [noise_row(f"{i // 2}#2" if i % 2 else f"{i // 2}", i) for i in range(20)]
+    folds = assign_folds([row["id"] for row in rows], duplicate_groups(rows), 4, seed=1)
+    assert all(folds[str(i)] == folds[f"{i}#2"] for i in range(10)) and len(set(folds.values())) == 4
+
+
 def test_fewer_groups_than_folds_are_refused():
     with pytest.raises(UserError, match=r"label_quality.folds: found 4; accepted: up to 2, for 6 portraits"):
         assign_folds(IDS[:6], {key: str(int(key) // 3) for key in IDS}, 4, seed=1)

@@ -19,6 +19,7 @@ from facemill.segment.self_train_unet import (
     cut_mix,
     pseudo_targets,
     self_train_unet,
+    unlabelled_rows,
     weak_augment,
 )
 from facemill.segment.train_unet import train_unet
@@ -120,6 +121,13 @@ def test_the_student_learns_from_unlabelled_portraits_and_resumes_to_the_same_by
     header, *lines = students[0]["curves"].read_text().splitlines()
     mask_ratios = [float(line.split(",")[header.split(",").index("mask_ratio")]) for line in lines]
     assert 0 < np.mean(mask_ratios) <= 1
+
+
+def test_portraits_of_labelled_images_are_left_out(tmp_path):
+    schema = pa.schema([("id", pa.string()), ("image", IMAGE)])
+    for name, ids in (("portraits", ["1", "1#2", "2", "2#2", "3"]), ("labelled", ["1", "2#2"])):
+        write_shard(tmp_path / name, [{"id": row_id, "image": None} for row_id in ids], schema)
+    assert unlabelled_rows([tmp_path / "portraits"], [tmp_path / "labelled"]).ids == ["3"]
 
 
 def test_unusable_inputs_are_one_line(tmp_path, arguments):

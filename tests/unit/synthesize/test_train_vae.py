@@ -40,6 +40,24 @@ def test_a_portrait_without_any_region_still_counts():
     assert torch.allclose(weights, torch.full((1, 1, 32, 32), 1 - BALANCE))
 
 
+def test_the_official_test_split_changes_no_weight(tmp_path, monkeypatch, pairs):
+    monkeypatch.chdir(tmp_path)
+    rows = list(read_rows([pairs("pairs", range(12), THREE)]))
+    schema = pa.schema([("id", pa.string()), ("image", IMAGE), ("split", pa.string())])
+    training = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
+    settings = VaeConfig(size=32, z_dim=6, width=4, kl_weight=0.01, training=training)
+    models = []
+    for name, other in (("a", 0), ("b", 4)):  # where the images of the test portraits differ
+        models.append(tmp_path / f"models/{name}/model.safetensors")
+        images = [row["image"] for row in rows[other : other + 4] + rows[4:]]
+        splits = ["test"] * 4 + ["train"] * 8
+        columns = zip([row["id"] for row in rows], images, splits, strict=True)
+        write_shard(tmp_path / name, [dict(zip(schema.names, row, strict=True)) for row in columns], schema)
+        paths = {"portraits": [tmp_path / name], "model": models[-1], "curves": tmp_path / f"{name}.csv"}
+        train_vae(settings=settings, seed=1, holdout=0.2, **paths)
+    assert models[0].read_bytes() == models[1].read_bytes()
+
+
 @pytest.mark.parametrize("with_masks", [True, False])
 def test_a_stopped_training_resumes_to_the_same_bytes(tmp_path, monkeypatch, pairs, with_masks):
     monkeypatch.chdir(tmp_path)
