@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,37 +50,58 @@ def main(
         only: groups to run (correctness, resume, speed, chain).
     """
     started = time.time()
-    if not dry and not torch.cuda.is_available():
-        raise UserError("no GPU: torch.cuda.is_available() is false; accepted: a machine with one, or --dry")
-    if data is None and not dry:
-        raise UserError("--data: is missing; accepted: a folder that benchmarks/gpu_data.py wrote, or --dry")
-    groups = [group for round_ in ROUNDS for group in round_]
-    if unknown := set(only or ()) - set(groups):
-        raise UserError(f"--only: found {min(unknown)}; accepted: {', '.join(groups)}")
+    check_arguments(data, dry, only or ())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not before the processes of the groups are stopped
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine(), "dry": dry, "checks": []}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        if data is None:
-            from gpu_data import draw_data  # needs the packages that draw
-
-            draw_data(work / "data")
-        shared = {"data": str((data or work / "data").resolve()), "out": str(out.resolve()), "dry": dry}
+        shared = {"data": str((data or drawn_data(work)).resolve()), "out": str(out.resolve()), "dry": dry}
         end = started + 60 * minutes - CLOSING_SECONDS
         rounds = [([g for g in round_ if not only or g in only], share) for round_, share in ROUNDS.items()]
-        for index, (chosen, share) in enumerate(rounds := [round_ for round_ in rounds if round_[0]]):
+        rounds = [(groups, share) for groups, share in rounds if groups]
+        for index, (groups, share) in enumerate(rounds):
             deadline = time.time() + (end - time.time()) * share / sum(share for _, share in rounds[index:])
-            children = [Child(group, shared, work / group, deadline) for group in chosen]
-            while running := [child for child in children if child.running()]:
-                time.sleep(0.2)
+            children = [Child(group, shared, work / group, deadline) for group in groups]
+            running = children
+            try:
+                while running := [child for child in running if child.goes_on()]:
+                    time.sleep(0.2)
+            finally:
                 for child in running:
-                    child.tend()
+                    child.stop()
             results["checks"] += [result for child in children for result in child.results()]
             results["seconds"] = round(time.time() - started, 1)
             write_json(out / "gpu.json", results)
     print_table(results)
     if any(result["state"] != "passed" for result in results["checks"]):
         sys.exit(1)
+
+
+def check_arguments(data: Path | None, dry: bool, only: Collection[str]) -> None:
+    """Raises `UserError` when the checks cannot run."""
+    if not dry and not torch.cuda.is_available():
+        raise UserError("no GPU: torch.cuda.is_available() is false; accepted: a machine with one, or --dry")
+    accepted = "accepted: a folder that benchmarks/gpu_data.py wrote"
+    if data is None and not dry:
+        raise UserError(f"--data: is missing; {accepted}, or --dry")
+    for name in ("train", "validation", "portraits-0000") if data else ():
+        if data and not (path := data / f"{name}.parquet").is_file():
+            raise UserError(f"--data: {path} is missing; {accepted}")
+    groups = [group for round_ in ROUNDS for group in round_]
+    if unknown := set(only) - set(groups):
+        raise UserError(f"--only: found {min(unknown)}; accepted: {', '.join(groups)}")
+
+
+def drawn_data(work: Path) -> Path:
+    """A new folder of drawings. Raises `UserError` when the packages that draw are missing."""
+    try:
+        from gpu_data import draw_data
+
+        draw_data(work / "data")
+    except ImportError as error:
+        raise UserError(f"--data: is missing, and drawings need {error.name}; accepted: --data FOLDER") from error
+    return work / "data"
 
 
 def machine() -> dict[str, Any]:
@@ -104,14 +127,14 @@ class Child:
         self.context = json.dumps(shared | {"work": str(work), "deadline": deadline})
         self.lines = work / "results.jsonl"
         self.log = work / "log"
-        self.process = self._start()
+        self._start()
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> None:
         paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        command = [sys.executable, "-m", "gpu_checks", self.group, self.context, str(self.lines)]
-        command += [line["check"] for line in self._read()]
+        self.skipped = [line["check"] for line in self._read() if line["state"] != "waiting"]
+        command = [sys.executable, "-m", "gpu_checks", self.group, self.context, str(self.lines), *self.skipped]
         with self.log.open("a") as log:
-            return subprocess.Popen(
+            self.process = subprocess.Popen(
                 command,
                 cwd=self.work,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
@@ -121,39 +144,48 @@ class Child:
             )
 
     def _read(self) -> list[dict[str, Any]]:
-        lines = self.lines.read_text().splitlines() if self.lines.exists() else []
-        return list({line["check"]: line for line in map(json.loads, lines)}.values())
+        """The last line of each check; one that the process did not end is left out, NaN is None."""
+        lines = {}
+        for text in self.lines.read_text().splitlines() if self.lines.exists() else ():
+            with suppress(ValueError):
+                line = json.loads(text, parse_constant=lambda _: None)
+                lines[line["check"]] = line
+        return list(lines.values())
 
-    def running(self) -> bool:
-        """Whether the process still runs."""
-        return self.process.poll() is None
+    def goes_on(self) -> bool:
+        """Whether the group goes on: its process, or a new one for what is left when a check has ended it."""
+        running = self.process.poll() is None
+        if running and time.time() < self.deadline:
+            return True
+        self.stop()
+        self._note("started", "late" if running else "crashed", self._log_end())
+        waiting = [line for line in self._read() if line["state"] == "waiting"]
+        if waiting and not running and len(self._read()) - len(waiting) > len(self.skipped):
+            self._start()
+            return True
+        self._note("waiting", "late" if running else "crashed", "not reached")
+        return False
 
-    def tend(self) -> None:
-        """Stops the process when it is late; starts it anew for the rest when a check has ended it."""
-        if time.time() > self.deadline:
-            self._note("late")
+    def stop(self) -> None:
+        """Ends the process and all that it started."""
+        with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        elif not self.running() and self.process.returncode:
-            if self._note("crashed"):
-                self.process = self._start()
+        self.process.wait()
 
-    def _note(self, state: str) -> bool:
-        """Notes the state of the check that has started and not ended; returns whether there is one."""
-        open_checks = [line["check"] for line in self._read() if line["state"] == "started"]
+    def _note(self, old: str, new: str, error: str) -> None:
+        """Gives the checks in one state another."""
+        lines = [line for line in self._read() if line["state"] == old]
         with self.lines.open("a") as file:
-            for name in open_checks:
-                tail = self.log.read_text(errors="replace")[-2000:]
-                file.write(json.dumps({"group": self.group, "check": name, "state": state, "error": tail}) + "\n")
-        return bool(open_checks)
+            for line in lines:
+                file.write(f"\n{json.dumps(line | {'state': new, 'error': error})}\n")
+
+    def _log_end(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
 
     def results(self) -> list[dict[str, Any]]:
         """The results of the group's checks; a group that did not start has one that says so."""
-        results = self._read()
-        if self.process.returncode and not any(r["state"] in ("late", "crashed") for r in results):
-            tail = self.log.read_text(errors="replace")[-2000:]
-            results.append({"group": self.group, "check": "start", "state": "crashed", "error": tail})
-        return results
+        none = {"group": self.group, "check": "start", "state": "crashed", "error": self._log_end()}
+        return self._read() or [none]
 
 
 def print_table(results: dict[str, Any]) -> None:

@@ -10,6 +10,8 @@ import time
 import traceback
 from pathlib import Path
 
+import torch
+
 from facemill.networks.device import keep_freed_memory
 from gpu_checks import GROUPS, Context, Data, Report
 
@@ -21,24 +23,33 @@ def main(group: str, context_json: str, results: Path, skip: list[str]) -> None:
     paths = {name: Path(values[name]) for name in ("out", "work")}
     context = Context(Data(Path(values["data"])), **paths, dry=values["dry"], deadline=values["deadline"])
     importlib.import_module(f"gpu_checks.{group}")
-    for name, function in GROUPS[group].items():
-        if name in skip:
-            continue
+    checks = {name: function for name, function in GROUPS[group].items() if name not in skip}
+    for name in checks:
+        _append(results, {"group": group, "check": name, "state": "waiting"})
+    for name, function in checks.items():
         _append(results, {"group": group, "check": name, "state": "started"})
         report, start, error = Report(), time.monotonic(), None
         try:
             function(context, report)
-        except Exception:
+            synchronize()
+        except (Exception, SystemExit):
             error = traceback.format_exc()
         state = "failed" if error else "missed" if report.missed else "passed"
         result = {"group": group, "check": name, "state": state, "seconds": round(time.monotonic() - start, 2)}
         result |= {"figures": report.figures, "missed": report.missed} | ({"error": error} if error else {})
         _append(results, result)
+        synchronize()  # raises what CUDA raises from now on in every check of this process, which ends here
+
+
+def synchronize() -> None:
+    """Waits for the GPU, so that a fault shows in the check that made it."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
 
 
 def _append(path: Path, line: dict) -> None:
     with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+        file.write(f"\n{json.dumps(line)}\n")  # a line that was cut off before it ends here
 
 
 if __name__ == "__main__":

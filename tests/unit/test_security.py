@@ -27,7 +27,7 @@ from facemill.label.label_files import labelme_files
 from facemill.label.labelled_rows import labelled_rows
 
 ROOT = Path(__file__).parents[2]
-SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/*.py")]
+SOURCES = [*ROOT.glob("facemill/**/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("benchmarks/**/*.py")]
 FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
 
 JSON = st.recursive(
