@@ -15,7 +15,7 @@ from facemill.config.synthesize import GauganConfig
 from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import mask_classes, read_rows
-from facemill.data.splits import held_out
+from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
 from facemill.imaging.colors import REGIONS
@@ -169,7 +169,7 @@ def measure_painted(networks: Evaluator, painter: Painter, rows: ShardDataset, c
 
 def training_features(networks: Evaluator, portraits: Sequence[Path], holdout: float) -> np.ndarray:
     """The features for `feature_distances` of at most `MAX_REAL` portraits that are not held out, (M, D)."""
-    rows = chosen_rows(portraits, [], lambda row_id: not held_out(row_id, holdout), MAX_REAL)
+    rows = chosen_rows(portraits, [], trained_on(portraits, holdout), MAX_REAL)
     images = (image for image in rows if isinstance(image, Tensor))  # the shards have no masks
     stacked = (to_arrays(torch.stack(batch)) for batch in batched(images, BATCH))
     return np.concatenate([networks.features_for_frechet(batch) for batch in stacked])

@@ -11,7 +11,7 @@ from facemill.config.synthesize import GauganConfig
 from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
-from facemill.data.splits import held_out
+from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
@@ -58,7 +58,7 @@ def train_gaugan(
         settings: the section `gaugan`.
         size: height of the portraits in pixels.
         seed: seed of weights, order, styles and augmentation.
-        holdout: share of the portraits that is held out.
+        holdout: share of the portraits that is held out; the collection's own test split is not trained on either.
         vae: the finished VAE.
         portraits: shards of the collection.
         pseudo_labels: shards of the portraits' masks.
@@ -102,11 +102,10 @@ def train_gaugan(
 
 
 def accepted_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], gate: Path, holdout: float) -> ShardDataset:
-    """The portraits that `gate` accepts and that are not held out, with their masks."""
+    """The portraits that `gate` accepts and that are not held out (`trained_on`), with their masks."""
     accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
-    rows = ShardDataset(
-        portraits, pseudo_labels, keep=lambda row_id: row_id in accepted and not held_out(row_id, holdout)
-    )
+    learned = trained_on(portraits, holdout)
+    rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: row_id in accepted and learned(row_id))
     if not len(rows):
         raise UserError(f"{gate}: accepts only held-out portraits; accepted: a lower holdout, or more portraits")
     log.info("gaugan: learns from %d portraits", len(rows))

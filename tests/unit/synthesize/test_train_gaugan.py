@@ -123,6 +123,16 @@ def test_rejected_portraits_are_not_learned_from(inputs, caplog):
     assert learned == sum(i != 3 and not held_out(str(i), 0.2) for i in range(12))
 
 
+def test_the_official_test_split_is_not_learned_from(inputs, caplog):
+    rows = [row | {"split": "test" if row["id"] in "5678" else "train"} for row in read_rows(inputs["portraits"])]
+    schema = pa.schema([("id", pa.string()), ("image", IMAGE), ("split", pa.string())])
+    write_shard(inputs["portraits"][0], rows, schema)
+    with caplog.at_level("INFO", logger="facemill"):
+        train_gaugan(settings=SETTINGS, **inputs)
+    learned = int(next(m for m in caplog.messages if "learns from" in m).split()[3])
+    assert learned == sum(i not in (3, 5, 6, 7, 8) and not held_out(str(i), 0.2) for i in range(12))
+
+
 def test_portraits_that_are_all_held_out_are_a_mistake_of_the_user(inputs):
     with pytest.raises(UserError, match="gate.parquet: accepts only held-out portraits"):
         train_gaugan(settings=SETTINGS, **inputs | {"holdout": 1.0})
