@@ -13,6 +13,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -21,9 +22,10 @@ from torch.nn import functional as F
 
 from facemill.data.shards import decode_mask, mask_classes, read_rows
 from facemill.networks.device import keep_freed_memory
-from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_generator
+from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import PRESETS, Generator, Spade, one_hot
+from facemill.networks.vgg import PerceptualLoss
 from facemill.workflow.command import run
 
 PRESET, Z_DIM = PRESETS["paper"], 256
@@ -47,6 +49,82 @@ class PlainGenerator(nn.Module):
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
             x = block(x, F.interpolate(mask, size=x.shape[2:], mode="nearest"))
         return generator.last(F.leaky_relu(x, 0.2)).tanh()
+
+
+class PlainDiscriminator(nn.Module):
+    """The published forward pass with the discriminators' weights, in NCHW."""
+
+    def __init__(self, discriminator: Discriminator) -> None:
+        super().__init__()
+        self.discriminator = discriminator
+
+    def forward(self, images: Tensor, mask: Tensor) -> list[list[Tensor]]:
+        x = torch.cat([images, mask], 1)
+        features = []
+        for scale in self.discriminator.scales:
+            features.append(scale(x))
+            x = F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+        return features
+
+
+@dataclass
+class PlainGan:
+    """The published training: a step of the generator, then one of the discriminators on images generated anew.
+
+    Attributes:
+        generator: masks (B, H, W) and style codes (B, z_dim) to images.
+        discriminator: images and one-hot masks to features.
+        classes: classes of the masks.
+        perceptual: the loss on VGG's features, or None.
+        bf16: whether the networks run under autocast to bfloat16.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    classes: int
+    perceptual: PerceptualLoss | None = None
+    bf16: bool = False
+
+    def __post_init__(self) -> None:
+        networks = {self.generator: 1e-4, self.discriminator: 4e-4}
+        self.adams = [torch.optim.Adam(n.parameters(), lr, betas=(0.0, 0.9), fused=True) for n, lr in networks.items()]
+
+    def step(self, real: Tensor, masks: Tensor, z: Tensor) -> None:
+        """A training step of both networks."""
+        self.step_generator(real, masks, z)
+        self.step_discriminator(real, masks, z)
+
+    def step_generator(self, real: Tensor, masks: Tensor, z: Tensor) -> None:
+        """A training step of the generator, on images (B, 3, H, W) in [-1, 1], masks and style codes."""
+        generator_adam, _ = self.adams
+        generator_adam.zero_grad()
+        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
+            fake = self.generator(masks, z)
+            fake_features, real_features = self._features(fake, real, masks)
+            loss = hinge_loss_generator(fake_features) + 10 * feature_matching_loss(real_features, fake_features)
+            if self.perceptual:
+                loss = loss + 10 * self.perceptual(fake, real)
+        loss.backward()
+        generator_adam.step()
+
+    def step_discriminator(self, real: Tensor, masks: Tensor, z: Tensor) -> None:
+        """A training step of the discriminators."""
+        _, discriminator_adam = self.adams
+        discriminator_adam.zero_grad()
+        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
+            with torch.no_grad():
+                fake = self.generator(masks, z)
+            fake_features, real_features = self._features(fake, real, masks)
+            loss = hinge_loss_discriminator(real_features, fake_features)
+        loss.backward()
+        discriminator_adam.step()
+
+    def _features(self, fake: Tensor, real: Tensor, masks: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
+        """The discriminators' features of generated and of real images, which are one batch."""
+        mask = one_hot(masks, self.classes)
+        both = self.discriminator(torch.cat([fake.float(), real]), torch.cat([mask, mask]))
+        halves = [[features.chunk(2) for features in scale] for scale in both]
+        return [[fake for fake, _ in scale] for scale in halves], [[real for _, real in scale] for scale in halves]
 
 
 def pair(size: int, classes: int) -> tuple[Generator, PlainGenerator]:
@@ -82,23 +160,13 @@ def forward(size: int, masks: Tensor, classes: int, rounds: int) -> tuple[dict[s
 def training(size: int, masks: Tensor, classes: int, rounds: int) -> dict[str, float]:
     """Seconds of a generator's training step, losses of the discriminators included, with each generator."""
     discriminator = Discriminator(ndf=PRESET.ndf, classes=classes).to(memory_format=torch.channels_last)
-    real, mask = torch.rand(len(masks), 3, size, size) * 2 - 1, one_hot(masks, classes)
-    z = torch.randn(len(masks), Z_DIM)
-
-    def step(generator: nn.Module) -> Callable[[], None]:
-        adam = torch.optim.Adam(generator.parameters(), 1e-5, betas=(0.0, 0.9), fused=True)
-
-        def train_step() -> None:
-            features = discriminator(generator(masks, z), mask)
-            loss = hinge_loss_generator(features) + 10 * feature_matching_loss(discriminator(real, mask), features)
-            loss.backward()
-            adam.step()
-            adam.zero_grad()
-
-        return train_step
-
-    fast, plain = pair(size, classes)
-    return turns(rounds, plain=step(plain), fast=step(fast))
+    real, z = torch.rand(len(masks), 3, size, size) * 2 - 1, torch.randn(len(masks), Z_DIM)
+    fast, plain = (PlainGan(generator, discriminator, classes) for generator in pair(size, classes))
+    return turns(
+        rounds,
+        plain=lambda: plain.step_generator(real, masks, z),
+        fast=lambda: fast.step_generator(real, masks, z),
+    )
 
 
 def main(*, masks: list[Path], images: int = 2, rounds: int = 3) -> None:

@@ -1,0 +1,66 @@
+"""Seconds, memory and operations of what runs on a GPU."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gpu_checks import Context, Report
+
+WARM_UP, LATENCIES = 5, 50
+"""Calls before, and behind, a latency."""
+
+
+def synchronize() -> None:
+    """Waits for the GPU, where there is one."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def release_memory() -> None:
+    """Frees the GPU's memory that nothing holds, and counts its peak anew."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_gb() -> float | None:
+    """The most memory of the GPU that tensors have had at once, in GB, since `release_memory`."""
+    return torch.cuda.max_memory_allocated() / 1e9 if torch.cuda.is_available() else None
+
+
+def median_seconds(context: Context, call: Callable[[], object], calls: int = 2) -> float:
+    """Median seconds of a call: of turns of some calls, less the first, in an eightieth of the time left or three."""
+    spent: list[float] = []
+    end = time.monotonic() + context.pick(context.seconds_left / 80, 0)
+    while len(spent) < context.pick(3, 2) or (len(spent) < 50 and time.monotonic() < end):
+        start = time.perf_counter()
+        for _ in range(calls):
+            call()
+        synchronize()
+        spent.append((time.perf_counter() - start) / calls)
+    return statistics.median(spent[1:])
+
+
+def report_latency(context: Context, report: Report, name: str, call: Callable[[], object]) -> None:
+    """Notes the median and the 95th percentile of the milliseconds of a call that waits for the GPU."""
+    spent = []
+    for _ in range(context.pick(WARM_UP + LATENCIES, WARM_UP + 1)):
+        start = time.perf_counter()
+        call()
+        spent.append(1000 * (time.perf_counter() - start))
+    median, high = np.percentile(spent[WARM_UP:], [50, 95])
+    report.figure(f"{name}_median_ms", float(median))
+    report.figure(f"{name}_95th_percentile_ms", float(high))
+
+
+def operations(compute: Callable[[], object]) -> float:
+    """The floating-point operations of a computation."""
+    with FlopCounterMode(display=False) as counter:
+        compute()
+    return float(counter.get_total_flops())
