@@ -1,21 +1,18 @@
 """Pseudo-labelling backends: one graph from pixels to masks and confidence, run by the fastest library of the machine.
 
-A GPU runs the graph compiled by torch, in bfloat16; a processor through OpenVINO, in bfloat16 where it has the
-instructions.
+A GPU runs the graph by torch, in bfloat16; a processor through OpenVINO (`openvino_backend`), in bfloat16 where it has
+the instructions.
 """
 
-import logging
-import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import NamedTuple, Protocol
 
 import numpy as np
-import openvino
 import torch
-from openvino.frontend import FrontEndManager
-from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
-from facemill.networks.device import autocast, bf16
+from facemill.networks.device import autocast
 from facemill.networks.unet import Unet
 
 
@@ -35,13 +32,13 @@ class Predictions(NamedTuple):
 
 
 class Backend(Protocol):
-    """A U-Net that predicts batches of exactly `batch` images; `concurrency` threads may call it at once."""
+    """A U-Net that predicts up to `batch` images in a call; `concurrency` threads may call it at once."""
 
     batch: int
     concurrency: int
 
-    def __call__(self, images: np.ndarray) -> Predictions:
-        """The predictions for images, uint8 RGB (batch, S, S, 3)."""
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+        """The predictions for 1 to `batch` images, each uint8 RGB (S, S, 3)."""
 
 
 class Stem(nn.Module):
@@ -81,79 +78,78 @@ class Trunk(nn.Module):
         return masks, confidence, entropy.mean((1, 2)), class_entropy, flip_disagreement
 
 
-class OpenVinoBackend:
-    """Both graphs by OpenVINO on the processor, the stem in float32; each calling thread has its inference requests.
-
-    A batch holds the pixels of one image of 512 px: a smaller one loses time to calls, a larger one to cache misses.
-    `concurrency`: a batch for each stream of the processor, and one that waits for the first free stream.
-    """
-
-    def __init__(self, unet: Unet) -> None:
-        self.batch = max(1, (512 // unet.size) ** 2)
-        self._streams = min(torch.get_num_threads(), 8)
-        self.concurrency = self._streams + 1
-        self._stem, self._trunk = Stem(unet).eval(), Trunk(unet).eval()
-        self._compiling = threading.Lock()
-        self._compiled: list[openvino.CompiledModel] = []
-        self._thread = threading.local()
-
-    def __call__(self, images: np.ndarray) -> Predictions:
-        if not hasattr(self._thread, "requests"):
-            with self._compiling:
-                self._compiled = self._compiled or self._compile(torch.from_numpy(images))
-            self._thread.requests = [compiled.create_infer_request() for compiled in self._compiled]
-        stem, trunk = self._thread.requests
-        features = list(stem.infer([images], share_inputs=True, share_outputs=True).values())
-        inputs = features[-len(trunk.model_inputs) :]  # the decoder of v1 and v2 does not use the first, the image
-        return Predictions(*trunk.infer(inputs, share_inputs=True).values())
-
-    @torch.inference_mode()
-    def _compile(self, images: Tensor) -> list[openvino.CompiledModel]:
-        return [
-            compile_openvino(self._stem, (images,), "f32", self._streams),
-            compile_openvino(self._trunk, tuple(self._stem(images)), "bf16" if bf16() else "f32", self._streams),
-        ]
-
-
-def compile_openvino(
-    network: nn.Module, inputs: tuple[Tensor, ...], precision: str, streams: int
-) -> openvino.CompiledModel:
-    """A network compiled by OpenVINO for inputs of these shapes on the processor, its threads split into `streams`.
-
-    `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it.
-    """
-    frontend = FrontEndManager().load_by_framework("pytorch")
-    logging.disable(logging.WARNING)  # it warns, with a traceback, of operators that this torch no longer has
-    decoder = TorchFXPythonDecoder.from_exported_program(torch.export.export(network, inputs))
-    logging.disable(logging.NOTSET)
-    graph = frontend.convert(frontend.load(decoder))
-    options = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "PERFORMANCE_HINT_NUM_REQUESTS": streams,
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    return openvino.Core().compile_model(graph, "CPU", options)
-
-
 class TorchBackend:
-    """Both graphs by torch on the U-Net's device; compiled where that is a GPU."""
+    """Both graphs by torch on the U-Net's device; recorded where that is a GPU, once for each thread that calls it.
 
-    batch, concurrency = 32, 2
+    A batch holds the pixels of sixteen images of 512 px, which fill a GPU; images have the size of the training's.
+    """
+
+    concurrency = 2
 
     def __init__(self, unet: Unet) -> None:
-        self._device = next(unet.parameters()).device
-        stem, trunk = Stem(unet).eval(), Trunk(unet).eval()
-        graph = lambda images: trunk(*stem(images))  # noqa: E731
-        self._graph = torch.compile(graph) if self._device.type == "cuda" else graph
+        self.batch = 16 * max(1, 512 // unet.size) ** 2
+        self._stem, self._trunk = Stem(unet).eval(), Trunk(unet).eval()
+        self._recorded: SimpleQueue[CudaGraph] = SimpleQueue()
+        self._records = next(unet.parameters()).is_cuda
+        for _ in range(self.concurrency if self._records else 0):
+            self._recorded.put(CudaGraph(self._predict, (self.batch, unet.size, unet.size, 3)))
 
     @torch.inference_mode()
-    def __call__(self, images: np.ndarray) -> Predictions:
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+        if not self._records:
+            return Predictions(*(output.numpy() for output in self._predict(torch.from_numpy(np.stack(images)))))
+        graph = self._recorded.get()
+        try:
+            return Predictions(*graph(images))
+        finally:
+            self._recorded.put(graph)
+
+    def _predict(self, images: Tensor) -> tuple[Tensor, ...]:
         with autocast():
-            outputs = self._graph(torch.from_numpy(images).to(self._device))
-        return Predictions(*(output.cpu().numpy() for output in outputs))
+            return self._trunk(*self._stem(images))
+
+
+class CudaGraph:
+    """A function of a batch of images, recorded with memory and a stream of its own; for one thread at a time.
+
+    A replay is one call. Python would launch some 600 kernels for each batch, and wait as often for the interpreter's
+    lock while other threads decode. `torch.compile` needs a C compiler, and seconds in each job, for its fewer kernels.
+    https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+    """
+
+    @torch.inference_mode()
+    def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], shape: tuple[int, ...]) -> None:
+        """Records `function` for images, uint8, of this shape; no other thread may use the GPU meanwhile."""
+        self._images = torch.zeros(shape, dtype=torch.uint8, device="cuda")
+        self._stream = torch.cuda.Stream()
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            for _ in range(3):  # the libraries choose algorithms and allocate, which cannot be recorded
+                function(self._images)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            self._outputs = function(self._images)
+        pinned = [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in (self._images, *self._outputs)]
+        self._pinned_images, *self._pinned_outputs = pinned
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """The outputs for as many images as there are, or fewer."""
+        count = len(images)
+        np.stack(images, out=self._pinned_images.numpy()[:count])  # the rest of the batch is as it was
+        with torch.cuda.stream(self._stream):
+            self._images.copy_(self._pinned_images, non_blocking=True)
+            self._graph.replay()
+            for pinned, output in zip(self._pinned_outputs, self._outputs, strict=True):
+                pinned.copy_(output, non_blocking=True)
+        self._stream.synchronize()
+        return [pinned.numpy()[:count].copy() for pinned in self._pinned_outputs]
 
 
 def fastest_backend(unet: Unet) -> Backend:
-    """The backend that is fastest on this machine."""
-    return TorchBackend(unet) if torch.cuda.is_available() else OpenVinoBackend(unet)
+    """The backend that is fastest on this machine; OpenVINO is imported where it is used alone."""
+    if torch.cuda.is_available():
+        return TorchBackend(unet)
+    from facemill.inference.openvino_backend import OpenVinoBackend
+
+    return OpenVinoBackend(unet)

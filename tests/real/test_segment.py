@@ -16,7 +16,8 @@ from facemill.config.label import LabelsConfig
 from facemill.config.segment import UnetTrainConfig
 from facemill.data.classes import SEVEN
 from facemill.data.shards import write_shard
-from facemill.inference.backends import OpenVinoBackend, TorchBackend
+from facemill.inference.backends import TorchBackend
+from facemill.inference.openvino_backend import OpenVinoBackend
 from facemill.ingest.portraits import load_portrait
 from facemill.label.label_files import labelme_files
 from facemill.label.labelled_rows import SCHEMA, labelled_rows

@@ -1,14 +1,30 @@
 """Pseudo-labelling backends: both predict the same, and their numbers are what their names say."""
 
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 
 from facemill.data.classes import SEVEN
 from facemill.imaging.figures import colorize
-from facemill.inference.backends import OpenVinoBackend, TorchBackend, fastest_backend
+from facemill.inference.backends import TorchBackend, fastest_backend
+from facemill.inference.openvino_backend import OpenVinoBackend
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
+
+WITHOUT_OPENVINO = """
+import sys
+sys.modules["openvino"] = None  # importing it fails
+import facemill.segment.pseudo_label
+from facemill.inference.backends import TorchBackend
+from facemill.networks.unet import Unet
+unet = Unet(classes=7, size=64, decoder="upsample", decoder_channels=[8] * 5).eval()
+print(TorchBackend(unet)([__import__("numpy").zeros((64, 64, 3), "uint8")]).masks.shape)
+"""
 
 
 @pytest.fixture
@@ -64,3 +80,31 @@ def test_the_same_image_gets_the_same_labels_in_any_company(painter, images):
     first = backend(images[: backend.batch])
     again = backend(images[: backend.batch])
     assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, again, strict=True))
+
+
+@pytest.mark.parametrize("backend", [TorchBackend, OpenVinoBackend])
+def test_any_number_of_images_up_to_a_batch_is_predicted_as_in_a_full_one(models, images, backend):
+    predict = backend(load_model(Unet, models[2]))
+    predict.batch = len(images)
+    full, part = predict(images), predict(list(images[:4]))
+    assert np.array_equal(part.masks, full.masks[:4])
+    assert all(len(values) == 4 for values in part)
+
+
+def test_torch_labels_where_openvino_is_missing():
+    command = [sys.executable, "-c", WITHOUT_OPENVINO]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "(1, 64, 64)\n"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="records a CUDA graph")
+def test_a_recorded_graph_predicts_as_the_processor_does_from_several_threads_at_once(models, images):
+    unet = load_model(Unet, models[2])
+    recorded, plain = TorchBackend(unet), TorchBackend(deepcopy(unet).cpu())
+    batches = [images[: 1 + i % len(images)] for i in range(60)]
+    with ThreadPoolExecutor(recorded.concurrency) as threads:
+        first, again = (list(threads.map(recorded, batches)) for _ in range(2))
+    for predictions, repeated, batch in zip(first, again, batches, strict=True):
+        assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(predictions, repeated, strict=True))
+        # untrained, in bfloat16: no class is ahead of the others
+        assert np.mean(predictions.masks == plain(batch).masks) > 0.95
+        assert predictions.confidence == pytest.approx(plain(batch).confidence, rel=0.02)
