@@ -184,7 +184,8 @@ class Child:
 
     def results(self) -> list[dict[str, Any]]:
         """The results of the group's checks; a group that did not start has one that says so."""
-        none = {"group": self.group, "check": "start", "state": "crashed", "error": self._log_end()}
+        error = self._log_end() or "no check is registered"
+        none = {"group": self.group, "check": "start", "state": "crashed", "error": error}
         return self._read() or [none]
 
 
