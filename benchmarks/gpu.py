@@ -190,7 +190,7 @@ class Child:
 
 
 def print_table(results: dict[str, Any]) -> None:
-    """Prints a line for each check, and the figures of each below it."""
+    """Prints a line for each check, and below it what it missed or raised; figures are in `gpu.json`."""
     for result in results["checks"]:
         print(f"{result['state']:8} {result['group']:12} {result['check']:28} {result.get('seconds', 0):7.1f} s")
         for sentence in result.get("missed", ()):
