@@ -4,6 +4,12 @@ import ctypes
 
 import torch
 
+# On GPUs cuDNN computes convolutions of float32 with 10 bits of mantissa (TF32) unless it is told not to. What is not
+# under `autocast` shall be float32: the U-Net's first layers, FID's Inception, LPIPS. cuDNN's search for the fastest
+# algorithm stays off: it would be made anew for each number of distinct neighborhoods (`spade_neighborhoods.py`), and
+# its result depends on timing, so that a resumed training would end with other weights.
+torch.backends.cudnn.allow_tf32 = False
+
 
 def device() -> torch.device:
     """The first GPU that this process may use, else the CPU."""
@@ -11,8 +17,10 @@ def device() -> torch.device:
 
 
 def bf16() -> bool:
-    """Whether bfloat16 is fast: on GPUs that support it, and on processors with instructions for it."""
-    return torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """Whether bfloat16 is fast: on GPUs and processors with instructions for it. GPUs before Ampere emulate it."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def autocast() -> torch.autocast:
