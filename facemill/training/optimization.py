@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DataLoaderConfiguration
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from facemill.networks.device import bf16, keep_freed_memory
@@ -18,14 +18,17 @@ Network = TypeVar("Network", bound=nn.Module)
 def make_accelerator() -> Accelerator:
     """Accelerate's device, process and precision handling: bfloat16 where it is fast, float32 elsewhere.
 
-    A batch of the data loader is the global batch, which is split among the processes. Side effect: glibc's `mallopt`
-    is called, for the whole process (`keep_freed_memory`).
+    A batch of the data loader is the global batch, which is split among the processes, and copied to the GPU while the
+    GPU works on the one before. Side effect on the CPU: glibc's `mallopt` is called, for the whole process
+    (`keep_freed_memory`).
     """
-    keep_freed_memory()
+    cuda = torch.cuda.is_available()
+    if not cuda:
+        keep_freed_memory()
     return Accelerator(
         mixed_precision="bf16" if bf16() else "no",
-        cpu=not torch.cuda.is_available(),
-        dataloader_config=DataLoaderConfiguration(split_batches=True),
+        cpu=not cuda,
+        dataloader_config=DataLoaderConfiguration(split_batches=True, non_blocking=True),
     )
 
 
@@ -62,10 +65,21 @@ def ema_decay(step: int, decay: float = 0.998) -> float:
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, network: nn.Module, decay: float) -> None:
-    """Moves the average toward the network's weights; buffers are copied."""
-    torch._foreach_lerp_(list(ema.parameters()), list(network.parameters()), 1 - decay)
-    for average, value in zip(ema.buffers(), network.buffers(), strict=True):
-        average.copy_(value)
+    """Moves the average toward the network's weights and the statistics of its batch norms; other buffers are copied.
+
+    The network's statistics are means over some ten batches, as its weights move; those of the EMA are as slow as its
+    weights. The vectors of spectral norm are copied: they belong to the singular values of the latest weights, and a
+    mean of unit vectors has another length.
+    """
+    averages: list[Tensor] = [*ema.parameters()]
+    values: list[Tensor] = [*network.parameters()]
+    for (name, average), value in zip(ema.named_buffers(), network.buffers(), strict=True):
+        if name.endswith(("running_mean", "running_var")):
+            averages.append(average)
+            values.append(value)
+        else:
+            average.copy_(value)
+    torch._foreach_lerp_(averages, values, 1 - decay)
 
 
 def cosine_with_warmup(step: int, total: int, warmup: float = 0.05) -> float:
