@@ -34,6 +34,8 @@ from facemill.log import log, progress
 from facemill.training.learner import Learner
 
 CHECKPOINT_SECONDS = 60
+CHECKPOINT_SHARE = 0.05
+"""Largest share of the time that goes into checkpoints; where one takes long, it is made less often."""
 CURVE_POINTS = 200
 """Points of the curves of a complete training."""
 DIVERGENCE_FACTOR = 1000
@@ -93,9 +95,11 @@ class Run:
         self._board = SummaryWriter(self.folder, purge_step=self.step) if self._state.is_main_process else None
 
     def steps(self, images: int, batch: int, seed: int) -> Iterator[int]:
-        """Yields the numbers of the remaining steps; seeds torch before each.
+        """Yields the numbers of the remaining steps; seeds torch before each, in each process otherwise.
 
-        Saves a checkpoint every `CHECKPOINT_SECONDS`, and on SIGTERM and Ctrl-C, which end the process.
+        Every process thus draws its own noise and augmentation of its part of the batch; the weights, which are drawn
+        before, are the same in all. Saves a checkpoint every `CHECKPOINT_SECONDS`, and on SIGTERM and Ctrl-C, which end
+        the process.
 
         Args:
             images: images of the complete training.
@@ -106,30 +110,34 @@ class Run:
         received: list[int] = []
         signals = (signal.SIGTERM, signal.SIGINT)
         handlers = [signal.signal(number, lambda number, frame: received.append(number)) for number in signals]
-        saved = time.monotonic()
+        due = time.monotonic() + CHECKPOINT_SECONDS
         for step in progress(range(self.step, total), self.name, total * batch, done=self.step * batch, step=batch):
-            torch.manual_seed(seed * 1_000_003 + step)
+            torch.manual_seed(seed * 1_000_003 + step + (self._state.process_index << 40))
             yield step
             self.step = step + 1
             if self.stop_requested or self.step == total or self.step % max(total // CURVE_POINTS, 1) == 0:
                 self._add_point(self.step * batch)
             if self.stop_requested:
                 break
-            stopped = self._in_any_process(bool(received))
-            if self._state.is_main_process and (stopped or time.monotonic() - saved > CHECKPOINT_SECONDS):
+            stopped, saves = self._in_any_process(bool(received), time.monotonic() > due)
+            if stopped or saves:
+                start = time.monotonic()
                 self._save()
-                saved = time.monotonic()
+                due = (end := time.monotonic()) + max(CHECKPOINT_SECONDS, (end - start) / CHECKPOINT_SHARE)
             if stopped:
                 log.info("%s: stopped at %d images; the same command resumes from here", self.name, self.step * batch)
+                self._state.destroy_process_group()
                 sys.exit(128 + (received or [signal.SIGTERM])[0])
         for number, handler in zip(signals, handlers, strict=True):
             signal.signal(number, handler)
+        self._state.destroy_process_group()
 
-    def _in_any_process(self, condition: bool) -> bool:
-        """Whether a condition holds in any process: processes wait for each other, so all stop after the same step."""
+    def _in_any_process(self, *conditions: bool) -> list[bool]:
+        """Whether conditions hold in any process: processes wait for each other, so all stop after the same step."""
         if self._state.num_processes == 1:
-            return condition
-        return bool(reduce(torch.tensor(float(condition), device=self._state.device), "sum"))
+            return list(conditions)
+        counts = reduce(torch.tensor(conditions, dtype=torch.float, device=self._state.device), "sum")
+        return [count > 0 for count in counts.tolist()]
 
     def record(self, **losses: Tensor) -> None:
         """Adds a step's losses (scalars) to the curve's next point, which holds their means."""
@@ -137,9 +145,12 @@ class Run:
             self._sums[name] = self._sums[name] + loss.detach() if name in self._sums else loss.detach()
         self._summed += 1
 
-    def _add_point(self, images: int) -> None:
+    def _average_sums(self) -> None:
         if self._state.num_processes > 1:
             self._sums = {name: reduce(total, "mean") for name, total in self._sums.items()}
+
+    def _add_point(self, images: int) -> None:
+        self._average_sums()
         point = self._means(images) | self.extra_metrics
         self._sums, self._summed = {}, 0
         self.curves.append({"images": images} | point)
@@ -161,7 +172,14 @@ class Run:
         return means
 
     def _save(self) -> None:
+        """Writes a checkpoint in the first process; the others wait, since the first that ends takes all with it."""
+        self._average_sums()
         self._means(self.step * self._batch)  # raises rather than write a checkpoint of a diverged training
+        if self._state.is_main_process:
+            self._write()
+        self._state.wait_for_everyone()
+
+    def _write(self) -> None:
         state: dict[str, Tensor] = {}
         for name, module in self.modules.items():
             state |= {f"module/{name}/{key}": value for key, value in module.state_dict().items()}
@@ -169,11 +187,10 @@ class Run:
             for index, values in optimizer.state_dict()["state"].items():
                 state |= {f"optimizer/{name}/{index}/{key}": torch.as_tensor(value) for key, value in values.items()}
         state |= {f"sum/{name}": value for name, value in self._sums.items()}
-        state = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in state.items()}
         metadata = {"step": str(self.step), "summed": str(self._summed), "curves": json.dumps(self.curves)}
-        metadata["extra_metrics"] = json.dumps(self.extra_metrics)
+        metadata |= {"extra_metrics": json.dumps(self.extra_metrics), "losses": json.dumps([*self._sums])}
         with atomic_write(self._checkpoint) as tmp:
-            save_file(state, tmp, metadata)
+            save_file({key: _plain_copy(tensor) for key, tensor in state.items()}, tmp, metadata)
 
     def _load(self) -> None:
         try:
@@ -193,7 +210,8 @@ class Run:
             for weight, slots in optimizer.state.items():
                 # fused optimizers walk weights and moments in memory order: both must be channels_last, or neither
                 slots |= {k: torch.empty_like(weight).copy_(v) for k, v in slots.items() if v.shape == weight.shape}
-        self._sums, self._summed = _with_prefix(state, "sum/"), int(metadata["summed"])
+        self._sums = {name: state[f"sum/{name}"] for name in json.loads(metadata["losses"])}  # the curves' columns
+        self._summed = int(metadata["summed"])
         self.step, self.curves = int(metadata["step"]), json.loads(metadata["curves"])
         self.extra_metrics = json.loads(metadata["extra_metrics"])
         log.info("%s: resumes after step %d", self.name, self.step)
@@ -209,6 +227,11 @@ class Run:
         if self._board:
             self._board.close()
         self._checkpoint.unlink(missing_ok=True)
+
+
+def _plain_copy(tensor: Tensor) -> Tensor:
+    """A contiguous copy on the CPU: safetensors takes no other layout, and no memory that tensors share."""
+    return tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
 
 
 def _with_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

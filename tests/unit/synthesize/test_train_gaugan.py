@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -170,14 +171,18 @@ def test_snapshots_are_saved_while_it_trains(inputs, tmp_path):
 TRAIN = """
 import json, os, signal
 from pathlib import Path
+import torch
 from facemill.config.synthesize import GauganConfig
 from facemill.synthesize.train_gaugan import train_gaugan
+from facemill.training import run as training
 from facemill.training.learner import EmaLearner
 
+training.CURVE_POINTS = 1  # one point, so that the checkpoint holds losses of the point to come
 update = EmaLearner.update
 
 def update_and_stop(learner, step):
     update(learner, step)
+    print("seed", torch.initial_seed(), flush=True)
     if step == 1 and os.environ.get("STOP") == os.environ["LOCAL_RANK"]:
         os.kill(os.getpid(), signal.SIGTERM)  # in one process alone: the other must stop after the same step
 
@@ -216,5 +221,10 @@ def test_two_processes_train_one_model_and_resume_it(inputs, tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("16 of 16 images") == 1  # only the first process logs
         assert ("resumes after step 2" in done.stderr) == (name == "resumed")
-    for product in ("model.safetensors", "curves.csv"):
-        assert (tmp_path / "resumed" / product).read_bytes() == (tmp_path / "uninterrupted" / product).read_bytes()
+        seeds = set(re.findall(r"seed (\d+)", done.stdout))  # each process draws its own numbers
+        assert len(seeds) == 2 * (2 if name == "resumed" else TRAINING.steps)
+    resumed, uninterrupted = tmp_path / "resumed", tmp_path / "uninterrupted"
+    assert (resumed / "model.safetensors").read_bytes() == (uninterrupted / "model.safetensors").read_bytes()
+    curves = [np.genfromtxt(folder / "curves.csv", delimiter=",", names=True) for folder in (resumed, uninterrupted)]
+    assert curves[0].dtype == curves[1].dtype  # the same columns
+    np.testing.assert_allclose(*(list(curve.tolist()) for curve in curves), rtol=1e-5)

@@ -2,9 +2,11 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
+from accelerate import PartialState
 from torch import nn
 
 from facemill.errors import TrainingDiverged
@@ -60,6 +62,32 @@ def test_a_stopped_training_saves_and_the_next_run_ends_the_same(tmp_path, monke
     resumed.finish(tmp_path / "curves.csv")
     assert not list(tmp_path.glob("work/toy-*/checkpoint.safetensors"))
     assert (tmp_path / "curves.csv").read_text().splitlines()[-1].startswith("80,")
+
+
+@pytest.mark.parametrize("process", [0, 1, 3])
+def test_each_process_draws_its_own_numbers(tmp_path, monkeypatch, process):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(PartialState(cpu=True)._shared_state, "process_index", process)
+    run = Run("toy", {}, [], {})
+    seeds = [torch.initial_seed() for _ in run.steps(8, 4, seed=3)]
+    if run._board:
+        run._board.close()
+    assert (seeds == [3_000_009, 3_000_010]) == (process == 0)  # as ever where one process trains alone
+    assert len({*seeds, 3_000_009, 3_000_010}) == (4 if process else 2)
+
+
+def test_checkpoints_that_take_long_are_rare(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clock = iter(range(0, 100_000, 10))  # a step takes ten seconds, a checkpoint a hundred
+    monkeypatch.setattr("facemill.training.run.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr("facemill.training.run.progress", lambda steps, *_, **__: steps)
+    saved: list[int] = []
+    monkeypatch.setattr(Run, "_write", lambda run: saved.append(run.step) or [next(clock) for _ in range(9)])
+    run = Run("toy", {}, [], {})
+    for _ in run.steps(400, 1, seed=3):
+        run.record(loss=torch.zeros(()))
+    run.finish(tmp_path / "curves.csv")
+    assert saved == [7, 7 + 2000 // 10 + 1]  # after a minute, then after twenty times as long as the first took
 
 
 def test_a_checkpoint_of_other_code_is_named_and_not_resumed(tmp_path, monkeypatch, caplog):
