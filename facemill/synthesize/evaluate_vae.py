@@ -1,10 +1,12 @@
 """Evaluation of the VAE on held-out portraits: reconstructions, KL divergence, samples."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from facemill.data.batching import batched
 from facemill.data.dataset import ShardDataset
 from facemill.data.splits import held_out
 from facemill.errors import UserError
@@ -38,39 +40,41 @@ def evaluate_vae(*, model: Path, portraits: list[Path], holdout: float, metrics:
     rows = ShardDataset(portraits, keep=lambda row_id: held_out(row_id, holdout))
     if not len(rows):
         raise UserError(f"holdout: found {holdout}, which holds out no portrait; accepted: a larger share")
-    originals, reconstructions, divergences = reconstruct(vae, rows)
-    differences = [np.abs(a.astype(float) - b).mean() / 255 for a, b in zip(originals, reconstructions, strict=True)]
+    shown: list[tuple[np.ndarray, np.ndarray]] = []
+    differences, divergences = [], []
+    for original, reconstruction, divergence in reconstruct(vae, rows):
+        differences.append(np.abs(original.astype(float) - reconstruction).mean() / 255)
+        divergences.append(divergence)
+        if len(shown) < 2 * COLUMNS:  # the others leave the memory
+            shown.append((original, reconstruction))
     write_json(
         metrics,
         {
             "reconstruction_l1": float(np.mean(differences)),
             "reconstruction_l1_std": float(np.std(differences)),
             "kl": float(np.mean(divergences)),
-            "images": len(originals),
+            "images": len(differences),
         },
     )
     samples = sample(vae, SAMPLE_ROWS * COLUMNS)
     grid, captions = [], []
-    for start in range(0, min(len(originals), 2 * COLUMNS), COLUMNS):
-        grid += [originals[start : start + COLUMNS], reconstructions[start : start + COLUMNS]]
+    for pairs in batched(shown, COLUMNS):
+        grid += [list(images) for images in zip(*pairs, strict=True)]
         captions += ["portrait", "reconstruction"]
-    grid += [samples[start : start + COLUMNS] for start in range(0, len(samples), COLUMNS)]
+    grid += batched(samples, COLUMNS)
     save_picture(image_grid(grid, captions=[*captions, *["sample of N(0, 1)"] * SAMPLE_ROWS]), picture)
 
 
 @torch.inference_mode()
-def reconstruct(vae: Vae, images: ShardDataset) -> tuple[list[np.ndarray], list[np.ndarray], list[float]]:
-    """Portraits at the VAE's size and their reconstructions, uint8 RGB (S, S, 3), and their KL divergences in nats."""
-    originals, reconstructions, divergences = [], [], []
+def reconstruct(vae: Vae, images: ShardDataset) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    """Yields portraits at the VAE's size and their reconstructions, uint8 RGB (S, S, 3), and KL divergences in nats."""
     for pixels in images:
         assert isinstance(pixels, torch.Tensor)  # the shards have no masks
         real = resized(to_signed_range(pixels[None].to(device())), vae.size)
         with autocast():
             mean, log_variance = vae.encode(real)
-            reconstructions.append(to_pixels(vae.decode(mean))[0])
-        originals.append(to_pixels(real)[0])
-        divergences.append(float(kl_divergence(mean, log_variance)))
-    return originals, reconstructions, divergences
+            decoded = vae.decode(mean)
+        yield to_pixels(real)[0], to_pixels(decoded)[0], float(kl_divergence(mean, log_variance))
 
 
 @torch.inference_mode()
