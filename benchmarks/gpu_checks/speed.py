@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import cv2
@@ -44,7 +44,7 @@ from facemill.networks.vgg import PerceptualLoss
 from facemill.synthesize.gan import build_gan, generator_kwargs
 from facemill.training.optimization import make_accelerator
 from gpu_checks import Context, Report, check
-from gpu_checks.timing import median_seconds, operations, peak_gb, release_memory, report_latency
+from gpu_checks.timing import median_seconds, operations, peak_gb, release_memory, report_latency, step_of
 from gpu_checks.trainings import TRAININGS, timed
 
 Z_DIM = 256
@@ -85,11 +85,11 @@ def pseudo_label(context: Context, report: Report) -> None:
 
 
 def label_portraits(size: int, context: Context, report: Report) -> None:
-    """Labels portraits end to end and with the network alone, in turns of seconds, and one portrait at a time."""
-    release_memory()
+    """Labels portraits end to end and with the network alone, in turns of seconds, and one in a batch of its own."""
     unet, shard = load_model(Unet, labeller(context, size)), context.work / f"portraits-{size}.parquet"
     flops = 2 * operations(lambda: unet(torch.rand(1, 3, size, size, device=context.device)))  # with the mirror image
     portraits, files = enlarged_portraits(context, size)
+    release_memory()  # and ends the threads that loaded the training's batches: none may use the GPU while it records
     start = time.perf_counter()
     backend = fastest_backend(unet)
     backend(portraits[:1])
@@ -160,27 +160,20 @@ def write_portraits(files: Iterable[bytes], path: Path) -> None:
 
 @check("speed")
 def labelling_process(context: Context, report: Report) -> None:
-    """A process that labels a single portrait of 512 px: what each job of 1,000 takes before it labels."""
+    """A process that labels a single portrait of 512 px: what each job of 1,000 takes to start. Dry: its help."""
     size, folder = context.pick(512, 64), context.work / "process"
     write_portraits(enlarged_portraits(context, size)[1][:1], folder / "portraits.parquet")
     files = {"model": labeller(context, size), "portraits": folder / "portraits.parquet"}
     files |= {"pseudo-labels": folder / "pseudo_labels.parquet", "metrics": folder / "metrics.json"}
     options = [text for name, path in files.items() for text in (f"--{name}", str(path))]
+    command = [sys.executable, str(SCRIPT), *options, *context.pick([], ["--help"])]
     start = time.perf_counter()
-    process = subprocess.run([sys.executable, str(SCRIPT), *options], capture_output=True, text=True, timeout=60)
-    seconds = time.perf_counter() - start
+    process = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if process.returncode:
         raise RuntimeError(process.stderr)
+    seconds = time.perf_counter() - start
     report.figure("seconds_of_one_portrait", seconds)
     report.figure(f"hours_of_starts_for_{PORTRAITS}_portraits", PORTRAITS / 1000 * seconds / 3600)
-
-
-class Step(NamedTuple):
-    """A training step's speed."""
-
-    images_per_second: float
-    peak_gpu_gb: float | None
-    batch: int
 
 
 def gaugan_step(size: int, context: Context, report: Report) -> None:
@@ -229,16 +222,17 @@ def compare_steps(preset: str, size: int, context: Context, report: Report) -> N
         steps["dense"] = step_of(context, ours, batch)
         flops = operations(ours(1))
     steps["published"] = step_of(context, partial(published, bf16=True), batch)
-    steps["published_float32"] = step_of(context, partial(published, bf16=False), batch)
+    torch.backends.cudnn.allow_tf32 = True  # torch's default, which Facemill changes
+    try:
+        steps["published_float32"] = step_of(context, partial(published, bf16=False), batch)
+    finally:
+        torch.backends.cudnn.allow_tf32 = False
     for name, step in steps.items():
-        for field, value in (step._asdict() if step else {"batch": None}).items():
+        for field, value in step._asdict().items():
             report.figure(f"{preset}_{name}_{field}", value)
-    rates = {name: step.images_per_second for name, step in steps.items() if step}
-    for name, rate in rates.items():
-        if name != "ours" and "ours" in rates:
-            report.figure(f"{preset}_vs_{name}", rates["ours"] / rate)
-    if "ours" in rates:
-        report_sustained(context, report, preset, flops, rates["ours"])
+        if name != "ours":
+            report.figure(f"{preset}_times_{name}", steps["ours"].images_per_second / step.images_per_second)
+    report_sustained(context, report, preset, flops, steps["ours"].images_per_second)
 
 
 def resized_portraits(context: Context, size: int, count: int) -> tuple[Tensor, Tensor]:
@@ -248,17 +242,6 @@ def resized_portraits(context: Context, size: int, count: int) -> tuple[Tensor, 
     images = F.interpolate(to_signed_range(pixels), size=(size, size), mode="bilinear")
     masks = F.interpolate(masks[:, None].float(), size=(size, size), mode="nearest")[:, 0].byte()
     return images.to(context.device), masks.to(context.device)
-
-
-def step_of(context: Context, build: Callable[[int], Callable[[], object]], batch: int) -> Step | None:
-    """The speed of a step with a batch of images, with half of it where memory does not suffice, else None."""
-    for images in (batch, batch // 2, batch // 4):
-        release_memory()
-        try:
-            return Step(images / median_seconds(context, build(images)), peak_gb(), images)
-        except torch.OutOfMemoryError:
-            continue  # what the exception holds is freed when it has been handled
-    return None
 
 
 def training(name: str, context: Context, report: Report) -> None:

@@ -4,6 +4,7 @@ import gc
 import statistics
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,14 +38,34 @@ def peak_gb() -> float | None:
 def median_seconds(context: Context, call: Callable[[], object], calls: int = 2) -> float:
     """Median seconds of a call: of turns of some calls, less the first, in an eightieth of the time left or three."""
     spent: list[float] = []
-    end = time.monotonic() + context.pick(context.seconds_left / 80, 0)
-    while len(spent) < context.pick(3, 2) or (len(spent) < 50 and time.monotonic() < end):
+    calls, least, most = context.pick((calls, 3, 50), (1, 2, 2))
+    end = time.monotonic() + context.seconds_left / 80
+    while len(spent) < least or (len(spent) < most and time.monotonic() < end):
         start = time.perf_counter()
         for _ in range(calls):
             call()
         synchronize()
         spent.append((time.perf_counter() - start) / calls)
     return statistics.median(spent[1:])
+
+
+class Step(NamedTuple):
+    """A training step's speed."""
+
+    images_per_second: float
+    peak_gpu_gb: float | None
+    batch: int
+
+
+def step_of(context: Context, build: Callable[[int], Callable[[], object]], batch: int) -> Step:
+    """The speed of a step with a batch, or a half or a quarter of it where memory does not suffice for more."""
+    for images in (batch, batch // 2, batch // 4):
+        release_memory()
+        try:
+            return Step(images / median_seconds(context, build(images)), peak_gb(), images)
+        except torch.OutOfMemoryError:
+            continue  # what the exception holds is freed when it has been handled
+    raise torch.OutOfMemoryError(f"not even a batch of {batch // 4} fits")
 
 
 def report_latency(context: Context, report: Report, name: str, call: Callable[[], object]) -> None:
