@@ -162,13 +162,14 @@ rule attribute_vectors:
 
 
 rule probe_latents:
-    """Linear probes of each attribute, and their balanced accuracy on test portraits."""
+    """Linear probes of each attribute, of latents and of pixels, and their balanced accuracy on test portraits."""
     input:
         latents=shards("latents"),
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
         probes="results/{dataset}/attributes/probes.safetensors",
+        judge="results/{dataset}/attributes/judge.safetensors",
         metrics=metrics("results/{dataset}/attributes/probes.json", "probes"),
     log:
         "logs/{dataset}/probe_latents.log",
@@ -190,7 +191,7 @@ rule evaluate_attributes:
     input:
         *[path for source in VISUAL for path in config_file(f"tags.{source}")],
         vectors=plain(rules.attribute_vectors.output.vectors),
-        probes=plain(rules.probe_latents.output.probes),
+        judge=plain(rules.probe_latents.output.judge),
         vae=plain(rules.train_vae.output.model),
         latents=shards("latents"),
         tags=shards("tags"),

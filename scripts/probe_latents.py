@@ -1,4 +1,4 @@
-"""Fits linear probes to latents, and measures their accuracy."""
+"""Fits linear probes to latents and to pixels, and measures their accuracy."""
 
 from facemill.workflow.command import run
 

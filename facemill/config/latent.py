@@ -48,5 +48,7 @@ class AttributesConfig(Section):
     preserve: list[str] = Field([], description="regions whose colors, and booleans, that vectors leave unchanged")
     strength: float = Field(1, gt=0, description="factor of a vector when it is added")
     min_images: Positive = Field(description="least number of latents behind a vector")
-    eval_portraits: Positive = Field(description="held-out portraits on which each vector is evaluated")
+    eval_portraits: Positive = Field(
+        description="held-out portraits on which each vector is evaluated, and as many others to choose settings by"
+    )
     steps: Annotated[int, Field(ge=2)] = Field(description="pictures in a transition")

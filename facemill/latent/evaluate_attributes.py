@@ -1,4 +1,8 @@
-"""Evaluation of attribute vectors: held-out portraits edited to each target, the success rate and what else changes."""
+"""Evaluation of attribute vectors: held-out portraits edited to each target, the success rate and what else changes.
+
+The held-out portraits are in two halves: settings such as the strength are to be chosen by the scores of one, so that
+those of the other say what the choice is worth.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,7 +12,7 @@ import numpy as np
 
 from facemill.config.latent import TagsConfig
 from facemill.data.shards import mask_classes
-from facemill.data.splits import held_out
+from facemill.data.splits import hash_fraction, held_out
 from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.colors import REGIONS, difference
@@ -17,7 +21,6 @@ from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.vectors import Vectors
 from facemill.latent.attributes import GROUPS
-from facemill.latent.encode_latents import encode
 from facemill.latent.rows import images_of, joined_rows, masks_of, sample_ids
 from facemill.latent.tag_portraits import TAG_SCHEMA
 from facemill.latent.tag_sources import load_tagger
@@ -26,7 +29,7 @@ from facemill.log import log
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
-from facemill.taggers.probes import Probes
+from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import Tagger
 
 DRIFT = 10.0
@@ -44,7 +47,7 @@ Scores = dict[str, float | int | None]
 def evaluate_attributes(
     *,
     vectors: Path,
-    probes: Path,
+    judge: Path,
     vae: Path,
     latents: list[Path],
     tags: list[Path],
@@ -66,7 +69,7 @@ def evaluate_attributes(
 
     Args:
         vectors: the attribute vectors.
-        probes: the linear probes.
+        judge: the linear probes of pixels.
         vae: the VAE.
         latents: shards of latents.
         tags: shards of tags.
@@ -75,23 +78,30 @@ def evaluate_attributes(
         unet: with masks: segments the painted portraits.
         pseudo_labels: shards of masks, where there are masks.
         tags_config: sources of tags, some of which classify the edited portraits, and palettes.
-        eval_portraits: greatest number of portraits for each target.
+        eval_portraits: greatest number of portraits for each target, in each half.
         strength: factor of each vector.
         steps: pictures in a transition.
         holdout: share of the portraits that are held out.
         seed: of the order of the portraits.
-        metrics: the JSON to write.
+        metrics: the JSON to write: for each target the scores, and under `choice` those by which to choose settings.
         transitions: the picture of transitions to write.
         animation: the animation of transitions to write.
     """
     loaded, network = Vectors.load(vectors), load_model(Vae, vae)
     rows = _held_out_rows(latents, tags, holdout, seed)
-    edits = {name: _edits_to(name, rows, loaded, gaugan is not None)[:eval_portraits] for name in loaded.names()}
-    if not any(edits.values()):
-        raise UserError(f"holdout: found {holdout}, which leaves no portrait to edit; accepted: more")
-    ids = {edit.portrait_id for edits_to_name in edits.values() for edit in edits_to_name}
+    choice, edits = (
+        {name: _edits_to(name, half, loaded, gaugan is not None)[:eval_portraits] for name in loaded.names()}
+        for half in halves(rows)
+    )
+    if not any(choice.values()) or not any(edits.values()):
+        raise UserError(
+            f"holdout: found {holdout}, which leaves {len(rows)} portraits, and in one half of them none to edit; "
+            "accepted: more"
+        )
+    ids = {edit.portrait_id for half in (choice, edits) for edits_to_name in half.values() for edit in edits_to_name}
     renderer = _load_renderer(network, gaugan, unet, pseudo_labels or [], ids)
-    scores = _evaluate_vectors(renderer, edits, rows, loaded, _load_probes(probes, network), tags_config, strength)
+    pixel_judge = Probes.load(judge, thumbnails)
+    scores = _evaluate_vectors(renderer, edits, choice, rows, loaded, pixel_judge, tags_config, strength)
     write_json(metrics, scores)
     shown = transition_rows(edits, loaded, tags_config)
     images = images_of(portraits, [edit.portrait_id for _, edit in shown])
@@ -103,6 +113,13 @@ def _held_out_rows(latents: list[Path], tags: list[Path], holdout: float, seed: 
     joined = joined_rows((latents, ["latent"]), (tags, TAG_SCHEMA.names[1:]))
     rows = {row["id"]: row for row in joined if held_out(row["id"], holdout)}
     return [rows[portrait_id] for portrait_id in sample_ids(rows, len(rows), f"edited-{seed}")]
+
+
+def halves(rows: Sequence[dict]) -> tuple[list[dict], list[dict]]:
+    """Rows by whose scores settings are chosen, and those of the other images, whose scores are reported."""
+    in_choice = [hash_fraction(row["id"], "choice") < 0.5 for row in rows]
+    choice = [row for row, chosen in zip(rows, in_choice, strict=True) if chosen]
+    return choice, [row for row, chosen in zip(rows, in_choice, strict=True) if not chosen]
 
 
 def _edits_to(target: str, rows: Sequence[dict], vectors: Vectors, masked: bool) -> list[Edit]:
@@ -128,32 +145,34 @@ def _load_renderer(
     return Renderer(paint, masks, classes, Segmenter.load(unet, classes) if unet else None)
 
 
-def _load_probes(path: Path, vae: Vae) -> Probes:
-    """Probes that encode images with the VAE."""
-    return Probes.load(path, lambda images: np.stack([mean for mean, _ in encode(vae, images)]))
-
-
 def _evaluate_vectors(
     renderer: Renderer,
     edits: Mapping[str, Sequence[Edit]],
+    choice: Mapping[str, Sequence[Edit]],
     rows: Sequence[dict],
     vectors: Vectors,
-    probes: Probes,
+    judge: Probes,
     tags_config: TagsConfig,
     strength: float,
 ) -> dict[str, dict]:
-    """Scores of `evaluate_vector` for each target, with the sources of `labels` and `classifier`."""
+    """Scores of `evaluate_vector` for each target, with the sources of `labels` and `classifier`.
+
+    `choice` are the edits of the other half, whose scores stand apart under this name.
+    """
     visual: list[str] = [source for source in tags_config.sources if source != "tags"]
     taggers = {source: load_tagger(source, tags_config, list(vectors.booleans)) for source in visual}
     scores = {}
-    for target, edits_to_target in edits.items():
+    for target in edits:
         group = vectors.group_of(target)
         labels_source = _labels_source(rows, group, tags_config.sources)
         source = choose_classifier(target, labels_source, taggers)
         names = vectors.groups[group] if group else []
-        classifier = EditClassifier(probes if source == "probe" else taggers[source], target, names)
-        values = evaluate_vector(renderer, edits_to_target, target, vectors, classifier, probes, strength=strength)
-        scores[target] = values | {"labels": labels_source, "classifier": source}
+        classifier = EditClassifier(judge if source == "judge" else taggers[source], target, names)
+        values, choice_values = (
+            evaluate_vector(renderer, half[target], target, vectors, classifier, judge, strength=strength)
+            for half in (edits, choice)
+        )
+        scores[target] = values | {"labels": labels_source, "classifier": source, "choice": choice_values}
         log.info("evaluate_attributes: %s, success %s, drift %s", target, values["success"], values["drift"])
     return scores
 
@@ -167,11 +186,12 @@ def _labels_source(rows: Sequence[dict], group: str | None, sources: Sequence[st
 def choose_classifier(target: str, labels_source: str, taggers: Mapping[str, Tagger]) -> str:
     """The source that classifies edits to a target: knows the target, and differs from the source of the labels.
 
-    Without such a source it is the source of the labels; where that cannot classify images, the probes (`probe`).
+    Without such a source it is the source of the labels; where that cannot classify images, the probes of pixels
+    (`judge`).
     """
     knowing = [source for source, tagger in taggers.items() if tagger.knows(target)]
     others = [source for source in knowing if source != labels_source]
-    return next(iter([*others, *knowing]), "probe")
+    return next(iter([*others, *knowing]), "judge")
 
 
 def evaluate_vector(
@@ -180,7 +200,7 @@ def evaluate_vector(
     target: str,
     vectors: Vectors,
     classifier: EditClassifier,
-    probes: Probes,
+    judge: Probes,
     *,
     strength: float,
     traversed: int = TRAVERSED,
@@ -193,7 +213,7 @@ def evaluate_vector(
         `before`: the share classified as the target before the edit.
         `drift`: with masks, for each region but the target's the share of portraits whose color there differs by more
         than `DRIFT` after the edit, and the mean of these shares over the regions; without masks the share of
-        predictions of all other attributes, by the probes, that the edit changes.
+        predictions of all other attributes, by the judge, that the edit changes.
         `mask_iou`: mean IoU of the masks that the U-Net segments before and after; None without masks.
         `monotonicity`: the share of steps on the path, of the first `traversed` portraits, on which the probability of
         the target does not fall (by `PROB_TOLERANCE` at least).
@@ -210,7 +230,7 @@ def evaluate_vector(
     drift = (
         _color_drift(before, after, GROUPS[color_group] if color_group else None)
         if renderer.masks
-        else _probe_drift(probes, before, after, target)
+        else _judged_drift(judge, before, after, target)
     )
     path = [before[:traversed]]
     path += [renderer.render(ids[:traversed], latents[:traversed] + s * steps[:traversed]) for s in (0.25, 0.5, 0.75)]
@@ -237,9 +257,9 @@ def _color_drift(before: Sequence[Rendering], after: Sequence[Rendering], edited
     return float(np.mean([np.mean(flags) for flags in drifted.values()])) if drifted else 0.0
 
 
-def _probe_drift(probes: Probes, before: Sequence[Rendering], after: Sequence[Rendering], target: str) -> float | None:
-    first, second = (probes.predictions([rendering.portrait for rendering in side]) for side in (before, after))
-    edited = next((group for group, names in probes.groups.items() if target in names), target)
+def _judged_drift(judge: Probes, before: Sequence[Rendering], after: Sequence[Rendering], target: str) -> float | None:
+    first, second = (judge.predictions([rendering.portrait for rendering in side]) for side in (before, after))
+    edited = next((group for group, names in judge.groups.items() if target in names), target)
     changed = [np.mean(first[key] != second[key]) for key in first if key != edited]
     return float(np.mean(changed)) if changed else None
 

@@ -11,24 +11,24 @@ from PIL import Image
 from facemill.config.latent import TagsConfig
 from facemill.data.classes import SEVEN
 from facemill.data.shards import read_rows, write_shard
-from facemill.data.splits import held_out
+from facemill.data.splits import hash_fraction, held_out, image_of
 from facemill.errors import UserError
 from facemill.inference.editor import EditClassifier, Renderer, decoding_painter, mask_painter
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.vectors import Vectors
 from facemill.latent.encode_latents import LATENT_SCHEMA
-from facemill.latent.evaluate_attributes import choose_classifier, evaluate_attributes, evaluate_vector
+from facemill.latent.evaluate_attributes import choose_classifier, evaluate_attributes, evaluate_vector, halves
 from facemill.latent.tag_portraits import TAG_SCHEMA
 from facemill.latent.transitions import Edit
 from facemill.latent.walk_latents import walk_latents
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
 from facemill.taggers.local import CollectionTagger, ColorTagger
-from facemill.taggers.probes import Probes
+from facemill.taggers.probes import THUMBNAIL, Probes
 
 NAMES = ["black_hair", "grey_hair", "red_hair"]
-NO_PROBES = Probes({}, {})
+NO_JUDGE = Probes({}, {})
 
 
 def style(color: tuple[int, int, int]) -> np.ndarray:
@@ -84,7 +84,7 @@ def edited_to_grey(renderer, means, classifier):
     def scores(means=means, more=(), renderer=renderer):
         sources = {"a": "black_hair", "b": "red_hair"}
         edits = [Edit(key, np.concatenate([codes[name], *more]), name) for key, name in sources.items()]
-        return evaluate_vector(renderer, edits, "grey_hair", vectors_of(means), classifier, NO_PROBES, strength=1)
+        return evaluate_vector(renderer, edits, "grey_hair", vectors_of(means), classifier, NO_JUDGE, strength=1)
 
     return scores
 
@@ -108,7 +108,7 @@ def test_strength_multiplies_the_vector(renderer, means, classifier):
     short = vectors_of(means | {"grey_hair": 0.4 * means["grey_hair"] + 0.6 * means["black_hair"]})
     edits = [Edit("a", means["black_hair"], "black_hair")]
     scores = [
-        evaluate_vector(renderer, edits, "grey_hair", short, classifier, NO_PROBES, strength=strength)
+        evaluate_vector(renderer, edits, "grey_hair", short, classifier, NO_JUDGE, strength=strength)
         for strength in (1, 2.5)
     ]
     assert [values["success"] for values in scores] == [0, 1]
@@ -117,7 +117,7 @@ def test_strength_multiplies_the_vector(renderer, means, classifier):
 def test_an_edit_that_leads_away_is_not_monotonic(renderer, means, classifier):
     edits = [Edit("a", means["grey_hair"], "black_hair")]
     away = Vectors({"hair_color": NAMES}, {("black_hair", "grey_hair"): means["red_hair"] - means["grey_hair"]}, {})
-    scores = evaluate_vector(renderer, edits, "grey_hair", away, classifier, NO_PROBES, strength=1)
+    scores = evaluate_vector(renderer, edits, "grey_hair", away, classifier, NO_JUDGE, strength=1)
     assert scores["monotonicity"] < 1 and scores["before"] == 1 and scores["success"] is None
 
 
@@ -146,12 +146,12 @@ def test_absent_regions_do_not_drift(edited_to_grey, colorist, mask, classes):
 def test_success_counts_portraits_that_were_not_the_target_before(renderer, means, classifier):
     edits = [Edit("a", means["grey_hair"], "red_hair"), Edit("b", means["red_hair"], "red_hair")]
     nowhere = vectors_of(means | {"grey_hair": means["red_hair"]})
-    scores = evaluate_vector(renderer, edits, "grey_hair", nowhere, classifier, NO_PROBES, strength=1)
+    scores = evaluate_vector(renderer, edits, "grey_hair", nowhere, classifier, NO_JUDGE, strength=1)
     assert (scores["success"], scores["before"]) == (0.0, 0.5)
 
 
 def test_no_edits_have_no_scores(renderer, means, classifier):
-    scores = evaluate_vector(renderer, [], "grey_hair", vectors_of(means), classifier, NO_PROBES, strength=1)
+    scores = evaluate_vector(renderer, [], "grey_hair", vectors_of(means), classifier, NO_JUDGE, strength=1)
     assert scores["images"] == 0 and scores["success"] is None
 
 
@@ -190,7 +190,7 @@ def test_the_classifier_is_another_source_than_that_of_the_labels(palette):
     assert choose_classifier("red_hair", "color", taggers) == "wd14"
     assert choose_classifier("grey_hair", "color", taggers) == "color"
     assert choose_classifier("smile", "tags", taggers) == "wd14"
-    assert choose_classifier("left", "tags", taggers) == "probe"
+    assert choose_classifier("left", "tags", taggers) == "judge"
 
 
 @pytest.fixture
@@ -231,13 +231,14 @@ def options(collection, colorist, segmenter, classes, means, tmp_path, monkeypat
 @pytest.fixture
 def evaluate(options, collection, hair_paint, tmp_path):
     """Runs `evaluate_attributes` with changed options; returns the metrics and the picture."""
-    tensors = {"hair_color.weight": np.ones((3, 3), np.float32), "hair_color.bias": np.zeros(3, np.float32)}
-    Probes({"hair_color": NAMES}, tensors).save(tmp_path / "probes.safetensors")
+    weights = np.zeros((3 * THUMBNAIL**2, 3), np.float32)  # all hair is judged to be red
+    tensors = {"hair_color.weight": weights, "hair_color.bias": np.float32([0, 0, 1])}
+    Probes({"hair_color": NAMES}, tensors).save(tmp_path / "judge.safetensors")
 
     def run(**changed) -> tuple[dict, Image.Image]:
         colors = {name: ["#" + bytes(color).hex()] for name, color in hair_paint.items()}
         files = {
-            "probes": tmp_path / "probes.safetensors",
+            "judge": tmp_path / "judge.safetensors",
             "portraits": collection["portraits"],
             "unet": tmp_path / "unet",
             "eval_portraits": 4,
@@ -256,17 +257,10 @@ def evaluate(options, collection, hair_paint, tmp_path):
 def test_evaluate_attributes_writes_metrics_and_transitions(evaluate, hair_paint, classes, tmp_path):
     metrics, picture = evaluate()
     assert metrics.keys() == hair_paint.keys()
+    perfect = {"success": 1.0, "before": 0.0, "drift": 0.0, "mask_iou": 1.0, "monotonicity": 1, "images": 4}
     for scores in metrics.values():
-        assert scores | {"monotonicity": 1} == {
-            "success": 1.0,
-            "before": 0.0,
-            "drift": 0.0,
-            "mask_iou": 1.0,
-            "monotonicity": 1,
-            "images": 4,
-            "labels": "tags",
-            "classifier": "color",
-        }
+        assert scores.pop("choice") | {"monotonicity": 1} == perfect
+        assert scores | {"monotonicity": 1} == perfect | {"labels": "tags", "classifier": "color"}
     assert picture.height > 3 * 128  # three colors, three rows; a portrait and three steps in each
     assert 4 * 128 < picture.width < 6 * 128 + 60
     with Image.open(tmp_path / "transitions.webp") as animation:
@@ -275,16 +269,35 @@ def test_evaluate_attributes_writes_metrics_and_transitions(evaluate, hair_paint
 
 def test_only_held_out_portraits_are_edited(evaluate, hair_paint):
     names = list(hair_paint)
-    colors = [names[n % 3] for n in range(100, 160) if held_out(str(n), 0.1)]
-    assert 0 < len(colors) < 20
-    metrics, _ = evaluate(holdout=0.1, eval_portraits=100, steps=2)
-    images = {name: scores["images"] for name, scores in metrics.items()}
-    assert images == {name: len(colors) - colors.count(name) for name in names}
+    ids = [str(n) for n in range(100, 160) if held_out(str(n), 0.3)]
+    metrics, _ = evaluate(holdout=0.3, eval_portraits=100, steps=2)
+    choice = [names[int(i) % 3] for i in ids if hash_fraction(i, "choice") < 0.5]
+    reported = [names[int(i) % 3] for i in ids if hash_fraction(i, "choice") >= 0.5]
+    assert min(len(choice), len(reported)) > 5
+    for name, scores in metrics.items():
+        assert scores["images"] == len(reported) - reported.count(name)
+        assert scores["choice"]["images"] == len(choice) - choice.count(name)
 
 
-def test_nothing_held_out_is_one_line(evaluate):
-    with pytest.raises(UserError, match="holdout: found 0"):
-        evaluate(holdout=0.0)
+def test_no_image_is_in_both_halves():
+    rows = [{"id": f"{n}{face}"} for n in range(100) for face in ("", "#2")]
+    choice, reported = halves(rows)
+    assert len(choice) + len(reported) == 200 and min(len(choice), len(reported)) > 60
+    assert not {image_of(row["id"]) for row in choice} & {image_of(row["id"]) for row in reported}
+
+
+def test_edits_that_no_tagger_classifies_are_judged_by_the_judge(evaluate, hair_paint):
+    colors = {name: ["#" + bytes(color).hex()] for name, color in hair_paint.items()}
+    metrics, _ = evaluate(tags_config=TagsConfig(sources=["tags"], hair_colors=colors))
+    assert {scores["classifier"] for scores in metrics.values()} == {"judge"}
+    assert {name: scores["before"] for name, scores in metrics.items()} == dict.fromkeys(NAMES, 0) | {"red_hair": 1}
+    assert (metrics["grey_hair"]["success"], metrics["red_hair"]["success"]) == (0, None)
+
+
+@pytest.mark.parametrize("holdout", [0.0, 0.015])
+def test_a_half_without_held_out_portraits_is_one_line(evaluate, holdout):
+    with pytest.raises(UserError, match=f"holdout: found {holdout}, which leaves . portraits, and in one half of them"):
+        evaluate(holdout=holdout)
 
 
 @pytest.mark.parametrize("masked", [True, False])
