@@ -101,11 +101,7 @@ def evaluator(context: Context, report: Report) -> None:
 def train_version(version: Literal["v2", "v3"], images: int, context: Context, report: Report) -> None:
     """Trains a U-Net, and compares its masks of validation portraits with the labels, in numbers and a picture."""
     folder, validation = context.work / version, context.work / "validation.parquet"
-    with open_shard(context.data.validation) as shard:
-        schema = shard.schema_arrow
-    rows = list(islice(read_rows([context.data.validation]), VALIDATION))
-    classes = mask_classes([context.data.validation])
-    write_shard(validation, rows, schema, classes)
+    rows, classes = copy_first(context.data.validation, VALIDATION, validation), mask_classes([validation])
     update = {"encoder_weights": context.data.encoder_weights} | context.pick({}, {"width": "tiny"})
     release_memory()
     start = time.monotonic()
@@ -129,9 +125,18 @@ def train_version(version: Literal["v2", "v3"], images: int, context: Context, r
     save_picture(image_grid([portraits[:SHOWN], *grid], captions=captions), context.out / f"unet_{version}.png")
 
 
+def copy_first(source: Path, count: int, target: Path) -> list[dict[str, Any]]:
+    """Copies the first rows of a shard, and returns them."""
+    rows = list(islice(read_rows([source]), count))
+    with open_shard(source) as shard:
+        schema = shard.schema_arrow
+    write_shard(target, rows, schema, mask_classes([source]) if "mask" in schema.names else None)
+    return rows
+
+
 def collection(context: Context) -> dict[str, Any]:
     """What the stages after the labels read: shards of portraits and of their masks, and how they are split."""
-    portraits = context.data.portraits[: context.pick(None, 1)]
+    portraits = context.pick(context.data.portraits, [context.work / "few.parquet"])
     masks = [context.work / "pseudo_labels" / path.name for path in portraits]
     holdout = context.pick(config().holdout, 0.2)  # of a few drawings none might be held out
     return {"portraits": portraits, "pseudo_labels": masks, "holdout": holdout, "seed": SEED}
@@ -147,6 +152,8 @@ def pseudo_labels(context: Context, report: Report) -> None:
     """Masks of all portraits."""
     release_memory()
     shards = collection(context)
+    if context.dry:
+        copy_first(context.data.portraits[0], 16, *shards["portraits"])
     start = time.monotonic()
     for portraits, masks in zip(shards["portraits"], shards["pseudo_labels"], strict=True):
         files = {"portraits": portraits, "pseudo_labels": masks, "metrics": masks.with_suffix(".json")}
