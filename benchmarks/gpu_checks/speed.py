@@ -198,13 +198,17 @@ def compare_steps(preset: str, size: int, context: Context, report: Report) -> N
     settings = GauganConfig.model_validate({"preset": preset, "z": "encoder", "training": training} | weights)
     classes = len(mask_classes([context.data.train]))
     init_kwargs = generator_kwargs(settings, classes, size, 1, Z_DIM)
-    inputs = *resized_portraits(context, size, batch), torch.randn(batch, Z_DIM, device=context.device)
+    real, masks = resized_portraits(context, size, context.pick(64, 4))
+
+    def inputs(images: int) -> tuple[Tensor, ...]:  # new masks in each step, as in a training: no shape comes again
+        chosen = torch.randperm(len(masks), device=context.device)[:images]
+        return real[chosen], masks[chosen], torch.randn(images, Z_DIM, device=context.device)
 
     def ours(images: int) -> Callable[[], object]:
         accelerator = make_accelerator()
         with context.device:  # which draws weights faster
             gan = build_gan(accelerator, settings, init_kwargs)
-        return lambda: gan.step(*(part[:images] for part in inputs), step=0)
+        return lambda: gan.step(*inputs(images), step=0)
 
     def published(images: int, *, bf16: bool) -> Callable[[], object]:
         with context.device:
@@ -214,7 +218,7 @@ def compare_steps(preset: str, size: int, context: Context, report: Report) -> N
                 add_spectral_norm(network)
             perceptual = PerceptualLoss(vgg).to(memory_format=torch.contiguous_format) if vgg else None
             gan = PlainGan(PlainGenerator(generator), PlainDiscriminator(discriminator), classes, perceptual, bf16)
-        return lambda: gan.step(*(part[:images] for part in inputs))
+        return lambda: gan.step(*inputs(images))
 
     torch.manual_seed(0)
     steps = {"ours": step_of(context, ours, batch)}
