@@ -112,7 +112,7 @@ if CONFIG.masked:
         params:
             **door("evaluate_gaugan", settings=CONFIG.gaugan, holdout=CONFIG.holdout, seed=CONFIG.seed),
         resources:
-            mem_mb=mem_per_attempt(6000),
+            mem_mb=mem_per_attempt(7000),
             runtime="2h",
             gpu=1,
         conda:

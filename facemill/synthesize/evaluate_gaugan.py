@@ -32,7 +32,7 @@ STYLES_PER_MASK = 4
 REAL = ("resegmentation_miou", "frechet_distance", "kid", "fid")
 """Metrics that the real portraits of the masks have too: what can be expected at best."""
 BATCH = 8
-"""Portraits that are painted and measured at once: on a CPU the paper's channels at 512 px take 280 MB each."""
+"""Portraits that are painted and measured at once: on a CPU the paper's channels at 512 px take 220 MB each."""
 GRID_SIDE = 8
 """Masks, and styles, of the picture."""
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
@@ -37,9 +38,9 @@ MASKS = sum(held_out(str(i), HOLDOUT) for i in range(ROWS))
 
 @pytest.fixture
 def inputs(tmp_path):
-    def made(classes: ClassTable, z: str) -> dict:
+    def made(classes: ClassTable, z: str, count: int = ROWS) -> dict:
         random, rows = np.random.default_rng(0), []
-        for i in range(ROWS):
+        for i in range(count):
             mask = np.zeros((64, 64), np.uint8)
             mask[random.integers(4, 16) :, : random.integers(16, 64)] = 1 + i % 6  # none of hand, of glasses
             image = np.array(classes.colors, np.uint8)[mask]
@@ -159,3 +160,18 @@ def test_models_of_another_table_are_refused(inputs):
 def test_too_few_held_out_portraits_are_refused(inputs):
     with pytest.raises(UserError, match="holdout: found 0.0, which holds out 0 portraits"):
         evaluate_gaugan(**inputs(SEVEN, "encoder") | {"holdout": 0.0})
+
+
+def test_more_real_portraits_need_little_more_memory(inputs):
+    """Less than their pixels, which tracemalloc counts as arrays; their encoded files are a tenth of that."""
+
+    def peak(count: int) -> int:
+        paths = inputs(SEVEN, "none", count) | {"holdout": 6 / count}
+        tracemalloc.start()
+        evaluate_gaugan(**paths)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    evaluate_gaugan(**inputs(SEVEN, "none"))  # imports
+    assert peak(220) - peak(20) < 200 * 64 * 64 * 3
