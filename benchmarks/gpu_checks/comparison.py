@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -31,7 +31,8 @@ def relative(a: Iterable[Tensor], b: Iterable[Tensor]) -> float:
 
 def length(tensor: Tensor) -> float:
     """The Euclidean length of a tensor, summed in float64."""
-    return float(torch.linalg.vector_norm(tensor.detach(), dtype=torch.float64))
+    values = tensor.detach() if tensor.is_floating_point() else tensor.double()
+    return float(torch.linalg.vector_norm(values, dtype=torch.float64))
 
 
 def cosine(a: Iterable[Tensor], b: Iterable[Tensor]) -> float:
@@ -42,13 +43,20 @@ def cosine(a: Iterable[Tensor], b: Iterable[Tensor]) -> float:
 
 
 @contextmanager
+def accelerators() -> Iterator[None]:
+    """A block that may make an Accelerator of any precision: a process has one at a time."""
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@contextmanager
 def float32() -> Iterator[None]:
     """No autocast, and no bfloat16 in trainings; TF32 is off everywhere (`facemill/networks/device.py`)."""
-    with ExitStack() as stack:
-        for place in ("networks.device", "training.optimization"):
-            stack.enter_context(mock.patch(f"facemill.{place}.bf16", lambda: False))
-        stack.callback(AcceleratorState._reset_state, True)
-        AcceleratorState._reset_state(True)  # a process has one precision
+    places = [
+        mock.patch(f"facemill.{place}.bf16", lambda: False) for place in ("networks.device", "training.optimization")
+    ]
+    with places[0], places[1], accelerators():
         yield
 
 

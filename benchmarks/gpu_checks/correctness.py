@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, Literal
 from unittest import mock
 
 import torch
@@ -20,6 +21,7 @@ from facemill.networks.inception import inception, inception_features
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.segmentation_losses import cross_entropy_dice
 from facemill.networks.spade import PRESETS, Generator, Spade, add_spectral_norm, one_hot
+from facemill.networks.spade_neighborhoods import neighborhoods
 from facemill.networks.unet import WIDTHS, Unet
 from facemill.networks.vae import Vae, kl_divergence, to_signed_range
 from facemill.networks.vgg import LPIPS_TAPS, PLAN, Lpips, PerceptualLoss, Vgg16
@@ -53,7 +55,7 @@ def portraits(context: Context, times: int = 1) -> tuple[Tensor, Tensor]:
     return torch.stack(pixels), torch.stack(masks)
 
 
-def new_unet(context: Context, version: str) -> Unet:
+def new_unet(context: Context, version: Literal["v1", "v2", "v3"]) -> Unet:
     """The U-Net of a version with random weights, always the same."""
     torch.manual_seed(0)
     preset, size = config().unet.versions[version], portrait_size(context)
@@ -88,7 +90,9 @@ def vaes(context: Context, report: Report) -> None:
     compare(context, report, "decoder", vae, [torch.randn(len(images), settings.z_dim)], Vae.decode)
 
 
-def new_generator(context: Context, preset: str, z: str = "encoder", ratio: int = 1) -> tuple[Generator, list[Tensor]]:
+def new_generator(
+    context: Context, preset: str, z: Literal["encoder", "normal", "none"] = "encoder", ratio: Literal[1, 2] = 1
+) -> tuple[Generator, list[Tensor]]:
     """A generator with spectral norm and random weights, always the same, and masks and style codes.
 
     In a dry run it has few channels, but modulations of the preset, which may be sparse ones.
@@ -113,13 +117,15 @@ def dense() -> Iterator[None]:
 @check("correctness")
 def generators(context: Context, report: Report) -> None:
     """Generators of all presets and kinds; from `large` on their modulations are sparse."""
-    variants = [{"preset": preset} for preset in PRESETS]
+    variants: list[dict[str, Any]] = [{"preset": preset} for preset in PRESETS]
     variants += [{"preset": "small", "z": z} for z in ("normal", "none")]
     variants += [{"preset": preset, "ratio": 2} for preset in ("small", "large")]
     for variant in variants:
         generator, inputs = new_generator(context, **variant)
         compare(context, report, "_".join(map(str, variant.values())), generator, inputs)
     generator, inputs = new_generator(context, "large")
+    layout = neighborhoods(inputs[0], generator.classes)
+    report.bar("neighborhoods_of_a_pixel", layout.one_hot.shape[0] / inputs[0].numel() if layout else 1, at_most=0.5)
     with dense():
         compare(context, report, "large_dense", generator, inputs)
     compare(context, report, "large_eval", generator.eval(), inputs)
@@ -155,7 +161,9 @@ def discriminators(context: Context, report: Report) -> None:
         discriminator = Discriminator(ndf=PRESETS[preset].ndf, classes=layout.shape[1])
         add_spectral_norm(discriminator)
         compare(context, report, preset, discriminator.to(memory_format=torch.channels_last), [images, layout])
-    augment = DiffAugment(len(images), *images.shape[2:], CPU)  # moved with its draws, which CUDA would make otherwise
+    augment = DiffAugment(
+        len(images), images.shape[2], images.shape[3], CPU
+    )  # moved with its draws, which CUDA would make otherwise
     compare(context, report, "diff_augment", augment, [images, layout])
 
 
@@ -233,3 +241,6 @@ def losses(context: Context, report: Report) -> None:
     compare(context, report, "kl", None, codes, lambda _, *tensors: kl_divergence(*tensors))
     shares = [region_weights(on(device, masks), 64, classes) for device in (context.device, CPU)]
     report.bar("region_weights", relative(shares[:1], shares[1:]), at_most=BAR)
+
+
+from gpu_checks import precision  # noqa: E402, F401  its checks come after these

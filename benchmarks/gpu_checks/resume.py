@@ -31,8 +31,8 @@ PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([__name__])
 os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # else to ask for a GPU would keep the server from forking
 
-STEPS, BATCH = (20, 6), (8, 4)
-"""Length of a training in steps, and images of a step; on a GPU and in a dry run."""
+STEPS, BATCH = (20, 6), 4
+"""Length of a training in steps, on a GPU and in a dry run, and images of a step: some 20 share a GPU's memory."""
 
 TOLERANCE = 3
 """Bar on CUDA: the distance of two uninterrupted trainings times this."""
@@ -93,9 +93,12 @@ def train(context: Context, training: str, folder: Path, log: Path, stop: tuple[
     with log.open("w") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
-    torch.set_num_threads(1)  # the trainings share the processors
+    processors = sorted(os.sched_getaffinity(0))
+    index = os.getpid() % len(processors)
+    os.sched_setaffinity(0, {processors[index], processors[index - 1]})  # a loader has a worker for each
+    torch.set_num_threads(1)
     steps, record = context.pick(*STEPS), Run.record
-    first_step, kills = log.with_suffix(".step"), bool(stop) and stop[1] == signal.SIGKILL
+    first_step, kills = log.with_suffix(".step"), stop is not None and stop[1] == signal.SIGKILL
 
     def record_and_stop(run: Run, **losses: Tensor) -> None:
         record(run, **losses)
@@ -107,7 +110,7 @@ def train(context: Context, training: str, folder: Path, log: Path, stop: tuple[
     if kills:
         run_module.CHECKPOINT_SECONDS, run_module.CHECKPOINT_SHARE = 0, math.inf
     with mock.patch.object(Run, "record", record_and_stop):
-        TRAININGS[training](context, folder, steps * context.pick(*BATCH), context.pick(*BATCH))
+        TRAININGS[training](context, folder, steps * BATCH, BATCH)
 
 
 @functools.cache

@@ -73,8 +73,8 @@ def self_train_unet(context: Context, out: Path, images: int, batch: int) -> Non
     """v4; its teacher is untrained, so it is believed whatever its confidence."""
     settings = unet_config("v3", context, images, batch)
     size, classes = portrait_size(context), mask_classes([context.data.train])
-    arguments = {"classes": len(classes), "size": size, "decoder": settings.decoder}
-    arguments |= {"decoder_channels": WIDTHS[settings.width]}
+    arguments: dict[str, Any] = {"classes": len(classes), "size": size}
+    arguments |= {"decoder": settings.decoder, "decoder_channels": WIDTHS[settings.width]}
     _save_untrained(Unet, out / "teacher.safetensors", arguments, classes)
     self_train(
         settings=SelfTrainingConfig(confidence=0, training=settings.training),
@@ -174,6 +174,23 @@ def _save_untrained(kind: type[nn.Module], path: Path, arguments: dict[str, Any]
     save_model(path, kind(**arguments), arguments, {}, classes)
 
 
+@contextlib.contextmanager
+def working_folder(context: Context) -> Iterator[Path]:
+    """A new folder, which is the present one."""
+    with tempfile.TemporaryDirectory(dir=context.work) as folder, contextlib.chdir(folder):
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def plain_steps() -> Iterator[None]:
+    """Validation, snapshots and curves, which belong to tenths of a training or less, after the last step alone."""
+    places = ("segment.train_unet.VALIDATIONS", "synthesize.train_gaugan.SNAPSHOTS", "training.run.CURVE_POINTS")
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            stack.enter_context(mock.patch(f"facemill.{place}", 1))
+        yield
+
+
 class Timing(NamedTuple):
     """Speed of a training, and the memory that its tensors needed at most; None without a GPU."""
 
@@ -187,8 +204,6 @@ WARM_UP = 10
 
 def timed(name: str, context: Context, images: int, batch: int) -> Timing:
     """Trains in this process, and measures the steps after the warm-up but for the last.
-
-    Validation, snapshots and curves, which belong to tenths of a training or less, are left to the last step.
 
     Args:
         name: key of `TRAININGS`.
@@ -214,16 +229,7 @@ def timed(name: str, context: Context, images: int, batch: int) -> Timing:
         gc.collect()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    with contextlib.ExitStack() as stack:
-        for places in (
-            "segment.train_unet.VALIDATIONS",
-            "synthesize.train_gaugan.SNAPSHOTS",
-            "training.run.CURVE_POINTS",
-        ):
-            stack.enter_context(mock.patch(f"facemill.{places}", 1))
-        stack.enter_context(mock.patch.object(Run, "steps", marked_steps))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=context.work)))
-        stack.enter_context(contextlib.chdir(folder))
+    with plain_steps(), mock.patch.object(Run, "steps", marked_steps), working_folder(context) as folder:
         TRAININGS[name](context, folder, images, batch)
     start, end = marks
     peak = torch.cuda.max_memory_allocated() / 1e9 if cuda else None
