@@ -11,6 +11,7 @@ that to the script with TTA, `vs_plain_without_tta` that to the other.
 """
 
 import json
+import os
 import resource
 import statistics
 import tempfile
@@ -27,12 +28,12 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from facemill.data.classes import SEVEN
-from facemill.data.shards import IMAGE, decode_image, encode_jpeg, read_rows, write_shard
+from facemill.data.shards import IMAGE, decode_image, encode_jpeg, read_images, read_rows, write_batches, write_shard
 from facemill.inference.backends import Backend, fastest_backend
 from facemill.networks.device import device
 from facemill.networks.store import load_model
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.segment.pseudo_label import pseudo_label_rows, pseudo_label_schema
+from facemill.segment.pseudo_label import pseudo_label_batches, pseudo_label_schema
 from facemill.workflow.command import run
 
 PORTRAITS = 302_652
@@ -74,9 +75,9 @@ def network_alone(backend: Backend, batches: list[np.ndarray]) -> None:
 
 def end_to_end(backend: Backend, shard: Path, out: Path) -> None:
     """A shard of portraits to a shard of pseudo-labels."""
-    with ThreadPoolExecutor(2) as pool:
-        rows = list(pseudo_label_rows(backend, SEVEN, read_rows([shard], ["id", "image"]), pool))
-        write_shard(out, rows, pseudo_label_schema(SEVEN), SEVEN)
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        batches = pseudo_label_batches(backend, SEVEN, read_images(shard), pool)
+        write_batches(out, batches, pseudo_label_schema(SEVEN), SEVEN)
 
 
 def timed(call: Callable[[], None]) -> float:

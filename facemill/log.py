@@ -25,7 +25,7 @@ def progress(
         with bar:
             for item in items:
                 yield item
-                bar.update(step)
+                bar.update(min(step, total - bar.n))
         return
     start = shown = time.monotonic()
     first = done

@@ -124,14 +124,14 @@ rule pseudo_label:
         "benchmarks/results/{dataset}/pseudo_label-{shard}.tsv"
     params:
         **door("pseudo_label"),
-    threads: 8
+    threads: 16  # to decode and encode as fast as a GPU labels
     resources:
         runtime="4h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:
-        "{params.command} 2>&1 | tee {log}"
+        "{params.command} --threads {threads} 2>&1 | tee {log}"
 
 
 rule gate_pseudo_labels:

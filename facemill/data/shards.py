@@ -8,9 +8,11 @@ Format: https://huggingface.co/docs/datasets/about_dataset_features
 import io
 import json
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from facemill.data import png
+from facemill.data.batching import map_ahead
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
@@ -64,19 +67,38 @@ def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema, classes: Cl
     The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed. `classes` is the
     class table of the masks, which `mask_classes` reads.
     """
+    write_batches(path, [pa.RecordBatch.from_pylist(list(rows), schema)], schema, classes)
+
+
+def write_batches(
+    path: Path, batches: Iterable[pa.RecordBatch], schema: pa.Schema, classes: ClassTable | None = None
+) -> None:
+    """Writes record batches as `write_shard` writes their rows, each row group as soon as it is full."""
     info = {"info": {"features": _features(schema)}}
     metadata = {"huggingface": json.dumps(info)} | ({"classes": _json(classes)} if classes else {})
-    table = pa.Table.from_pylist(list(rows), schema.with_metadata(metadata))
     compression = {leaf: "none" if leaf.endswith(".bytes") else "zstd" for leaf in _leaves(schema)}
-    with atomic_write(path) as tmp:
-        pq.write_table(
-            table,
-            tmp,
-            row_group_size=ROWS_PER_GROUP,
-            compression=compression,
-            use_dictionary=False,
-            write_page_checksum=True,
-        )
+    options = {"compression": compression, "use_dictionary": False, "write_page_checksum": True}
+    with atomic_write(path) as tmp, pq.ParquetWriter(tmp, schema.with_metadata(metadata), **options) as writer:
+        for group in _row_groups(batches, schema):
+            writer.write_table(group)
+
+
+def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yields the batches' rows as tables of `ROWS_PER_GROUP`, each in one piece; an empty one where there are none."""
+    pending: list[pa.RecordBatch] = []
+    groups = 0
+    for batch in batches:
+        pending.append(batch)
+        if sum(map(len, pending)) >= ROWS_PER_GROUP:
+            rows = pa.Table.from_batches(pending, schema)
+            full = len(rows) // ROWS_PER_GROUP
+            for group in range(full):
+                yield rows.slice(group * ROWS_PER_GROUP, ROWS_PER_GROUP).combine_chunks()
+            pending = rows.slice(full * ROWS_PER_GROUP).to_batches()
+            groups += full
+    rest = pa.Table.from_batches(pending, schema)
+    if len(rest) or not groups:
+        yield rest.combine_chunks()
 
 
 def _leaves(schema: pa.Schema) -> Iterator[str]:
@@ -132,6 +154,22 @@ def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterat
                 yield from shard.read_row_group(group, columns).to_pylist()
 
 
+def read_images(path: Path) -> Iterator[tuple[str, memoryview]]:
+    """Yields the ids and encoded images of a shard in order; reads a row group ahead, and copies no image."""
+    with open_shard(path) as shard, ThreadPoolExecutor(1) as reader:
+
+        def read(group: int) -> pa.Table:
+            return shard.read_row_group(group, ["id", "image"])
+
+        for rows in map_ahead(reader, read, range(shard.num_row_groups), ahead=1):
+            for batch in rows.to_batches():
+                encoded = batch["image"].field("bytes")
+                _, offsets, data = encoded.buffers()
+                ends = np.frombuffer(offsets, np.int32)[encoded.offset :][: len(encoded) + 1].tolist()
+                images = (memoryview(data)[start:end] for start, end in pairwise(ends))
+                yield from zip(batch["id"].to_pylist(), images, strict=True)
+
+
 def rows_at(paths: Sequence[Path], indices: Collection[int], columns: list[str]) -> dict[int, dict]:
     """The rows of shards by index, counted through all shards in order; row groups without any are not read."""
     rows: dict[int, dict] = {}
@@ -152,7 +190,7 @@ def count_rows(paths: Sequence[Path]) -> int:
     return sum(open_shard(path).metadata.num_rows for path in paths)
 
 
-def decode_image(encoded: bytes) -> np.ndarray:
+def decode_image(encoded: bytes | memoryview) -> np.ndarray:
     """Decodes a JPEG or PNG portrait: uint8 RGB, (height, width, 3). Raises `UserError` when it cannot be read."""
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
     if pixels is None:

@@ -37,7 +37,7 @@ class Backend(Protocol):
     batch: int
     concurrency: int
 
-    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+    def __call__(self, images: Sequence[np.ndarray]) -> Predictions:
         """The predictions for 1 to `batch` images, each uint8 RGB (S, S, 3)."""
 
 
@@ -87,7 +87,7 @@ class TorchBackend:
     concurrency = 2
 
     def __init__(self, unet: Unet) -> None:
-        self.batch = 16 * max(1, 512 // unet.size) ** 2
+        self.batch = max(1, 16 * 512**2 // unet.size**2)
         self._stem, self._trunk = Stem(unet).eval(), Trunk(unet).eval()
         self._recorded: SimpleQueue[CudaGraph] = SimpleQueue()
         self._records = next(unet.parameters()).is_cuda
@@ -95,7 +95,7 @@ class TorchBackend:
             self._recorded.put(CudaGraph(self._predict, (self.batch, unet.size, unet.size, 3)))
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+    def __call__(self, images: Sequence[np.ndarray]) -> Predictions:
         if not self._records:
             return Predictions(*(output.numpy() for output in self._predict(torch.from_numpy(np.stack(images)))))
         graph = self._recorded.get()
@@ -133,7 +133,7 @@ class CudaGraph:
         self._pinned_images, *self._pinned_outputs = pinned
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for as many images as there are, or fewer."""
         count = len(images)
         np.stack(images, out=self._pinned_images.numpy()[:count])  # the rest of the batch is as it was

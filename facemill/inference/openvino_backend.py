@@ -25,14 +25,14 @@ class OpenVinoBackend:
 
     def __init__(self, unet: Unet) -> None:
         self.batch = max(1, 512 // unet.size) ** 2
-        self._streams = min(torch.get_num_threads(), 8)
+        self._streams = min(torch.get_num_threads(), 16)
         self.concurrency = self._streams + 1
         self._stem, self._trunk = Stem(unet).eval(), Trunk(unet).eval()
         self._compiling = threading.Lock()
         self._compiled: list[openvino.CompiledModel] = []
         self._thread = threading.local()
 
-    def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> Predictions:
+    def __call__(self, images: Sequence[np.ndarray]) -> Predictions:
         count = len(images)
         batch = np.stack([*images, *[images[-1]] * (self.batch - count)])  # the graphs have one size
         if not hasattr(self._thread, "requests"):

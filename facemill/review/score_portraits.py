@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.data.classes import ClassTable
-from facemill.data.shards import count_rows, decode_mask, mask_classes, read_rows, write_shard
+from facemill.data.shards import count_rows, decode_mask, mask_classes, read_images, read_rows, write_shard
 from facemill.inference.backends import fastest_backend
 from facemill.log import progress
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
-from facemill.segment.pseudo_label import pseudo_label_rows
+from facemill.segment.pseudo_label import pseudo_label_batches
 
 SCHEMA = pa.schema([("id", pa.string()), ("uncertainty", pa.float32()), ("disagreement", pa.float32())])
 """`uncertainty`: mean entropy of the pseudo-label's pixels, in nats; `disagreement`: 1 less the mean IoU of two U-Nets'
@@ -34,7 +34,8 @@ def score_portraits(*, model: Path, portraits: Path, pseudo_labels: Path, scores
     classes = mask_classes([pseudo_labels])
     backend = fastest_backend(load_model(Unet, model, classes))
     with ThreadPoolExecutor(2) as pool:
-        others = pseudo_label_rows(backend, classes, read_rows([portraits], ["id", "image"]), pool)
+        batches = pseudo_label_batches(backend, classes, read_images(portraits), pool)
+        others = (row for batch in batches for row in batch.select(["mask"]).to_pylist())
         rows = score_rows(read_rows([pseudo_labels], ["id", "mask", "entropy"]), others, classes)
         scored = list(progress(rows, f"score_portraits {portraits.stem}", count_rows([portraits])))
     write_shard(scores, scored, SCHEMA)

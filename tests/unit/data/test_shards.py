@@ -22,10 +22,12 @@ from facemill.data.shards import (
     encode_mask,
     mask_classes,
     open_shard,
+    read_images,
     read_rows,
     rows_at,
     shard_of,
     sort_key,
+    write_batches,
     write_shard,
 )
 from facemill.errors import Damaged, UserError
@@ -63,6 +65,40 @@ def test_the_same_rows_give_the_same_bytes_and_other_rows_others(tmp_path):
     for name, count in {"a": 4, "b": 4, "c": 5}.items():
         write_shard(tmp_path / name, rows(count), SCHEMA)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes() != (tmp_path / "c").read_bytes()
+
+
+@pytest.mark.parametrize("count", [0, 5, ROWS_PER_GROUP, 3 * ROWS_PER_GROUP + 7])
+@pytest.mark.parametrize("length", [1, 16, 2 * ROWS_PER_GROUP + 1])
+def test_batches_of_any_length_give_the_bytes_of_their_rows(tmp_path, count, length):
+    write_shard(tmp_path / "rows", rows(count), SCHEMA)
+    parts = [rows(count)[start : start + length] for start in range(0, count, length)]
+    write_batches(tmp_path / "batches", (pa.RecordBatch.from_pylist(part, SCHEMA) for part in parts), SCHEMA)
+    assert (tmp_path / "batches").read_bytes() == (tmp_path / "rows").read_bytes()
+
+
+def test_batches_that_end_in_an_error_leave_no_shard(tmp_path):
+    def batches():
+        yield pa.RecordBatch.from_pylist(rows(ROWS_PER_GROUP), SCHEMA)
+        raise UserError("portrait 17: an image in a shard cannot be decoded")
+
+    with pytest.raises(UserError, match="portrait 17"):
+        write_batches(tmp_path / "a.parquet", batches(), SCHEMA)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 2 * ROWS_PER_GROUP + 3])
+def test_encoded_images_are_read_in_order_with_their_ids(tmp_path, count):
+    write_shard(tmp_path / "a", rows(count), SCHEMA)
+    images = [(portrait_id, bytes(image)) for portrait_id, image in read_images(tmp_path / "a")]
+    assert images == [(row["id"], row["image"]["bytes"]) for row in rows(count)]
+
+
+def test_a_damaged_image_is_noticed_as_images_are_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    write_shard(path, rows(9), SCHEMA)
+    path.write_bytes(path.read_bytes().replace(b"x" * 50 + b"\4", b"x" * 50 + b"y"))
+    with pytest.raises(Damaged, match="a.parquet"):
+        list(read_images(path))
 
 
 def test_groups_compression_and_the_image_convention(tmp_path):

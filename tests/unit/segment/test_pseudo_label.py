@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import pytest
 from helpers.scenes import THREE, ColorUnet, save_unet
 
 from facemill.data.classes import SEVEN
-from facemill.data.shards import decode_mask, encode_jpeg, mask_classes, open_shard, read_rows
+from facemill.data.shards import decode_image, decode_mask, encode_jpeg, mask_classes, open_shard, read_rows
 from facemill.errors import UserError
 from facemill.imaging.figures import colorize
 from facemill.inference.backends import fastest_backend
 from facemill.inference.segmenter import Segmenter
-from facemill.segment.pseudo_label import pseudo_label, pseudo_label_rows, pseudo_label_schema
+from facemill.segment.pseudo_label import pseudo_label, pseudo_label_batches, pseudo_label_schema
 
 ROOT = Path(__file__).parents[3]
 
@@ -32,13 +33,14 @@ runpy.run_path("scripts/pseudo_label.py", run_name="__main__")
 """
 
 
-def label(unet, rows: list[dict], classes=SEVEN) -> list[dict]:
+def label(unet, portraits: list[tuple[str, bytes]], classes=SEVEN) -> list[dict]:
     with ThreadPoolExecutor(2) as pool:
-        return list(pseudo_label_rows(fastest_backend(unet), classes, rows, pool))
+        batches = pseudo_label_batches(fastest_backend(unet), classes, portraits, pool)
+        return [row for batch in batches for row in batch.to_pylist()]
 
 
-def portraits_of(masks: dict, classes=SEVEN) -> list[dict]:
-    return [{"id": name, "image": {"bytes": encode_jpeg(colorize(mask, classes))}} for name, mask in masks.items()]
+def portraits_of(masks: dict, classes=SEVEN) -> list[tuple[str, bytes]]:
+    return [(name, encode_jpeg(colorize(mask, classes))) for name, mask in masks.items()]
 
 
 def test_rows_keep_their_order_and_hold_the_masks(painter, scene):
@@ -53,7 +55,7 @@ def test_rows_keep_their_order_and_hold_the_masks(painter, scene):
 
 def test_confidence_and_entropy_are_means_over_the_pixels(painter):
     gray = np.full((64, 64, 3), 128, np.uint8)
-    [row] = label(painter, [{"id": "1", "image": {"bytes": encode_jpeg(gray)}}])
+    [row] = label(painter, [("1", encode_jpeg(gray))])
     logits = Segmenter(painter, SEVEN).logits([gray])[0].double().numpy()
     p = np.exp(logits) / np.exp(logits).sum(0)
     assert row["confidence"] == pytest.approx(p.max(0).mean(), rel=1e-3)
@@ -63,21 +65,39 @@ def test_confidence_and_entropy_are_means_over_the_pixels(painter):
 
 def test_an_image_that_cannot_be_decoded_is_named(painter):
     with pytest.raises(UserError, match="portrait 17: .*cannot be decoded"):
-        label(painter, [{"id": "17", "image": {"bytes": b"no image"}}])
+        label(painter, [("17", b"no image")])
 
 
-def test_pseudo_label_writes_the_same_bytes_twice_and_its_seconds(tmp_path, models, pairs):
-    portraits = pairs("portraits.parquet", range(40))
+def test_the_images_of_one_batch_are_decoded_by_all_threads(painter, scene, monkeypatch):
+    at_once = threading.Barrier(4)
+
+    def decode_with_others(encoded: bytes) -> np.ndarray:
+        at_once.wait(10)
+        return decode_image(encoded)
+
+    monkeypatch.setattr("facemill.segment.pseudo_label.decode_image", decode_with_others)
+    backend = fastest_backend(painter)
+    backend.batch = 8
+    with ThreadPoolExecutor(4) as pool:
+        portraits = portraits_of({str(i): scene(i, 64, 64) for i in range(8)})
+        [batch] = pseudo_label_batches(backend, SEVEN, portraits, pool)
+    assert batch["id"].to_pylist() == [portrait_id for portrait_id, _ in portraits]
+
+
+@pytest.mark.parametrize("count", [40, 300])
+def test_pseudo_label_writes_the_same_bytes_by_any_number_of_threads_and_its_seconds(tmp_path, models, pairs, count):
+    portraits = pairs("portraits.parquet", range(count))
     written = []
-    for name in ("a", "b"):
-        out, metrics = tmp_path / f"{name}.parquet", tmp_path / f"{name}.json"
-        pseudo_label(model=models[2], portraits=portraits, pseudo_labels=out, metrics=metrics)
+    for threads in (1, 5, None):
+        out, metrics = tmp_path / f"{threads}.parquet", tmp_path / f"{threads}.json"
+        files = {"portraits": portraits, "pseudo_labels": out, "metrics": metrics}
+        pseudo_label(model=models[2], threads=threads, **files)
         written.append(out.read_bytes())
-    assert written[0] == written[1]
-    assert '"images": 40' in metrics.read_text()
+    assert written[0] == written[1] == written[2]
+    assert f'"images": {count}' in metrics.read_text()
     with open_shard(out) as shard:
         assert shard.schema_arrow.remove_metadata() == pseudo_label_schema(SEVEN)
-    assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(40)]
+    assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(count)]
 
 
 def test_a_killed_job_leaves_nothing_and_the_next_makes_the_same_bytes(tmp_path, models, pairs):

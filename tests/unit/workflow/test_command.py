@@ -1,3 +1,4 @@
+import io
 import re
 import subprocess
 import sys
@@ -75,6 +76,14 @@ def test_progress_is_lines_every_ten_seconds_and_at_the_end(monkeypatch, caplog)
         "work: 18 of 30 images, 1/s, 12 s left",
         "work: 30 of 30 images, 1/s, 0 s left",
     ]
+
+
+def test_a_bar_ends_at_the_total_when_the_last_item_stands_for_less(monkeypatch):
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(log.sys, "stderr", terminal)
+    assert list(log.progress("abc", "work", total=10, step=4)) == list("abc")
+    assert "10.0/10.0 [" in terminal.getvalue().splitlines()[-1].split("\r")[-1]
 
 
 FAULT = """
