@@ -89,20 +89,16 @@ def evaluate_attributes(
     """
     loaded, network = Vectors.load(vectors), load_model(Vae, vae)
     rows = _held_out_rows(latents, tags, holdout, seed)
-    choice, edits = (
-        {name: _edits_to(name, half, loaded, gaugan is not None)[:eval_portraits] for name in loaded.names()}
-        for half in halves(rows)
-    )
-    if not any(choice.values()) or not any(edits.values()):
+    choice, edits = (_edits_of(half, loaded, gaugan is not None, eval_portraits) for half in halves(rows))
+    if not choice or not edits:
         raise UserError(
             f"holdout: found {holdout}, which leaves {len(rows)} portraits, and in one half of them none to edit; "
             "accepted: more"
         )
     ids = {edit.portrait_id for half in (choice, edits) for edits_to_name in half.values() for edit in edits_to_name}
     renderer = _load_renderer(network, gaugan, unet, pseudo_labels or [], ids)
-    pixel_judge = Probes.load(judge, thumbnails)
-    scores = _evaluate_vectors(renderer, edits, choice, rows, loaded, pixel_judge, tags_config, strength)
-    write_json(metrics, scores)
+    of_pixels = Probes.load(judge, thumbnails)
+    write_json(metrics, _evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength))
     shown = transition_rows(edits, loaded, tags_config)
     images = images_of(portraits, [edit.portrait_id for _, edit in shown])
     positions = np.linspace(0, 1, steps)
@@ -120,6 +116,12 @@ def halves(rows: Sequence[dict]) -> tuple[list[dict], list[dict]]:
     in_choice = [hash_fraction(row["id"], "choice") < 0.5 for row in rows]
     choice = [row for row, chosen in zip(rows, in_choice, strict=True) if chosen]
     return choice, [row for row, chosen in zip(rows, in_choice, strict=True) if not chosen]
+
+
+def _edits_of(rows: Sequence[dict], vectors: Vectors, masked: bool, limit: int) -> dict[str, list[Edit]]:
+    """At most `limit` edits to each target; empty when there are none at all."""
+    edits = {target: _edits_to(target, rows, vectors, masked)[:limit] for target in vectors.names()}
+    return edits if any(edits.values()) else {}
 
 
 def _edits_to(target: str, rows: Sequence[dict], vectors: Vectors, masked: bool) -> list[Edit]:
