@@ -43,7 +43,7 @@ class PlainGenerator(nn.Module):
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
         generator = self.generator
-        mask = one_hot(masks, generator.classes)
+        mask = one_hot(masks, generator.classes).contiguous()  # NCHW
         x = generator.first(z).unflatten(1, (-1, generator.base_height, generator.base_width))
         for level, block in enumerate(generator.blocks):
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
@@ -121,7 +121,7 @@ class PlainGan:
 
     def _features(self, fake: Tensor, real: Tensor, masks: Tensor) -> tuple[list[list[Tensor]], list[list[Tensor]]]:
         """The discriminators' features of generated and of real images, which are one batch."""
-        mask = one_hot(masks, self.classes)
+        mask = one_hot(masks, self.classes).contiguous()
         both = self.discriminator(torch.cat([fake.float(), real]), torch.cat([mask, mask]))
         halves = [[features.chunk(2) for features in scale] for scale in both]
         return [[fake for fake, _ in scale] for scale in halves], [[real for _, real in scale] for scale in halves]
