@@ -18,7 +18,7 @@ from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.log import log
 from facemill.networks.device import autocast, device
-from facemill.networks.spade import remove_spectral_norm
+from facemill.networks.spade import Generator, remove_spectral_norm
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae, reparameterize, to_signed_range
 from facemill.synthesize.gan import build_gan, generator_kwargs
@@ -51,8 +51,7 @@ def train_gaugan(
     """Trains the generator that paints portraits from masks; the same command resumes a killed run.
 
     The setting `z` says where style codes come from: the frozen encoder's q(z|x) of the real image (Park et al. 2019,
-    section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z). The generator keeps
-    their distribution, from which random styles are drawn.
+    section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z).
 
     Args:
         settings: the section `gaugan`.
@@ -75,11 +74,10 @@ def train_gaugan(
     gan = build_gan(accelerator, settings, init_kwargs)
     settings_key = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("gaugan", settings_key, [vae, *portraits, *pseudo_labels, gate], gan.learners)
-
-    images, batch = settings.training.images, settings.training.batch
     painter = Painter(gan.generator.ema, classes, encoder)
     held_out_rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
     save_snapshot = snapshot_callback(painter, held_out_rows, run.folder, settings.training.steps)
+    images, batch = settings.training.images, settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         if torch.rand(()) < 0.5:  # one coin for the batch: all of its images are flipped, or none
@@ -92,10 +90,7 @@ def train_gaugan(
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
         remove_spectral_norm(gan.generator.ema)
-        if settings.z == "encoder":
-            mean, covariance = style_distribution(encoder, rows)
-            gan.generator.ema.style_mean.copy_(mean)
-            gan.generator.ema.style_scale.copy_(torch.linalg.cholesky(covariance))
+        keep_style_distribution(gan.generator.ema, encoder, rows)
         save_model(model, gan.generator.ema, init_kwargs, settings_key, classes)
         copy_model(vae, style_encoder)
         run.finish(curves)
@@ -116,6 +111,14 @@ def aspect_ratio(rows: ShardDataset) -> int:
     """Height : width of the portraits, 1 or 2."""
     height, width = rows[0][1].shape
     return height // width
+
+
+def keep_style_distribution(generator: Generator, encoder: Vae, rows: ShardDataset) -> None:
+    """Stores in a generator of encoded styles their distribution, from which random ones are drawn."""
+    if generator.z == "encoder":
+        mean, covariance = style_distribution(encoder, rows)
+        generator.style_mean.copy_(mean)
+        generator.style_scale.copy_(torch.linalg.cholesky(covariance))
 
 
 @torch.inference_mode()
