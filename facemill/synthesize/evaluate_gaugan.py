@@ -51,10 +51,11 @@ def evaluate_gaugan(
     table: Path,
     picture: Path,
 ) -> None:
-    """Generates portraits from every held-out mask, in other held-out portraits' styles and in random ones.
+    """Generates portraits from every held-out mask, in other held-out portraits' styles, its own and random ones.
 
     A generator trained on random styles is evaluated with those alone; one without styles generates one portrait from
     each mask. The metrics of the held-out real portraits themselves stand beside, as what can be expected at best.
+    Distances are to portraits of the training, so that held-out ones are not compared with themselves.
 
     Args:
         model: the generator, a safetensors file.
