@@ -81,9 +81,11 @@ def last_point(folder: Path) -> dict[str, float]:
 
 
 def report_training(report: Report, folder: Path, start: float) -> None:
-    """Notes the last losses of a training that has ended now, its images per second and its memory."""
+    """Notes the last losses of a training that has ended now, its length, speed and memory."""
     seconds, point = time.monotonic() - start, last_point(folder)
-    report.figures |= point | {"images_per_second": point["images"] / seconds, "peak_gpu_gb": peak_gb()}
+    images = point.pop("images")
+    report.figures |= point | {"trained_images": images, "images_per_second_with_start": images / seconds}
+    report.figure("peak_gpu_gb", peak_gb())
 
 
 @check("chain")
