@@ -84,20 +84,19 @@ def test_the_images_of_one_batch_are_decoded_by_all_threads(painter, scene, monk
     assert batch["id"].to_pylist() == [portrait_id for portrait_id, _ in portraits]
 
 
-@pytest.mark.parametrize("count", [40, 300])
-def test_pseudo_label_writes_the_same_bytes_by_any_number_of_threads_and_its_seconds(tmp_path, models, pairs, count):
-    portraits = pairs("portraits.parquet", range(count))
+def test_pseudo_label_writes_the_same_bytes_by_any_number_of_threads_and_its_seconds(tmp_path, models, pairs):
+    portraits = pairs("portraits.parquet", range(300))
     written = []
-    for threads in (1, 5, None):
+    for threads in (1, 5):
         out, metrics = tmp_path / f"{threads}.parquet", tmp_path / f"{threads}.json"
         files = {"portraits": portraits, "pseudo_labels": out, "metrics": metrics}
         pseudo_label(model=models[2], threads=threads, **files)
         written.append(out.read_bytes())
-    assert written[0] == written[1] == written[2]
-    assert f'"images": {count}' in metrics.read_text()
+    assert written[0] == written[1]
+    assert '"images": 300' in metrics.read_text()
     with open_shard(out) as shard:
         assert shard.schema_arrow.remove_metadata() == pseudo_label_schema(SEVEN)
-    assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(count)]
+    assert [row["id"] for row in read_rows([out], ["id"])] == [str(i) for i in range(300)]
 
 
 def test_a_killed_job_leaves_nothing_and_the_next_makes_the_same_bytes(tmp_path, models, pairs):
