@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
-from facemill.data.classes import IGNORE
 from facemill.networks.spade_fast import SPARSE_HIDDEN, SPARSE_SIDE, folded_spade
 from facemill.networks.spade_neighborhoods import Neighborhoods, neighborhoods
 
@@ -46,9 +45,8 @@ PRESETS = {
 
 
 def one_hot(masks: Tensor, classes: int) -> Tensor:
-    """Class ids (B, H, W) to float32 (B, classes, H, W); ignored pixels are zero in every class."""
-    known = masks != IGNORE
-    return (F.one_hot(masks.long().where(known, 0), classes) * known[..., None]).permute(0, 3, 1, 2).float()
+    """Class ids (B, H, W) to float32 (B, classes, H, W), channels last; ignored pixels are zero in every class."""
+    return (masks[..., None] == torch.arange(classes, device=masks.device)).permute(0, 3, 1, 2).float()
 
 
 class Spade(nn.Module):
@@ -143,15 +141,16 @@ class Generator(nn.Module):
         self.register_buffer("style_scale", torch.eye(z_dim))
 
     def forward(self, masks: Tensor, z: Tensor) -> Tensor:
+        # all before the first block: to count neighborhoods is to wait for the GPU, which has nothing else to do yet
+        layouts = [self._layout_at(masks, self.base_height << level) for level in range(len(self.blocks))]
         if self.z == "none":
             step = 1 << self.num_upsamplings
             x = self.first(one_hot(masks[:, ::step, ::step], self.classes))
         else:
             x = self.first(z).unflatten(1, (-1, self.base_height, self.base_width))
         x = x.contiguous(memory_format=torch.channels_last)
-        for level, block in enumerate(self.blocks):
-            x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
-            x = block(x, self._layout_at(masks, x.shape[2]))
+        for level, (block, layout) in enumerate(zip(self.blocks, layouts, strict=True)):
+            x = block(F.interpolate(x, scale_factor=2, mode="nearest") if level else x, layout)
         return self.last(F.leaky_relu(x, 0.2)).float().tanh()
 
     def _layout_at(self, masks: Tensor, height: int) -> Tensor | Neighborhoods:
@@ -160,15 +159,31 @@ class Generator(nn.Module):
         nearest = masks[:, ::step, ::step]
         sparse = height >= SPARSE_SIDE and self.nhidden >= SPARSE_HIDDEN
         distinct = neighborhoods(nearest, self.classes) if sparse else None
-        return distinct or one_hot(nearest, self.classes).contiguous(memory_format=torch.channels_last)
+        return distinct or one_hot(nearest, self.classes)
+
+
+class SpectralNorm(parametrizations._SpectralNorm):
+    """Spectral norm of a weight (Miyato et al. 2018, https://arxiv.org/abs/1802.05957), in float32 under autocast too.
+
+    On GPUs autocast computes matrix-vector products in bfloat16: all weights of a layer would be off by the error of
+    their norm, some 1e-3, and change by it where the norm is folded into them without autocast.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
 
 
 def add_spectral_norm(network: nn.Module) -> None:
-    """Spectral norm (Miyato et al. 2018) on the convolutions of the main paths, as in the paper: not in modulations."""
+    """Spectral norm on the convolutions of more than 3 channels outside the modulations.
+
+    Park et al. write of all layers (section 4); their published code leaves out the modulations, the generator's first
+    and last layer, and the discriminators' first and last. Here first convolutions have it too.
+    """
     modulations = {id(m) for spade in network.modules() if isinstance(spade, Spade) for m in spade.modules()}
     for module in network.modules():
         if isinstance(module, nn.Conv2d) and module.out_channels > 3 and id(module) not in modulations:
-            parametrizations.spectral_norm(module)
+            parametrize.register_parametrization(module, "weight", SpectralNorm(module.weight))
 
 
 def remove_spectral_norm(network: nn.Module) -> None:

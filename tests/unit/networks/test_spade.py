@@ -13,7 +13,8 @@ def test_one_hot_leaves_ignored_pixels_empty():
     encoded = one_hot(torch.tensor([[[0, 6], [IGNORE, 3]]], dtype=torch.uint8), 7)
     assert encoded.shape == (1, 7, 2, 2)
     assert encoded.sum(1).tolist() == [[[1, 1], [0, 1]]]
-    assert encoded[0, 6, 0, 1] == 1
+    assert encoded[0, 6, 0, 1] == 1 and encoded.dtype == torch.float32
+    assert one_hot(torch.zeros(2, 4, 4), 7).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("folded", [True, False])
