@@ -34,4 +34,5 @@ def cross_entropy_dice(logits: Tensor, target: Tensor, ignore: int, weights: Ten
     intersection = (probs * truth).sum((0, 2, 3))
     pixels = truth.sum((0, 2, 3))
     total = (probs * labelled).sum((0, 2, 3)) + pixels
-    return cross_entropy + 1 - (2 * intersection / total.clamp(min=1))[pixels > 0].mean()
+    dice = 2 * intersection / total.clamp(min=1)  # 0 for a class that is not in the batch
+    return cross_entropy + 1 - dice.sum() / (pixels > 0).sum().clamp(min=1)
