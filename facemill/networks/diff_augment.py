@@ -12,18 +12,24 @@ from torch.nn import functional as F
 class DiffAugment:
     """Random parameters for each image of a batch, the same in every call.
 
-    Feature matching compares real and generated portraits pixel by pixel, so both need the same augmentation.
+    Feature matching compares real and generated portraits pixel by pixel, so both need the same augmentation. All is
+    drawn and computed on the images' device, for the batch at once.
+
+    Attributes:
+        cutout: float32 (B, 1, H, W), 0 in the box that is cut out.
     """
 
     def __init__(self, batch: int, height: int, width: int, device: torch.device) -> None:
+        def draw(low: int, high: int) -> Tensor:
+            return torch.randint(low, high, (batch,), device=device)
+
         self.brightness, self.saturation, self.contrast = torch.rand(3, batch, 1, 1, 1, device=device)
         self.max_shifts = [round(side / 8) for side in (height, width)]
-        self.offsets = [torch.randint(0, 2 * shift + 1, (batch,)).tolist() for shift in self.max_shifts]
-        cutout = torch.ones(batch, 1, height, width)
-        for image in cutout:
-            top, left = (int(torch.randint(-side // 4, side - side // 4, ())) for side in (height, width))
-            image[:, max(top, 0) : top + height // 2, max(left, 0) : left + width // 2] = 0
-        self.cutout = cutout.to(device)
+        starts = [draw(0, 2 * shift + 1)[:, None] for shift in self.max_shifts]
+        y, x = (start + torch.arange(side, device=device) for start, side in zip(starts, (height, width), strict=True))
+        self.rows, self.columns = y[:, None, :, None], x[:, None, None]  # where in the padded image a pixel comes from
+        top, left = (draw(-side // 4, side - side // 4) for side in (height, width))
+        self.cutout = (~box_masks(top, left, height // 2, width // 2, height, width))[:, None].float()
 
     def __call__(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) in [-1, 1] and one-hot masks (B, classes, H, W), both augmented."""
@@ -35,7 +41,29 @@ class DiffAugment:
         return self._translate_and_cut(images), self._translate_and_cut(masks)
 
     def _translate_and_cut(self, images: Tensor) -> Tensor:
-        (shift_y, shift_x), (height, width) = self.max_shifts, images.shape[2:]
+        shift_y, shift_x = self.max_shifts
         padded = F.pad(images, (shift_x, shift_x, shift_y, shift_y))
-        crops = [image[:, y : y + height, x : x + width] for image, y, x in zip(padded, *self.offsets, strict=True)]
-        return torch.stack(crops) * self.cutout
+        cropped = padded.gather(2, self.rows.expand(-1, padded.shape[1], -1, padded.shape[3]))
+        return cropped.gather(3, self.columns.expand(-1, *cropped.shape[1:3], -1)) * self.cutout
+
+
+def box_masks(
+    top: Tensor, left: Tensor, heights: Tensor | int, widths: Tensor | int, height: int, width: int
+) -> Tensor:
+    """A box in each image of a batch, which may hang over the edges: bool (B, height, width), True inside.
+
+    Args:
+        top: upper edge of each box, int64 (B,).
+        left: left edge of each box, int64 (B,).
+        heights: height of each box, int64 (B,), or of all.
+        widths: width of each box, int64 (B,), or of all.
+        height: height of the images.
+        width: width of the images.
+    """
+    rows, columns = _between(top, heights, height), _between(left, widths, width)
+    return rows[:, :, None] & columns[:, None]
+
+
+def _between(start: Tensor, length: Tensor | int, side: int) -> Tensor:
+    positions = torch.arange(side, device=start.device)
+    return (positions >= start[:, None]) & (positions < (start + length)[:, None])

@@ -9,7 +9,6 @@ second teacher (mean teacher of Tarvainen and Valpola 2017, https://arxiv.org/ab
 0 to that of the first.
 """
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import image_of
 from facemill.errors import UserError
 from facemill.inference.segmenter import flip_tta_logits
+from facemill.networks.diff_augment import box_masks
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
@@ -130,9 +130,8 @@ def augmented_targets(
 def consistency_loss(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     """Cross-entropy plus Dice on the confident pixels, times their share, the mask ratio; and the mask ratio."""
     mask_ratio = (targets != IGNORE).float().mean()
-    if not mask_ratio:  # the cross-entropy without any target is NaN
-        return 0 * logits.sum(), mask_ratio
-    return mask_ratio * cross_entropy_dice(logits, targets, IGNORE), mask_ratio
+    loss = cross_entropy_dice(logits, targets, IGNORE).nan_to_num()  # without any target: 0, as the gradient then is
+    return mask_ratio * loss, mask_ratio
 
 
 def weak_augment(images: Tensor) -> Tensor:
@@ -164,11 +163,12 @@ def cut_mix(images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         images: (B, C, H, W).
         targets: class ids, (B, H, W).
     """
-    _, height, width = targets.shape
-    boxes = torch.zeros_like(targets, dtype=torch.bool)
-    for box in boxes:
-        side = math.sqrt(BOX[0] + (BOX[1] - BOX[0]) * float(torch.rand(())))
-        h, w = round(side * height), round(side * width)
-        top, left = (int(torch.randint(0, n + 1, ())) for n in (height - h, width - w))
-        box[top : top + h, left : left + w] = True
+    batch, height, width = targets.shape
+    sides = (BOX[0] + (BOX[1] - BOX[0]) * torch.rand(batch, device=targets.device)).sqrt()
+    heights, widths = ((sides * side).round().long() for side in (height, width))
+    top, left = (
+        (torch.rand(batch, device=targets.device) * (side - lengths + 1)).long()
+        for side, lengths in ((height, heights), (width, widths))
+    )
+    boxes = box_masks(top, left, heights, widths, height, width)
     return torch.where(boxes[:, None], images.roll(1, 0), images), torch.where(boxes, targets.roll(1, 0), targets)
