@@ -55,7 +55,7 @@ class Vgg16(nn.Module):
             if step == "pool":
                 layers.append(nn.MaxPool2d(2))
             else:
-                layers += [nn.Conv2d(channels, step, 3, padding=1), nn.ReLU()]
+                layers += [nn.Conv2d(channels, step, 3, padding=1), nn.ReLU(inplace=True)]
                 channels = step
         self.taps = tuple(taps)
         self.features = nn.Sequential(*layers[: max(taps) + 1])

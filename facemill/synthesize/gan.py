@@ -116,7 +116,10 @@ class Gan:
             "hinge_g": hinge_loss_generator(fake_features),
             "feature_matching": feature_matching_loss(forward_pass.real_features, fake_features),
         }
-        return losses | ({"perceptual": self.perceptual(fake, real)} if self.perceptual else {})
+        if self.perceptual:
+            with self.accelerator.autocast():  # unlike the networks in training, VGG is not called through Accelerate
+                losses["perceptual"] = self.perceptual(fake, real)
+        return losses
 
     def discriminator_losses(self, forward_pass: ForwardPass) -> dict[str, Tensor]:
         """Scalar loss of the discriminators."""

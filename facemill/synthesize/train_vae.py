@@ -91,8 +91,9 @@ def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:
         size: side of the VAE's images.
         classes: the masks' class table.
     """
-    regions = [torch.tensor(ids, device=masks.device) for ids in region_ids(classes).values() if ids]
-    shares = resized(torch.stack([torch.isin(masks, ids) for ids in regions], 1).float(), size)
+    regions = [ids for ids in region_ids(classes).values() if ids]
+    inside = [torch.stack([masks == class_id for class_id in ids]).any(0) for ids in regions]
+    shares = resized(torch.stack(inside, 1).float(), size)
     areas = shares.sum((2, 3), keepdim=True)
     balanced = (shares / areas.clamp(min=MIN_AREA)).sum(1, keepdim=True)
     return BALANCE * balanced / balanced.mean((2, 3), keepdim=True).clamp(min=1e-6) + 1 - BALANCE
