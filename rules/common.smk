@@ -28,6 +28,12 @@ def mem_per_attempt(mb):
     return lambda wildcards, attempt: mb * attempt
 
 
+def loader_mb(loaders=1):
+    """Memory of the processes that decode portraits for a training on a GPU: eight for each loader, each of which holds
+    4,096 encoded rows (`facemill/data/dataset.py`), at half a byte a pixel."""
+    return loaders * 8 * 4096 * CONFIG.portraits.size**2 // 2 // 2**20
+
+
 def shards(product):
     """The shards of a product: results/<dataset>/<product>/shard-0000.parquet and so on."""
     return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=SHARDS)

@@ -36,7 +36,7 @@ rule train_unet:
         ),
     threads: 8
     resources:
-        mem_mb=mem_per_attempt(6000),
+        mem_mb=mem_per_attempt(6000 + loader_mb()),
         runtime="8h",
         gpu=1,
     conda:
@@ -72,7 +72,7 @@ rule self_train_unet:
         ),
     threads: 8
     resources:
-        mem_mb=mem_per_attempt(6000),
+        mem_mb=mem_per_attempt(6000 + loader_mb(loaders=2)),
         runtime="8h",
         gpu=1,
     conda:

@@ -19,7 +19,7 @@ rule train_vae:
         **door("train_vae", settings=CONFIG.vae, seed=CONFIG.seed, holdout=CONFIG.holdout),
     threads: 8
     resources:
-        mem_mb=mem_per_attempt(8000),
+        mem_mb=mem_per_attempt(8000 + loader_mb()),
         runtime="12h",
         gpu=1,
     conda:
@@ -79,9 +79,9 @@ if CONFIG.masked:
                 seed=CONFIG.seed,
                 holdout=CONFIG.holdout,
             ),
-        threads: 8
+        threads: 8 * CONFIG.gaugan.gpus
         resources:
-            mem_mb=mem_per_attempt(12000),
+            mem_mb=mem_per_attempt(CONFIG.gaugan.gpus * (12000 + loader_mb())),
             runtime="7d",
             gpu=CONFIG.gaugan.gpus,
         conda:

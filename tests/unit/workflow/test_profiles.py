@@ -8,6 +8,9 @@ import pytest
 import yaml
 from snakemake.profiles import ProfileConfigFileParser
 
+from facemill.data.dataset import MAX_WORKERS, WINDOW_GROUPS
+from facemill.data.shards import ROWS_PER_GROUP
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -39,6 +42,20 @@ def test_memory_that_a_rule_asks_for_grows_and_its_time_is_a_time(parsed):
             memory = resources["mem_mb"]._value
             assert memory(None, attempt=3) == 3 * memory(None, attempt=1), rule
         assert "runtime" not in resources or isinstance(resources["runtime"].value, int), rule
+
+
+def test_trainings_ask_for_the_memory_that_their_loaders_hold(parsed):
+    """The planning of jobs does not import torch, so `rules/common.smk` has the numbers of `data/dataset.py` again."""
+    size = yaml.safe_load((ROOT / "config/config.yaml").read_text())["portraits"]["size"]
+    loader_mb = MAX_WORKERS * WINDOW_GROUPS * ROWS_PER_GROUP * size**2 / 2 / 2**20
+    for name, mb in {
+        "train_unet": 6000 + loader_mb,
+        "train_fold": 6000 + loader_mb,
+        "self_train_unet": 6000 + 2 * loader_mb,
+        "train_vae": 8000 + loader_mb,
+        "train_gaugan": 12000 + loader_mb,
+    }.items():
+        assert parsed.rules[name].resources["mem_mb"]._value(None, attempt=1) == mb, name
 
 
 def test_rules_go_to_the_partition_of_their_class(parsed):
