@@ -114,6 +114,19 @@ class Kinks(TorchFunctionMode):
         return (sign.to(a.device) * (a - b)).mean()
 
 
+class SteadyNorm(TorchFunctionMode):
+    """Batch norm on the CPU in the layout in which its means are right.
+
+    In channels_last torch adds up all pixels of a channel one after the other in float32. Where a channel is nearly
+    constant, its deviations are then off by percents.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if function is F.batch_norm and args[0].device == CPU:
+            args = (args[0].contiguous(), *args[1:])
+        return function(*args, **kwargs or {})
+
+
 class Pass(NamedTuple):
     """Outputs and buffers after a pass, and gradients by name."""
 
@@ -172,7 +185,7 @@ def run_pass(
     if isinstance(network, nn.Module):
         leaves |= {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
         buffers = {name: buffer for name, buffer in network.named_buffers() if buffer.is_floating_point()}
-    with kinks or nullcontext():
+    with SteadyNorm(), kinks or nullcontext():
         with torch.autocast(device.type, torch.bfloat16, enabled=bfloat16):
             outputs = flattened(call(network, *values))
         random = torch.Generator().manual_seed(0)

@@ -17,6 +17,7 @@ from facemill.data.shards import mask_classes
 from facemill.inference.segmenter import flip_tta_logits
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
+from facemill.networks.imagenet import load_encoder
 from facemill.networks.inception import inception, inception_features
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.segmentation_losses import cross_entropy_dice
@@ -56,15 +57,18 @@ def portraits(context: Context, times: int = 1) -> tuple[Tensor, Tensor]:
 
 
 def new_unet(context: Context, version: Literal["v1", "v2", "v3"]) -> Unet:
-    """The U-Net of a version with random weights, always the same."""
+    """The U-Net of a version, always the same: random weights, but for the encoder's where these are given."""
     torch.manual_seed(0)
     preset, size = config().unet.versions[version], portrait_size(context)
-    downscale = min(preset.downscale, size // 32)
-    channels = WIDTHS[context.pick(config().unet.width, "tiny")]
-    classes = len(mask_classes([context.data.train]))
-    return Unet(classes=classes, size=size, decoder=preset.decoder, decoder_channels=channels, downscale=downscale).to(
-        memory_format=torch.channels_last
+    unet = Unet(
+        classes=len(mask_classes([context.data.train])),
+        size=size,
+        decoder=preset.decoder,
+        decoder_channels=WIDTHS[context.pick(config().unet.width, "tiny")],
+        downscale=min(preset.downscale, size // 32),
     )
+    load_encoder(unet.encoder, context.data.encoder_weights)
+    return unet.to(memory_format=torch.channels_last)
 
 
 @check("correctness")
