@@ -33,8 +33,8 @@ def run(function: str, *, gpu: bool = False) -> None:
     (`--portraits a b c`), sections of the config are given as JSON. The module is imported when the options are read.
     With `gpu` a free GPU is waited for, where there is any.
 
-    A `UserError`, a disk that is full or refuses, and a killed worker process are shown as one line and exit with 1. A
-    damaged product of the workflow is quarantined, so that the next run makes it again.
+    A `UserError`, a disk that is full or refuses, a GPU whose memory is full, and a killed worker process are shown as
+    one line and exit with 1. A damaged product of the workflow is quarantined, so that the next run makes it again.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.WARNING)
@@ -93,6 +93,12 @@ def _fault_of(error: Exception) -> str | None:
             return str(error)
         case RuntimeError() if str(error).startswith("DataLoader worker"):
             return f"{str(error).splitlines()[0]}; the same command resumes from the last checkpoint"
+        case RuntimeError() if type(error).__name__ == "OutOfMemoryError":  # torch is not imported here
+            said = ". ".join(str(error).split(". ")[:3])  # what was asked for, the GPU's memory, and how much is free
+            return (
+                f"{said}; accepted: a smaller training.batch (for GauGAN a larger gaugan.grad_accumulation), "
+                "or a GPU with more memory"
+            )
         case ConnectionResetError() | EOFError(args=()):  # raised instead when the worker was handing over a batch
             kind = type(error).__name__
             return f"a DataLoader worker was killed ({kind}); the same command resumes from the last checkpoint"

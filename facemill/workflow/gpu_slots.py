@@ -2,10 +2,11 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
 import time
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 
 from facemill.errors import UserError
@@ -20,15 +21,17 @@ _held: list[int] = []
 def gpus() -> list[str]:
     """The GPUs that this process may use, by the names in CUDA_VISIBLE_DEVICES, else by their UUIDs; [] without any.
 
+    Of a GPU that is divided (MIG) the parts.
     https://docs.nvidia.com/cuda/cuda-c-programming-guide/#cuda-environment-variables
     """
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         return list(takewhile(lambda name: name not in _NONE, (name.strip() for name in visible.split(","))))
-    query = ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"]
     try:
-        return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return []
+    names = re.findall(r"\(UUID: ([^)]+)\)", listed)  # a GPU's parts follow it
+    return [name for name, after in pairwise([*names, ""]) if name.startswith("MIG") or not after.startswith("MIG")]
 
 
 def take_gpus(count: int = 1) -> list[str]:
@@ -49,7 +52,8 @@ def take_gpus(count: int = 1) -> list[str]:
     while True:
         taken: dict[str, int] = {}
         for name in names:
-            path = Path(tempfile.gettempdir(), f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name}.lock")
+            file_name = f"facemill-gpu-{os.environ.get('SLURM_JOB_ID', '')}-{name.replace('/', '-')}.lock"
+            path = Path(tempfile.gettempdir(), file_name)  # older drivers name parts MIG-GPU-<UUID>/1/0
             if len(taken) < count and (file := _lock(path)) is not None:
                 taken[name] = file
         if len(taken) == count or not names:

@@ -109,6 +109,12 @@ def fail(*, fault: str) -> None:
         raise Damaged(Path("results/a.bin"), "a checksum")
     if fault == "foreign":
         raise Damaged(Path("images/a.bin"), "a checksum")
+    if fault == "gpu":
+        import torch
+        raise torch.OutOfMemoryError(
+            "CUDA out of memory. Tried to allocate 1.50 GiB. GPU 0 has a total capacity of 4.00 GiB of which 12.00 MiB "
+            "is free. Of the allocated memory 3.41 GiB is allocated by PyTorch."
+        )
     raise OSError("a fault of the code")
 
 if __name__ == "__main__":
@@ -123,6 +129,7 @@ if __name__ == "__main__":
         ("rust", "out.bin: No space left on device"),
         ("polars", "out.bin: No space left on device"),
         ("damaged", r"results/a.bin: damaged \(a checksum\); it is quarantined as a.bin.damaged, .* makes it again"),
+        ("gpu", r"CUDA out of memory. .* 12.00 MiB is free; accepted: a smaller training.batch \(for GauGAN .*memory"),
         ("foreign", r"images/a.bin: damaged \(a checksum\); bring back a sound copy of it"),
     ],
 )

@@ -56,7 +56,8 @@ def device(job: subprocess.Popen) -> str:
 
 
 def test_each_job_has_a_device_of_its_own(start):
-    assert sorted(device(job) for job in [start("0,1,GPU-b") for _ in range(3)]) == ["0", "1", "GPU-b"]
+    names = ["0", "GPU-b", "MIG-GPU-c/1/0"]
+    assert sorted(device(job) for job in [start(",".join(names)) for _ in range(3)]) == names
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV])
@@ -85,9 +86,17 @@ def test_gpus_are_what_nvidia_smi_lists(tmp_path, monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert gpus() == []
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho GPU-1; echo GPU-2\n")
+    listed = """GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-1)
+GPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-2)
+  MIG 3g.20gb     Device  0: (UUID: MIG-3)
+  MIG 3g.20gb     Device  1: (UUID: MIG-4)
+GPU 2: NVIDIA A100-SXM4-40GB (UUID: GPU-5)
+"""
+    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n[ $1 = -L ] && echo '{listed}'\n")
     (tmp_path / "nvidia-smi").chmod(0o755)
-    assert gpus() == ["GPU-1", "GPU-2"]
+    assert gpus() == ["GPU-1", "MIG-3", "MIG-4", "GPU-5"]  # the second GPU is divided
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices found.\n")
+    assert gpus() == []
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2, 0,-1,1")
     assert gpus() == ["GPU-2", "0"]
 
