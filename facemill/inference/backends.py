@@ -119,7 +119,7 @@ class CudaGraph:
 
     @torch.inference_mode()
     def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], shape: tuple[int, ...]) -> None:
-        """Records `function` for images, uint8, of this shape; no other thread may use the GPU meanwhile."""
+        """Records `function` for images, uint8, of this shape; a process may record one graph at a time."""
         self._images = torch.zeros(shape, dtype=torch.uint8, device="cuda")
         self._stream = torch.cuda.Stream()
         self._stream.wait_stream(torch.cuda.current_stream())
@@ -127,7 +127,8 @@ class CudaGraph:
             for _ in range(3):  # the libraries choose algorithms and allocate, which cannot be recorded
                 function(self._images)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        # by default any other thread that pins memory meanwhile, such as a DataLoader's, would spoil the recording
+        with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
             self._outputs = function(self._images)
         pinned = [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in (self._images, *self._outputs)]
         self._pinned_images, *self._pinned_outputs = pinned
