@@ -27,7 +27,8 @@ class DiffAugment:
         self.max_shifts = [round(side / 8) for side in (height, width)]
         starts = [draw(0, 2 * shift + 1)[:, None] for shift in self.max_shifts]
         y, x = (start + torch.arange(side, device=device) for start, side in zip(starts, (height, width), strict=True))
-        self.rows, self.columns = y[:, None, :, None], x[:, None, None]  # where in the padded image a pixel comes from
+        pixels = y[:, :, None] * (width + 2 * self.max_shifts[1]) + x[:, None]
+        self.sources = pixels.flatten(1)[:, None]  # where in the padded image each pixel comes from
         top, left = (draw(-side // 4, side - side // 4) for side in (height, width))
         self.cutout = (~box_masks(top, left, height // 2, width // 2, height, width))[:, None].float()
 
@@ -42,9 +43,8 @@ class DiffAugment:
 
     def _translate_and_cut(self, images: Tensor) -> Tensor:
         shift_y, shift_x = self.max_shifts
-        padded = F.pad(images, (shift_x, shift_x, shift_y, shift_y))
-        cropped = padded.gather(2, self.rows.expand(-1, padded.shape[1], -1, padded.shape[3]))
-        return cropped.gather(3, self.columns.expand(-1, *cropped.shape[1:3], -1)) * self.cutout
+        padded = F.pad(images, (shift_x, shift_x, shift_y, shift_y)).flatten(2)
+        return padded.gather(2, self.sources.expand(-1, images.shape[1], -1)).view(images.shape) * self.cutout
 
 
 def box_masks(
