@@ -15,7 +15,8 @@ from torch.nn import functional as F
 class PatchDiscriminator(nn.Module):
     """PatchGAN discriminator of images (B, 3, H, W) with their one-hot masks (B, classes, H, W), concatenated.
 
-    Returns the features of every layer; the last are the logits (B, 1, h, w) of overlapping patches.
+    Returns the features of every layer; the last are the logits (B, 1, h, w) of overlapping patches. Convolutions are
+    padded by 1, in the published code by 2.
     """
 
     def __init__(self, *, ndf: int, classes: int, layers: int = 3) -> None:

@@ -110,8 +110,9 @@ class Unet(nn.Module):
     def stem(self, images: Tensor) -> list[Tensor]:
         """The normalized, downscaled images, and the encoder's features at strides 2 and 4.
 
-        In float32, under autocast too: the stem is 6% of the operations, and in bfloat16 it alone would change
-        the class of 0.25% of a real portrait's pixels; all other layers together change 0.05%.
+        In float32, under autocast too, and on a GPU not in TF32 (`device.py`): the stem is 6% of the operations, and in
+        bfloat16 it alone would change the class of 0.25% of a real portrait's pixels; all other layers together change
+        0.05%.
         """
         x = (images - self.mean) / self.std
         if self.downscale > 1:

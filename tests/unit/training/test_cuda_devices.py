@@ -29,6 +29,7 @@ from facemill.data.shards import IMAGE, read_rows, write_shard
 from facemill.networks import store, vgg
 from facemill.networks.segmentation_losses import cross_entropy_dice
 from facemill.networks.store import save_model
+from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.segment import self_train_unet, train_unet
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
@@ -170,6 +171,17 @@ def batches(rows: ShardDataset, batch: int, seed: int, first_step: int) -> Itera
 @pytest.mark.parametrize("name", ["train_unet", "self_train_unet", "train_vae", "train_gaugan"])
 def test_a_training_keeps_its_tensors_on_the_gpu_and_does_not_wait_for_it(gpu, trainings, name):
     trainings[name]()
+
+
+def test_a_unet_convolves_in_float32_in_its_stem_alone(gpu):
+    unet = Unet(classes=7, size=SIZE, decoder="upsample", decoder_channels=[8] * 5).to("cuda")
+    gpu.at_work = True
+    with torch.autocast("cuda", torch.bfloat16):
+        features = unet.stem(torch.zeros(1, 3, SIZE, SIZE, device="cuda"))
+        assert gpu.types[aten.convolution.default] == {torch.float32}
+        gpu.types[aten.convolution.default].clear()
+        unet.decode(unet.encode_deeper(features))
+    assert gpu.types[aten.convolution.default] == {torch.bfloat16}
 
 
 def test_gaugan_convolves_in_bfloat16_and_measures_its_weights_in_float32(gpu, trainings):
