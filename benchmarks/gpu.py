@@ -31,7 +31,7 @@ from facemill.files import write_json
 from facemill.workflow.command import run
 
 HERE = Path(__file__).parent
-ROUNDS = {("correctness", "resume"): 0.25, ("speed",): 0.35, ("chain",): 0.4}
+ROUNDS = {("correctness", "resume"): 0.3, ("speed",): 0.35, ("chain",): 0.35}
 """Groups that run side by side, and their share of the time; a round that ends early leaves its rest to the next."""
 CLOSING_SECONDS = 5
 """What the last round leaves for stopping its processes and writing results."""

@@ -40,6 +40,43 @@ SAME_PIXELS = (0.999, 0.99)
 """Least share of pixels with the label of the CPU in float32; after a dry run's few steps no class is far ahead."""
 
 
+@check("correctness")
+def labels(context: Context, report: Report) -> None:
+    """Labels in the device's precision against the CPU's in float32, and the labeller's against the plain graph's."""
+    with working_folder(context) as folder:
+        with accelerators(), plain_steps():
+            TRAININGS["unet_v3"](context, folder, context.pick(2400, 64), context.pick(8, 4))
+        segmenter = Segmenter.load(folder)
+    least = context.pick(*SAME_PIXELS)
+    rows = ShardDataset(context.data.portraits)
+    images = [torch.as_tensor(pixels).permute(1, 2, 0).numpy() for pixels in islice(rows, context.pick(32, 4))]
+    with float32():
+        expected = Segmenter(on(CPU, segmenter.unet), segmenter.classes).masks(images)
+    largest = float(np.bincount(expected.flatten()).max() / expected.size)
+    report.bar("share_of_the_largest_class", largest, at_most=context.pick(0.95, 1))  # else all labels are one
+    report.bar("segmenter_same_pixels", same_pixels(segmenter.masks(images), expected), at_least=least)
+    labeller = TorchBackend(segmenter.unet)
+    predictions = labeller(images)
+    report.bar("labeller_same_pixels", same_pixels(predictions.masks, expected), at_least=least)
+
+    pixels = torch.from_numpy(np.stack(images)).to(context.device)
+    with torch.inference_mode(), autocast():
+        plain = Predictions(*(output.cpu().numpy() for output in Trunk(segmenter.unet)(*Stem(segmenter.unet)(pixels))))
+    report.bar("plain_same_pixels", same_pixels(predictions.masks, plain.masks), at_least=least)
+    numbers = [[torch.from_numpy(getattr(p, name)) for name in NUMBERS] for p in (predictions, plain)]
+    report.bar("plain_numbers", relative(*numbers), at_most=1e-2)
+    with ThreadPoolExecutor(labeller.concurrency) as pool:
+        batches = [images, images[::-1]] * 4
+        masks = [labeller(batch).masks for batch in batches]
+        together = list(pool.map(lambda batch: labeller(batch).masks, batches))
+    report.bar("threads_same_pixels", same_pixels(np.stack(together), np.stack(masks)), at_least=1)
+
+
+def same_pixels(masks: np.ndarray, expected: np.ndarray) -> float:
+    """The share of equal pixels."""
+    return float((masks == expected).mean())
+
+
 def later_step(context: Context, training: str) -> tuple[list[Learner], list[list[Tensor]], list[list[Tensor]]]:
     """The learners of a training after some steps, and each one's gradients in the last, which is done twice.
 
@@ -136,40 +173,3 @@ def stored_models(context: Context, report: Report) -> None:
     tensors = [*read.raw.parameters(), *models["model"].parameters(), *moments]
     other = [t for t in tensors if t.ndim == 4 and not t.is_contiguous(memory_format=torch.channels_last)]
     report.bar("tensors_not_channels_last", len(other), at_most=0)
-
-
-@check("correctness")
-def labels(context: Context, report: Report) -> None:
-    """Labels in the device's precision against the CPU's in float32, and the labeller's against the plain graph's."""
-    with working_folder(context) as folder:
-        with accelerators(), plain_steps():
-            TRAININGS["unet_v3"](context, folder, context.pick(2400, 64), context.pick(8, 4))
-        segmenter = Segmenter.load(folder)
-    least = context.pick(*SAME_PIXELS)
-    rows = ShardDataset(context.data.portraits)
-    images = [torch.as_tensor(pixels).permute(1, 2, 0).numpy() for pixels in islice(rows, context.pick(32, 4))]
-    with float32():
-        expected = Segmenter(on(CPU, segmenter.unet), segmenter.classes).masks(images)
-    largest = float(np.bincount(expected.flatten()).max() / expected.size)
-    report.bar("share_of_the_largest_class", largest, at_most=context.pick(0.95, 1))  # else all labels are one
-    report.bar("segmenter_same_pixels", same_pixels(segmenter.masks(images), expected), at_least=least)
-    labeller = TorchBackend(segmenter.unet)
-    predictions = labeller(images)
-    report.bar("labeller_same_pixels", same_pixels(predictions.masks, expected), at_least=least)
-
-    pixels = torch.from_numpy(np.stack(images)).to(context.device)
-    with torch.inference_mode(), autocast():
-        plain = Predictions(*(output.cpu().numpy() for output in Trunk(segmenter.unet)(*Stem(segmenter.unet)(pixels))))
-    report.bar("plain_same_pixels", same_pixels(predictions.masks, plain.masks), at_least=least)
-    numbers = [[torch.from_numpy(getattr(p, name)) for name in NUMBERS] for p in (predictions, plain)]
-    report.bar("plain_numbers", relative(*numbers), at_most=1e-2)
-    with ThreadPoolExecutor(labeller.concurrency) as pool:
-        batches = [images, images[::-1]] * 4
-        masks = [labeller(batch).masks for batch in batches]
-        together = list(pool.map(lambda batch: labeller(batch).masks, batches))
-    report.bar("threads_same_pixels", same_pixels(np.stack(together), np.stack(masks)), at_least=1)
-
-
-def same_pixels(masks: np.ndarray, expected: np.ndarray) -> float:
-    """The share of equal pixels."""
-    return float((masks == expected).mean())
