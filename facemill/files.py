@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -46,9 +47,23 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes `content` as indented JSON, keys in the order given, numbers as they are."""
+    """Writes `content` as indented JSON, keys in the order given, numbers as they are.
+
+    NaN and infinity, which JSON does not have (RFC 8259, section 6), become null: not measured.
+    """
     with atomic_write(path) as tmp:
-        tmp.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        tmp.write_text(json.dumps(_finite(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _finite(content: Any) -> Any:
+    match content:
+        case float():
+            return content if math.isfinite(content) else None
+        case dict():
+            return {key: _finite(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_finite(value) for value in content]
+    return content
 
 
 def sha256(path: Path) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from facemill.errors import first_line
+
 IMAGE_ERRORS = (
     ArithmeticError,
     EOFError,
@@ -57,4 +59,4 @@ def read_rgb(source: Path | bytes, min_side: int | None = None) -> Image.Image:
             rgba = upright.convert("RGBA")
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     except IMAGE_ERRORS as error:
-        raise ValueError(f"cannot be read ({error})") from error
+        raise ValueError(f"cannot be read ({first_line(error)})") from error

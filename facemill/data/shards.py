@@ -24,7 +24,7 @@ from PIL import Image
 from facemill.data import png
 from facemill.data.batching import map_ahead
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
-from facemill.errors import Damaged, UserError
+from facemill.errors import Damaged, UserError, first_line
 from facemill.files import atomic_write
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -227,7 +227,7 @@ def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray
             mask, text = np.asarray(picture), picture.info.get("classes")
             table = parse_classes(text) if text else classes
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"a mask cannot be decoded ({error})") from error
+        raise UserError(f"a mask cannot be decoded ({first_line(error)})") from error
     if classes and table:
         classes.check_same(table, "a mask")
     limit = len(table) if table else IGNORE

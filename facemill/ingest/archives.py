@@ -5,7 +5,7 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from facemill.errors import UserError
+from facemill.errors import UserError, first_line
 
 MAX_BYTES = 256 << 20
 """The largest image file: a guard against archives that inflate without end."""
@@ -17,7 +17,7 @@ def open_zip(archive: str) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(archive)
     except (OSError, zipfile.BadZipFile) as error:
-        raise UserError(f"source.images: {archive}: not a readable zip archive ({error})") from error
+        raise UserError(f"source.images: {archive}: not a readable zip archive ({first_line(error)})") from error
 
 
 def read_image(path: str, offset: int | None = None, length: int | None = None) -> bytes:
@@ -49,7 +49,7 @@ def read_image(path: str, offset: int | None = None, length: int | None = None) 
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
     except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"damaged archive ({error})") from error
+        raise ValueError(f"damaged archive ({first_line(error)})") from error
     if not content:
         raise ValueError("an empty file")
     return content

@@ -16,9 +16,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.errors import first_line
 from facemill.ingest.danbooru_records import PLAIN_FIELDS, Record, read_records
 from facemill.ingest.danbooru_tags import tag_columns
-from facemill.ingest.posts import POSTS, Collection, first_line
+from facemill.ingest.posts import POSTS, Collection
 from facemill.ingest.streams import Block, read_blocks
 from facemill.log import progress
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 import numpy as np
 
-from facemill.ingest.posts import first_line
+from facemill.errors import first_line
 from facemill.ingest.streams import Block
 
 ABSENT = msgspec.Raw(b"")

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.errors import first_line
 from facemill.ingest.danbooru_records import ABSENT, Record
-from facemill.ingest.posts import CATEGORIES, first_line
+from facemill.ingest.posts import CATEGORIES
 
 
 class _Tag(msgspec.Struct, gc=False):

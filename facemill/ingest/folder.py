@@ -11,10 +11,10 @@ import polars as pl
 from PIL import Image
 
 from facemill.data.image_files import IMAGE_ERRORS
-from facemill.errors import UserError
+from facemill.errors import UserError, first_line
 from facemill.ingest.archives import read_image
 from facemill.ingest.images import without_repeats
-from facemill.ingest.posts import TAG_COLUMNS, Collection, first_line
+from facemill.ingest.posts import TAG_COLUMNS, Collection
 from facemill.log import log, progress
 
 _HEADER_CELLS = {"id", "image", "image_id", "file", "filename", "file_name", "name", "path"}

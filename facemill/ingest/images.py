@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from facemill.errors import UserError
+from facemill.errors import UserError, first_line
 from facemill.ingest import archives
 from facemill.ingest.archives import open_zip
 from facemill.log import log
@@ -151,4 +151,4 @@ def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Entry]:
             if tar.offset > archive.stat().st_size:
                 reject(str(archive), "the archive is truncated")
     except tarfile.ReadError as error:
-        reject(str(archive), f"the archive is damaged ({error})")
+        reject(str(archive), f"the archive is damaged ({first_line(error)})")

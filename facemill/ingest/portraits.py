@@ -11,6 +11,7 @@ from PIL import Image
 
 from facemill.data.image_files import IMAGE_ERRORS, read_rgb
 from facemill.data.shards import IMAGE, encode_jpeg
+from facemill.errors import first_line
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("source", pa.string())])
 """Columns of a shard of portraits; `source` is the image file of the portrait.
@@ -87,7 +88,7 @@ def load_portrait(source: Path, width: int, ratio: int = 1) -> np.ndarray:
     try:
         return crop(source.read_bytes(), None, width, width * ratio)[0]
     except OSError as error:
-        raise Unreadable(f"cannot be read ({error})") from error
+        raise Unreadable(f"cannot be read ({first_line(error)})") from error
 
 
 def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
@@ -132,4 +133,4 @@ def upright_size(content: bytes) -> tuple[int, int]:
             turned = file.getexif().get(0x0112, 1) > 4
             return (file.height, file.width) if turned else file.size
     except IMAGE_ERRORS as error:
-        raise Unreadable(f"cannot be read ({error})") from error
+        raise Unreadable(f"cannot be read ({first_line(error)})") from error

@@ -161,8 +161,3 @@ class Collection:
 def _default_column(kind: pa.DataType, rows: int) -> pa.Array:
     """A column that a collection does not have: nulls, or empty lists of tags."""
     return pa.array([[]] * rows, kind) if kind == TAGS else pa.nulls(rows, kind)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an exception's message."""
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pyarrow as pa
 
-from facemill.errors import UserError
-from facemill.ingest.posts import first_line
+from facemill.errors import UserError, first_line
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xfd7zXZ\x00": "xz"}
 _LIST_BLOCK = 5_000  # records

@@ -14,7 +14,7 @@ from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
 from facemill.data.labelme import IMAGE_SUFFIXES
-from facemill.errors import UserError
+from facemill.errors import UserError, first_line
 from facemill.imaging.polygons import close_gaps
 
 
@@ -115,7 +115,7 @@ def read_index_mask(path: Path, image: Path | None, ids: np.ndarray) -> Labelled
                 raise InvalidLabel(f"mode {file.mode}; accepted: single-channel 8-bit PNG (P or L)")
             indices = np.asarray(file)
     except (OSError, SyntaxError) as error:
-        raise InvalidLabel(f"cannot be read ({error})") from error
+        raise InvalidLabel(f"cannot be read ({first_line(error)})") from error
     unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
     if unknown.size:
         accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"

@@ -1,10 +1,15 @@
 import json
+import math
+import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import facemill
 from facemill.files import atomic_write, digest, write_json
 
 
@@ -50,6 +55,26 @@ def test_json_keeps_the_order_of_keys_and_the_letters(tmp_path):
     text = (tmp_path / "a.json").read_text()
     assert text.endswith("}\n") and text.index('"z"') < text.index('"a"') and "ä" in text
     assert json.loads(text) == {"z": 0.1, "a": ["ä"]}
+
+
+def test_numbers_that_are_none_are_null(tmp_path):
+    numbers = {"a": math.nan, "b": [1.5, np.float64("inf")], "c": ({"d": -math.inf}, 0.0)}
+    write_json(tmp_path / "a.json", numbers)
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    content = json.loads((tmp_path / "a.json").read_text(), parse_constant=refuse)
+    assert content == {"a": None, "b": [1.5, None], "c": [{"d": None}, 0.0]}
+
+
+def test_every_json_file_of_the_library_is_written_by_write_json():
+    root = Path(facemill.__file__).parent
+    texts = {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*.py")}
+    writers = [name for name, text in texts.items() if re.search(r"json\.dump\(|write_(text|bytes)\(\s*json", text)]
+    assert writers == ["files.py"]
+    takes_metrics = {name for name, text in texts.items() if re.search(r"^    (metrics|summary): Path,", text, re.M)}
+    assert takes_metrics and all("write_json(" in texts[name] for name in takes_metrics)
 
 
 def test_digest_depends_on_settings_contents_and_their_order_alone(tmp_path):
