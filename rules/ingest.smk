@@ -1,6 +1,6 @@
 # Stage 1, ingest: from a collection of images and its metadata to shards of portraits.
-# Needs `source` in the config (the sample renders its collection); makes posts/, selected/ and portraits/; where faces
-# or persons are detected or duplicates left out also candidates/ and duplicates/; when asked for culling/.
+# Needs `source` in the config (the sample renders its collection); makes posts/, selected/, portraits/ and rejects/; where
+# faces or persons are detected or duplicates left out also candidates/ and duplicates/; when asked for culling/.
 from facemill.config.label import LabelsConfig
 
 
@@ -135,7 +135,7 @@ rule crop_portraits:
         rejected_ids=CONFIG.portraits.rejected_ids,
     output:
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",
-        rejects="results/{dataset}/portraits/rejects-{shard}.parquet",
+        rejects="results/{dataset}/rejects/shard-{shard}.parquet",
     log:
         "logs/{dataset}/crop_portraits-{shard}.log",
     benchmark:

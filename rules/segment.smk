@@ -1,15 +1,22 @@
 # Stage 3, segment: three U-Nets trained on the augmented masks, and a fourth, where the config has `self_training`, on
 # unlabelled portraits as well; all compared on the same test portraits; pseudo-labels of the whole collection by the
 # third or fourth, and the gate that decides on which of them GauGAN is trained.
-# Needs labels/, augmented/ and portraits/; makes unet/ and pseudo_labels/.
+# Needs labels/, augmented/ and portraits/; makes unet/, pseudo_labels/ with timings/, and gate/. Shards lie alone in
+# their folders, so that `datasets`, pandas and DuckDB open a folder.
 
 
 rule pseudo_labels:
-    """Masks of all portraits, in numbers and pictures, and which of them GauGAN is trained on."""
+    """Masks of all portraits."""
     localrule: True
     input:
         expand(shards("pseudo_labels"), dataset=CONFIG.dataset),
-        f"results/{CONFIG.dataset}/pseudo_labels/metrics.json",
+
+
+rule gate:
+    """The masks in numbers and pictures, and which of them GauGAN is trained on."""
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/gate/metrics.json",
 
 
 rule train_unet:
@@ -117,7 +124,7 @@ rule pseudo_label:
         portraits=rules.crop_portraits.output.portraits,
     output:
         pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
-        metrics="results/{dataset}/pseudo_labels/shard-{shard}.json",
+        metrics="results/{dataset}/timings/shard-{shard}.json",
     log:
         "logs/{dataset}/pseudo_label-{shard}.log",
     benchmark:
@@ -139,7 +146,7 @@ rule gate_pseudo_labels:
     input:
         pseudo_labels=shards("pseudo_labels"),
     output:
-        gate="results/{dataset}/pseudo_labels/gate.parquet",
+        gate="results/{dataset}/gate/gate.parquet",
     log:
         "logs/{dataset}/gate_pseudo_labels.log",
     params:
@@ -160,9 +167,9 @@ rule show_pseudo_labels:
         timings=expand(plain(rules.pseudo_label.output.metrics), shard=SHARDS, allow_missing=True),
         labelled=LABELLED,
     output:
-        metrics=metrics("results/{dataset}/pseudo_labels/metrics.json", "pseudo_labels"),
+        metrics=metrics("results/{dataset}/gate/metrics.json", "pseudo_labels"),
         picture=figure(
-            "results/{dataset}/pseudo_labels/pseudo_labels.png",
+            "results/{dataset}/gate/pseudo_labels.png",
             "3 Segment",
             "4 Pseudo-labels by confidence",
             "pseudo_labels",

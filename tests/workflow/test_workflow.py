@@ -52,7 +52,7 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
         "unet/comparison.png",
         "unet/comparison_metrics.png",
         "unet/comparison_confusion.png",
-        "pseudo_labels/pseudo_labels.png",
+        "gate/pseudo_labels.png",
         "vae/vae.png",
         "gaugan/gaugan.png",
         "latents/latents.png",
