@@ -14,6 +14,7 @@ from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
 from facemill.data.labelme import IMAGE_SUFFIXES
+from facemill.data.mask_files import FORMS, is_binary, own_table, read_pixels
 from facemill.errors import UserError, first_line
 from facemill.imaging.polygons import close_gaps
 
@@ -93,16 +94,17 @@ def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: 
     images = {path.stem: path for path in sorted(source.images.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
     id_of_label = settings.label_ids(classes)
     ids = np.array([id_of_label[label] for label in settings.index_names], np.uint8)
-    return [LabelSource(path, partial(read_index_mask, path, images.get(path.stem), ids)) for path in paths]
+    return [LabelSource(path, partial(read_index_mask, path, images.get(path.stem), ids, classes)) for path in paths]
 
 
-def read_index_mask(path: Path, image: Path | None, ids: np.ndarray) -> LabelledImage:
-    """The image of an index mask with its indices mapped to class ids.
+def read_index_mask(path: Path, image: Path | None, ids: np.ndarray, classes: ClassTable) -> LabelledImage:
+    """The image of an index mask with its indices, or its colors, mapped to class ids.
 
     Args:
-        path: PNG of one 8-bit channel: indices of labels, and `IGNORE`.
+        path: PNG of one 8-bit channel: indices of labels, and `IGNORE`; or of exactly the colors of `classes`.
         image: the image's file, or None when there is none.
         ids: the class id of each index, uint8 (labels,).
+        classes: the class table.
 
     Raises:
         InvalidLabel: The mask or its image is invalid.
@@ -111,11 +113,17 @@ def read_index_mask(path: Path, image: Path | None, ids: np.ndarray) -> Labelled
         raise InvalidLabel(f"no image named {path.stem}; accepted: {', '.join(IMAGE_SUFFIXES)}")
     try:
         with Image.open(path) as file:
-            if file.mode not in ("P", "L"):
-                raise InvalidLabel(f"mode {file.mode}; accepted: single-channel 8-bit PNG (P or L)")
-            indices = np.asarray(file)
+            table = own_table(file)
+            table = table if table and table.names == classes.names else classes  # whose colors may differ
+            indices, is_by_color = read_pixels(file, table, ids.tolist())
     except (OSError, SyntaxError) as error:
         raise InvalidLabel(f"cannot be read ({first_line(error)})") from error
+    except ValueError as error:
+        raise InvalidLabel(str(error)) from error
+    if is_by_color:
+        ids = np.arange(len(classes), dtype=np.uint8)
+    elif is_binary(indices):
+        raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: {FORMS}")
     unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
     if unknown.size:
         accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
