@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from facemill.data import png
+from facemill.data import mask_files, png
 from facemill.data.batching import map_ahead
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
 from facemill.errors import Damaged, UserError, first_line
@@ -216,16 +216,14 @@ def _json(classes: ClassTable) -> str:
 
 
 def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray:
-    """Decodes a mask file: class ids, uint8 (height, width).
+    """Decodes a mask file: class ids, uint8 (height, width), by their colors where the file holds no ids.
 
     Raises `UserError` when it is no mask file, or its table is not `classes`, where that is given.
     """
     try:
         with Image.open(io.BytesIO(encoded)) as picture:
-            if picture.mode not in ("P", "L"):
-                raise UserError(f"a mask has mode {picture.mode}; accepted: single-channel 8-bit (P or L)")
-            mask, text = np.asarray(picture), picture.info.get("classes")
-            table = parse_classes(text) if text else classes
+            table = mask_files.own_table(picture) or classes
+            mask = _mask_pixels(picture, table)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"a mask cannot be decoded ({first_line(error)})") from error
     if classes and table:
@@ -235,6 +233,13 @@ def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray
     if unknown.size:
         raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {limit - 1} and {IGNORE}")
     return mask
+
+
+def _mask_pixels(picture: Image.Image, table: ClassTable | None) -> np.ndarray:
+    try:
+        return mask_files.read_pixels(picture, table)[0]
+    except ValueError as error:
+        raise UserError(f"a mask has {error}") from error
 
 
 def mask_classes(paths: Sequence[Path]) -> ClassTable:
