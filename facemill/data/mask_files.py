@@ -53,6 +53,7 @@ def read_pixels(
 
 def own_table(picture: Image.Image) -> ClassTable | None:
     """The class table that a mask of this project carries. Raises `ValueError` when it is damaged."""
+    picture.load()  # for texts behind the pixels, too
     text = picture.info.get("classes")
     return parse_classes(text) if text else None
 
