@@ -1,6 +1,6 @@
 # Stage 1, ingest: from a collection of images and its metadata to shards of portraits.
-# Needs `source` in the config (the sample renders its collection); makes posts/, selected/, portraits/ and rejects/; where
-# faces or persons are detected or duplicates left out also candidates/ and duplicates/; when asked for culling/.
+# Needs `source` in the config (the sample renders its collection); makes posts/, selected/, portraits/ and rejects/;
+# where faces or persons are detected or duplicates left out also candidates/ and duplicates/; when asked for culling/.
 from facemill.config.label import LabelsConfig
 
 

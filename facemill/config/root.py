@@ -1,11 +1,11 @@
 """The config: all sections of a run, and checks between them."""
 
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from facemill.config.fields import Section, Share, TrainingConfig
+from facemill.config.fields import Section, Share, TrainingConfig, without_nulls
 from facemill.config.ingest import FilterConfig, PortraitsConfig, SampleConfig, SourceConfig
 from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
@@ -25,6 +25,11 @@ class Config(Section):
     classes: ClassTable = Field(
         SEVEN,
         description="classes of the masks by id; the role tells the code which part of a portrait a class belongs to",
+    )
+    licenses: Annotated[dict[str, str], BeforeValidator(without_nulls)] = Field(
+        {},
+        description="licenses for cards and the bill of materials, by what they are of: dataset, models, or the key "
+        "of a path, such as {dataset: cc-by-4.0, gaugan.vgg_weights: BSD-3-Clause}; unknown without",
     )
     sample: SampleConfig | None = None
     source: SourceConfig
@@ -98,6 +103,13 @@ class Config(Section):
             raise ValueError(
                 f"labels.merge.{empty[0]}: found {found}; accepted: at least one label, for this class too"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _licenses_are_of_something(self) -> Self:
+        accepted = ["dataset", "models", *_path_keys(Config)]
+        if unknown := [key for key in self.licenses if key not in accepted]:
+            raise ValueError(f"licenses: found {unknown[0]!r}; accepted: {', '.join(accepted)}")
         return self
 
     @property

@@ -53,6 +53,15 @@ def test_a_class_that_is_missing_from_merge_is_named():
         validate(content)
 
 
+def test_licenses_are_of_the_dataset_the_models_or_a_path():
+    licenses = {"dataset": "cc-by-4.0", "models": "mit", "gaugan.vgg_weights": "BSD-3-Clause", "source.images": "null"}
+    assert "source.images" not in validate(sample_config(licenses=licenses)).licenses
+    with pytest.raises(
+        UserError, match=r"^licenses: found 'gaugan\.seed'; accepted: dataset, models, .*source\.images.*vgg_weights"
+    ):
+        validate(sample_config(licenses={"gaugan.seed": "mit"}))
+
+
 def test_dates_may_be_written_as_yaml_dates():
     settings = validate(
         sample_config(filter={"created_after": datetime.date(2019, 5, 1), "created_before": "2020-01-01"})
