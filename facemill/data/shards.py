@@ -112,12 +112,17 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 
 
 class Shard(pq.ParquetFile):
-    """A shard open for reading; what is read is checked against the pages' checksums."""
+    """A shard or another table open for reading; what is read is checked against the pages' checksums.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file.
+        dictionaries: columns to read as dictionaries, since they hold few distinct strings.
+    """
+
+    def __init__(self, path: Path, dictionaries: Sequence[str] = ()) -> None:
         self.path = path
         with _noticing_damage(path):
-            super().__init__(path, page_checksum_verification=True)
+            super().__init__(path, page_checksum_verification=True, read_dictionary=list(dictionaries))
             schema = self.schema_arrow
             named = json.loads((schema.metadata or {}).get(b"huggingface", b"null"))
             if named and named["info"]["features"] != _features(schema):  # no checksum covers the columns' names
@@ -127,6 +132,11 @@ class Shard(pq.ParquetFile):
         """The rows of a row group; raises `Damaged` when they are not as they were written."""
         with _noticing_damage(self.path):
             return super().read_row_group(group, columns)
+
+    def read(self, columns: list[str] | None = None) -> pa.Table:
+        """All rows; raises `Damaged` when they are not as they were written."""
+        with _noticing_damage(self.path):
+            return super().read(columns)
 
 
 @contextmanager
@@ -144,6 +154,18 @@ def _noticing_damage(path: Path) -> Iterator[None]:
 def open_shard(path: Path) -> Shard:
     """Opens a shard; raises `UserError` when it is missing, `Damaged` when it is truncated or not Parquet."""
     return Shard(path)
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """All rows of a shard or another table; raises as `open_shard`, and `Damaged` for changed bytes."""
+    with open_shard(path) as shard:
+        return shard.read(columns)
+
+
+def write_table(path: Path, table: pa.Table, rows_per_group: int | None = None) -> None:
+    """Writes a table without images, atomically; each page carries a checksum, so that a damaged one is noticed."""
+    with atomic_write(path) as tmp:
+        pq.write_table(table, tmp, row_group_size=rows_per_group, compression="zstd", write_page_checksum=True)
 
 
 def read_rows(paths: Sequence[Path], columns: list[str] | None = None) -> Iterator[dict]:

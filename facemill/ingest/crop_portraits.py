@@ -3,12 +3,10 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from facemill.config.ingest import PortraitsConfig
-from facemill.data.shards import write_shard
+from facemill.data.shards import open_shard, read_table, write_shard, write_table
 from facemill.errors import UserError
-from facemill.files import atomic_write
 from facemill.ingest.archives import read_image
 from facemill.ingest.culling_sheet import read_rejected
 from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
@@ -43,8 +41,8 @@ def crop_portraits(
     schema = _schema(selected)
     boxes: list[dict] = [{"id": post_id, "post": post_id} for post_id in posts]
     if candidates:
-        boxes = pq.read_table(candidates).to_pylist()
-    duplicate_ids = set(pq.read_table(duplicates, columns=["id"])["id"].to_pylist()) if duplicates else set()
+        boxes = read_table(candidates).to_pylist()
+    duplicate_ids = set(read_table(duplicates, ["id"])["id"].to_pylist()) if duplicates else set()
     culled_ids = read_lists(rejected_ids)
     rows, rejected = [], []
     for candidate in progress(boxes, f"portraits {shard}", len(boxes)):
@@ -63,8 +61,7 @@ def crop_portraits(
         row = {"id": portrait_id, "image": {"bytes": encoded, "path": f"{portrait_id}{suffix}"}}
         row |= {"tags": post["tags"], "source": post["path"]}
         rows.append(row | {name: post[name] for name in schema.names[len(SCHEMA) :]})
-    with atomic_write(rejects) as tmp:
-        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
+    write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
     write_shard(portraits, rows, schema)
     repeats = len(boxes) - len(rows) - len(rejected)
     log.info("shard %d: %d portraits, %d rejected, %d duplicates", shard, len(rows), len(rejected), repeats)
@@ -72,7 +69,8 @@ def crop_portraits(
 
 def _schema(selected: Path) -> pa.Schema:
     """The columns of the shard; CelebA's have its split and attributes, too."""
-    schema = pq.read_schema(selected)
+    with open_shard(selected) as table:
+        schema = table.schema_arrow
     if "attributes" not in schema.names:
         return SCHEMA
     return SCHEMA.append(pa.field("split", pa.string())).append(schema.field("attributes"))

@@ -10,10 +10,9 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from facemill.config.ingest import FilterConfig
-from facemill.data.shards import open_shard
+from facemill.data.shards import Shard, read_table
 from facemill.data.splits import hash_fraction
 from facemill.errors import UserError
 from facemill.files import atomic_write
@@ -145,8 +144,7 @@ def select(posts: Path, settings: FilterConfig, seed: int) -> tuple[pl.DataFrame
         `rule`, `removed_alone` (of all posts), `removed_in_order` (of the posts that earlier rules left) and `left`.
         Its first row, `all posts`, removes none.
     """
-    with open_shard(posts):
-        file = pq.ParquetFile(posts, read_dictionary=[f"{column}.list.element" for column in TAG_COLUMNS])
+    file = Shard(posts, [f"{column}.list.element" for column in TAG_COLUMNS])
     tags = list(dict.fromkeys([*settings.tags_all, *settings.tags_any, *settings.tags_none]))
     applied = rules(settings, _newest(posts) if settings.max_age else None)
     alone, in_order = np.zeros(len(applied), int), np.zeros(len(applied), int)
@@ -160,7 +158,7 @@ def select(posts: Path, settings: FilterConfig, seed: int) -> tuple[pl.DataFrame
         alone += (~passed).sum(0)
         in_order += (~left).sum(0)
         frames.append(_take(group, left[:, -1] if applied else np.ones(len(group), bool)))
-    selected = pl.concat(frames) if frames else pl.read_parquet(posts).with_columns(tags=pl.lit([], pl.List(pl.String)))
+    selected = pl.concat(frames) if frames else _take(file.read(), np.empty(0, bool))
     counts = zip(
         applied, alone.tolist(), np.diff(in_order, prepend=0).tolist(), (total - in_order).tolist(), strict=True
     )
@@ -181,7 +179,7 @@ def _take(group: pa.Table, keep: np.ndarray) -> pl.DataFrame:
 
 
 def _newest(posts: Path) -> datetime.datetime | None:
-    return pl.scan_parquet(posts).select(pl.col("created_at").max()).collect().item()
+    return pc.max(read_table(posts, ["created_at"])["created_at"]).as_py()
 
 
 def plot_funnel(funnel: pl.DataFrame, picture: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
+from facemill.data.shards import read_table, write_table
 from facemill.files import atomic_write
 from facemill.log import log
 
@@ -24,11 +26,11 @@ def find_duplicates(*, candidates: list[Path], distance: int, duplicates: Path, 
         duplicates: portraits that repeat a kept one: `id`, `repeats`, `distance`. Parquet.
         table: the same as CSV.
     """
-    rows = pl.read_parquet(candidates, columns=["id", "hash", "pixels", "score"])
+    columns = ["id", "hash", "pixels", "score"]
+    rows = pl.DataFrame(pa.concat_tables(read_table(path, columns) for path in candidates))
     quality = rows.select(pl.struct(pl.col("pixels").fill_null(0), pl.col("score").fill_null(0)).rank("dense"))
     repeats = match_duplicates(rows["id"].to_list(), rows["hash"].to_numpy(), quality.to_series().to_numpy(), distance)
-    with atomic_write(duplicates) as tmp:
-        repeats.write_parquet(tmp)
+    write_table(duplicates, repeats.to_arrow())
     with atomic_write(table) as tmp:
         repeats.write_csv(tmp)
     log.info("%d of %d portraits repeat another within %d bits", len(repeats), len(rows), distance)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.image_files import read_rgb
-from facemill.files import atomic_write
+from facemill.data.shards import write_table
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest import persons
 from facemill.ingest.archives import read_image
@@ -56,10 +55,8 @@ def find_portraits(*, selected: Path, settings: PortraitsConfig, shard: int, can
             rows += find_candidates(post, settings, detect, check)
         except Unreadable as error:
             rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
-    with atomic_write(candidates) as tmp:
-        pq.write_table(pa.Table.from_pylist(rows, CANDIDATES), tmp)
-    with atomic_write(rejects) as tmp:
-        pq.write_table(pa.Table.from_pylist(rejected, REJECTS), tmp)
+    write_table(candidates, pa.Table.from_pylist(rows, CANDIDATES))
+    write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
     log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
 
 

@@ -90,9 +90,10 @@ class Collection:
             compression="lz4",
             use_dictionary=repetitive,
             dictionary_pagesize_limit=1 << 24,
+            write_page_checksum=True,
             store_schema=False,
         )
-        self._rejects_writer = pq.ParquetWriter(tmp[1], REJECTS, compression="zstd")
+        self._rejects_writer = pq.ParquetWriter(tmp[1], REJECTS, compression="zstd", write_page_checksum=True)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
-from facemill.data.shards import shard_of, sort_key
-from facemill.files import atomic_write
+from facemill.data.shards import open_shard, shard_of, sort_key, write_table
 
 
 def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
@@ -16,10 +15,18 @@ def write_selected(selected: pa.Table, shards: int, out: Path) -> None:
     table = selected.append_column("shard", pa.array([key[0] for key in keys], pa.int32())).take(
         pa.array(order, pa.int64())
     )
-    with atomic_write(out) as tmp:
-        pq.write_table(table, tmp, row_group_size=max(1000, len(order) // 200), compression="zstd")
+    write_table(out, table, max(1000, len(order) // 200))
 
 
 def read_selected(selected: Path, shard: int) -> list[dict]:
-    """The selected posts of a shard, in the order of its rows."""
-    return pq.read_table(selected, filters=[("shard", "=", shard)]).to_pylist()
+    """The selected posts of a shard, in the order of its rows; of row groups without any the column `shard` is read.
+
+    The footer's statistics would tell as much, but no checksum covers them.
+    """
+    posts: list[dict] = []
+    with open_shard(selected) as table:
+        for group in range(table.num_row_groups):
+            inside = pc.equal(table.read_row_group(group, ["shard"])["shard"], shard)
+            if pc.any(inside).as_py():
+                posts += table.read_row_group(group).filter(inside).to_pylist()
+    return posts
