@@ -99,6 +99,11 @@ class FilterConfig(Section):
     tags_none: list[str] = Field([], description="tags of which a post must have none")
     limit: Positive | None = Field(None, description="largest number of posts, sampled with the seed")
 
+    @staticmethod
+    def needs_post() -> tuple[str, ...]:
+        """The keys of criteria that only posts of a board meet: their ratings, scores, favorites and dates."""
+        return ("ratings", "min_score", "min_favorites", "max_age", "created_after", "created_before")
+
 
 class DetectorConfig(Section):
     """A face detector, and the crops around its faces."""

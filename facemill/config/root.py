@@ -112,6 +112,22 @@ class Config(Section):
             raise ValueError(f"licenses: found {unknown[0]!r}; accepted: {', '.join(accepted)}")
         return self
 
+    @model_validator(mode="after")
+    def _filter_fits_source(self) -> Self:
+        if self.kind in ("sample", "danbooru"):
+            return self
+        has_tags = self.kind == "celeba" or self.source.tags is not None
+        keys = [*self.filter.needs_post(), *([] if has_tags else ["tags_all", "tags_any"])]
+        unmet = {key: value for key in keys if (value := getattr(self.filter, key)) not in (None, [])}
+        if unmet:
+            raise ValueError(
+                f"filter.{', '.join(unmet)}: found {', '.join(map(repr, unmet.values()))}; "
+                f"accepted: [] or null, since images of kind {self.kind!r} carry no ratings, scores or dates"
+                f"{'' if has_tags else ', and tags only in source.tags'}; config/{self.kind}.yaml sets them so: "
+                "name it before your file in one --configfile, of several options the last one counts"
+            )
+        return self
+
     @property
     def unets(self) -> list[str]:
         """The U-Net versions that are trained and compared."""

@@ -16,6 +16,7 @@ from facemill.files import digest
 
 PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train"]
 V3 = "results/tiny/unet/v3/model.safetensors"
+FILTER = "filter={ratings: [], min_score: null, tags_all: []}"  # a folder carries no ratings, scores or tags
 
 
 def test_the_summary_holds_every_number(finished):
@@ -241,7 +242,7 @@ def test_portraits_to_review_are_picked_up_when_they_are_labelled(project, tmp_p
 
     labelled = shutil.copytree(project / "results/tiny/source/labelled", tmp_path / "labelled")
     source = f"source={{images: {project}/results/tiny/source/images, labelled: {labelled}}}"
-    mine = ["--config", "dataset=mine", "kind=folder", source, "--", "results/mine/labels/labels.html"]
+    mine = ["--config", "dataset=mine", "kind=folder", FILTER, source, "--", "results/mine/labels/labels.html"]
     assert snakemake(project, *mine)[0] == 0 and planned(project, *mine) == {}
     shutil.copytree(review, labelled / "reviewed")
     assert planned(project, *mine) == {"convert_labels": 1}

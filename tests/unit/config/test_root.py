@@ -46,6 +46,34 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         validate(content | {"source": locations | {"masks": {"images": str(tmp_path), "masks": "nowhere"}}})
 
 
+@pytest.mark.parametrize(
+    ("kind", "filter_", "keys"),
+    [
+        ("folder", {}, "filter.ratings, min_score, tags_all: found .'g', 's'., 0, .'solo'.; accepted: .. or null"),
+        ("folder", {"ratings": [], "tags_all": []}, "filter.min_score: found 0; accepted"),
+        ("celeba", {"ratings": [], "min_score": None, "max_age": 9}, "filter.max_age: found 9; accepted"),
+        ("celeba", {"ratings": [], "min_score": 0, "tags_all": ["Smiling"]}, "filter.min_score: found 0;"),
+    ],
+)
+def test_a_filter_that_a_kind_of_source_cannot_meet_is_refused(tmp_path, kind, filter_, keys):
+    source = {key: str(tmp_path) for key in ("images", "labelled", "attributes")}
+    with pytest.raises(UserError, match=keys) as caught:
+        validate(sample_config(kind=kind, source=source, filter=filter_))
+    assert f"config/{kind}.yaml" in str(caught.value)
+
+
+def test_a_filter_of_tags_is_met_where_a_folder_has_a_file_of_tags(tmp_path):
+    source = {key: str(tmp_path) for key in ("images", "labelled")}
+    content = overlaid("folder", filter={"tags_all": ["solo"], "min_size": 64}, source=source)
+    with pytest.raises(
+        UserError, match=r"^filter.tags_all: found \['solo'\]; accepted: .*, and tags only in source.tags"
+    ):
+        validate(content)
+    assert validate(content | {"source": source | {"tags": str(tmp_path)}}).filter.tags_all == ["solo"]
+    celeba = overlaid("celeba", filter={"tags_all": ["Smiling"]}, source=source | {"attributes": str(tmp_path)})
+    assert validate(celeba).filter.tags_all == ["Smiling"]
+
+
 def test_a_class_that_is_missing_from_merge_is_named():
     content = sample_config()
     del content["labels"]["merge"]["hair"]
