@@ -5,7 +5,6 @@ Image, so that `datasets`, pandas and DuckDB open a shard unaided.
 Format: https://huggingface.co/docs/datasets/about_dataset_features
 """
 
-import io
 import json
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -19,12 +18,12 @@ import cv2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from PIL import Image
 
-from facemill.data import mask_files, png
+from facemill.data import png
 from facemill.data.batching import map_ahead
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
-from facemill.errors import Damaged, UserError, first_line
+from facemill.data.mask_files import InvalidMask, read_mask
+from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
 
 IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -243,25 +242,17 @@ def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray
     Raises `UserError` when it is no mask file, or its table is not `classes`, where that is given.
     """
     try:
-        with Image.open(io.BytesIO(encoded)) as picture:
-            table = mask_files.own_table(picture) or classes
-            mask = _mask_pixels(picture, table)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"a mask cannot be decoded ({first_line(error)})") from error
+        mask, _, table = read_mask(encoded, classes)
+    except InvalidMask as error:
+        raise UserError(f"a mask: {error}") from error
     if classes and table:
         classes.check_same(table, "a mask")
+    table = table or classes
     limit = len(table) if table else IGNORE
     unknown = mask[(mask >= limit) & (mask != IGNORE)]
     if unknown.size:
         raise UserError(f"a mask holds class id {unknown[0]}; accepted: 0 to {limit - 1} and {IGNORE}")
     return mask
-
-
-def _mask_pixels(picture: Image.Image, table: ClassTable | None) -> np.ndarray:
-    try:
-        return mask_files.read_pixels(picture, table)[0]
-    except ValueError as error:
-        raise UserError(f"a mask has {error}") from error
 
 
 def mask_classes(paths: Sequence[Path]) -> ClassTable:
