@@ -3,69 +3,92 @@
 Tools that sort a palette, and editors that save RGB, keep a mask's colors and lose its numbers.
 """
 
+import io
 from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
+from facemill.data.image_files import IMAGE_ERRORS
+from facemill.errors import first_line
 
 FORMS = "single-channel 8-bit PNG (P or L), or exactly the colors of `classes`"
 """What is accepted, as messages name it."""
 
-LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF", "HEIF")
+_LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF", "HEIF")
 
 
-def read_pixels(
-    picture: Image.Image, table: ClassTable | None, ids: Sequence[int] | None = None
-) -> tuple[np.ndarray, bool]:
-    """The pixels of an open mask file, uint8 (height, width), and whether they were told by color.
+class InvalidMask(ValueError):
+    """A file that is no mask; the message is the reason."""
 
-    They are the indices that the file holds, unless a palette shows classes of `table` at indices that are not
-    theirs, or the file is RGB: then class ids by color, and `IGNORE` where it is white.
+
+class MaskFile(NamedTuple):
+    """The content of a mask file."""
+
+    pixels: np.ndarray
+    """uint8 (height, width): the indices that the file holds, or where `is_by_color` class ids and `IGNORE`."""
+
+    is_by_color: bool
+    table: ClassTable | None
+    """The class table that masks of this project carry."""
+
+
+def read_mask(source: Path | bytes, classes: ClassTable | None, ids: Sequence[int] | None = None) -> MaskFile:
+    """Reads a mask file: by index, or by color where it is RGB or its palette shows classes at others' indices.
 
     Args:
-        picture: the open file.
-        table: the classes and their colors; None takes all indices as they are.
+        source: the file, or its bytes.
+        classes: the classes and their colors, those in the file before these; without any, all files are read by index.
         ids: the class id of each index; None where indices are class ids.
 
     Raises:
-        ValueError: Neither indices nor exactly these colors; the message completes "a mask has".
+        InvalidMask: Neither indices nor exactly these colors.
     """
-    if picture.format in LOSSY:
-        raise ValueError(f"format {picture.format}, whose compression may change numbers; accepted: PNG")
-    bits = str(picture.tile[0].args).partition(";")[2] if picture.mode == "L" and picture.tile else ""
-    if bits in ("2", "4"):  # Pillow spreads them over 0 to 255
-        raise ValueError(f"gray of {bits} bits a pixel; accepted: {FORMS}")
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode == "L":
-        return np.asarray(upright), False
-    if upright.mode == "P":
-        indices = np.asarray(upright)
-        palette = upright.getpalette("RGB") or []
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            _check_form(picture)
+            picture.load()  # for texts behind the pixels, too
+            text = picture.info.get("classes")
+            table = parse_classes(text) if text else None
+            has_other_classes = table and classes and table.names != classes.names
+            shown = classes if table is None or has_other_classes else table
+            return MaskFile(*_pixels(ImageOps.exif_transpose(picture), shown, ids), table)
+    except InvalidMask:
+        raise
+    except IMAGE_ERRORS as error:
+        raise InvalidMask(f"cannot be read ({first_line(error)})") from error
+
+
+def _check_form(picture: Image.Image) -> None:
+    if picture.format in _LOSSY:
+        raise InvalidMask(f"format {picture.format}, whose compression may change numbers; accepted: PNG")
+    bits = str(picture.tile[0].args) if picture.mode == "L" and picture.tile else ""
+    if bits in ("L;2", "L;4"):  # which Pillow spreads over 0 to 255
+        raise InvalidMask(f"gray of {bits[-1]} bits a pixel; accepted: {FORMS}")
+
+
+def _pixels(picture: Image.Image, table: ClassTable | None, ids: Sequence[int] | None) -> tuple[np.ndarray, bool]:
+    if picture.mode == "L":
+        return np.asarray(picture), False
+    if picture.mode == "P":
+        indices, palette = np.asarray(picture), picture.getpalette("RGB") or []
         if table is None or bytes(palette) == table.palette or _shows_indices(indices, palette, table, ids):
             return indices, False
-    elif table is None or upright.mode not in ("RGB", "RGBA"):
-        depth = {"1": ", black and white", "I;16": ", 16 bits a pixel"}.get(upright.mode, "")
-        raise ValueError(f"mode {upright.mode}{depth}; accepted: {FORMS}")
-    return _by_color(upright, table), True
-
-
-def own_table(picture: Image.Image) -> ClassTable | None:
-    """The class table that a mask of this project carries. Raises `ValueError` when it is damaged."""
-    picture.load()  # for texts behind the pixels, too
-    text = picture.info.get("classes")
-    return parse_classes(text) if text else None
+    elif table is None or picture.mode not in ("RGB", "RGBA"):
+        depth = {"1": ", black and white", "I;16": ", 16 bits a pixel"}.get(picture.mode, "")
+        raise InvalidMask(f"mode {picture.mode}{depth}; accepted: {FORMS}")
+    return _by_color(picture, table), True
 
 
 def is_binary(pixels: np.ndarray) -> bool:
     """Whether indices are 0 and 255 alone, as programs write one class in white, where 255 means `IGNORE`."""
-    return bool(((pixels == 0) | (pixels == IGNORE)).all() and (pixels == IGNORE).any())
+    return set(np.unique(pixels).tolist()) == {0, IGNORE}
 
 
-def _shows_indices(
-    indices: np.ndarray, palette: Sequence[int], table: ClassTable, ids: Sequence[int] | None
-) -> bool:
+def _shows_indices(indices: np.ndarray, palette: Sequence[int], table: ClassTable, ids: Sequence[int] | None) -> bool:
     """Whether a palette contradicts no index: it shows a class at the class's id, or at an index that means it."""
     meanings = _meanings(table)
     shown = {i: meanings.get(tuple(palette[3 * i : 3 * i + 3]), frozenset()) for i in np.unique(indices).tolist()}
@@ -86,18 +109,18 @@ def _meanings(table: ClassTable) -> Mapping[tuple[int, ...], Set[int]]:
 
 def _by_color(picture: Image.Image, table: ClassTable) -> np.ndarray:
     if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
-        raise ValueError(f"transparent pixels; accepted: {FORMS}")
+        raise InvalidMask(f"transparent pixels; accepted: {FORMS}")
     red, green, blue = np.moveaxis(np.asarray(picture.convert("RGB")).astype(np.uint32), -1, 0)
     colors = red << 16 | green << 8 | blue
     mask, unknown = np.zeros(colors.shape, np.uint8), np.ones(colors.shape, bool)
     for (r, g, b), class_ids in _meanings(table).items():
         same = colors == (r << 16 | g << 8 | b)
         if len(class_ids) > 1 and same.any():
-            raise ValueError(f"the color #{r:02x}{g:02x}{b:02x} of more than one class; accepted: indices (P or L)")
+            raise InvalidMask(f"the color #{r:02x}{g:02x}{b:02x} of more than one class; accepted: indices (P or L)")
         mask[same] = min(class_ids)
         unknown &= ~same
     if unknown.any():
         what = "a palette that shows `classes` at other indices" if picture.mode == "P" else f"mode {picture.mode}"
         others = f"{unknown.sum()} of {unknown.size} pixels have others, the first #{colors[unknown][0]:06x}"
-        raise ValueError(f"{what}; accepted: {FORMS} ({others})")
+        raise InvalidMask(f"{what}; accepted: {FORMS} ({others})")
     return mask

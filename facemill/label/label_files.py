@@ -14,8 +14,8 @@ from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
 from facemill.data.labelme import IMAGE_SUFFIXES
-from facemill.data.mask_files import FORMS, is_binary, own_table, read_pixels
-from facemill.errors import UserError, first_line
+from facemill.data.mask_files import FORMS, InvalidMask, is_binary, read_mask
+from facemill.errors import UserError
 from facemill.imaging.polygons import close_gaps
 
 
@@ -112,13 +112,8 @@ def read_index_mask(path: Path, image: Path | None, ids: np.ndarray, classes: Cl
     if image is None:
         raise InvalidLabel(f"no image named {path.stem}; accepted: {', '.join(IMAGE_SUFFIXES)}")
     try:
-        with Image.open(path) as file:
-            table = own_table(file)
-            table = table if table and table.names == classes.names else classes  # whose colors may differ
-            indices, is_by_color = read_pixels(file, table, ids.tolist())
-    except (OSError, SyntaxError) as error:
-        raise InvalidLabel(f"cannot be read ({first_line(error)})") from error
-    except ValueError as error:
+        indices, is_by_color, _ = read_mask(path, classes, ids.tolist())
+    except InvalidMask as error:
         raise InvalidLabel(str(error)) from error
     if is_by_color:
         ids = np.arange(len(classes), dtype=np.uint8)

@@ -8,6 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facemill.data.classes import IGNORE
+from facemill.data.mask_files import is_binary
 from facemill.data.shards import decode_mask
 from facemill.errors import UserError
 from facemill.files import atomic_write
@@ -25,7 +27,8 @@ def generate_portraits(
 
     Args:
         model: a trained GauGAN: its folder, for example results/sample/gaugan.
-        masks: folder of single-channel 8-bit PNGs of class ids, such as predict_masks writes; any size.
+        masks: folder of PNGs of class ids, one channel of 8 bits, such as predict_masks writes, or of exactly the
+            classes' colors, as editors save them; any size.
         out: folder of the portraits, PNGs of the masks' names; below the folder of masks it is no input.
         style: an image whose style all portraits have.
         seed: seed of random styles, one for each portrait, distributed as those of the training; 0 where neither
@@ -75,6 +78,8 @@ def read_style(path: Path, painter: Painter) -> Tensor:
 def read_mask(path: Path, painter: Painter) -> Tensor:
     """A mask file at the generator's size: class ids, uint8 (1, H, W). Raises `UserError` when its table is another."""
     mask = decode_mask(path.read_bytes(), painter.classes)
+    if is_binary(mask):
+        raise UserError(f"only 0 and {IGNORE} in it; accepted: class ids, 0 to {len(painter.classes) - 1}")
     size = (painter.generator.width, painter.generator.height)
     resized: np.ndarray = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return torch.from_numpy(resized)[None]

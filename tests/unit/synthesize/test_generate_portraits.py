@@ -102,6 +102,24 @@ def test_a_file_that_is_no_mask_is_named_and_the_others_are_used(folder, generat
     assert (folder / "out/a.png").exists() and not (folder / "out/photo.png").exists()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "reordered"])
+def test_masks_saved_by_other_programs_are_painted_by_their_colors(folder, generate, mode):
+    expected = generate("as_written", seed=7)[0]
+    with Image.open(folder / "masks/a.png") as mask:
+        colors = mask.convert("RGB")
+    saved = colors.quantize(7, dither=Image.Dither.NONE) if mode == "reordered" else colors.convert(mode)
+    assert mode != "reordered" or not np.array_equal(np.asarray(saved), np.asarray(mask))
+    saved.save(folder / "masks/a.png")
+    assert np.array_equal(generate("edited", seed=7)[0], expected)
+
+
+def test_a_mask_of_0_and_255_alone_is_refused(folder, generate, caplog):
+    Image.fromarray(np.eye(40, dtype=np.uint8) * 255).save(folder / "masks/a.png")
+    with pytest.raises(UserError, match="1 of 2 masks"):
+        generate("out", seed=1)
+    assert "a.png: only 0 and 255 in it; accepted: class ids, 0 to 6" in caplog.text
+
+
 def test_the_masks_have_the_models_class_table(folder, generate, caplog):
     save_gaugan(folder, TWO)
     with pytest.raises(UserError, match="2 of 2 masks"):
