@@ -7,12 +7,14 @@ from facemill.config.validation import check_braces
 from facemill.errors import UserError
 from facemill.files import check_writable
 from facemill.workflow import doors
+from facemill.workflow.effective import save_config
 from snakemake.io import flag
 
 
 onstart:
     try:
         check_writable(Path("results") / CONFIG.dataset)
+        save_config(config, Path("results", CONFIG.dataset, "config.yaml"))
     except UserError as error:
         sys.exit(str(error))
 
