@@ -55,13 +55,18 @@ def list_faults(faults: Iterable[tuple[object, str]]) -> list[str]:
         places.setdefault(fault, []).append(str(place))
     kinds: dict[str, list[str]] = {}
     for fault in places:
-        kinds.setdefault(re.sub(r"\S*[\d/]\S*", "#", fault), []).append(fault)
+        kinds.setdefault(kind_of(fault), []).append(fault)
     lines = []
     for alike in kinds.values():
         lines += [_fault_line(fault, places[fault]) for fault in alike[:NAMED]]
         if more := sum(len(places[fault]) for fault in alike[NAMED:]):
             lines.append(f"and {more} more of this kind")
     return lines
+
+
+def kind_of(fault: str) -> str:
+    """What faults that differ in numbers or paths alone have in common."""
+    return re.sub(r"\S*[\d/]\S*", "#", fault)
 
 
 def _fault_line(fault: str, places: list[str]) -> str:

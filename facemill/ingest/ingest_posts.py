@@ -13,6 +13,15 @@ from facemill.ingest.images import list_images, without_repeats
 from facemill.ingest.posts import Collection
 from facemill.log import log
 
+_BY_POST = "none of {} images belongs to a post; accepted: images whose names begin with the post's id, or are its MD5"
+_NO_POST = {
+    "sample": f"source.metadata: {_BY_POST}",
+    "danbooru": f"source.metadata: {_BY_POST}",
+    "celeba": "source.attributes: none of {} images has a row; accepted: a file that names the images",
+    "folder": "source.images: none of {} images can be read; accepted: image files",
+}
+"""What is wrong with each kind of collection that has no post, for a number of images."""
+
 
 def ingest_posts(
     *,
@@ -29,6 +38,8 @@ def ingest_posts(
 ) -> None:
     """Reads a collection's metadata into a typed table of posts; what cannot be used is rejected.
 
+    Why images and records are rejected is logged, a line for each kind of reason.
+
     Args:
         kind: the kind of collection; the sample is read as a Danbooru dump.
         settings: section `source` of the config.
@@ -40,6 +51,9 @@ def ingest_posts(
         posts: the posts, Parquet.
         rejects: broken records, posts without an image and images without a post, each with its reason, Parquet.
         threads: processes that decode metadata.
+
+    Raises:
+        UserError: A file is missing or cannot be read, or no post is left.
     """
     singles = {"attributes": attributes, "partition": partition, "tags": tags}
     paths = {key: [path] for key, path in singles.items() if path} | {"images": images, "metadata": metadata}
@@ -62,7 +76,10 @@ def ingest_posts(
             blocks = sum(path.stat().st_size for path in metadata) // BLOCK
             processes = max(1, min(threads, blocks // 4))
             read_danbooru(metadata, without_repeats(table, reject), collection, settings.max_broken, processes)
-    log.info("%d posts, %d rejected", collection.posts, collection.rejected)
+        if not collection.posts:
+            raise UserError("\n  ".join([_NO_POST[kind].format(len(table)), *collection.summarize_rejects()]))
+        reasons = collection.summarize_rejects()
+    log.info("\n  ".join([f"{collection.posts} posts, {collection.rejected} rejected", *reasons]))
 
 
 def check_sums(settings: SourceConfig, paths: dict[str, list[Path]]) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from facemill.errors import UserError
+from facemill.errors import NAMED, UserError, kind_of
 from facemill.files import atomic_write
 
 CATEGORIES = {"general": 0, "artist": 1, "copyright": 3, "character": 4, "meta": 5}
@@ -78,6 +79,7 @@ class Collection:
         self.posts = self.rejected = self.records = 0
         self._files = [atomic_write(posts), atomic_write(rejects)]
         self._rejects: list[tuple[str, int | None, str | None, str]] = []
+        self._reasons: dict[str, tuple[str, int, list[str]]] = {}  # of each kind: its first reason, rejects, first ids
         self._broken = 0
         self._first_broken = ""
 
@@ -157,6 +159,22 @@ class Collection:
     def _write_rejects(self, table: pa.Table) -> None:
         self.rejected += len(table)
         self._rejects_writer.write_table(table)
+        for reason, count in zip(*table["reason"].combine_chunks().value_counts().flatten(), strict=True):
+            kind = kind_of(reason.as_py())
+            first, so_far, ids = self._reasons.get(kind, (reason.as_py(), 0, []))
+            if len(ids) < NAMED:
+                rows = table.filter(pc.equal(table["reason"], reason)).slice(0, NAMED - len(ids)).to_pylist()
+                ids = [*ids, *(row["id"] or f"{row['source']}:{row['line']}" for row in rows)]
+            self._reasons[kind] = (first, so_far + count.as_py(), ids)
+
+    def summarize_rejects(self) -> list[str]:
+        """A line for each kind of reason: how many rejects have it, and the first of them."""
+        self._flush_rejects()
+        lines = []
+        for reason, count, ids in self._reasons.values():
+            more = f" and {count - len(ids)} more" if count > len(ids) else ""
+            lines.append(f"{count} rejected: {reason}: {', '.join(ids)}{more}")
+        return lines
 
 
 def _default_column(kind: pa.DataType, rows: int) -> pa.Array:
