@@ -3,8 +3,8 @@
 import functools
 import zipfile
 import zlib
-from pathlib import Path
 
+from facemill.data.names import printed_path
 from facemill.errors import UserError, first_line
 
 MAX_BYTES = 256 << 20
@@ -34,18 +34,19 @@ def read_image(path: str, offset: int | None = None, length: int | None = None) 
     try:
         if path.startswith("zip://"):
             member, archive = path.removeprefix("zip://").rsplit("::", 1)
-            content = open_zip(archive).read(member)
+            content = open_zip(str(printed_path(archive))).read(member)
         elif offset is not None:
-            with Path(path.rsplit("::", 1)[1]).open("rb") as file:
+            with printed_path(path.rsplit("::", 1)[1]).open("rb") as file:
                 file.seek(offset)
                 content = file.read(length)
             if len(content) != length:
                 raise ValueError("the archive is truncated")
         else:
-            size = Path(path).stat().st_size
+            file_path = printed_path(path)
+            size = file_path.stat().st_size
             if size > MAX_BYTES:
                 raise ValueError(f"{size} bytes; accepted: up to {MAX_BYTES}")
-            content = Path(path).read_bytes()
+            content = file_path.read_bytes()
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
     except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:

@@ -1,22 +1,18 @@
 """The list of a collection's images: in folders of any depth, and in zip and tar archives."""
 
-import os
 import stat
 import tarfile
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from facemill.data.names import as_key, printable
+from facemill.data.walk import IMAGE_SUFFIXES, Walk
 from facemill.errors import UserError, first_line
 from facemill.ingest import archives
 from facemill.ingest.archives import open_zip
-from facemill.log import log
-
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
-"""Suffixes of image names; the format of an image is read from its content, later."""
 
 _COLUMNS = {"id": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}
 _Entry = tuple[str, str, int | None, int | None]  # name within the root, path, offset, length
@@ -29,7 +25,7 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
     Args:
         roots: folders and archives.
         reject: called with path and reason of each file that cannot be used: links and members that point outside
-            their root, members that are encrypted or too large.
+            their root, members that are encrypted or too large. What is left out by its name is counted in the log.
         follow_links: whether symbolic links are followed, also to outside their root.
 
     Returns:
@@ -39,19 +35,22 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
     Raises:
         UserError: A root is neither folder nor archive, or there is no image.
     """
-    others: Counter[str] = Counter()
-    entries: list[_Entry] = []
-    for root in roots:
-        for entry in _walk(root, reject, follow_links):
-            suffix = PurePosixPath(entry[0]).suffix.lower()
-            if suffix in SUFFIXES:
-                entries.append(entry)
-            else:
-                others[suffix or "no suffix"] += 1
-    if others:
-        log.info("no images by their names: %s", ", ".join(f"{count} {kind}" for kind, count in others.most_common()))
+
+    def reject_printed(path: str, reason: str) -> None:
+        reject(printable(path), printable(reason))
+
+    walk = Walk(IMAGE_SUFFIXES, follow_links)
+    entries = [
+        (as_key(name), printable(path), offset, length)
+        for root in roots
+        for name, path, offset, length in _entries(root, walk, reject_printed)
+    ]
+    for path, reason in walk.faults:
+        reject_printed(path, reason)
+    walk.faults.clear()
+    walk.report("source.images")
     if not entries:
-        accepted = ", ".join(sorted(SUFFIXES))
+        accepted = ", ".join(sorted(IMAGE_SUFFIXES))
         raise UserError(f"source.images: no image under {', '.join(map(repr, map(str, roots)))}; accepted: {accepted}")
     table = pl.DataFrame(
         entries, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
@@ -69,44 +68,27 @@ def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:
     return images.filter(~repeats).drop("first")
 
 
-def _walk(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Entry]:
+def _entries(root: Path, walk: Walk, reject: _Reject) -> Iterator[_Entry]:
+    if not root.exists():
+        raise UserError(f"source.images: {str(root)!r}: no such folder or archive")
     if root.is_dir():
-        return _walk_folder(root, reject, follow_links)
-    if zipfile.is_zipfile(root):
-        return _walk_zip(root, reject)
-    if root.is_file() and tarfile.is_tarfile(root):
+        for file in walk.once(walk.files(root)):
+            yield file.name, file.path, None, None
+    elif zipfile.is_zipfile(root):
+        yield from _wanted(_walk_zip(root, reject), root, walk)
+    elif root.is_file() and tarfile.is_tarfile(root):
         with root.open("rb") as file:
             if file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
                 raise UserError(f"source.images: {str(root)!r} is a compressed tar; accepted: a plain tar, or zip")
-        return _walk_tar(root, reject)
-    raise UserError(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
+        yield from _wanted(_walk_tar(root, reject), root, walk)
+    else:
+        raise UserError(f"source.images: {str(root)!r} is no folder, zip or tar archive that can be read")
 
 
-def _walk_folder(root: Path, reject: _Reject, follow_links: bool) -> Iterator[_Entry]:
-    real, start = os.path.realpath(root), str(root)
-    followed = {real}
-    for parent, folders, names in os.walk(start, followlinks=follow_links):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in list(folders):
-            path = f"{parent}/{name}"
-            if not Path(path).is_symlink():
-                continue
-            target = os.path.realpath(path)
-            if not follow_links and not f"{target}/".startswith(f"{real}/"):
-                reject(path, f"a link that points outside the root, to {target}")
-            if follow_links and target in followed:  # a circle
-                folders.remove(name)
-            followed.add(target)
-        for name in names:
-            if name.startswith("."):
-                continue
-            path = f"{parent}/{name}"
-            if not follow_links and Path(path).is_symlink():
-                target = os.path.realpath(path)
-                if not target.startswith(f"{real}/"):
-                    reject(path, f"a link that points outside the root, to {target}")
-                    continue
-            yield os.path.relpath(path, start), path, None, None
+def _wanted(members: Iterator[_Entry], archive: Path, walk: Walk) -> Iterator[_Entry]:
+    """Yields the members of an archive whose names are those of images; `walk` counts the others."""
+    if walk.is_new(archive):
+        yield from (member for member in members if walk.takes(member[0]))
 
 
 def _is_outside(member: str) -> bool:
@@ -116,7 +98,7 @@ def _is_outside(member: str) -> bool:
 def _walk_zip(archive: Path, reject: _Reject) -> Iterator[_Entry]:
     for member in open_zip(str(archive)).infolist():
         name, path = member.filename, f"zip://{member.filename}::{archive}"
-        if member.is_dir() or PurePosixPath(name).name.startswith(".") or name.startswith("__MACOSX/"):
+        if member.is_dir():
             continue
         if stat.S_ISLNK(member.external_attr >> 16):
             reject(path, "a link, not a file")
@@ -136,7 +118,7 @@ def _walk_tar(archive: Path, reject: _Reject) -> Iterator[_Entry]:
             for member in tar:
                 tar.members = []  # type: ignore[attr-defined]  # tarfile would hold all of them in memory
                 name, path = member.name, f"tar://{member.name}::{archive}"
-                if member.isdir() or PurePosixPath(name).name.startswith("."):
+                if member.isdir():
                     continue
                 if member.issym() or member.islnk():
                     reject(path, "a link, not a file")

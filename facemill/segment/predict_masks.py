@@ -9,25 +9,28 @@ from PIL import Image
 from facemill.data.batching import map_ahead
 from facemill.data.image_files import read_rgb
 from facemill.data.shards import encode_mask
+from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.inference.segmenter import Segmenter
-from facemill.ingest.images import SUFFIXES
 from facemill.log import log, progress
 
 
 def predict_masks(*, model: Path, images: Path, out: Path) -> None:
     """Writes a mask for every image of a folder: a palette PNG of the image's name and size.
 
-    The folder's subfolders come with it. Images that cannot be read are listed at the end; the exit status is then 1.
+    The folder's subfolders come with it; hidden files are left out. Images that cannot be read are listed at the end;
+    the exit status is then 1.
 
     Args:
         model: the U-Net, a safetensors file or the folder that holds it.
         images: folder of images, any sizes.
-        out: folder of masks, apart from the images.
+        out: folder of masks, apart from the images: neither their folder nor in it.
     """
-    paths = list_images(images, out)
-    names = {path: path.relative_to(images).with_suffix(".png") for path in paths}
+    files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+    paths = [Path(file.path) for file in files]
+    names = {path: Path(file.name).with_suffix(".png") for path, file in zip(paths, files, strict=True)}
+    check_out("--images", images, out, [out / name for name in names.values()], paths)
     first = {name: path for path, name in reversed(names.items())}
     segmenter = Segmenter.load(model)
 
@@ -50,21 +53,3 @@ def predict_masks(*, model: Path, images: Path, out: Path) -> None:
     log.info("%d masks in %s", len(paths) - len(failures), out)
     if failures:
         raise UserError("\n".join([f"{len(failures)} of {len(paths)} images have no mask:", *failures]))
-
-
-def list_images(folder: Path, out: Path) -> list[Path]:
-    """The image files below a folder, by their suffixes, sorted; those below `out` are no input.
-
-    Raises `UserError` when there is none, or `out` is the folder.
-    """
-    target = out.resolve()
-    if target == folder.resolve():
-        raise UserError(f"--out {out}: is the folder of images; accepted: another, so that no image is replaced")
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and target not in path.resolve().parents]
-    images = [path for path in files if path.suffix.lower() in SUFFIXES]
-    if not images:
-        accepted = ", ".join(sorted(SUFFIXES))
-        raise UserError(f"--images {folder}: no image among {len(files)} files; accepted: {accepted}")
-    if len(images) < len(files):
-        log.info("%d files are no images by their names and are left out", len(files) - len(images))
-    return images

@@ -74,15 +74,62 @@ def test_links_out_of_the_root_are_rejected_unless_followed(tmp_path: Path, pict
     (tmp_path / "inside/5.png").symlink_to("nowhere.png")
     (tmp_path / "inside/circle").symlink_to(".")
     images, rejects = listed(tmp_path / "inside")
-    assert set(images["id"]) == {"2", "4", "5"}
+    assert set(images["id"]) == {"2"}  # of which 4 is another name
+    nowhere = f"a link to {tmp_path}/inside/nowhere.png, which is not there"
     assert rejects == {
         f"{tmp_path}/inside/3.png": f"a link that points outside the root, to {tmp_path}/outside/1.png",
+        f"{tmp_path}/inside/5.png": nowhere,
         f"{tmp_path}/inside/folder": f"a link that points outside the root, to {tmp_path}/outside",
     }
-    with pytest.raises(ValueError, match="No such file"):
-        read_image(f"{tmp_path}/inside/5.png")
     followed, rejects = listed(tmp_path / "inside", follow_links=True)
-    assert set(followed["id"]) == {"1", "2", "3", "4", "5"} and rejects == {}
+    assert set(followed["id"]) == {"2", "3"}  # 3 is the file in `folder`, which is followed after it
+    assert rejects == {f"{tmp_path}/inside/5.png": nowhere}
+
+
+def test_each_image_is_listed_once_whatever_roots_lead_to_it(tmp_path: Path, picture, caplog):
+    for name in ("all/x.png", "all/new/0.png", "all/new/1.png"):
+        picture(tmp_path / name)
+    (tmp_path / "link").symlink_to("all")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("2.png", png())
+    archives = [tmp_path / "a.zip"] * 2
+    for roots in (["all", "all/new", "link"], ["all/new", "all"]):
+        images, rejects = listed(*(tmp_path / root for root in roots), *archives)
+        assert sorted(images["id"]) == ["0", "1", "2", "x"] and rejects == {}
+    with caplog.at_level("INFO", "facemill"):
+        listed(tmp_path / "all", tmp_path / "all/new", *archives)
+    assert "source.images: left out: 1 folder read already, 1 archive read already; accepted: .apng, " in caplog.text
+
+
+def test_hidden_and_system_folders_are_left_out_in_archives_too(tmp_path: Path, picture, caplog):
+    names = ["./1.png", ".x/2.png", "__MACOSX/3.png", "a/._4.png", "a/.ipynb_checkpoints/5.png", "@eaDir/6.jpg"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in names:
+            archive.writestr(name, png())
+            picture(tmp_path / "folder" / name)
+    tar(tmp_path / "a.tar", dict.fromkeys(names, png()))
+    for root in ("folder", "a.zip", "a.tar"):
+        caplog.clear()
+        with caplog.at_level("INFO", "facemill"):
+            images, rejects = listed(tmp_path / root)
+        assert images["id"].to_list() == ["1"] and rejects == {} and "left out: 5 hidden" in caplog.text
+
+
+def test_names_of_another_system_become_ids(tmp_path: Path):
+    """Shift-JIS of an old zip, which polars refuses, and decomposed letters of a Mac."""
+    (tmp_path / "e\u0301.png").write_bytes(png())
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x8a.png")).write_bytes(png("lime"))
+    images, _ = listed(tmp_path)
+    assert opened(images) == {"\u00e9": (255, 0, 0), "\\x8a": (0, 255, 0)}
+
+
+def test_suffixes_of_any_case_and_of_any_program_are_those_of_images(tmp_path: Path, caplog):
+    names = ["a.JPG", "b.jfif", "c.jpe", "d.Png", "e.jpg_large", "f.heic", "g"]
+    for name in names:
+        (tmp_path / name).write_bytes(png())
+    with caplog.at_level("INFO", "facemill"):
+        images, _ = listed(tmp_path)
+    assert sorted(images["id"]) == [*"abcde"] and "left out: 1 .heic, 1 no suffix; accepted: " in caplog.text
 
 
 def test_members_that_point_outside_the_archive_are_rejected(tmp_path: Path):
@@ -163,6 +210,7 @@ def test_other_files_are_no_roots(tmp_path: Path, picture):
         "a.rar": "no folder, zip or tar",
         "a.tar.gz": "a compressed tar",
         "empty": "no image under",
+        "nowhere": "nowhere': no such folder or archive",
     }.items():
         with pytest.raises(UserError, match=f"source.images: .*{reason}"):
             listed(tmp_path / name)

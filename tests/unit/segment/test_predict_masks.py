@@ -10,7 +10,7 @@ from facemill.segment.predict_masks import predict_masks
 
 
 def test_every_image_gets_a_mask_and_the_rest_are_listed(tmp_path, models):
-    images, out = tmp_path / "images", tmp_path / "images" / "masks"
+    images, out = tmp_path / "images", tmp_path / "masks"
     (images / "sub").mkdir(parents=True)
     Image.new("RGB", (70, 50), "red").save(images / "a.png")
     Image.new("RGB", (70, 50)).save(images / "a.webp")
@@ -19,7 +19,10 @@ def test_every_image_gets_a_mask_and_the_rest_are_listed(tmp_path, models):
     Image.new("RGB", (70, 50)).save(images / "sub" / "turned.JPG", exif=turned)
     (images / "broken.png").write_bytes((images / "a.png").read_bytes()[:60])
     (images / "a.json").write_text("{}")
-    for _ in range(2):  # the second time the masks lie among the images
+    for hidden in ("._y.png", ".ipynb_checkpoints/a-checkpoint.png"):
+        (images / hidden).parent.mkdir(exist_ok=True)
+        (images / hidden).write_bytes((images / "a.png").read_bytes())
+    for _ in range(2):  # the second time over its masks
         with pytest.raises(UserError) as raised:
             predict_masks(model=models[2].parent, images=images, out=out)
         lines = str(raised.value).splitlines()
@@ -42,10 +45,27 @@ def test_masks_carry_the_models_table(tmp_path):
         assert '"hat"' in mask.info["classes"] and mask.getextrema()[1] < 3
 
 
-def test_a_folder_without_images_and_the_same_folder_are_refused(tmp_path, models):
+def test_what_is_no_folder_of_images_is_called_so(tmp_path, models):
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(UserError, match="no image among 1 files; accepted: .*jpg"):
-        predict_masks(model=models[0], images=tmp_path, out=tmp_path / "out")
-    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="is the folder of images"):
-        predict_masks(model=models[0], images=tmp_path, out=tmp_path / "." / "")
+    for name, reason in {
+        "": "no image among 1 files; accepted: .*jpg",
+        "notes.txt": "a file; accepted: a folder",
+        "none": "no such folder",
+    }.items():
+        with pytest.raises(UserError, match=f"--images {tmp_path / name}: {reason}"):
+            predict_masks(model=models[0], images=tmp_path / name, out=tmp_path / "out")
+
+
+def test_no_image_is_replaced(tmp_path, models):
+    images = tmp_path / "all" / "new"
+    (images / "new").mkdir(parents=True)
+    for name in ("a.png", "new/a.png"):
+        Image.new("RGB", (64, 64), "red").save(images / name)
+    for out, reason in {
+        "all/new": "is --images",
+        "all/new/new": "lies in --images",
+        "all": "all/new/a.png would be replaced, which is read",
+    }.items():
+        with pytest.raises(UserError, match=f"--out {tmp_path / out}: .*{reason}"):
+            predict_masks(model=models[0], images=images, out=tmp_path / out)
+    assert {Image.open(path).mode for path in images.rglob("*.png")} == {"RGB"}

@@ -1,0 +1,138 @@
+"""One walk over folders: what it lists, once, and what it leaves out and says."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from facemill.data.walk import Names, Walk, check_out, files_in, listing
+from facemill.errors import UserError
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+
+
+def names_of(folder: Path) -> list[str]:
+    return [file.name for file in files_in("--images", folder, (".png",), "image")]
+
+
+def test_hidden_files_are_left_out_and_all_that_is_left_out_is_counted(tmp_path, caplog):
+    touch(tmp_path, "a.png", "b.PNG", "sub/c.Png", "._a.png", ".ipynb_checkpoints/a.png", "x.txt", "y.TXT", "z")
+    os.mkfifo(tmp_path / "pipe.png")
+    with caplog.at_level("INFO", "facemill"):
+        assert names_of(tmp_path) == ["a.png", "b.PNG", "sub/c.Png"]
+    said = f"--images {tmp_path}"
+    assert caplog.messages == [
+        f"{said}: left out: 2 hidden, 2 .txt, 1 no suffix; accepted: .png",
+        f"{said}: 1 left out\n  {tmp_path}/pipe.png: not a plain file",
+    ]
+
+
+def test_a_hidden_folder_above_hides_nothing(tmp_path):
+    touch(tmp_path / ".cache", "a.png")
+    assert names_of(tmp_path / ".cache") == ["a.png"]
+
+
+def test_links_are_followed_and_each_real_file_is_listed_once_by_its_plain_name(tmp_path, caplog):
+    touch(tmp_path, "root/a.png", "root/sub/b.png", "elsewhere/c.png", "elsewhere/d", "single.png", "root/.annex/e.png")
+    links = {
+        "root/0-sub": "sub",
+        "root/0-a.png": "a.png",
+        "root/circle": ".",
+        "root/parent": "..",
+        "root/batch2": "../elsewhere",
+        "root/again": "../elsewhere",
+        "root/d.png": "../elsewhere/d",
+        "root/e.png": ".annex/e.png",
+        "root/single.png": "../single.png",
+        "elsewhere/up": "../root",
+        "root/gone.png": "nowhere.png",
+        "root/loop.png": "loop.png",
+    }
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target)
+    expected = ["a.png", "again/c.png", "d.png", "e.png", "single.png", "sub/b.png"]
+    assert names_of(tmp_path / "root") == expected
+    assert f"{tmp_path}/root/gone.png: a link to {tmp_path}/root/nowhere.png, which is not there" in caplog.text
+    assert f"{tmp_path}/root/loop.png: a link to" in caplog.text
+
+
+def test_links_that_point_outside_are_named_where_they_are_not_followed(tmp_path):
+    touch(tmp_path, "root/a.png", "root/.annex/b.png", "elsewhere/c.png")
+    (tmp_path / "root/far").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "root/b.png").symlink_to(".annex/b.png")
+    walk = Walk((".png",), follow_links=False)
+    assert [file.name for file in walk.files(tmp_path / "root")] == ["a.png", "b.png"]
+    assert walk.faults == [(f"{tmp_path}/root/far", f"a link that points outside the root, to {tmp_path}/elsewhere")]
+
+
+def test_a_folder_that_is_none_is_called_so(tmp_path):
+    touch(tmp_path, "a.png", "empty/x.txt")
+    for name, reason in {
+        "none": "no such folder",
+        "a.png": "a file; accepted: a folder",
+        "empty": "no image among 1 files; accepted: .png",
+    }.items():
+        with pytest.raises(UserError, match=f"^--images {tmp_path}/{name}: {reason}$"):
+            names_of(tmp_path / name)
+
+
+def test_names_are_compared_as_keys_and_the_case_counts_where_it_decides(tmp_path):
+    touch(tmp_path, "e\u0301.PNG", "A.png", "a.png", "sub/a.png", "B.png")
+    names = Names(files_in("--images", tmp_path, (".png",), "image"))
+
+    def beside(folder: str, stem: str) -> list[str]:
+        return [file.name for file in names.beside(folder, stem)]
+
+    assert beside("", "\u00e9") == ["e\u0301.PNG"]
+    assert beside("", "a") == ["a.png"] and beside("", "b") == ["B.png"] and beside("sub", "b") == []
+    assert [file.name for file in names.anywhere("a")] == ["a.png", "sub/a.png"]
+
+
+def change(path: Path) -> None:
+    """Replaces a file by another of the same size; only its date tells."""
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda root: touch(root, "sub/new.png"),
+        lambda root: (root / "sub/b.png").write_text("longer than before"),
+        lambda root: change(root / "sub/b.png"),
+        lambda root: (root / "sub/b.png").rename(root / "sub/c.png"),
+        lambda root: (root / "sub/b.png").unlink(),
+        lambda root: change(root.parent / "a.zip"),
+        lambda root: change(root.parent / "elsewhere/far.png"),
+    ],
+)
+def test_a_listing_tells_every_change(tmp_path, edit):
+    root = tmp_path / "root"
+    touch(root, "a.png", "sub/b.png", "sub/notes.txt")
+    touch(tmp_path, "a.zip", "elsewhere/far.png")
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    before = listing([root, tmp_path / "a.zip"], (".png",))
+    touch(root, "sub/more.txt", ".hidden.png")
+    assert listing([root, tmp_path / "a.zip"], (".png",)) == before and before.startswith("4 files, ")
+    edit(root)
+    assert listing([root, tmp_path / "a.zip"], (".png",)) != before
+
+
+def test_what_is_written_lies_apart_from_what_is_read(tmp_path):
+    touch(tmp_path, "in/a.png", "in/sub/a.png", "in/in/a.png")
+    (tmp_path / "link").symlink_to("in")
+    read = [tmp_path / "in" / name for name in ("a.png", "sub/a.png", "in/a.png")]
+
+    def check(out: str, *targets: str) -> None:
+        check_out("--images", tmp_path / "in", tmp_path / out, [tmp_path / out / name for name in targets], read)
+
+    for out in ("in", "in/.", "link", "in/sub", "in/new", "link/new"):
+        with pytest.raises(UserError, match=f"^--out {tmp_path / out}: (is|lies in) --images .* no file is replaced$"):
+            check(out)
+    with pytest.raises(UserError, match="in/a.png would be replaced, which is read"):
+        check("", "in/a.png")
+    check("", "a.png", "sub/a.png")
+    check("out", "a.png")
