@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from facemill.data.color_profiles import changes_colors
 from facemill.data.image_files import IMAGE_ERRORS, read_rgb
 from facemill.data.shards import IMAGE, encode_jpeg
 from facemill.errors import first_line
@@ -119,10 +120,10 @@ def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.n
 
 
 def _plain_suffix(content: bytes) -> str | None:
-    """The suffix of a file that every reader decodes alike: JPEG or PNG, RGB, opaque, not turned by EXIF."""
+    """The suffix of a file that every reader decodes alike: JPEG or PNG, sRGB, opaque, not turned by EXIF."""
     with Image.open(io.BytesIO(content)) as file:
         plain = file.mode == "RGB" and "transparency" not in file.info
-        plain = plain and file.getexif().get(0x0112, 1) == 1
+        plain = plain and file.getexif().get(0x0112, 1) == 1 and not changes_colors(file)
         return {"JPEG": ".jpg", "PNG": ".png"}.get(file.format or "") if plain else None
 
 

@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from facemill.data import image_files
 from facemill.data.image_files import read_rgb
@@ -26,6 +26,7 @@ def test_an_exif_rotation_is_applied():
     upright = read_rgb(encoded(picture, exif=exif))
     assert upright.size == (8, 16)
     assert upright.getpixel((4, 2)) == BLUE and upright.getpixel((4, 13)) == RED
+    assert read_rgb(encoded(picture, exif=exif), as_stored=True).tobytes() == picture.tobytes()
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P"])
@@ -58,6 +59,14 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
     monkeypatch.setattr(image_files, "MAX_PIXELS", 15)
     with pytest.raises(ValueError, match="4 x 4 pixels could be a decompression bomb"):
         read_rgb(encoded(Image.new("RGB", (4, 4))))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_texts_of_a_png_may_be_long(packed):
+    texts = PngImagePlugin.PngInfo()
+    for name in ("a", "b"):
+        texts.add_text(name, "x" * (40 << 20), zip=packed)  # Pillow's limits are 1 MiB a packed text, 64 MiB all
+    assert read_rgb(encoded(Image.new("RGB", (4, 4), RED), pnginfo=texts)).getpixel((0, 0)) == RED
 
 
 @pytest.mark.parametrize("size", [0, 10, 60])
