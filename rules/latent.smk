@@ -168,7 +168,6 @@ rule probe_latents:
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
-        probes="results/{dataset}/attributes/probes.safetensors",
         judge="results/{dataset}/attributes/judge.safetensors",
         metrics=metrics("results/{dataset}/attributes/probes.json", "probes"),
     log:

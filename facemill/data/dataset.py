@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from facemill.data.batching import evenly_spaced
 from facemill.data.shards import decode_image, decode_mask, open_shard
 from facemill.errors import UserError
 
@@ -83,6 +84,14 @@ class ShardDataset(Dataset):
         """The indices of the selected rows, int64, row group by row group."""
         cuts = np.flatnonzero((np.diff(self.positions[:, :2], axis=0) != 0).any(1)) + 1
         return np.split(np.arange(len(self)), cuts)
+
+
+def sample_rows(rows: ShardDataset, most: int) -> list[int]:
+    """Indices of at most `most` rows: all, or those of evenly spaced row groups, so that few groups are read."""
+    groups = rows.groups() if len(rows) else []
+    if len(rows) > most:
+        groups = [groups[i] for i in evenly_spaced(len(groups), max(1, most * len(groups) // len(rows)))]
+    return [int(index) for group in groups for index in group][:most]
 
 
 class ResumableBatchSampler(Sampler[list[int]]):

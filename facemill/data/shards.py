@@ -66,7 +66,8 @@ def write_shard(path: Path, rows: Sequence[dict], schema: pa.Schema, classes: Cl
     The same rows give the same bytes. Each page carries a checksum, so that a damaged one is noticed. `classes` is the
     class table of the masks, which `mask_classes` reads.
     """
-    write_batches(path, [pa.RecordBatch.from_pylist(list(rows), schema)], schema, classes)
+    # one batch could not hold more than 2 GiB of images
+    write_batches(path, pa.Table.from_pylist(list(rows), schema).to_batches(), schema, classes)
 
 
 def write_batches(

@@ -21,8 +21,11 @@ Split = Literal["train", "validation", "test"]
 
 
 def image_of(row_id: str) -> str:
-    """The id of a portrait's image: further portraits of one image have its id and `#2`, `#3` ..."""
-    return re.sub(r"(?<=.)#\d+$", "", row_id)
+    """The id of a portrait's image: further portraits of one image have its id and `#2`, `#3` ...
+
+    `#1` and `#01` are none of these: they belong to names of files.
+    """
+    return re.sub(r"(?<=.)#(?:[2-9]|[1-9]\d+)$", "", row_id)
 
 
 def hash_fraction(row_id: str, salt: str) -> float:

@@ -104,7 +104,7 @@ def _color(strength: float) -> A.ColorJitter:
 def augment_row(row: dict[str, Any], classes: ClassTable, settings: AugmentConfig, seed: int) -> list[dict[str, Any]]:
     """The `settings.copies` augmented copies of a labelled portrait, as rows with the ids `{id}-00`, `{id}-01`, ...
 
-    A copy depends on the portrait, the settings, the seed and its number alone.
+    A copy depends on the portrait, its image's id, the settings, the seed and its number alone.
     """
     image, mask = decode_image(row["image"]["bytes"]), decode_mask(row["mask"]["bytes"], classes)
     augment = transforms(settings, image.shape[0])

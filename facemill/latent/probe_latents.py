@@ -27,14 +27,14 @@ def probe_latents(
     booleans: list[str] | None = None,
     min_images: int,
     holdout: float,
-    probes: Path,
     judge: Path,
     metrics: Path,
 ) -> None:
     """Fits a logistic regression to each exclusive group and boolean, and measures its balanced accuracy.
 
-    One reads latents, another (the judge) the pixels of the portraits. The judge classifies edits that no tagger
-    classifies: probes of latents see attribute vectors in the space in which these were fitted.
+    One reads latents and is measured alone; another (the judge) reads the pixels of the portraits. The judge
+    classifies edits that no tagger classifies: probes of latents see attribute vectors in the space in which these
+    were fitted.
 
     The test portraits are those of the collection's official split, or the held-out portraits where there is none; the
     probes are fitted to neither.
@@ -46,7 +46,6 @@ def probe_latents(
         booleans: tags that are attributes by themselves.
         min_images: least number of latents with each name.
         holdout: share of the portraits that are held out.
-        probes: the probes of latents to write.
         judge: the probes of pixels to write.
         metrics: the JSON of balanced accuracies to write.
     """
@@ -54,17 +53,16 @@ def probe_latents(
     for row in joined_rows((latents, ["latent"]), (tags, [*GROUPS, "tags"]), (portraits, ["image"])):
         pixels.append(thumbnails([decode_image(row.pop("image")["bytes"])])[0])
         rows.append(row)
-    features = {probes: np.array([row["latent"] for row in rows]), judge: np.stack(pixels)}
     labels = attribute_labels(rows, GROUPS, booleans or [])
     is_held_out = np.array([held_out(row["id"], holdout) for row in rows])
     test_ids = official_test_ids(portraits)
     evaluated = np.array([row["id"] in test_ids for row in rows]) if test_ids else is_held_out
     fitted = ~is_held_out & ~evaluated
     accuracies = []
-    for path, points in features.items():
-        fitted_probes = fit_probes(points[fitted], labels.subset(fitted), min_images)
-        fitted_probes.save(path)
-        accuracies.append(balanced_accuracies(fitted_probes, points[evaluated], labels.subset(evaluated)))
+    for features in (np.array([row["latent"] for row in rows]), np.stack(pixels)):
+        probes = fit_probes(features[fitted], labels.subset(fitted), min_images)
+        accuracies.append(balanced_accuracies(probes, features[evaluated], labels.subset(evaluated)))
+    probes.save(judge)  # the last ones, of pixels
     of_latents, of_pixels = accuracies
     judged = {key: {"judge_balanced_accuracy": values["balanced_accuracy"]} for key, values in of_pixels.items()}
     write_json(metrics, {key: values | judged[key] for key, values in of_latents.items()})

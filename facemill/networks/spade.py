@@ -45,7 +45,7 @@ PRESETS = {
 
 
 def one_hot(masks: Tensor, classes: int) -> Tensor:
-    """Class ids (B, H, W) to float32 (B, classes, H, W), channels last; ignored pixels are zero in every class."""
+    """Class ids (B, H, W) to float32 (B, classes, H, W), channels last; pixels of other ids are zero in every class."""
     return (masks[..., None] == torch.arange(classes, device=masks.device)).permute(0, 3, 1, 2).float()
 
 

@@ -61,6 +61,6 @@ def _look_up(layout: Neighborhoods, shared: nn.Sequential, weight: Tensor, bias:
     values = F.linear(hidden.flatten(1), weight.flatten(1), bias)
     # on the CPU an embedding's backward adds the pixels of a neighborhood in the table's type: in bfloat16 the sum of a
     # uniform background stops growing at some 256 times an addend; CUDA's kernel adds in float32
-    table = values.float() if values.device.type == "cpu" else values
+    table = values.float() if values.requires_grad and values.device.type == "cpu" else values
     gamma, beta = (F.embedding(layout.index, half).to(values.dtype).permute(0, 3, 1, 2) for half in table.chunk(2, 1))
     return gamma, beta

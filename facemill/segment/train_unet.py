@@ -14,6 +14,7 @@ from facemill.config.segment import UnetTrainConfig
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes
+from facemill.errors import UserError
 from facemill.log import log
 from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.imagenet import load_encoder
@@ -138,6 +139,8 @@ class EarlyStopping:
             return
         metrics = self.run.extra_metrics
         metrics["validation_miou"], standard_error = validate(self.ema, self.rows)
+        if math.isnan(metrics["validation_miou"]):
+            raise UserError(f"{self.rows.images[0]}: every mask is ignored completely; accepted: labelled portraits")
         if metrics["validation_miou"] > metrics["best_miou"]:
             metrics |= {"best_miou": metrics["validation_miou"], "best_error": standard_error}
         metrics["since_best"] += 1

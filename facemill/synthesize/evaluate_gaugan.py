@@ -12,9 +12,9 @@ from scipy.spatial.distance import pdist
 from torch import Tensor
 
 from facemill.config.synthesize import GauganConfig
-from facemill.data.batching import batched, evenly_spaced
-from facemill.data.dataset import ShardDataset
-from facemill.data.shards import mask_classes, read_rows
+from facemill.data.batching import batched
+from facemill.data.dataset import ShardDataset, sample_rows
+from facemill.data.shards import mask_classes
 from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
@@ -29,7 +29,7 @@ from facemill.metrics.style import color_errors, style_color_error, style_divers
 MAX_MASKS, MAX_REAL = 2500, 10_000
 """Largest numbers of held-out masks to generate from and of real portraits to compare with."""
 STYLES_PER_MASK = 4
-REAL = ("resegmentation_miou", "frechet_distance", "kid", "fid")
+REAL = ("resegmentation_miou", "frechet_distance", "kid")
 """Metrics that the real portraits of the masks have too: what can be expected at best."""
 BATCH = 8
 """Portraits that are painted and measured at once: on a CPU the paper's channels at 512 px take 220 MB each."""
@@ -93,9 +93,9 @@ def evaluate_gaugan(
 def chosen_rows(
     portraits: Sequence[Path], pseudo_labels: Sequence[Path], keep: Callable[[str], bool], most: int
 ) -> ShardDataset:
-    """At most `most` of the portraits whose ids are selected, evenly spaced, with the masks of `pseudo_labels`."""
-    ids = [row["id"] for row in read_rows(portraits, ["id"]) if keep(row["id"])]
-    chosen = {ids[i] for i in evenly_spaced(len(ids), most)}
+    """At most `most` of the portraits whose ids are selected (`sample_rows`), with the masks of `pseudo_labels`."""
+    rows = ShardDataset(portraits, keep=keep)
+    chosen = {rows.ids[i] for i in sample_rows(rows, most)}
     return ShardDataset(portraits, pseudo_labels, keep=chosen.__contains__)
 
 
@@ -213,6 +213,7 @@ def table_rows(
         by_region = zip(REGIONS, errors[mask, style].tolist(), strict=True)
         yield {
             "mask": rows.ids[mask],
+            "source": source,
             "style": source if of is None else rows.ids[of[mask, style]],
             "resegmentation_miou": mious[mask, style],
         } | {region: None if np.isnan(error) else error for region, error in by_region}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from facemill.config.synthesize import GauganConfig
 from facemill.data.batching import batched, evenly_spaced
-from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.dataset import ShardDataset, sample_rows, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
@@ -80,7 +80,7 @@ def train_gaugan(
     images, batch = settings.training.images, settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
-        if torch.rand(()) < 0.5:  # one coin for the batch: all of its images are flipped, or none
+        if torch.rand(()) < 0.5:  # one coin for the process's part of the batch
             pixels, masks = pixels.flip(3), masks.flip(2)
         real = to_signed_range(pixels)
         with torch.no_grad(), accelerator.autocast():
@@ -102,7 +102,10 @@ def accepted_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], gate
     learned = trained_on(portraits, holdout)
     rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: row_id in accepted and learned(row_id))
     if not len(rows):
-        raise UserError(f"{gate}: accepts only held-out portraits; accepted: a lower holdout, or more portraits")
+        raise UserError(
+            f"{gate}: accepts only held-out portraits, the collection's own test split among them; "
+            "accepted: a lower holdout, or more portraits"
+        )
     log.info("gaugan: learns from %d portraits", len(rows))
     return rows
 
@@ -123,16 +126,17 @@ def keep_style_distribution(generator: Generator, encoder: Vae, rows: ShardDatas
 
 @torch.inference_mode()
 def style_distribution(encoder: Vae, rows: ShardDataset) -> tuple[Tensor, Tensor]:
-    """Mean (Z,) and covariance (Z, Z), float64, of style codes that are drawn from q(z|x) of a random portrait x.
+    """Mean (Z,) and covariance (Z, Z), float64, of style codes of random portraits, flipped or not: draws from q(z|x).
 
     By the law of total covariance that is the covariance of the means plus the mean of the (diagonal) covariances,
     which the encoder keeps above zero: the sum is positive definite, however few the portraits.
     """
     means, variances = [], []
-    pixels = (rows[i][0] for i in evenly_spaced(len(rows), MAX_STYLES))
-    for images in batched(pixels, ENCODER_BATCH):
+    for batch in batched(sample_rows(rows, MAX_STYLES), ENCODER_BATCH):
+        images = torch.stack([rows[i][0] for i in batch])
+        images[::2] = images[::2].flip(3)  # half of a training's batches are
         with autocast():
-            mean, log_variance = encoder.encode(to_signed_range(torch.stack(images).to(device())))
+            mean, log_variance = encoder.encode(to_signed_range(images.to(device())))
         means.append(mean.double().cpu())
         variances.append(log_variance.double().cpu().exp())
     codes = torch.cat(means)

@@ -69,7 +69,7 @@ def train_vae(
             pixels, masks = items
             weights = region_weights(masks, settings.size, classes)
         real = resized(to_signed_range(pixels), settings.size)
-        if torch.rand(()) < 0.5:  # one coin for the batch: all of its images are flipped, or none
+        if torch.rand(()) < 0.5:  # one coin for the process's part of the batch
             real, weights = real.flip(-1), weights.flip(-1)
         reconstructed, mean, log_variance = learner.net(real)
         reconstruction = (weights * (reconstructed.float() - real).abs()).mean()

@@ -16,7 +16,7 @@ from facemill.files import atomic_write
 from facemill.taggers.tagger import Tagger, TaggerInput
 
 Encoder = Callable[[Sequence[np.ndarray]], np.ndarray]
-"""The feature, (N, D), of images, uint8 RGB (H, W, 3) each: a VAE's latents, or `thumbnails`."""
+"""The feature, (N, D), of images, uint8 RGB (H, W, 3) each, such as `thumbnails`."""
 
 THUMBNAIL = 24
 """Side of a thumbnail in pixels: on 5,000 photos probes of 32 are no better, those of 16 worse."""

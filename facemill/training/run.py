@@ -1,8 +1,8 @@
 """Training runs: a folder, checkpoints, exact resume and curves.
 
-Training is counted in images. Whatever is random in a step follows from the seed and the step's number, so a run that
-was killed and resumed ends with the same weights as an uninterrupted one on the same machine, CUDA kernels with
-nondeterministic summation order excepted.
+Training is counted in images. Whatever is random in a step follows from the seed and the numbers of step and process,
+so a run that was killed and resumed ends with the same weights as an uninterrupted one on the same machine, CUDA
+kernels with nondeterministic summation order excepted.
 
 Under `accelerate launch` several processes train together: each gets its part of every batch, gradients are averaged,
 and only the first process writes.

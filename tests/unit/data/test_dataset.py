@@ -13,7 +13,7 @@ import pytest
 
 from facemill.data import dataset, shards
 from facemill.data.classes import SEVEN
-from facemill.data.dataset import MAX_WORKERS, ResumableBatchSampler, ShardDataset, train_loader
+from facemill.data.dataset import MAX_WORKERS, ResumableBatchSampler, ShardDataset, sample_rows, train_loader
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 from facemill.errors import UserError
 
@@ -72,6 +72,16 @@ def test_rows_are_selected_by_id_and_groups_hold_the_selected(products):
     rows = ShardDataset(*products, keep=lambda row_id: row_id in "143")
     assert rows.ids == ["4", "1", "3"]
     assert [group.tolist() for group in rows.groups()] == [[0], [1, 2]]
+
+
+def test_a_sample_of_rows_is_all_or_has_few_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "ROWS_PER_GROUP", 4)
+    write(tmp_path / "a", [str(i) for i in range(40)], "image", lambda i: encode_jpeg(np.zeros((8, 8, 3), np.uint8)))
+    rows = ShardDataset([tmp_path / "a"])
+    assert sample_rows(rows, 40) == list(range(40))
+    assert sample_rows(rows, 12) == [*range(4), *range(16, 20), *range(36, 40)]
+    assert sample_rows(rows, 3) == [0, 1, 2]
+    assert sample_rows(ShardDataset([tmp_path / "a"], keep=lambda _: False), 3) == []
 
 
 def test_no_rows_to_train_on_are_a_mistake_of_the_user(products):

@@ -1,6 +1,7 @@
 import io
 import json
 import os
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from facemill.data import shards
 from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable, parse_classes
 from facemill.data.shards import (
     IMAGE,
@@ -74,6 +76,27 @@ def test_batches_of_any_length_give_the_bytes_of_their_rows(tmp_path, count, len
     parts = [rows(count)[start : start + length] for start in range(0, count, length)]
     write_batches(tmp_path / "batches", (pa.RecordBatch.from_pylist(part, SCHEMA) for part in parts), SCHEMA)
     assert (tmp_path / "batches").read_bytes() == (tmp_path / "rows").read_bytes()
+
+
+def test_rows_of_more_images_than_one_batch_holds(tmp_path, monkeypatch):
+    """From 2 GiB of images on Arrow makes chunks of a column; here of any."""
+    write_shard(tmp_path / "plain", rows(9), SCHEMA)
+
+    class Table:
+        from_batches = pa.Table.from_batches
+
+        @staticmethod
+        def from_pylist(rows: list, schema: pa.Schema) -> pa.Table:
+            return pa.concat_tables([pa.Table.from_pylist(part, schema) for part in (rows[:5], rows[5:])])
+
+    class Batch:
+        @staticmethod
+        def from_pylist(rows: list, schema: pa.Schema) -> pa.RecordBatch:
+            raise TypeError("Cannot convert pyarrow.lib.ChunkedArray to pyarrow.lib.Array")
+
+    monkeypatch.setattr(shards, "pa", SimpleNamespace(**vars(pa) | {"Table": Table, "RecordBatch": Batch}))
+    write_shard(tmp_path / "chunks", rows(9), SCHEMA)
+    assert (tmp_path / "chunks").read_bytes() == (tmp_path / "plain").read_bytes()
 
 
 def test_batches_that_end_in_an_error_leave_no_shard(tmp_path):

@@ -38,6 +38,14 @@ def test_representatives_are_the_first_of_their_connected_group():
     assert group_representatives(ids, [(1, 3), (3, 4)]) == {"3": "3", "10": "10", "a": "a", "b": "10", "c": "10"}
 
 
+def test_numbered_names_of_files_are_images_of_their_own():
+    """Only what portraits of one image are called counts as that."""
+    assert [image_of(name) for name in ("a#2", "a#10", "#2")] == ["a", "a", "#2"]
+    names = [f"girl#{i:03}" for i in range(1, 500)]
+    assert [image_of(name) for name in [*names[:99], "a#1", "a#0"]] == [*names[:99], "a#1", "a#0"]
+    assert 10 < sum(held_out(name, 0.08) for name in names[:99] * 4) < 80
+
+
 def test_no_division_separates_the_portraits_of_an_image():
     for image in IDS:
         crops = [image, f"{image}#2", f"{image}#3"]

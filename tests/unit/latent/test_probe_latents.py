@@ -93,7 +93,6 @@ def probed(labelled, tmp_path) -> Callable[..., dict]:
             booleans=["smile"],
             min_images=20,
             holdout=0.2,
-            probes=tmp_path / "probes.safetensors",
             judge=tmp_path / "judge.safetensors",
             metrics=tmp_path / "probes.json",
         )
@@ -134,4 +133,4 @@ def test_probe_latents_measures_on_held_out_portraits(labelled, probed, tmp_path
     accuracies = probed(points, splits, PORTRAIT_SCHEMA.append(pa.field("split", pa.string())))
     assert accuracies["hair_color"]["images"] == sum(row["split"] == "test" for row in splits)
     assert accuracies["smile"]["balanced_accuracy"] > 0.9
-    assert Probes.load(tmp_path / "probes.safetensors").booleans == ["smile"]
+    assert Probes.load(tmp_path / "judge.safetensors").booleans == ["smile"]

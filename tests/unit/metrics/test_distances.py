@@ -49,6 +49,16 @@ def test_kid_of_more_images_than_a_block():
     assert kid(a, b) == pytest.approx(mean(a, a) + mean(b, b) - 2 * mean(a, b))
 
 
+def test_kid_of_masks_in_several_styles_is_zero_on_average_for_one_distribution():
+    """Portraits of one mask are alike, and no portraits of independent draws."""
+    random, found = np.random.default_rng(0), []
+    for _ in range(200):
+        masks, styles = random.normal(size=(20, 1, 2)), random.normal(size=(20, 4, 2))
+        real = random.normal(size=(60, 2)) + random.normal(size=(60, 2))
+        found.append(feature_distances(masks + styles, real, are_inception=True)["kid"])
+    assert abs(np.mean(found)) < 3 * np.std(found) / np.sqrt(len(found))
+
+
 def test_distances_are_called_by_their_features_and_numbers(monkeypatch):
     monkeypatch.setattr(distances, "FID_IMAGES", 100)
     random = np.random.default_rng(0)

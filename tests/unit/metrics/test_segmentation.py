@@ -67,10 +67,11 @@ def test_the_boundary_has_2_percent_of_the_diagonal():
 
 def test_boundary_iou_of_an_enlarged_mask_is_the_same():
     random = np.random.default_rng(3)
-    truth, prediction = random_scene(random, 128), random_scene(random, 128)
+    truth = random_scene(random, 128)
+    prediction = np.roll(truth, 2, 1)
     larger = [mask.repeat(4, 0).repeat(4, 1) for mask in (prediction, truth)]
     assert metrics.ratio(metrics.boundary(*larger, CLASSES)) == pytest.approx(
-        metrics.ratio(metrics.boundary(prediction, truth, CLASSES)), abs=0.05, nan_ok=True
+        metrics.ratio(metrics.boundary(prediction, truth, CLASSES)), abs=0.08, nan_ok=True
     )
 
 

@@ -1,5 +1,8 @@
 """Training of the U-Nets: validation, when a run stops, which weights it writes, and exact resume."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +108,14 @@ def test_the_standard_error_is_that_of_the_portraits():
     assert validate(Background(), rows[:1]) == (1, np.inf)
     ignored = (rows[0][0], torch.full((8, 8), IGNORE, dtype=torch.uint8))
     assert validate(Background(), [*rows, ignored]) == (miou, error)
+
+
+def test_a_validation_without_a_labelled_pixel_stops_the_training(monkeypatch):
+    monkeypatch.setattr(train_unet, "ShardDataset", lambda paths: SimpleNamespace(images=paths))
+    monkeypatch.setattr(train_unet, "validate", lambda network, rows: (np.nan, np.inf))
+    early_stopping = EarlyStopping(FakeRun(), nn.Linear(1, 1), nn.Linear(1, 1), Path("validation.parquet"), 1, 1)
+    with pytest.raises(UserError, match="validation.parquet: every mask is ignored completely"):
+        early_stopping.update(0)
 
 
 def arguments(tmp_path, name: str, images: int, **updates) -> dict:

@@ -89,7 +89,7 @@ def test_metrics_are_named_by_the_class_table(inputs, classes):
     assert "style_color_error" not in metrics["from_random_styles"]
     rows = list(csv.DictReader(paths["table"].open()))
     assert len(rows) == 2 * MASKS * STYLES_PER_MASK + MASKS
-    assert list(rows[0])[:4] == ["mask", "style", "resegmentation_miou", "hair"]
+    assert list(rows[0])[:5] == ["mask", "source", "style", "resegmentation_miou", "hair"]
     by_source = [rows[: MASKS * STYLES_PER_MASK], rows[MASKS * STYLES_PER_MASK :][:MASKS]]
     assert [{row["mask"] == row["style"] for row in of} for of in by_source] == [{False}, {True}]
     assert {row["style"] for row in rows[MASKS * (STYLES_PER_MASK + 1) :]} == {"random"}
