@@ -5,8 +5,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from facemill.config.ingest import PortraitsConfig
-from facemill.data.shards import open_shard, read_table, write_shard, write_table
-from facemill.errors import UserError
+from facemill.data.shards import open_shard, read_table, shard_of, write_shard, write_table
+from facemill.errors import UserError, first_names
 from facemill.ingest.archives import read_image
 from facemill.ingest.culling_sheet import read_rejected
 from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
@@ -44,6 +44,9 @@ def crop_portraits(
         boxes = read_table(candidates).to_pylist()
     duplicate_ids = set(read_table(duplicates, ["id"])["id"].to_pylist()) if duplicates else set()
     culled_ids = read_lists(rejected_ids)
+    of_shard = {portrait_id for portrait_id in culled_ids if shard_of(portrait_id, settings.shards) == shard}
+    if nameless := sorted(of_shard - {candidate["id"] for candidate in boxes}):
+        log.warning("portraits.rejected_ids: no portrait has %d of the ids: %s", len(nameless), first_names(nameless))
     rows, rejected = [], []
     for candidate in progress(boxes, f"portraits {shard}", len(boxes)):
         portrait_id, post = candidate["id"], posts[candidate["post"]]

@@ -45,13 +45,20 @@ def filter_posts(
     """
     table, counts = select(posts, settings, seed)
     if table.is_empty():
-        worst = counts.sort("removed_alone").row(-1, named=True)
-        raise UserError(f"filter: no post is left; '{worst['rule']}' alone removes {worst['removed_alone']}")
+        raise UserError(nothing_left(counts.head(-1) if settings.limit else counts))
     write_selected(table.to_arrow(), shards, selected)
     with atomic_write(funnel) as tmp:
         counts.write_csv(tmp)
     plot_funnel(counts, picture)
     log.info("%d of %d posts selected", len(table), counts["left"][0])
+
+
+def nothing_left(funnel: pl.DataFrame) -> str:
+    """Why a filter selects nothing: the criteria that alone remove most posts, from a funnel without the limit."""
+    total, most = funnel["left"][0], funnel["removed_alone"].max()
+    rules = funnel.filter(pl.col("removed_alone") == most)["rule"]
+    alone = f"{', '.join(map(repr, rules))} alone {'remove' if len(rules) > 1 else 'removes'} {most}"
+    return f"filter: none of {total} posts is left; {alone}; accepted: criteria that some posts meet"
 
 
 def rules(settings: FilterConfig, newest: datetime.datetime | None = None) -> dict[str, pl.Expr]:

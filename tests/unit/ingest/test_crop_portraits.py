@@ -87,6 +87,13 @@ def test_rejected_ids_are_left_out_with_a_reason(make, tmp_path: Path):
         make(rejected_ids=[tmp_path / "none.txt"])
 
 
+def test_rejected_ids_that_name_no_portrait_are_said_once(make, tmp_path: Path, caplog):
+    (tmp_path / "rejected.txt").write_text("2\n7.jpg\n400\n21\n")
+    make(rejected_ids=[tmp_path / "rejected.txt"])
+    said = sorted(record.getMessage() for record in caplog.records if record.levelname == "WARNING")
+    assert said == [f"portraits.rejected_ids: no portrait has 1 of the ids: {name}" for name in ("400", "7.jpg")]
+
+
 def test_images_in_which_a_tagger_sees_nobody_are_listed(make, tmp_path: Path):
     brightness = {row["id"]: decode_image(row["image"]["bytes"]).mean() for row in make()[0]}
     least = np.median(list(brightness.values()))

@@ -6,7 +6,8 @@ from PIL import Image
 
 from facemill.config.ingest import FilterConfig
 from facemill.data.shards import shard_of, sort_key
-from facemill.ingest.filter_posts import plot_funnel, rules, select
+from facemill.errors import UserError
+from facemill.ingest.filter_posts import filter_posts, plot_funnel, rules, select
 from facemill.ingest.posts import Collection
 from facemill.ingest.selected import read_selected, write_selected
 
@@ -132,3 +133,18 @@ def test_the_picture_shows_the_funnel(posts, tmp_path: Path):
         with Image.open(tmp_path / f"{name}.png") as picture:
             sizes.append(picture.size)
     assert sizes[0][0] == sizes[1][0] and sizes[1][1] > sizes[0][1] + 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "blamed"),
+    [
+        ({"min_score": 9, "tags_all": ["a", "solo"]}, "'score >= 9', 'has a' alone remove 3; accepted"),
+        ({"min_score": 6, "min_favorites": 6, "limit": 1}, "'score >= 6' alone removes 2; accepted"),
+    ],
+)
+def test_criteria_that_no_post_meets_are_named_all(tmp_path, posts, settings, blamed):
+    table = posts({"score": 8, "fav_count": 5}, {"fav_count": 7}, {"fav_count": 8})
+    outputs = {"selected": tmp_path / "s", "funnel": tmp_path / "f", "picture": tmp_path / "p.png"}
+    with pytest.raises(UserError, match=f"^filter: none of 3 posts is left; {blamed}"):
+        filter_posts(posts=table, settings=FilterConfig(**settings), seed=1, shards=1, **outputs)
+    assert not outputs["selected"].exists()
