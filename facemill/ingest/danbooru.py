@@ -2,8 +2,9 @@
 
 import datetime
 import operator
+import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -25,6 +26,14 @@ from facemill.log import progress
 
 BLOCK = 16 << 20
 """Bytes of metadata that are decoded at a time: some 6,000 posts."""
+
+NUMBER = r"^(?:danbooru_)?(\d{1,18})(?:$|[_.]|-\d*(?:$|[^-\d]))"
+"""The id of a post at the beginning of an image's name: not of a date, nor of hexadecimal digits."""
+
+MD5 = r"(?:^|[-_])([0-9a-f]{32})$"
+"""An MD5 that an image's name is or ends in: `sample-MD5`, `__tags__MD5`."""
+
+NO_MD5S = np.zeros(0, "S33")
 
 _COLUMN_OF_FIELD = {"image_width": "width", "image_height": "height", "file_ext": "ext"}
 _PLAIN_COLUMNS = [_COLUMN_OF_FIELD.get(field, field) for field in PLAIN_FIELDS]
@@ -48,11 +57,20 @@ class Decoded(msgspec.Struct):
     """Line and reason of each record that cannot be used."""
 
 
-def decode(block: Block, numbers: np.ndarray) -> Decoded:
-    """Decodes a block of metadata, with columns for the posts whose id is among `numbers`, sorted int64."""
+def decode(block: Block, numbers: np.ndarray, md5s: np.ndarray = NO_MD5S) -> Decoded:
+    """Decodes a block of metadata, with columns for the posts that have an image.
+
+    Args:
+        block: the records.
+        numbers: the ids in the images' names, int64, sorted.
+        md5s: the MD5s that images are named by, S32, sorted.
+    """
     records, lines, broken = read_records(block)
     ids = np.fromiter((record.id for record in records), np.int64, len(records))
-    wanted = np.flatnonzero(_is_among(ids, numbers))
+    is_wanted = _is_among(ids, numbers)
+    if len(md5s):
+        is_wanted |= _is_among(_md5s(record.md5 for record in records), md5s)
+    wanted = np.flatnonzero(is_wanted)
     columns, faults = _columns([records[i] for i in wanted])
     if faults:
         faulty, sound = wanted[list(faults)], np.delete(wanted, list(faults))
@@ -64,8 +82,12 @@ def decode(block: Block, numbers: np.ndarray) -> Decoded:
     return Decoded(len(ids) + len(broken), lines, ids, wanted, columns, sorted(broken))
 
 
-def _is_among(ids: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    return np.searchsorted(numbers, ids, "right") > np.searchsorted(numbers, ids, "left")
+def _is_among(values: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    return np.searchsorted(keys, values, "right") > np.searchsorted(keys, values, "left")
+
+
+def _md5s(texts: Iterable[str | None]) -> np.ndarray:
+    return np.array([(text or "").lower().encode() for text in texts], "S33")  # what is longer is no MD5
 
 
 def _columns(records: list[Record]) -> tuple[dict[str, pa.Array], dict[int, str]]:
@@ -74,7 +96,8 @@ def _columns(records: list[Record]) -> tuple[dict[str, pa.Array], dict[int, str]
         return {}, {}
     faults: dict[int, str] = {}
     values = dict(zip(_PLAIN_COLUMNS, zip(*map(_plain_values, records), strict=True), strict=True))
-    dates, _ = pa.array(values.pop("created_at"), pa.string()), values.pop("id")
+    dates = pa.array([None if date is None else str(date) for date in values.pop("created_at")], pa.string())
+    values.pop("id")
     columns = {name: pa.array(column, POSTS.field(name).type) for name, column in values.items()}
     columns["created_at"] = _dates(dates, faults)
     columns["fav_count"] = _favorites(columns["fav_count"], records)
@@ -94,6 +117,8 @@ def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.dateti
     if not text:
         return None
     try:
+        if re.fullmatch(r"\d{9,10}", text):  # seconds since 1970, as gallery-dl and other boorus write them
+            return datetime.datetime.fromtimestamp(int(text), datetime.UTC)
         date = datetime.datetime.fromisoformat(text.replace(" UTC", "+00:00"))
     except ValueError as error:
         faults[row] = f"created_at: {first_line(error)}"
@@ -114,13 +139,14 @@ def read_danbooru(
     """Adds the posts of Danbooru's metadata that have an image; a post with several images is added for each.
 
     Metadata is JSON lines as in the dumps (numbers as strings, `tags` and `favs` as lists), or the API's JSON
-    (`tag_string`, `fav_count`), as lines or as one list; plain, compressed or inside a tar. Ratings are stored as they
-    are: `s` is safe until 2022 and sensitive since, when `g` came for general.
+    (`tag_string`, `fav_count`), as lines, as one list or an object a file; plain, compressed or inside a tar. Ratings
+    are stored as they are: `s` is safe until 2022 and sensitive since, when `g` came for general.
 
     Args:
         metadata: files of metadata.
         images: the table of `list_images`. The name of an image begins with the number of its post, as in the
-            originals (`263162.jpg`), the 512 px sets and the Portraits (`263162_1.jpg`).
+            originals (`263162.jpg`), the 512 px sets, the Portraits (`263162_1.jpg`) and gallery-dl's
+            (`danbooru_263162_MD5.jpg`), or it is the MD5 of the post, or ends in it, as Danbooru's own do.
         collection: to which posts and rejects are added.
         max_broken: share of records that may be broken.
         processes: that decode metadata.
@@ -128,34 +154,41 @@ def read_danbooru(
     Raises:
         UserError: More records than the share `max_broken` cannot be decoded.
     """
-    number = pl.col("id").str.extract(r"^(\d{1,18})").cast(pl.Int64)
-    images = images.with_columns(number=number).sort("number", maintain_order=True, nulls_last=True)
-    for image_id, path in images.filter(pl.col("number").is_null()).select("id", "path").iter_rows():
-        collection.reject(path, "its name does not begin with a post's id", post_id=image_id)
-    images = images.filter(pl.col("number").is_not_null())
-    numbers = images["number"].to_numpy()
+    number = pl.col("id").str.extract(NUMBER).cast(pl.Int64)
+    md5 = pl.when(number.is_null()).then(pl.col("id").str.to_lowercase().str.extract(MD5))
+    images = images.with_columns(number=number, md5=md5).sort("number", "md5", maintain_order=True, nulls_last=True)
+    is_unnamed = pl.col("number").is_null() & pl.col("md5").is_null()
+    for image_id, path in images.filter(is_unnamed).select("id", "path").iter_rows():
+        collection.reject(path, "its name begins with no post's id and is no MD5", post_id=image_id)
+    images = images.filter(~is_unnamed)
+    numbers, md5s = images["number"].drop_nulls().to_numpy(), _md5s(images["md5"].drop_nulls())
     named = np.zeros(len(images), bool)
     blocks = (
         block
         for path in progress(metadata, "reading metadata", len(metadata), "files")
         for block in read_blocks(path, BLOCK)
     )
-    for block, decoded in _map(partial(decode, numbers=numbers), blocks, processes):
-        _add(block.source, decoded, images, numbers, named, collection)
+    for block, decoded in _map(partial(decode, numbers=numbers, md5s=md5s), blocks, processes):
+        _add(block.source, decoded, images, (numbers, md5s), named, collection)
     collection.check_broken(max_broken)
     collection.reject_unnamed(images, named)
 
 
 def _add(
-    source: str, decoded: Decoded, images: pl.DataFrame, numbers: np.ndarray, named: np.ndarray, collection: Collection
+    source: str,
+    decoded: Decoded,
+    images: pl.DataFrame,
+    keys: tuple[np.ndarray, np.ndarray],
+    named: np.ndarray,
+    collection: Collection,
 ) -> None:
     """Adds the posts of a block, each with its images, and its rejects.
 
     Args:
         source: the file of the block.
         decoded: the block.
-        images: sorted by the number of the post.
-        numbers: the column `number` of the images.
+        images: those with a number, sorted, then those with an MD5, sorted.
+        keys: the numbers, int64, and the MD5s, S33, of the images.
         named: for each image whether a post names it; updated in place.
         collection: to which posts and rejects are added.
     """
@@ -167,31 +200,40 @@ def _add(
     lines, ids = decoded.lines, decoded.ids
     collection.reject_lines(source, "no image file with this id", lines[is_without_image], ids[is_without_image])
 
-    # the images of wanted post p have the indices from first_image[p] to end_image[p] - 1
-    wanted_ids = ids[decoded.wanted]
-    first_image, end_image = np.searchsorted(numbers, wanted_ids, "left"), np.searchsorted(numbers, wanted_ids, "right")
+    # pairs of a wanted post and an image that bears its number or its MD5, in the order of posts
+    numbers, md5s = keys
+    posts, rows = _pairs(ids[decoded.wanted], numbers)
+    if len(md5s) and len(decoded.wanted):
+        posts_by_md5, rows_by_md5 = _pairs(_md5s(decoded.columns["md5"].to_pylist()), md5s)
+        posts, rows = np.append(posts, posts_by_md5), np.append(rows, rows_by_md5 + len(numbers))
+        order = np.argsort(posts, kind="stable")
+        posts, rows = posts[order], rows[order]
 
-    # of posts with the same id the first counts, in earlier blocks and in this one
-    _, first_post = np.unique(wanted_ids, return_index=True)
-    is_new = np.zeros(len(wanted_ids), bool)
-    is_new[first_post] = True
-    is_new &= ~named[first_image]
-    repeated = decoded.wanted[~is_new]
+    # of posts that name the same image the first counts, in earlier blocks and in this one
+    _, first_pair = np.unique(rows, return_index=True)
+    is_new = np.zeros(len(rows), bool)
+    is_new[first_pair] = True
+    is_new &= ~named[rows]
+    posts, rows = posts[is_new], rows[is_new]
+    named[rows] = True
+    repeated = np.delete(decoded.wanted, posts)
     collection.reject_lines(source, "an earlier post has the same id", lines[repeated], ids[repeated])
 
-    # a row for each image of each new post: the post's index, and the image's
-    new_posts = np.flatnonzero(is_new)
-    images_of_post = (end_image - first_image)[new_posts]
-    post_of_row = np.repeat(new_posts, images_of_post)
-    first_row_of_post = np.cumsum(images_of_post) - images_of_post
-    nth_image_of_post = np.arange(len(post_of_row)) - np.repeat(first_row_of_post, images_of_post)
-    image_of_row = first_image[post_of_row] + nth_image_of_post
-    named[image_of_row] = True
-
-    rows = images[image_of_row]
-    columns: dict[str, Any] = {name: column.take(pa.array(post_of_row)) for name, column in decoded.columns.items()}
-    columns |= {name: rows[name].to_arrow().cast(POSTS.field(name).type) for name in ("id", "path", "offset", "length")}
+    columns: dict[str, Any] = {name: column.take(pa.array(posts)) for name, column in decoded.columns.items()}
+    table = images[rows]
+    columns |= {
+        name: table[name].to_arrow().cast(POSTS.field(name).type) for name in ("id", "path", "offset", "length")
+    }
     collection.add(columns, len(rows))
+
+
+def _pairs(values: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs of a value and an equal one of the sorted keys: indices into both, in the order of values."""
+    first, end = np.searchsorted(keys, values, "left"), np.searchsorted(keys, values, "right")
+    counts = end - first
+    of_value = np.repeat(np.arange(len(values)), counts)
+    nth = np.arange(len(of_value)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return of_value, first[of_value] + nth
 
 
 def _map(

@@ -1,4 +1,4 @@
-"""Records of Danbooru's metadata, in the form of the yearly dumps and in that of the API.
+"""Records of Danbooru's metadata, in the form of the yearly dumps and in that of the API, which gallery-dl writes.
 
 https://gwern.net/danbooru2021#metadata, https://danbooru.donmai.us/wiki_pages/help:api
 """
@@ -22,7 +22,7 @@ class Record(msgspec.Struct, gc=False):
 
     id: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     md5: str | None = None
-    created_at: str | None = None
+    created_at: str | int | None = None  # an int is seconds since 1970
     rating: Literal["g", "s", "q", "e"] | None = None
     score: _Int32 | None = None
     fav_count: _Int32 | None = None  # the API
@@ -33,7 +33,7 @@ class Record(msgspec.Struct, gc=False):
     is_banned: bool | None = None
     source: str | None = None
     favs: msgspec.Raw = ABSENT  # the dumps: ids of users
-    tags: msgspec.Raw = ABSENT  # the dumps: [{"id", "name", "category"}, ...]
+    tags: msgspec.Raw = ABSENT  # the dumps: [{"id", "name", "category"}, ...]; gallery-dl: words beside tag_string
     tag_string: str | None = None  # the API
     tag_string_general: str | None = None
     tag_string_artist: str | None = None
@@ -83,4 +83,9 @@ def _read_each(texts: list[bytes], first: int) -> tuple[list[Record], np.ndarray
 
 
 def _has_tags(record: Record) -> bool:
-    return record.tags is not ABSENT or record.tag_string is not None or record.tag_string_general is not None
+    return record.tags is not ABSENT or has_tag_strings(record)
+
+
+def has_tag_strings(record: Record) -> bool:
+    """Whether a record has its tags in the API's form."""
+    return record.tag_string is not None or record.tag_string_general is not None

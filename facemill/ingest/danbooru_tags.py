@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.errors import first_line
-from facemill.ingest.danbooru_records import ABSENT, Record
+from facemill.ingest.danbooru_records import Record, has_tag_strings
 from facemill.ingest.posts import CATEGORIES
 
 
@@ -30,7 +30,7 @@ class _CodedTags(NamedTuple):
 
 
 _TAG = msgspec.json.Decoder(_Tag, strict=False)
-_TAG_LIST = msgspec.json.Decoder(list[_Tag], strict=False)
+_TAG_LIST = msgspec.json.Decoder(list[_Tag | str] | str, strict=False)
 _DECODED: dict[bytes, _Tag] = {}  # by the text of a tag in the dumps, without its braces
 
 
@@ -39,8 +39,10 @@ def tag_columns(records: list[Record], faults: dict[int, str]) -> dict[str, pa.A
 
     Records whose tags cannot be decoded have none; their index and the reason are added to `faults`.
     """
-    texts = [bytes(record.tags) for record in records]
-    coded = _dumped_tags(texts, faults) if all(texts) else _mixed_tags(records, faults)
+    if any(map(has_tag_strings, records)):
+        coded = _mixed_tags(records, faults)
+    else:
+        coded = _dumped_tags([bytes(record.tags) for record in records], faults)
     names = pa.array([tag.name for tag in coded.tags], pa.string())
     categories = np.array([tag.category for tag in coded.tags], np.int64)[coded.codes]
     categories[~np.isin(categories, list(CATEGORIES.values()))] = CATEGORIES["general"]
@@ -77,9 +79,12 @@ def _decode_tag(text: bytes) -> _Tag:
 
 
 def _decode_lists(texts: list[bytes], faults: dict[int, str]) -> Iterator[list[_Tag]]:
+    """Tags of lists with categories, and of lists or strings of words, which are general tags."""
     for i, text in enumerate(texts):
         try:
-            yield _TAG_LIST.decode(text)
+            tags = _TAG_LIST.decode(text)
+            words = tags.split() if isinstance(tags, str) else tags
+            yield [_Tag("_".join(tag.split())) if isinstance(tag, str) else tag for tag in words]
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             faults[i] = f"tags: {first_line(error)}"
             yield []
@@ -95,8 +100,8 @@ def _encode(lists: Iterable[list[_Tag]]) -> _CodedTags:
 
 
 def _mixed_tags(records: list[Record], faults: dict[int, str]) -> _CodedTags:
-    """The tags of records of the API's form, or of both forms."""
-    dumped = [i for i, record in enumerate(records) if record.tags is not ABSENT]
+    """The tags of records of the API's form, or of both forms; the API's counts where a record has both."""
+    dumped = [i for i, record in enumerate(records) if not has_tag_strings(record)]
     list_faults: dict[int, str] = {}
     lists = list(_decode_lists([bytes(records[i].tags) for i in dumped], list_faults))
     faults |= {dumped[i]: reason for i, reason in list_faults.items()}

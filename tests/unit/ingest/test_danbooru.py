@@ -117,9 +117,58 @@ def test_flat_folders_and_the_portraits_set(tmp_path: Path, read):
     assert posts["id"].to_list() == ["263162-0", "263162_1"]
     assert posts["score"].to_list() == [-1, -1] and posts["tags_artist"].to_list() == [["someone"]] * 2
     assert dict(rejects.select("id", "reason").rows()) == {
-        "cover": "its name does not begin with a post's id",
-        "99x": "the metadata names no such image",
+        "cover": "its name begins with no post's id and is no MD5",
+        "99x": "its name begins with no post's id and is no MD5",
     }
+
+
+MD5S = ["3f0c9a2b1c4d5e6f708192a3b4c5d6e7", "12ab34cd56ef7890aabbccddeeff0011", "0" * 30 + "65"]
+
+
+def test_images_named_by_md5_belong_to_the_post_with_it(tmp_path: Path, read):
+    """Never to the post whose id the MD5 begins with."""
+    others = [DUMP | {"id": "3", "md5": "0" * 32, "score": "3"}, DUMP | {"id": "12", "md5": None, "score": "12"}]
+    posts = [API | {"id": 7001 + i, "md5": md5, "score": 7001 + i} for i, md5 in enumerate(MD5S)]
+    names = [f"3f/{MD5S[0]}.jpg", f"__1girl_drawn_by_x__{MD5S[1].upper()}.jpg", f"sample-{MD5S[2]}.jpg"]
+    names += ["7001.jpg", "f" * 32 + ".jpg", "2021-05-06.jpg"]
+    table, rejects = read(write(tmp_path / "m.jsonl", *others, *posts, posts[0]), images=tuple(names))
+    assert dict(table.select("id", "score").rows()) == {
+        "7001": 7001, MD5S[0]: 7001, f"__1girl_drawn_by_x__{MD5S[1].upper()}": 7002, f"sample-{MD5S[2]}": 7003,
+    }  # fmt: skip
+    assert rejects.select("id", "reason").rows() == [
+        ("3", "no image file with this id"),
+        ("12", "no image file with this id"),
+        ("7001", "an earlier post has the same id"),
+        ("2021-05-06", "its name begins with no post's id and is no MD5"),
+        ("f" * 32, "the metadata names no such image"),
+    ]
+
+
+def test_files_of_gallery_dl(tmp_path: Path, read):
+    """An object a file, indented, or lines; `tags` has the words of tag_string again, without their categories."""
+    records = [API | {"id": 101 + i, "md5": MD5S[i], "tags": API["tag_string"].split()} for i in range(3)]
+    names = [f"danbooru_{101 + i}_{MD5S[i]}" for i in range(3)]
+    images = tuple(f"{name}.jpg" for name in names)
+    lines = write(tmp_path / "all.jsonl", *records)
+    sidecars = [write(tmp_path / f"{i}.jpg.json", json.dumps(record, indent=4)) for i, record in enumerate(records)]
+    for metadata in ([lines], sidecars):
+        posts, rejects = read(*metadata, images=images)
+        assert posts["id"].to_list() == names and rejects.is_empty()
+        assert [tags(row) for row in posts.to_dicts()] == [
+            {"general": ["1girl", "ahoge", "solo"], "character": ["someone_(else)"]}
+        ] * 3
+
+
+@pytest.mark.parametrize("value", [["1girl", "blue hair"], "1girl blue_hair", [{"name": "1girl"}, "blue_hair"]])
+def test_tags_as_words(tmp_path: Path, read, value):
+    posts, _ = read(write(tmp_path / "m.jsonl", {"id": 263162, "tags": value}), images=("263162.jpg",))
+    assert tags(posts.row(0, named=True)) == {"general": ["1girl", "blue_hair"]}
+
+
+@pytest.mark.parametrize("value", [1620284889, "1620284889", "2021-05-06T07:08:09Z", "2021-05-06T03:08:09-04:00"])
+def test_dates(tmp_path: Path, read, value):
+    posts, _ = read(write(tmp_path / "m.jsonl", DUMP | {"created_at": value}), images=("263162.jpg",))
+    assert posts["created_at"].to_list() == [datetime.datetime(2021, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -142,7 +191,7 @@ BROKEN = {
     "no date": json.dumps(DUMP | {"created_at": "yesterday"}),
     "negative id": json.dumps(DUMP | {"id": "-4"}),
     "a tag, no post": json.dumps({"id": 1, "name": "x", "category": 1}),
-    "tags of another form": json.dumps(DUMP | {"tags": "1girl"}),
+    "tags of another form": json.dumps(DUMP | {"tags": {"1girl": 0}}),
     "no UTF-8": '{"id": "1", "md5": "\udcff"}',
 }
 

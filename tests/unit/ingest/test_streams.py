@@ -64,6 +64,35 @@ def test_a_json_list(tmp_path: Path):
         list(read_blocks(tmp_path / "m", 8))
 
 
+LIST = '[{"id": 1},\r\n {"id": 2}]'
+
+
+@pytest.mark.parametrize("packing", PACKED)
+@pytest.mark.parametrize(
+    "content", [("\ufeff" + LIST).encode(), ("\r\n " + LIST).encode(), LIST.encode("utf-16"), LIST.encode("utf-16-be")]
+)
+def test_a_list_after_a_byte_order_mark_or_space(tmp_path: Path, packing: str, content: bytes):
+    (tmp_path / "m").write_bytes(PACKED[packing](content))
+    assert [block.records for block in read_blocks(tmp_path / "m", 8)] == [[b'{"id": 1}', b'{"id": 2}']]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lines_after_a_byte_order_mark(tmp_path: Path, encoding: str):
+    (tmp_path / "m").write_bytes(LINES.decode().encode(encoding))
+    assert b"".join(block.records for block in read_blocks(tmp_path / "m", 1000)) == LINES
+
+
+def test_an_indented_object_is_a_record(tmp_path: Path):
+    (tmp_path / "m").write_bytes(b'{\n  "id": 1\n}\n')
+    assert list(read_blocks(tmp_path / "m", 100)) == [(str(tmp_path / "m"), 1, [b'{\n  "id": 1\n}\n'])]
+
+
+def test_what_is_no_text_is_named(tmp_path: Path):
+    (tmp_path / "m").write_bytes(b"\xff\xfea\0b")
+    with pytest.raises(UserError, match="m: not UTF-16-LE .*; accepted: a text file saved as UTF-8"):
+        list(read_blocks(tmp_path / "m", 8))
+
+
 @pytest.mark.parametrize("packing", ["gz", "xz", "zst"])
 def test_a_truncated_packed_file(tmp_path: Path, packing: str):
     content = PACKED[packing](LINES * 100)
