@@ -1,11 +1,13 @@
 """CelebA's attributes and partition. https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"""
 
-from collections.abc import Iterator
-from pathlib import Path
+import io
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
 
+from facemill.data.names import as_key
+from facemill.data.text import read_text
 from facemill.errors import UserError
 from facemill.ingest.folder import add_files
 from facemill.ingest.posts import Collection
@@ -20,33 +22,47 @@ def read_names(attributes: Path) -> list[str]:
     The file is `list_attr_celeba.txt` (a count, the names, a line an image) or its CSV form (`image_id` and the names,
     a row an image). Raises `UserError` when it is neither.
     """
-    with attributes.open(errors="replace") as file:
-        first, second = file.readline().strip(), file.readline()
-    if first.isdecimal() and second.split():
-        return second.split()
-    if first.startswith("image_id,") and len(first.split(",")) > 1:
-        return [name.strip() for name in first.split(",")[1:]]
+    lines = _lines(attributes)
+    first, second = [*lines, [], []][:2]
+    if len(first) == 1 and first[0].isdecimal() and second:
+        return second
+    if len(first) > 1 and first[0].lower() == "image_id":
+        return first[1:]
     raise UserError(
-        f"{attributes}: not CelebA's attributes; accepted: a count, then a line with the names; or CSV from image_id on"
+        f"{attributes}: not CelebA's attributes; found {' '.join(first)[:60]!r} in the first line; "
+        "accepted: a count, then a line with the names; or CSV from image_id on"
     )
 
 
-def _rows(path: Path, header_lines: int) -> Iterator[tuple[int, list[str]]]:
-    """Number and values of each line after the header, separated by commas or by spaces."""
-    with path.open(errors="replace") as file:
-        for number, line in enumerate(file, 1):
-            if number > header_lines and line.strip():
-                yield number, [v.strip() for v in line.split(",")] if "," in line else line.split()
+def _lines(path: Path) -> list[list[str]]:
+    """The values of each line, separated by commas or by spaces; lists of them are empty for empty lines."""
+    try:
+        lines = io.StringIO(read_text(path), newline=None)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    return [[value.strip().strip('"') for value in line.split(",")] if "," in line else line.split() for line in lines]
 
 
-def read_partition(partition: Path, collection: Collection) -> dict[str, str]:
-    """The split of each image by its id, from `list_eval_partition.txt` or its CSV form; broken lines are rejected."""
+def image_id_of(file_name: str) -> str:
+    """The id of an image by its name in CelebA's files."""
+    return PurePosixPath(as_key(file_name)).stem
+
+
+def read_partition(partition: Path, collection: Collection, max_broken: float) -> dict[str, str]:
+    """The split of each image by its id, from `list_eval_partition.txt` or its CSV form; broken lines are rejected.
+
+    Raises `UserError` when a larger share of lines than `max_broken` is broken.
+    """
     splits = {}
-    for line, values in _rows(partition, 0):
+    for line, values in enumerate(_lines(partition), 1):
+        if not values or values == ["image_id", "partition"]:
+            continue
+        collection.records += 1
         if len(values) == 2 and values[1] in SPLITS:
-            splits[Path(values[0]).stem] = SPLITS[values[1]]
-        elif values != ["image_id", "partition"]:
+            splits[image_id_of(values[0])] = SPLITS[values[1]]
+        else:
             collection.reject_broken(partition, line, "accepted: a file name and 0, 1 or 2")
+    collection.check_broken(max_broken)
     return splits
 
 
@@ -65,19 +81,23 @@ def read_celeba(
         max_broken: share of lines that may be broken.
 
     Raises:
-        UserError: The file of attributes has another form, or a larger share of lines than `max_broken` is broken.
+        UserError: The file of attributes has another form, or a larger share of the lines of either file than
+            `max_broken` is broken.
     """
     names = read_names(attributes)
-    splits = read_partition(partition, collection) if partition else {}
+    splits = read_partition(partition, collection, max_broken) if partition else {}
     index_of = {image_id: index for index, image_id in enumerate(images["id"])}
     named = np.zeros(len(images), bool)
     indices: list[int] = []
     rows: list[list[bool]] = []
-    with attributes.open(errors="replace") as file:
-        first = file.readline().strip()
-    for line, (file_name, *values) in _rows(attributes, 2 if first.isdecimal() else 1):
+    lines = _lines(attributes)
+    head = lines[0]
+    for line, row in enumerate(lines, 1):
+        if not row or line <= (2 if len(head) == 1 else 1):
+            continue
+        file_name, *values = row
         collection.records += 1
-        image_id = Path(file_name).stem
+        image_id = image_id_of(file_name)
         index = index_of.get(image_id)
         if len(values) != len(names) or not {"1", "-1", "0"}.issuperset(values):
             accepted = f"accepted: a file name and {len(names)} values of 1 or -1"
@@ -90,9 +110,9 @@ def read_celeba(
             named[index] = True
             indices.append(index)
             rows.append([value == "1" for value in values])
+    if len(head) == 1 and int(head[0]) != collection.records:
+        log.info("%s: its first line counts %s rows; found %d", attributes, head[0], collection.records)
     collection.check_broken(max_broken)
-    if first.isdecimal() and int(first) != collection.records:
-        log.info("%s: its first line counts %s rows; found %d", attributes, first, collection.records)
     collection.reject_unnamed(images, named)
     tags = [[name for name, value in zip(names, row, strict=True) if value] for row in rows]
     structs = [dict(zip(names, row, strict=True)) for row in rows]

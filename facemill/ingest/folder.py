@@ -4,20 +4,24 @@ import csv
 import io
 import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 from PIL import Image
 
 from facemill.data.image_files import IMAGE_ERRORS
+from facemill.data.names import as_key, printed_path
+from facemill.data.text import read_text
 from facemill.errors import UserError, first_line
 from facemill.ingest.archives import read_image
 from facemill.ingest.images import without_repeats
 from facemill.ingest.posts import TAG_COLUMNS, Collection
 from facemill.log import log, progress
 
-_HEADER_CELLS = {"id", "image", "image_id", "file", "filename", "file_name", "name", "path"}
+_KEY_HEADERS = {"id", "image", "file", "filename", "name", "path", "filepath", "imagename", "imageid", "imagepath"}
+_TAG_HEADERS = {"tags", "tag", "caption", "captions", "text", "labels", "tagstring", "description"}
+_DELIMITERS = ",;\t|"
 
 
 def read_folder(images: pl.DataFrame, tags: Path | None, tag_pattern: str | None, collection: Collection) -> None:
@@ -40,30 +44,76 @@ def read_folder(images: pl.DataFrame, tags: Path | None, tag_pattern: str | None
 def read_tags(path: Path, pattern: str | None, images: pl.DataFrame, collection: Collection) -> list[list[str]]:
     """The tags of each image from a CSV file; rows that name no image are rejected, images without a row have none.
 
-    Raises `UserError` when it names none of the images.
+    Columns are separated by commas, else by what makes the first of them name images. A header may name the columns of
+    images and tags; without it they are the first, and the rest.
+
+    Raises `UserError` when the file is no CSV, or names none of the images.
     """
+    try:
+        text = read_text(path)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
     index_of = {key: index for column in ("id", "name") for index, key in enumerate(images[column])}
-    index_of = {Path(name).name: index for index, name in enumerate(images["name"])} | index_of
+    index_of = {PurePosixPath(name).name: index for index, name in enumerate(images["name"])} | index_of
+    index_of = {as_key(key): index for key, index in index_of.items()}
+    rows: list[tuple[int, str, list[str]]] = []
+    faults = []
+    for delimiter in _DELIMITERS:
+        try:
+            rows = _rows(text, delimiter)
+        except ValueError as error:
+            faults.append(f"{path}:{error}")
+            continue
+        if any(key in index_of for _, key, _ in rows):
+            break
+        found = repr(rows[0][1][:60]) if rows else "nothing"
+        faults.append(f"{path}: names none of the {len(images)} images; found {found} in the first row")
+    else:
+        raise UserError(f"{faults[0]}; accepted: CSV of an id or file name, then tags, quotes in pairs around a cell")
     tags: list[list[str] | None] = [None] * len(images)
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        reader = csv.reader(file)
-        for cells in reader:
-            if not cells or (reader.line_num == 1 and cells[0].strip().lower() in _HEADER_CELLS):
-                continue
-            key = cells[0].strip()
-            index = index_of.get(key)
-            if index is None:
-                collection.reject(path, "no image file with this id", reader.line_num, key)
-            elif tags[index] is not None:
-                collection.reject(path, "an earlier row has the same id", reader.line_num, key)
-            else:
-                tags[index] = _split(cells[1:], pattern)
-    untagged = tags.count(None)
-    if untagged == len(tags):
-        raise UserError(f"{path}: names none of the {len(tags)} images; accepted: an id or file name, then tags")
-    if untagged:
+    for line, key, cells in rows:
+        index = index_of.get(key)
+        if index is None:
+            collection.reject(path, "no image file with this id", line, key)
+        elif tags[index] is not None:
+            collection.reject(path, "an earlier row has the same id", line, key)
+        else:
+            tags[index] = _split(cells, pattern)
+    if untagged := tags.count(None):
         log.info("%s has no row for %d of %d images: they have no tags", path, untagged, len(tags))
     return [image_tags or [] for image_tags in tags]
+
+
+def _rows(text: str, delimiter: str) -> list[tuple[int, str, list[str]]]:
+    """Line, key of the image and cells of tags of each row, without the header.
+
+    Raises `ValueError` with line and reason when quotes are not in pairs around a cell, or a cell is too large.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True)
+    rows: list[tuple[int, str, list[str]]] = []
+    key_column, tag_columns = 0, slice(1, None)
+    try:
+        for number, cells in enumerate(reader):
+            if number == 0 and (columns := _columns(cells)):
+                key_column, tag_columns = columns
+            elif len(cells) > key_column and any(cells):
+                rest = [cells[i] for i in range(len(cells))[tag_columns] if i != key_column]
+                rows.append((reader.line_num, as_key(cells[key_column].strip()), rest))
+    except csv.Error as error:
+        raise ValueError(f"{reader.line_num}: no CSV ({error})") from error
+    return rows
+
+
+def _columns(header: list[str]) -> tuple[int, slice] | None:
+    """The columns of images and tags, or None where a row is no header."""
+    names = [re.sub(r"[\s_-]", "", cell).lower() for cell in header]
+    key = next((i for i, name in enumerate(names) if name in _KEY_HEADERS), None)
+    if key is None or (key > 0 and names[0] not in {"", "unnamed:0", "index", *_TAG_HEADERS}):
+        return None
+    tags = next((i for i, name in enumerate(names) if name in _TAG_HEADERS), None)
+    if tags is None:
+        return key, slice(key + 1, None)
+    return key, slice(tags, None if tags == len(names) - 1 else tags + 1)
 
 
 def _split(cells: list[str], pattern: str | None) -> list[str]:
@@ -115,7 +165,7 @@ def _header(path: str, offset: int | None, length: int | None) -> tuple[int, int
     """Width, height and format of an image. Raises `ValueError` with the reason when it cannot be read."""
     try:
         is_file = offset is None and not path.startswith("zip://")
-        with Image.open(path if is_file else io.BytesIO(read_image(path, offset, length))) as image:
+        with Image.open(printed_path(path) if is_file else io.BytesIO(read_image(path, offset, length))) as image:
             return *image.size, (image.format or "").lower().replace("jpeg", "jpg")
     except IMAGE_ERRORS as error:
         raise ValueError(first_line(error)) from error

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from facemill.data.names import as_key, printable
 from facemill.errors import NAMED, UserError, kind_of
 from facemill.files import atomic_write
 
@@ -119,8 +120,8 @@ class Collection:
             self._posts_writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
 
     def reject(self, source: Path | str, reason: str, line: int | None = None, post_id: str | None = None) -> None:
-        """Adds a reject: an input that cannot be used."""
-        self._rejects.append((str(source), line, post_id, reason))
+        """Adds a reject: an input that cannot be used; raw bytes in its name are spelled."""
+        self._rejects.append((printable(str(source)), line, post_id and as_key(post_id), reason))
         if len(self._rejects) >= _BUFFERED:
             self._flush_rejects()
 
@@ -137,12 +138,14 @@ class Collection:
         self.reject(source, f"broken metadata: {reason}", line)
 
     def check_broken(self, max_broken: float) -> None:
-        """Raises `UserError` when more than a share of the metadata's records is broken."""
+        """Raises `UserError` when more than a share of the records since the last check is broken."""
         if self._broken > max_broken * self.records:
             raise UserError(
                 f"{self._broken} of {self.records} metadata records are broken, the first {self._first_broken}; "
                 f"accepted: source.max_broken {max_broken}"
             )
+        self.records = self._broken = 0
+        self._first_broken = ""
 
     def reject_unnamed(self, images: pl.DataFrame, named: np.ndarray) -> None:
         """Adds rejects: the images that no record of the metadata names."""

@@ -1,3 +1,4 @@
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,34 @@ def test_rejects_have_a_reason(read):
     ]
     with pytest.raises(UserError, match="2 of 6 metadata records are broken"):
         read(lines, None, max_broken=0.1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize(("end", "quote"), [("\n", ""), ("\r\n", '"'), ("\r", "")])
+@pytest.mark.parametrize("form", ["txt", "csv"])
+def test_files_from_other_systems(tmp_path: Path, collect, picture, encoding, end, quote, form):
+    """Byte order marks, line ends, quotes; names composed in the files and decomposed on the disk."""
+    picture(tmp_path / "img" / unicodedata.normalize("NFD", "é.png"))
+    heads = {"txt": ["1", "Smiling Male"], "csv": ["image_id,Smiling,Male"]}
+    lines = {"txt": "é.png  1 -1", "csv": f"{quote}é.png{quote},1,-1"}
+    path, splits = tmp_path / "attributes", tmp_path / "partition"
+    path.write_text(end.join([*heads[form], lines[form], ""]), encoding, newline="")
+    splits.write_text(end.join(["image_id,partition", "img\\é.png,2", ""]), encoding, newline="")
+    assert read_names(path) == ["Smiling", "Male"]
+    posts, rejects = collect(
+        lambda c: read_celeba(path, splits, list_images([tmp_path / "img"], c.reject), c, 0), ("Smiling", "Male")
+    )
+    assert rejects.is_empty()
+    assert posts.select("id", "split", "tags_general").rows() == [("é", "test", ["Smiling"])]
+
+
+def test_broken_lines_count_against_their_own_file(read):
+    partition = ["000001.jpg train", "000002.jpg 1", "000009.jpg 1"]
+    with pytest.raises(
+        UserError, match=r"1 of 3 metadata .*list_eval_partition.txt:1: .*; accepted: source.max_broken"
+    ):
+        read(HEAD + ROWS * 9, partition, max_broken=0.3)
+    read(HEAD + ROWS, [*partition[1:], *partition[1:], partition[0]], max_broken=0.2)
 
 
 @pytest.mark.parametrize("lines", [[], ["Smiling Male"], ["three", "Smiling"], ["3", ""], ["image_id"]])

@@ -51,8 +51,9 @@ def test_broken_records_stop_the_run_only_above_their_share(collect):
         collection.reject_broken(Path("m.jsonl"), 7, "no id")
         collection.records = 100
         collection.check_broken(0.01)
+        collection.reject_broken(Path("n.jsonl"), 7, "no id")
         collection.records = 99
-        with pytest.raises(UserError, match="1 of 99 .* the first m.jsonl:7: no id; accepted: source.max_broken 0.01"):
+        with pytest.raises(UserError, match="1 of 99 .* the first n.jsonl:7: no id; accepted: source.max_broken 0.01"):
             collection.check_broken(0.01)
 
-    assert collect(read)[1]["reason"].to_list() == ["broken metadata: no id"]
+    assert collect(read)[1]["reason"].to_list() == ["broken metadata: no id"] * 2
