@@ -34,11 +34,15 @@ report: "rules/report/workflow.rst"
 
 
 rule all:
-    """All numbers and all pictures of a dataset."""
+    """All numbers and all pictures of a dataset, its card, and what it was made of."""
     default_target: True
     localrule: True
     input:
-        expand("results/{dataset}/{file}", dataset=CONFIG.dataset, file=["summary.json", "report.html"]),
+        expand(
+            "results/{dataset}/{file}",
+            dataset=CONFIG.dataset,
+            file=["summary.json", "report.html", "README.md", "bom.json"],
+        ),
 
 
 include: "rules/common.smk"

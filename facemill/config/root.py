@@ -14,6 +14,17 @@ from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, Unet
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.data.classes import SEVEN, ClassTable
 
+PRETRAINED = (
+    "portraits.detector.cascade",
+    "portraits.person.files",
+    "unet.encoder_weights",
+    "gaugan.vgg_weights",
+    "gaugan.inception_weights",
+    "tags.i2v",
+    "tags.wd14",
+)
+"""Keys of the files and folders of pretrained networks."""
+
 
 class Config(Section):
     """All settings of a run."""

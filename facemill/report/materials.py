@@ -1,0 +1,129 @@
+"""Materials of a dataset and its models: data, pretrained weights, Python packages."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import PackageMetadata, distributions
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import try_to_load_from_cache
+from packageurl import PackageURL
+from safetensors import SafetensorError, safe_open
+
+from facemill.config.ingest import SourceConfig
+from facemill.config.root import PRETRAINED, Config
+from facemill.data.walk import is_hidden
+from facemill.files import sha256
+
+UNKNOWN = "unknown"
+"""The license of what names none."""
+
+IMAGENET = ("smp-hub/mobilenet_v2.imagenet", "e67aa804e17f7b404b629127eabbd224c4e0690b")
+"""Repository and revision on Hugging Face of what `unet.encoder_weights: imagenet` downloads."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """One thing that a dataset was made from."""
+
+    key: str
+    """The config's key for it, with a number or a file's name where there are several."""
+    name: str
+    sha256: str | None = None
+    """Of its content; None where that is not at hand."""
+    license_name: str = UNKNOWN
+    """As the file itself names it."""
+    urls: tuple[str, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
+    version: str | None = None
+    purl: PackageURL | None = None
+
+
+def sources(source: SourceConfig, checksums: Path | None = None) -> Iterator[Material]:
+    """Yields the collection's files, folders, archives and addresses, and the labels.
+
+    A checksum that the config names is taken from it, since ingestion has verified it.
+
+    Args:
+        source: the section `source`.
+        checksums: checksums of the sample, where it was rendered.
+    """
+    if checksums:
+        yield Material("source", "sample", None, "CC-BY-4.0", properties={"checksums_sha256": sha256(checksums)})
+    named: dict[str, list[Any]] = {f"source.{key}": list(paths) for key, paths in source.files().items()}
+    named["source.labelled"] = [source.labelled] if source.labelled else []
+    masks = source.masks
+    named |= {"source.masks.images": [masks.images], "source.masks.masks": [masks.masks]} if masks else {}
+    for key, locations in named.items():
+        for i, location in enumerate(locations):
+            numbered = f"{key}.{i}" if len(locations) > 1 else key
+            known = source.sha256.get(str(location))
+            if isinstance(location, str):
+                yield Material(numbered, location.rsplit("/", 1)[-1], known and known.lower(), urls=(location,))
+            elif location.is_dir():
+                yield Material(numbered, location.name, properties=listing(location, source.follow_links))
+            else:
+                yield Material(numbered, location.name, known.lower() if known else sha256(location))
+
+
+def listing(folder: Path, follow_links: bool = False) -> dict[str, str]:
+    """The number of files in a folder and below, their bytes, and the SHA-256 of their sorted names and sizes.
+
+    Hidden files and folders are left out.
+    """
+    lines, total = [], 0
+    for root, folders, files in os.walk(folder, followlinks=follow_links):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for path in (Path(root, name) for name in files if not is_hidden(name)):
+            if path.is_file():
+                lines.append(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\n")
+                total += path.stat().st_size
+    text = "".join(sorted(lines)).encode(errors="surrogateescape")
+    return {"files": str(len(lines)), "bytes": str(total), "listing_sha256": hashlib.sha256(text).hexdigest()}
+
+
+def weights(settings: Config) -> Iterator[Material]:
+    """Yields the files of all pretrained networks that the config names, with their SHA-256."""
+    if settings.unet.encoder_weights == "imagenet":
+        repository, revision = IMAGENET
+        cached = try_to_load_from_cache(repository, "model.safetensors", revision=revision)
+        digest = sha256(Path(cached)) if isinstance(cached, str) else None
+        url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
+        yield Material("unet.encoder_weights", repository, digest, urls=(url,))
+    for key in PRETRAINED:
+        for path in settings.files(key):
+            files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            for file in files:
+                part = f"{key}/{file.relative_to(path).as_posix()}" if path.is_dir() else key
+                yield Material(part, file.name, sha256(file), _named_license(file))
+
+
+def _named_license(file: Path) -> str:
+    """The license in the metadata of a safetensors file."""
+    if file.suffix != ".safetensors":
+        return UNKNOWN
+    try:
+        with safe_open(file, "np") as tensors:
+            return (tensors.metadata() or {}).get("license", UNKNOWN)
+    except SafetensorError:
+        return UNKNOWN  # the training says that it cannot be read
+
+
+def packages() -> Iterator[Material]:
+    """Yields the installed Python packages, by name."""
+    by_name = {
+        package.name.lower().replace("_", "-"): package for package in reversed(list(distributions())) if package.name
+    }
+    for name, package in sorted(by_name.items()):
+        purl = PackageURL("pypi", name=name, version=package.version)
+        license_name = _package_license(package.metadata)
+        yield Material(f"pypi/{name}", package.name, None, license_name, version=package.version, purl=purl)
+
+
+def _package_license(metadata: PackageMetadata) -> str:
+    """The license that a package's metadata name: as an expression, in a line of its own, or by a classifier."""
+    classifiers = [c.split(" :: ")[-1] for c in metadata.get_all("Classifier") or [] if c.startswith("License :: ")]
+    lines = [line.strip() for line in (metadata["License"] or "").splitlines() if line.strip()]
+    return metadata["License-Expression"] or (lines[0] if len(lines) == 1 else " AND ".join(classifiers)) or UNKNOWN
