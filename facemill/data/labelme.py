@@ -1,7 +1,8 @@
 """The format of labelme's JSON files: read, checked, rasterized exactly as labelme does it, and written.
 
 Format and rasterization: https://github.com/wkentaro/labelme, `labelme/_label_file.py` and `labelme/utils/shape.py`
-(versions 3.0.0, without sizes and shape types, up to 6).
+(versions 3.0.0, without sizes and shape types, up to 6). Of X-AnyLabeling's dialect, which labels the same files
+(https://github.com/CVHub520/X-AnyLabeling), rotated boxes, quadrilaterals and boxes of four corners are read.
 """
 
 import base64
@@ -9,18 +10,19 @@ import io
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
+from facemill.data.json_faults import malformed
+from facemill.data.text import read_text
+
 VERSION = "6.3.1"
 """The version of labelme whose format is written."""
 
-ShapeType = Literal["polygon", "rectangle", "circle", "line", "linestrip", "point", "mask", "oriented_rectangle"]
-
-POINTS: dict[ShapeType, tuple[int, float]] = {
+POINTS: dict[str, tuple[int, float]] = {
     "polygon": (3, math.inf),
     "rectangle": (2, 2),
     "circle": (2, 2),
@@ -30,7 +32,10 @@ POINTS: dict[ShapeType, tuple[int, float]] = {
     "mask": (2, 2),
     "oriented_rectangle": (4, 4),
 }
-"""The least and the greatest number of points of each shape type."""
+"""The least and the greatest number of points of each of labelme's shape types."""
+
+DIALECT: dict[str, tuple[int, float]] = {"rotation": (4, 4), "quadrilateral": (4, 4)}
+"""The same of X-AnyLabeling's others, drawn as polygons; its rectangles may have their four corners, too."""
 
 LINE_WIDTH, POINT_RADIUS = 10, 5
 """labelme's defaults, in pixels, for lines and points."""
@@ -46,8 +51,13 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
 
     label: str
     points: list[tuple[float, float]]
-    shape_type: ShapeType | None = None
+    shape_type: str | None = None
     mask: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses other types, in words that `msgspec` makes part of its own."""
+        if self.shape_type is not None and self.shape_type not in POINTS | DIALECT:
+            raise ValueError(f"unknown shape_type {self.shape_type!r}; accepted: {', '.join(POINTS | DIALECT)}")
 
 
 class Annotation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -73,11 +83,13 @@ def read(path: Path) -> tuple[Annotation | None, list[str]]:
     """The annotation in a file, or None and what is wrong with the file's form."""
     content = b""
     try:
-        content = path.read_bytes()
+        content = read_text(path).encode()
         return _decoder.decode(content), []
     except msgspec.ValidationError as error:
         return None, list(_invalid_shapes(content)) or [f"not a labelme file: {error}"]
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except msgspec.DecodeError as error:
+        return None, [f"not a labelme file: {malformed(content) or error}"]
+    except (OSError, ValueError) as error:
         return None, [f"not a labelme file: {error}"]
 
 
@@ -122,7 +134,7 @@ def check(annotation: Annotation, size: tuple[int, int], labels: Collection[str]
     if not annotation.shapes:
         problems.errors.append("no shape in it; a portrait without labels would be all background")
     for number, shape in enumerate(annotation.shapes):
-        _check_shape(f"shape {number} ({shape.label})", shape, size, labels, tolerance, problems)
+        _check_shape(f"shape {number} ({shape.label!r})", shape, size, labels, tolerance, problems)
     return problems
 
 
@@ -132,8 +144,11 @@ def _check_shape(
     if shape.label not in labels:
         problems.errors.append(f"{name}: unknown label; accepted: {', '.join(labels)}")
     shape_type = shape.shape_type or "polygon"
-    min_points, max_points = POINTS[shape_type]
-    if not min_points <= len(shape.points) <= max_points:
+    min_points, max_points = (POINTS | DIALECT)[shape_type]
+    if shape_type == "rectangle" and len(shape.points) == 4:
+        if not _are_corners(shape.points, tolerance):
+            problems.errors.append(f"{name}: 4 points that are no corners of an upright box; accepted: these, or 2")
+    elif not min_points <= len(shape.points) <= max_points:
         accepted = f"{min_points} or more" if max_points == math.inf else str(min_points)
         problems.errors.append(f"{name}: {len(shape.points)} points; a {shape_type} has {accepted}")
         return
@@ -152,6 +167,13 @@ def _check_shape(
             _check_shape_mask(shape)
         except ValueError as error:
             problems.errors.append(f"{name}: {error}")
+
+
+def _are_corners(points: Sequence[tuple[float, float]], tolerance: float) -> bool:
+    """Whether the box of points has one at each corner, within the tolerance in pixels."""
+    left, top, right, bottom = ImagePath.Path(points).getbbox()
+    corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    return all(min(math.dist(corner, point) for point in points) <= tolerance for corner in corners)
 
 
 def _check_shape_mask(shape: Shape) -> None:
@@ -188,7 +210,7 @@ def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, in
     for shape in shapes:
         value, points = values[shape.label], shape.points
         match shape.shape_type:
-            case "polygon" | "oriented_rectangle" | None:
+            case "polygon" | "oriented_rectangle" | "rotation" | "quadrilateral" | None:
                 pen.polygon(ImagePath.Path(points), fill=value, outline=value)
             case "rectangle":
                 pen.rectangle(ImagePath.Path(points).getbbox(), fill=value, outline=value)
