@@ -71,7 +71,7 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int 
         raise InvalidLabel(str(error)) from error
     if source is None:
         raise InvalidLabel(f"no image at imagePath {annotation.image_path!r}, nor embedded, nor named {path.stem}")
-    picture = _read_image(source)
+    picture = _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
     size = (picture.height, picture.width)
     problems = labelme.check(annotation, size, ids, tolerance)
     if problems.errors:
@@ -131,8 +131,18 @@ def read_index_mask(path: Path, image: Path | None, ids: np.ndarray, classes: Cl
     return LabelledImage(picture, mask, [])
 
 
-def _read_image(source: Path | bytes) -> Image.Image:
+def _read_image(path: Path) -> Image.Image:
     try:
-        return read_rgb(source)
+        return read_rgb(path)
     except ValueError as error:
-        raise InvalidLabel(f"image {getattr(source, 'name', '(embedded)')} {error}") from error
+        raise InvalidLabel(f"image {path.name} {error}") from error
+
+
+def _read_embedded(content: bytes, annotation: labelme.Annotation) -> Image.Image:
+    """An embedded image as stored, as labelme shows it, unless the stated size is that of the upright one."""
+    stated = (annotation.image_width, annotation.image_height)
+    try:
+        stored, upright = read_rgb(content, as_stored=True), read_rgb(content)
+    except ValueError as error:
+        raise InvalidLabel(f"image (embedded) {error}") from error
+    return upright if stored.size != stated == upright.size else stored
