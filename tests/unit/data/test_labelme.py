@@ -63,7 +63,7 @@ def test_names_every_shape_that_cannot_be_read(tmp_path):
     annotation, errors = read(write(tmp_path / "x.json", shapes=[good, *bad]))
     assert annotation is None
     assert [error.split(":")[0] for error in errors] == [f"shape {i}" for i in range(1, 6)]
-    assert "points" in errors[0] and "blob" in errors[1]
+    assert "points" in errors[0] and "shape_type 'blob'; accepted: polygon, rectangle," in errors[1]
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"shapes": 3}', b'{"shapes": [\xff]}'])
@@ -75,9 +75,33 @@ def test_other_files_are_an_error(tmp_path, content):
 
 
 @pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"shapes": [{"label": "a", "points": [[1, 2], [NaN, 3]]}]}', "shapes[0].points[1][0] is NaN"),
+        ('{"shapes": [{"label": "a", "points": []}], "flags": {"x": -Infinity}}', "flags.x is -Infinity"),
+        ('{"shapes":\n  [,]}', "malformed JSON (Expecting value: line 2 column 4"),
+    ],
+)
+def test_what_is_no_json_is_named_by_its_key_or_place(tmp_path, content, words):
+    (tmp_path / "x.json").write_text(content)
+    assert words in read(tmp_path / "x.json")[1][0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_files_are_read_by_their_byte_order_mark(tmp_path, encoding):
+    content = {"shapes": [{"label": "\u9aea", "points": []}]}
+    (tmp_path / "x.json").write_text(json.dumps(content, ensure_ascii=False), encoding)
+    assert read(tmp_path / "x.json")[0].shapes[0].label == "\u9aea"
+
+
+@pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (Shape("nose", [(1, 1), (2, 2), (3, 1)]), "(nose): unknown label; accepted: a, b, c"),
+        (Shape("nose", [(1, 1), (2, 2), (3, 1)]), "('nose'): unknown label; accepted: a, b, c"),
+        (Shape("a ", [(1, 1), (2, 2), (3, 1)]), "('a '): unknown label"),
+        (shape("rectangle", (1, 1), (9, 1), (9, 9)), "3 points; a rectangle has 2"),
+        (shape("rectangle", (1, 4), (9, 1), (12, 9), (4, 12)), "4 points that are no corners of an upright box"),
+        (shape("rotation", (1, 1), (9, 1), (9, 9)), "3 points; a rotation has 4"),
         (shape("polygon", (1, 1), (2, 2)), "2 points; a polygon has 3 or more"),
         (shape("circle", (1, 1)), "1 points; a circle has 2"),
         (shape("point", (1, 1), (2, 2)), "2 points; a point has 1"),
@@ -105,7 +129,7 @@ def test_points_just_outside_are_warned_of_and_clipped():
     near = shape("polygon", (-1.5, 0), (30, -1), (61.5, 20))
     assert problems_of(shape("point", (60, 40)), near) == (
         [],
-        ["shape 1 (a): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"],
+        ["shape 1 ('a'): point (-1.5, 0) outside the image of 60 x 40 pixels, clipped"],
     )
     assert problems_of(shape("point", (0, 0)), shape("point", (60, 40))) == ([], [])
     assert pixels_of(near).any()
@@ -123,6 +147,19 @@ def test_borders_belong_to_polygons_and_rectangles():
     assert np.array_equal(pixels_of(shape("rectangle", (30, 10), (10, 5))), expected)
     assert np.array_equal(pixels_of(shape("polygon", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
     assert np.array_equal(pixels_of(shape("oriented_rectangle", (10, 5), (30, 5), (30, 10), (10, 10))), expected)
+
+
+def test_boxes_of_four_corners_rotated_boxes_and_quadrilaterals_are_drawn():
+    """X-AnyLabeling's shapes."""
+    corners = [(10, 5), (30, 5), (30, 10), (10, 10)]
+    expected = pixels_of(shape("rectangle", (30, 10), (10, 5)))
+    for points in (corners, corners[::-1], [corners[i] for i in (3, 0, 1, 2)]):
+        assert problems_of(shape("rectangle", *points)) == ([], [])
+        assert np.array_equal(pixels_of(shape("rectangle", *points)), expected)
+    tilted = [(10, 15), (30, 5), (35, 15), (15, 25)]
+    for kind in ("rotation", "quadrilateral"):
+        assert problems_of(shape(kind, *tilted)) == ([], [])
+        assert np.array_equal(pixels_of(shape(kind, *tilted)), pixels_of(shape("polygon", *tilted)))
 
 
 def test_circles_and_points_are_discs():

@@ -1,5 +1,7 @@
 """labelme files and index masks read into images with class masks."""
 
+import base64
+
 import numpy as np
 import pytest
 from helpers.label_files import EYE, FACE, HAIR, MERGE, MOUTH, SETTINGS, SKIN, box, write_index_mask, write_labelme
@@ -40,7 +42,7 @@ def test_gaps_between_shapes_are_background_unless_they_are_to_be_filled(tmp_pat
 def test_points_outside_the_image_are_a_warning_up_to_the_tolerance(tmp_path):
     write_labelme(tmp_path, "x", [box("hair", -1, 0, 9, 64.5)])
     labelled = read_labelme(tmp_path / "x.json", IDS, tolerance=1)
-    assert labelled.mask[:, :10].all() and "shape 0 (hair): point (-1, 0) outside" in labelled.warnings[0]
+    assert labelled.mask[:, :10].all() and "shape 0 ('hair'): point (-1, 0) outside" in labelled.warnings[0]
     with pytest.raises(InvalidLabel, match=r"outside the image of 64 x 64 pixels; accepted: up to 0.5"):
         read_labelme(tmp_path / "x.json", IDS, tolerance=0.5)
 
@@ -55,6 +57,24 @@ def test_shapes_lie_on_the_image_as_its_exif_rotation_shows_it(tmp_path):
     labelled = read_labelme(tmp_path / "1.json", IDS, tolerance=1)
     bright = np.asarray(labelled.picture)[..., 0] > 127
     assert bright.shape == (80, 40) and np.array_equal(bright, labelled.mask == HAIR)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "stated", "shown"),
+    [(3, {}, (80, 40)), (6, {}, (80, 40)), (6, {"imageWidth": 40, "imageHeight": 80}, (40, 80))],
+)
+def test_an_embedded_image_is_taken_as_stored_unless_its_size_says_otherwise(tmp_path, orientation, stated, shown):
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:, :20] = 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(pixels).save(tmp_path / "x.jpg", exif=exif, quality=95)
+    data = base64.b64encode((tmp_path / "x.jpg").read_bytes()).decode()
+    bright = box("hair", 0, 0, 19, 39) if shown == (80, 40) else box("hair", 0, 0, 39, 19)
+    write_labelme(tmp_path, "1", [bright], imageData=data, **stated)
+    labelled = read_labelme(tmp_path / "1.json", IDS, tolerance=1)
+    assert labelled.picture.size == shown
+    assert np.array_equal(np.asarray(labelled.picture)[..., 0] > 127, labelled.mask == HAIR)
 
 
 def test_an_empty_folder_is_refused(tmp_path):

@@ -92,7 +92,7 @@ def test_all_errors_of_all_files_are_listed(tmp_path):
         "bare.json": ["nothing but background in it"],
         "cut.json": ["image cut.png cannot be read"],
         "data.json": ["imageData is not base64"],
-        "label.json": ["shape 0 (nose): unknown label", "shape 1 (hair): point (9, 99) outside"],
+        "label.json": ["shape 0 ('nose'): unknown label", "shape 1 ('hair'): point (9, 99) outside"],
         "lost.json": ["no image at imagePath 'lost.png'"],
         "more/fine.json": ["id 'fine' is taken by another file", "the same image as that of"],
         "size.json": ["imageHeight, imageWidth are 65, 64"],
@@ -115,7 +115,7 @@ def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
     with pytest.raises(UserError, match="^errors in 3 of 3 labelled portraits") as error:
         labelled_rows(sources, SEVEN, 32)
     for line in (
-        "labelme/good.json: shape 0 (nose): unknown label",
+        "labelme/good.json: shape 0 ('nose'): unknown label",
         "empty.png: nothing but background",
         "good.png: id 'good' is taken by another file",
     ):
@@ -138,7 +138,7 @@ def test_warnings_are_logged_and_returned_by_id(tmp_path, caplog):
     write_labelme(tmp_path, "x", [box("hair", -1, 0, 9, 64.5)])
     _, warnings = labelled_rows(labelme_files(tmp_path, SETTINGS, SEVEN), SEVEN, 64)
     assert list(warnings) == ["x"] and "point (-1, 0) outside" in warnings["x"][0]
-    assert f"{tmp_path}/x.json: shape 0 (hair): point (-1, 0)" in caplog.text
+    assert f"{tmp_path}/x.json: shape 0 ('hair'): point (-1, 0)" in caplog.text
 
 
 def test_threads_change_nothing(tmp_path):
