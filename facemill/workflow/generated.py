@@ -71,13 +71,14 @@ def _needs(product: str, jobs: list[Job]) -> set[str]:
 def _stage(
     parsed: Parsed, config: dict[str, Any], product: str, jobs: list[Job], outs: dict[str, list[str]]
 ) -> dict[str, Any]:
-    rules = sorted({job.rule.name for job in jobs})
+    rules = {job.rule.name for job in jobs}
+    codes = sorted(code for rule in rules for code in parsed.code_keys(rule))
     keys = {key for rule in rules for key in map(lambda k: _known(k, config), parsed.config_keys(rule)) if key}
     keys = {key for key in keys if not any(key.startswith(f"{other}.") for other in keys)}
     needs = _needs(product, jobs) & outs.keys()
     return {
         "cmd": f"snakemake --cores all -- {' '.join(_targets(parsed, product, jobs))}",
-        "params": [{"code.json": rules}, *([{"config/config.yaml": sorted(keys)}] if keys else [])],
+        "params": [{"code.json": codes}, *([{"config/config.yaml": sorted(keys)}] if keys else [])],
         "deps": sorted(out for need in needs for out in outs[need]),
         "outs": [{out: {"persist": True}} for out in outs[product]],
     }

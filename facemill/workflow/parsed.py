@@ -11,11 +11,16 @@ from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
 from snakemake.io import apply_wildcards
 from snakemake.settings.enums import Quietness
 
+from facemill.config.root import Config
+
 DEFINITION = re.compile(r" {0,4}(?:rule (\w+):|use rule \w+ as (\w+) with:|def (\w+)\(|(\w+) = )")
 """The first line of a definition in a file of rules: a rule, a function, a variable."""
 
 USED_KEY = re.compile(r'\bCONFIG\.([a-z_0-9.]+)|\bconfig_file\(f?"([a-z_0-9.]+)|\b(unet)_settings\(CONFIG')
 """Keys of the config that a definition uses; `unet_settings` reads the section `unet`."""
+
+WHOLE_CONFIG, ALL_CODES = re.compile(r"=CONFIG\b(?!\.)"), re.compile(r"=rule_codes\b")
+"""Settings of a rule that hold all of the config, or the digests of all rules' code."""
 
 
 class Job(NamedTuple):
@@ -56,10 +61,17 @@ class Parsed:
         while queue:
             text = self._definitions[queue.pop()]
             keys |= {key for match in USED_KEY.findall(text) for key in match if key}
+            keys |= set(Config.model_fields) if WHOLE_CONFIG.search(text) else set()
             names = set(re.findall(r"\b\w+\b", text)) & self._definitions.keys() - self.rules.keys() - visited
             visited |= names
             queue += names
         return keys
+
+    def code_keys(self, rule: str) -> set[str]:
+        """The rules whose code's digests a rule depends on: itself, or all that run code."""
+        if ALL_CODES.search(self._definitions[rule]):
+            return {name for name, rule in self.rules.items() if "code" in dict(rule.params.items())}
+        return {rule}
 
     @cached_property
     def _definitions(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ def test_every_rule_has_the_digest_of_its_door(parsed):
 def test_a_stage_names_what_its_rules_read(parsed, config):
     stages = yaml.safe_load(dvc_yaml(parsed, config))["stages"]
     gaugan = stages["gaugan"]
-    assert {"code.json": ["evaluate_gaugan", "train_gaugan"]} in gaugan["params"]
+    assert {"code.json": ["describe_gaugan", "evaluate_gaugan", "train_gaugan"]} in gaugan["params"]
     keys = gaugan["params"][1]["config/config.yaml"]
     assert {"gaugan", "seed", "holdout", "portraits.shards"} <= set(keys)
     made = ("vae", "portraits", "rejects", "pseudo_labels", "timings", "gate", "unet")
@@ -71,3 +71,9 @@ def test_figures_and_metrics_are_what_the_rules_mark(parsed, config):
     plots = [plot for plot in content["plots"] if isinstance(plot, str)]
     assert "results/sample/gaugan/gaugan.png" in plots
     assert any("vae: reconstruction_l1" in plot for plot in content["plots"] if isinstance(plot, dict))
+
+
+def test_the_bill_of_materials_follows_all_code_and_settings(parsed, config):
+    codes, settings = yaml.safe_load(dvc_yaml(parsed, config))["stages"]["bom"]["params"]
+    assert codes == {"code.json": sorted(json.loads(code_json(parsed)))}
+    assert settings == {"config/config.yaml": sorted(config)}

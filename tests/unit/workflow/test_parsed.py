@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+from facemill.config.root import Config
 from facemill.workflow.parsed import Parsed
 
 RULES = """\
@@ -23,12 +24,22 @@ rule paint:
 rule crop:
     params:
         size=LIMIT,
+
+
+rule bill:
+    params:
+        **door("bill", settings=CONFIG, code=rule_codes),
 """
 
 
 def test_a_rule_uses_the_keys_of_the_functions_and_variables_that_it_names(tmp_path):
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/stage.smk").write_text(RULES)
-    parsed = Parsed(SimpleNamespace(rules=[SimpleNamespace(name="paint"), SimpleNamespace(name="crop")]), tmp_path)
+    rules = [
+        SimpleNamespace(name=name, params={"code": ""} if name != "crop" else {}) for name in ("paint", "crop", "bill")
+    ]
+    parsed = Parsed(SimpleNamespace(rules=rules), tmp_path)
     assert parsed.config_keys("paint") == {"seed", "gaugan.preset", "gaugan.vgg_weights"}
     assert parsed.config_keys("crop") == {"portraits.size"}
+    assert parsed.config_keys("bill") >= set(Config.model_fields)
+    assert parsed.code_keys("crop") == {"crop"} and parsed.code_keys("bill") == {"paint", "bill"}
