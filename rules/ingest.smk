@@ -34,6 +34,7 @@ rule render_sample:
             classes=CONFIG.classes,
             labels=LabelsConfig(merge=CONFIG.labels.merge, ignore=CONFIG.labels.ignore, validation=0, test=0),
         ),
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -54,6 +55,7 @@ rule ingest_posts:
     threads: 4
     resources:
         runtime="4h",
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -74,6 +76,7 @@ rule filter_posts:
         **door("filter_posts", settings=CONFIG.filter, seed=CONFIG.seed, shards=CONFIG.portraits.shards),
     resources:
         mem_mb=mem_per_attempt(8000),
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -102,6 +105,7 @@ rule find_portraits:
         ),
     resources:
         runtime="2h",
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -119,6 +123,7 @@ rule find_duplicates:
         "logs/{dataset}/find_duplicates.log",
     params:
         **door("find_duplicates", distance=CONFIG.portraits.duplicates),
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -148,6 +153,7 @@ rule crop_portraits:
                 update={"detector": None, "person": None, "duplicates": None, "rejected_ids": []}
             ),
         ),
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -28,6 +28,7 @@ rule convert_labels:
             seed=CONFIG.seed,
         ),
     threads: 2
+    priority: 1
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -1,10 +1,30 @@
 # Stage 4, synthesize: a VAE whose encoder gives the style, then GauGAN, which paints portraits from masks in a style.
-# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes vae/ and, with masks, gaugan/.
+# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes holdout/, vae/ and, with masks, gaugan/.
+
+
+rule count_portraits:
+    """The numbers of portraits that are trained on and held out: too few stop the run before anything long."""
+    input:
+        portraits=shards("portraits"),
+        rejects=expand(plain(rules.crop_portraits.output.rejects), shard=SHARDS, allow_missing=True),
+        labelled=LABELLED if CONFIG.masked and CONFIG.self_training else [],
+    output:
+        counts=metrics("results/{dataset}/holdout/counts.json", "holdout"),
+    log:
+        "logs/{dataset}/count_portraits.log",
+    params:
+        **door("count_portraits", holdout=CONFIG.holdout, min_images=CONFIG.attributes.min_images),
+    priority: 1  # as what it needs, so that no U-Net is trained first
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
 
 
 rule train_vae:
     """The VAE, trained on all portraits but the held-out ones; with pseudo-labels every region has the same weight."""
     input:
+        plain(rules.count_portraits.output.counts),
         portraits=shards("portraits"),
         pseudo_labels=MASKS,
     output:

@@ -35,3 +35,12 @@ def test_rules_are_short():
     lines = sum(text.count("\n") for text in texts)
     rules = sum(len(re.findall(r"^ *(?:use )?rule ", text, re.M)) for text in texts)
     assert lines / rules <= 26
+
+
+def test_portraits_are_counted_before_anything_is_trained(parsed):
+    """A collection that is too small stops at once: what is cheap and may end with nothing has priority."""
+    first = ["render_sample", "ingest_posts", "filter_posts", "crop_portraits", "convert_labels", "count_portraits"]
+    assert [name for name in first if parsed.rules[name].priority < 1] == []
+    assert not any(rule.priority for name, rule in parsed.rules.items() if dict(rule.resources).get("gpu"))
+    counts = "results/{dataset}/holdout/counts.json"
+    assert counts in map(str, parsed.rules["train_vae"].input)
