@@ -8,6 +8,8 @@ Format and rasterization: https://github.com/wkentaro/labelme, `labelme/_label_f
 import base64
 import io
 import math
+import os
+import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any, NamedTuple
@@ -17,7 +19,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
 from facemill.data.json_faults import malformed
+from facemill.data.names import as_key
 from facemill.data.text import read_text
+from facemill.data.walk import IMAGE_SUFFIXES, Names, Walk
 
 VERSION = "6.3.1"
 """The version of labelme whose format is written."""
@@ -39,8 +43,6 @@ DIALECT: dict[str, tuple[int, float]] = {"rotation": (4, 4), "quadrilateral": (4
 
 LINE_WIDTH, POINT_RADIUS = 10, 5
 """labelme's defaults, in pixels, for lines and points."""
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 
 
 class Shape(msgspec.Struct, frozen=True, gc=False):
@@ -230,21 +232,40 @@ def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, 
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
 
 
-def find_image(path: Path, annotation: Annotation) -> Path | bytes | None:
+def find_image(path: Path, annotation: Annotation, images: Names | None = None) -> Path | bytes | None:
     """The annotated image: embedded, at `imagePath`, or beside the file under the same stem; None without any.
 
-    An `imagePath` that leads out of the file's folder is not followed. Raises `ValueError` for an embedded image that
-    is not base64.
+    Names are compared as keys, in any case where one file alone has them. An `imagePath` that leads out of the root of
+    `images` is not followed.
+
+    Args:
+        path: the labelme file.
+        annotation: its content.
+        images: the images of a folder that holds the file, at some depth; by default those of the file's folder.
+
+    Raises:
+        ValueError: The embedded image is not base64, or several images lie beside the file under its stem.
     """
     if annotation.image_data:
         try:
             return base64.b64decode(annotation.image_data, validate=True)
         except ValueError as error:
             raise ValueError("imageData is not base64") from error
-    names = [PureWindowsPath(annotation.image_path).as_posix()] if annotation.image_path else []
-    names += [path.stem + suffix for suffix in IMAGE_SUFFIXES]
-    inside = [name for name in map(Path, names) if not name.is_absolute() and ".." not in name.parts]
-    return next((image for name in inside if (image := path.parent / name).is_file()), None)
+    if images is None:
+        images = Names(path.parent, Walk(IMAGE_SUFFIXES).files(path.parent))
+    folder = path.parent.relative_to(images.root).as_posix()
+    stated = PureWindowsPath(annotation.image_path or "")
+    name = posixpath.normpath(posixpath.join(folder, stated.as_posix()))
+    if stated.name and not stated.anchor and not name.startswith("../"):
+        if os.path.isfile(image := images.root / name):  # noqa: PTH113  (a path of any length)
+            return image
+        if len(named := images.named(name)) == 1:
+            return Path(named[0].path)
+    beside = images.beside("" if folder == "." else folder, as_key(path.stem))
+    if len(beside) > 1:
+        names = ", ".join(file.name.rpartition("/")[2] for file in beside)
+        raise ValueError(f"{len(beside)} images of its name: {names}; accepted: one, or the right one in imagePath")
+    return Path(beside[0].path) if beside else None
 
 
 def as_labelme(image: str, size: tuple[int, int], polygons: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:

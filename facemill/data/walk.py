@@ -245,9 +245,13 @@ def check_out(option: str, folder: Path, out: Path, targets: Iterable[Path], inp
 
 
 class Names:
-    """Files by folder and stem, as `File.stem` spells it; the case counts where stems differ in nothing else."""
+    """The files of a folder and of those below it by folder and stem, as `File.stem` spells it.
 
-    def __init__(self, files: Iterable[File]) -> None:
+    The case of letters counts where stems differ in nothing else.
+    """
+
+    def __init__(self, root: Path, files: Iterable[File]) -> None:
+        self.root = root
         self._in_folder: dict[tuple[str, str], list[File]] = defaultdict(list)
         self._anywhere: dict[str, list[File]] = defaultdict(list)
         self.folders: set[str] = set()
@@ -260,6 +264,12 @@ class Names:
     def beside(self, folder: str, stem: str) -> list[File]:
         """The files of a folder with a stem."""
         return _of_case(stem, self._in_folder.get((as_key(folder), stem.casefold()), []))
+
+    def named(self, name: str) -> list[File]:
+        """The files at a path within the root, in any spelling and case."""
+        folder, _, file = name.rpartition("/")
+        stem, suffix = os.path.splitext(file)  # noqa: PTH122
+        return [file for file in self.beside(folder, as_key(stem)) if file.name.lower().endswith(suffix.lower())]
 
     def anywhere(self, stem: str) -> list[File]:
         """The files of all folders with a stem."""

@@ -77,8 +77,8 @@ def _entries(root: Path, walk: Walk, reject: _Reject) -> Iterator[_Entry]:
     elif zipfile.is_zipfile(root):
         yield from _wanted(_walk_zip(root, reject), root, walk)
     elif root.is_file() and tarfile.is_tarfile(root):
-        with root.open("rb") as file:
-            if file.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        with root.open("rb") as archive:
+            if archive.read(6).startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
                 raise UserError(f"source.images: {str(root)!r} is a compressed tar; accepted: a plain tar, or zip")
         yield from _wanted(_walk_tar(root, reject), root, walk)
     else:

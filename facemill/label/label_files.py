@@ -13,8 +13,9 @@ from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
-from facemill.data.labelme import IMAGE_SUFFIXES
 from facemill.data.mask_files import FORMS, InvalidMask, is_binary, read_mask
+from facemill.data.names import as_key
+from facemill.data.walk import IMAGE_SUFFIXES, File, Names, Walk, check_folder, files_in
 from facemill.errors import UserError
 from facemill.imaging.polygons import close_gaps
 
@@ -39,16 +40,31 @@ class LabelSource(NamedTuple):
 
 
 def labelme_files(folder: Path, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
-    """The labelme files in a folder and those below it, sorted. Raises `UserError` when there is none."""
-    paths = sorted(folder.rglob("*.json"))
+    """The labelme files in a folder and those below it, sorted; links are followed, hidden files are left out.
+
+    Raises:
+        UserError: The folder is not there, or there is none.
+    """
+    check_folder("--labelled", folder)
+    walk = Walk((*IMAGE_SUFFIXES, ".json"))
+    files = sorted(walk.files(folder), key=lambda file: file.path)
+    images = Names(folder, (file for file in files if not _is_json(file)))
+    paths = [Path(file.path) for file in walk.once(filter(_is_json, files))]
+    walk.report(f"--labelled {folder}")
     if not paths:
         raise UserError(f"{folder}: found no labelme file; accepted: NAME.json files, each with its image beside it")
     ids = settings.label_ids(classes)
     tolerance, gap = settings.tolerance, settings.fill_gaps
-    return [LabelSource(path, partial(read_labelme, path, ids, tolerance, gap)) for path in paths]
+    return [LabelSource(path, partial(read_labelme, path, ids, tolerance, gap, images)) for path in paths]
 
 
-def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int = 0) -> LabelledImage:
+def _is_json(file: File) -> bool:
+    return file.name.lower().endswith(".json")
+
+
+def read_labelme(
+    path: Path, ids: Mapping[str, int], tolerance: float, gap: int = 0, images: Names | None = None
+) -> LabelledImage:
     """The image of a labelme file with its shapes rasterized at the image's size.
 
     Unlabelled pixels are background (class 0), or in gaps narrower than `gap` filled from the nearest labelled pixel.
@@ -58,6 +74,7 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int 
         ids: the class id of each label.
         tolerance: pixels that a point may lie outside the image.
         gap: width in pixels; 0 fills no gaps.
+        images: the images among which that of the file is; by default those in its folder.
 
     Raises:
         InvalidLabel: The file, its image or a shape is invalid.
@@ -66,11 +83,14 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int 
     if annotation is None:
         raise InvalidLabel(*errors)
     try:
-        source = labelme.find_image(path, annotation)
+        source = labelme.find_image(path, annotation, images)
     except ValueError as error:
         raise InvalidLabel(str(error)) from error
     if source is None:
-        raise InvalidLabel(f"no image at imagePath {annotation.image_path!r}, nor embedded, nor named {path.stem}")
+        root = images.root if images else path.parent
+        raise InvalidLabel(
+            f"no image at imagePath {annotation.image_path!r} in {root}, nor embedded, nor beside it named {path.stem}"
+        )
     picture = _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
     size = (picture.height, picture.width)
     problems = labelme.check(annotation, size, ids, tolerance)
@@ -86,33 +106,49 @@ def read_labelme(path: Path, ids: Mapping[str, int], tolerance: float, gap: int 
 def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
     """The index masks in a folder and those below it, sorted. Raises `UserError` when there is none.
 
-    The image of `NAME.png` is the one with the stem NAME in the folder of images or below it.
+    The image of `sub/NAME.png` is the one with the stem NAME in the folder `sub` of images; where there is no such
+    folder, and of masks that lie in no folder below their own, the only one of this stem at any depth.
     """
-    paths = sorted(source.masks.rglob("*.png"))
-    if not paths:
-        raise UserError(f"{source.masks}: found no mask; accepted: NAME.png files")
-    images = {path.stem: path for path in sorted(source.images.rglob("*")) if path.suffix.lower() in IMAGE_SUFFIXES}
+    check_folder("--mask-images", source.images)
+    masks = files_in("--masks", source.masks, (".png",), "mask")
+    real = {Path(mask.path).resolve() for mask in masks}  # they may lie among the images
+    walk = Walk(IMAGE_SUFFIXES)
+    files = [file for file in walk.files(source.images) if Path(file.path).resolve() not in real]
+    walk.report(f"--mask-images {source.images}")
+    images = Names(source.images, files)
     id_of_label = settings.label_ids(classes)
     ids = np.array([id_of_label[label] for label in settings.index_names], np.uint8)
-    return [LabelSource(path, partial(read_index_mask, path, images.get(path.stem), ids, classes)) for path in paths]
+    return [LabelSource(Path(mask.path), partial(read_index_mask, mask, images, ids, classes)) for mask in masks]
 
 
-def read_index_mask(path: Path, image: Path | None, ids: np.ndarray, classes: ClassTable) -> LabelledImage:
+def find_mask_image(mask: File, images: Names) -> Path:
+    """The image of a mask, as `index_mask_files` describes it. Raises `InvalidLabel` where it is none, or not one."""
+    found = images.beside(mask.folder, mask.stem)
+    if not found and not (mask.folder and as_key(mask.folder) in images.folders):
+        found = images.anywhere(mask.stem)
+    if not found:
+        raise InvalidLabel(f"no image named {mask.stem} in {images.root}; accepted: masks named as their images")
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
+        raise InvalidLabel(f"fits {len(found)} images: {names}; accepted: one, or the same subfolders for both")
+    return Path(found[0].path)
+
+
+def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTable) -> LabelledImage:
     """The image of an index mask with its indices, or its colors, mapped to class ids.
 
     Args:
-        path: PNG of one 8-bit channel: indices of labels, and `IGNORE`; or of exactly the colors of `classes`.
-        image: the image's file, or None when there is none.
+        file: PNG of one 8-bit channel: indices of labels, and `IGNORE`; or of exactly the colors of `classes`.
+        images: the images among which its own is.
         ids: the class id of each index, uint8 (labels,).
         classes: the class table.
 
     Raises:
         InvalidLabel: The mask or its image is invalid.
     """
-    if image is None:
-        raise InvalidLabel(f"no image named {path.stem}; accepted: {', '.join(IMAGE_SUFFIXES)}")
+    image = find_mask_image(file, images)
     try:
-        indices, is_by_color, _ = read_mask(path, classes, ids.tolist())
+        indices, is_by_color, _ = read_mask(Path(file.path), classes, ids.tolist())
     except InvalidMask as error:
         raise InvalidLabel(str(error)) from error
     if is_by_color:

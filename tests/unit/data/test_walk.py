@@ -82,7 +82,7 @@ def test_a_folder_that_is_none_is_called_so(tmp_path):
 
 def test_names_are_compared_as_keys_and_the_case_counts_where_it_decides(tmp_path):
     touch(tmp_path, "e\u0301.PNG", "A.png", "a.png", "sub/a.png", "B.png")
-    names = Names(files_in("--images", tmp_path, (".png",), "image"))
+    names = Names(tmp_path, files_in("--images", tmp_path, (".png",), "image"))
 
     def beside(folder: str, stem: str) -> list[str]:
         return [file.name for file in names.beside(folder, stem)]
@@ -90,6 +90,9 @@ def test_names_are_compared_as_keys_and_the_case_counts_where_it_decides(tmp_pat
     assert beside("", "\u00e9") == ["e\u0301.PNG"]
     assert beside("", "a") == ["a.png"] and beside("", "b") == ["B.png"] and beside("sub", "b") == []
     assert [file.name for file in names.anywhere("a")] == ["a.png", "sub/a.png"]
+    assert [file.name for file in names.named("Sub/A.PNG")] == [] and names.named("sub/A.PNG") == names.beside(
+        "sub", "a"
+    )
 
 
 def change(path: Path) -> None:

@@ -125,5 +125,5 @@ def test_errors_of_index_masks_are_named(tmp_path):
 def test_a_folder_without_masks_is_refused(tmp_path):
     masks = write_index_mask(tmp_path, "a", np.eye(32, dtype=np.uint8))
     (tmp_path / "masks/a.png").unlink()
-    with pytest.raises(UserError, match="found no mask"):
+    with pytest.raises(UserError, match="no mask among 0 files"):
         index_mask_files(masks, INDEXED, SEVEN)
