@@ -11,6 +11,7 @@ from torch import Tensor
 from facemill.data.classes import IGNORE
 from facemill.data.mask_files import is_binary
 from facemill.data.shards import decode_mask
+from facemill.data.walk import check_out, files_in
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.inference.painter import Painter
@@ -29,7 +30,7 @@ def generate_portraits(
         model: a trained GauGAN: its folder, for example results/sample/gaugan.
         masks: folder of PNGs of class ids, one channel of 8 bits, such as predict_masks writes, or of exactly the
             classes' colors, as editors save them; any size.
-        out: folder of the portraits, PNGs of the masks' names; below the folder of masks it is no input.
+        out: folder of the portraits, PNGs of the masks' names: neither the folder of masks nor in it.
         style: an image whose style all portraits have.
         seed: seed of random styles, one for each portrait, distributed as those of the training; 0 where neither
             `style` nor `seed` is given.
@@ -40,24 +41,25 @@ def generate_portraits(
     painter = Painter.load(folder)
     if style and (z_source := painter.generator.z) != "encoder":
         raise UserError(f"--style: {folder} was trained with z: {z_source}; accepted: a model with z: encoder")
-    target = out.resolve()
-    if target == masks.resolve():
-        raise UserError(f"--out {out}: is the folder of masks; accepted: another, so that no mask is replaced")
-    files = [path for path in sorted(masks.rglob("*.png")) if target not in path.resolve().parents]
-    if not files:
-        raise UserError(f"--masks: {masks} holds no .png file; accepted: a folder of palette PNGs")
+    files = files_in("--masks", masks, (".png",), "mask")
+    paths = {Path(file.path): (out / file.name).with_suffix(".png") for file in files}
+    check_out("--masks", masks, out, paths.values(), [*paths, *([style] if style else [])])
+    first = {portrait: path for path, portrait in reversed(paths.items())}
     if style:
         painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
-    count = len(files)
+    count = len(paths)
     styles = read_style(style, painter).expand(count, -1) if style else painter.random_styles(count, seed or 0)
     faults = []
-    for path, z in zip(progress(files, "generate_portraits", count, "masks"), styles.split(1), strict=True):
+    masks_shown = progress(paths.items(), "generate_portraits", count, "masks")
+    for (path, portrait), z in zip(masks_shown, styles.split(1), strict=True):
         try:
+            if first[portrait] != path:
+                raise UserError(f"its portrait would replace that of {first[portrait].name}")
             mask = read_mask(path, painter)
         except (UserError, OSError) as error:
             faults.append(f"{path}: {error}")
             continue
-        with atomic_write((out / path.relative_to(masks)).with_suffix(".png")) as tmp:
+        with atomic_write(portrait) as tmp:
             Image.fromarray(painter.generate(mask, z)[0]).save(tmp)
     for fault in faults:
         log.error("%s", fault)

@@ -1,5 +1,7 @@
 """Generation from a folder of masks: by a style image, by a seed, and what is refused."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
@@ -140,11 +142,31 @@ def test_unusable_styles(folder, generate, style, message):
         generate("out", **style)
 
 
-def test_masks_are_not_replaced_and_earlier_portraits_are_no_masks(folder, generate):
-    before = (folder / "masks/a.png").read_bytes()
-    with pytest.raises(UserError, match="is the folder of masks; accepted: another, so that no mask is replaced"):
-        generate("masks", seed=1)
-    assert (folder / "masks/a.png").read_bytes() == before
-    generate("masks/out", seed=1)
-    generate("masks/out", seed=1)
-    assert len(list((folder / "masks/out").rglob("*.png"))) == 2
+def test_nothing_that_is_read_is_replaced(folder, generate):
+    shutil.copytree(folder / "masks", folder / "masks/portraits")
+    before = {path: path.read_bytes() for path in folder.rglob("*.png")}
+    for out, reason in {
+        "masks": "is --masks .*; accepted: another, so that no file is replaced",
+        "masks/portraits": "lies in --masks",
+        "masks/new": "lies in --masks",
+    }.items():
+        with pytest.raises(UserError, match=reason):
+            generate(out, seed=1)
+    Image.new("RGB", (32, 32)).save(folder / "a.png")
+    with pytest.raises(UserError, match="a.png would be replaced, which is read"):
+        generate("", style=folder / "a.png")
+    (folder / "a.png").unlink()
+    assert {path: path.read_bytes() for path in folder.rglob("*.png")} == before
+
+
+def test_masks_are_found_as_images_are(folder, generate, caplog):
+    (folder / "masks/deep/b.png").rename(folder / "masks/deep/b.PNG")
+    (folder / "masks/._a.png").write_bytes(b"\x00\x05\x16\x07")
+    generate("out", seed=1)
+    (folder / "masks/a.PNG").write_bytes((folder / "masks/a.png").read_bytes())
+    with pytest.raises(UserError, match="1 of 3 masks"):
+        generate("out", seed=1)
+    assert "a.png: its portrait would replace that of a.PNG" in caplog.text
+    for name, reason in {"none": "no such folder", "style.jpg": "a file; accepted: a folder"}.items():
+        with pytest.raises(UserError, match=f"--masks {folder / name}: {reason}"):
+            generate_portraits(model=folder / "gaugan", masks=folder / name, out=folder / "x")
