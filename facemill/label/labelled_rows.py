@@ -11,15 +11,21 @@ import pyarrow as pa
 from PIL import Image, ImageOps
 
 from facemill.data.classes import IGNORE, ClassTable
+from facemill.data.names import id_of_file
 from facemill.data.shards import IMAGE, decode_image, encode_jpeg, encode_mask, sort_key
 from facemill.data.splits import group_representatives
-from facemill.errors import UserError
+from facemill.errors import UserError, list_faults
 from facemill.imaging.phash import near_duplicates
+from facemill.ingest.crop_place import Placing, placing
+from facemill.ingest.portraits import Box, center_box
 from facemill.label.label_files import InvalidLabel, LabelSource
 from facemill.log import log, progress
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
 """The columns of labelled portraits: the image a JPEG, the mask a palette PNG of the same size."""
+
+MIN_SHARE = 0.01
+"""The least share of labelled pixels cut off of which a portrait is warned."""
 
 
 class Conversion(NamedTuple):
@@ -33,9 +39,14 @@ class Conversion(NamedTuple):
 
 
 def labelled_rows(
-    sources: Sequence[LabelSource], classes: ClassTable, size: int, ratio: float = 1, threads: int = 1
+    sources: Sequence[LabelSource],
+    classes: ClassTable,
+    size: int,
+    ratio: float = 1,
+    threads: int = 1,
+    place: Placing | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Sequence[str]]]:
-    """Reads label files into rows of `SCHEMA`; a row's id is its file's stem.
+    """Reads label files into rows of `SCHEMA`; a row's id is its file's stem, as `id_of_file` reads it.
 
     Args:
         sources: from `labelme_files` and `index_mask_files`.
@@ -43,54 +54,81 @@ def labelled_rows(
         size: height of images and masks, in pixels.
         ratio: height : width.
         threads: files read at a time.
+        place: finds the place of a portrait in an image of another aspect; by default it is in the middle.
 
     Returns:
         The rows, in the order of ids, and the warnings by id.
 
     Raises:
-        UserError: With all errors of all files.
+        UserError: With all errors of all files, those of one kind counted.
     """
     rows: dict[str, dict[str, Any] | None] = {}
     warnings: dict[str, Sequence[str]] = {}
-    errors: list[str] = []
+    faults: list[tuple[Path, str]] = []
+    place = place or placing("middle", ratio)
+    remarks: list[tuple[Path, str]] = []
     invalid = 0
     first_with: dict[bytes, Path] = {}
     with ThreadPoolExecutor(threads) as pool:
-        conversions = pool.map(lambda source: convert(source, classes, size, ratio), sources)
+        conversions = pool.map(lambda source: convert(source, classes, size, ratio, place), sources)
         conversions = progress(conversions, "labelled portraits", len(sources))
         for (path, _), conversion in zip(sources, conversions, strict=True):
             file_errors = list(conversion.errors)
-            if path.stem in rows:
-                file_errors.append(f"id {path.stem!r} is taken by another file; names must differ across folders")
+            row_id = id_of_file(path.stem)
+            if row_id in rows:
+                file_errors.append(f"id {row_id!r} is taken by another file; names must differ across folders")
             image_hash = conversion.image_hash
             if image_hash and (first := first_with.setdefault(image_hash, path)) != path:
                 file_errors.append(f"the same image as that of {first}; accepted: each image once")
-            rows[path.stem] = conversion.row
+            rows[row_id] = conversion.row
             invalid += bool(file_errors)
-            errors += [f"{path}: {error}" for error in file_errors]
+            faults += [(path, error) for error in file_errors]
             if conversion.warnings:
-                warnings[path.stem] = conversion.warnings
-                log.warning("\n".join(f"warning: {path}: {warning}" for warning in conversion.warnings))
+                warnings[row_id] = conversion.warnings
+                remarks += [(path, warning) for warning in conversion.warnings]
+    for line in list_faults(remarks):
+        log.warning("warning: %s", line)
     if invalid:
-        raise UserError("\n  ".join([f"errors in {invalid} of {len(sources)} labelled portraits", *errors]))
-    return [row for row in (rows[stem] for stem in sorted(rows, key=sort_key)) if row], warnings
+        lines = [f"errors in {invalid} of {len(sources)} labelled portraits", *list_faults(faults)]
+        raise UserError("\n  ".join(lines))
+    return [row for row in (rows[row_id] for row_id in sorted(rows, key=sort_key)) if row], warnings
 
 
-def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float) -> Conversion:
+def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, place: Placing) -> Conversion:
     """Reads one label file; image and mask are cropped and resized alike, to `size` x `size / ratio` pixels."""
+    others = [*classes.role_ids("background"), IGNORE]
+    target = (round(size / ratio), size)
     try:
         picture, mask, warnings = source.read()
-        if np.isin(mask, [*classes.role_ids("background"), IGNORE]).all():
+        if np.isin(mask, others).all():
             raise InvalidLabel("nothing but background in it; accepted: at least one part")
+        # cropped and resized as `ingest.portraits.crop` does, so that a U-Net meets the pixels it was trained on
+        centering = place(picture)
+        box = center_box(*picture.size, size / target[0], centering)
+        small_mask = np.asarray(ImageOps.fit(Image.fromarray(mask), target, Image.Resampling.NEAREST, 0, centering))
+        if np.isin(small_mask, others).all():
+            kept = f"{(box.right - box.left) * picture.width:.0f} x {(box.bottom - box.top) * picture.height:.0f}"
+            raise InvalidLabel(
+                f"nothing but background in the part that is kept, {kept} of {picture.width} x {picture.height} "
+                "pixels; accepted: at least one part in it, which another portraits.crop or portraits.ratio may give"
+            )
     except InvalidLabel as error:
         return Conversion(None, error.args)
-    # cropped and resized as `ingest.portraits.load_portrait` does, so that a U-Net meets the pixels it was trained on
-    target = (round(size / ratio), size)
-    image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS)
-    small_mask = ImageOps.fit(Image.fromarray(mask), target, Image.Resampling.NEAREST)
+    image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
     image_hash = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
-    row = labelled_row(source.path.stem, np.asarray(image), np.asarray(small_mask), classes)
+    row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
+    cut_off = share_cut_off(~np.isin(mask, others), box)
+    if cut_off >= MIN_SHARE:
+        warnings = [*warnings, f"{cut_off:.0%} of its labelled pixels are cut off (portraits.crop, portraits.ratio)"]
     return Conversion(row, (), warnings, image_hash)
+
+
+def share_cut_off(labelled: np.ndarray, box: Box) -> float:
+    """The share of labelled pixels, True in bool (H, W), that lie outside a box."""
+    height, width = labelled.shape
+    rows = slice(round(box.top * height), round(box.bottom * height))
+    columns = slice(round(box.left * width), round(box.right * width))
+    return 1 - float(labelled[rows, columns].sum() / labelled.sum())
 
 
 def labelled_row(portrait_id: str, image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> dict[str, Any]:

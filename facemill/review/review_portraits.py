@@ -14,6 +14,7 @@ from facemill.config.review import ReviewConfig
 from facemill.data.batching import batched
 from facemill.data.classes import ClassTable
 from facemill.data.labelme import as_labelme
+from facemill.data.names import as_file_name
 from facemill.data.shards import decode_image, decode_mask, mask_classes, read_rows, rows_at, write_shard
 from facemill.errors import UserError
 from facemill.files import atomic_folder, write_json
@@ -70,8 +71,10 @@ def review_portraits(
     """
     classes = mask_classes(pseudo_labels)
     labelled_rows = list(read_rows(labelled, ["id", "image"]))
-    labelled_ids = {row["id"] for row in labelled_rows}
-    rows = [(index, row) for index, row in enumerate(read_rows(scores)) if row["id"] not in labelled_ids]
+    labelled_names = {as_file_name(row["id"]) for row in labelled_rows}  # as long ids are known by their names alone
+    rows = [
+        (index, row) for index, row in enumerate(read_rows(scores)) if as_file_name(row["id"]) not in labelled_names
+    ]
     if not rows:
         raise UserError(f"{scores[0].parent}: every portrait is labelled; none is left to review")
     score = mean_rank(*(np.array([row[key] for _, row in rows]) for key in ("uncertainty", "disagreement")))
@@ -142,6 +145,8 @@ def write_labelme(
     """Writes images, a labelme file of the mask beside each, and `labels.txt` with all labels.
 
     `labelme FOLDER --labels FOLDER/labels.txt` opens them. A class becomes the first label that is merged into it.
+    An id that is a path, or no name of a file, is in the name as `as_file_name` spells it, and read back by
+    `id_of_file` in the next run.
 
     Args:
         folder: where to write.
@@ -151,14 +156,13 @@ def write_labelme(
     """
     first_label = [(labels.merge.get(name) or [name])[0] for name in classes.names]
     for portrait, row in pairs:
-        portrait_id, image = portrait["id"], portrait["image"]["bytes"]
+        name, image = as_file_name(portrait["id"]), portrait["image"]["bytes"]
         mask = decode_mask(row["mask"]["bytes"], classes)
         outlines = polygons(without_specks(mask, round((mask.shape[0] / SPECK) ** 2)))
         shapes = [(first_label[c], outline) for c, outline in outlines]
-        path = folder / f"{portrait_id}{'.jpg' if image.startswith(JPEG) else '.png'}"
-        path.parent.mkdir(parents=True, exist_ok=True)  # an id may be a path
+        path = folder / f"{name}{'.jpg' if image.startswith(JPEG) else '.png'}"
         path.write_bytes(image)
-        write_json(folder / f"{portrait_id}.json", as_labelme(path.name, mask.shape, shapes))
+        write_json(folder / f"{name}.json", as_labelme(path.name, mask.shape, shapes))
     (folder / "labels.txt").write_text("".join(f"{label}\n" for label in labels.label_ids(classes)))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from labelme import LabelFile
@@ -13,6 +14,7 @@ from PIL import Image
 from facemill.config.label import LabelsConfig
 from facemill.config.review import ReviewConfig
 from facemill.data.classes import SEVEN
+from facemill.data.names import as_file_name, id_of_file
 from facemill.data.shards import decode_mask, encode_mask, read_rows, write_shard
 from facemill.errors import UserError
 from facemill.label.label_files import labelme_files
@@ -71,11 +73,19 @@ def test_what_is_written_becomes_the_same_mask_in_the_next_run(tmp_path, scene, 
         assert np.nanmin(iou(confusion(decode_mask(row["mask"]["bytes"]), mask, 7))) >= 0.995
 
 
-def test_a_portrait_whose_id_is_a_path_lies_beside_its_labelme_file(tmp_path, scene, pairs):
+@pytest.mark.parametrize(
+    "row_id", ["a/cat.png", "../cat", "/cat", "CON", "a:b?", ".cat", "v1.2", "100%2F", r"\x82\xa0"]
+)
+def test_an_id_that_is_no_file_s_name_is_the_same_in_the_next_run(tmp_path, scene, pairs, row_id: str):
     """In kind folder an id is the image's path where its name is not unique."""
     [row] = read_rows([pairs("a.parquet", [0])])
-    write_labelme(tmp_path, [(row | {"id": "a/cat.png"}, pseudo_label("a/cat.png", scene(0, 64, 64)))], LABELS, SEVEN)
-    assert LabelFile(str(tmp_path / "a/cat.png.json")).image_data == row["image"]["bytes"]
+    (tmp_path / "out").mkdir()
+    write_labelme(tmp_path / "out", [(row | {"id": row_id}, pseudo_label(row_id, scene(0, 64, 64)))], LABELS, SEVEN)
+    written = sorted((tmp_path / "out").iterdir(), key=lambda path: path.suffix)
+    assert [path.suffix for path in written] == [".jpg", ".json", ".txt"]
+    assert LabelFile(str(written[1])).image_data == row["image"]["bytes"]
+    again, _ = labelled_rows(labelme_files(tmp_path / "out", LABELS, SEVEN), SEVEN, 64)
+    assert [row["id"] for row in again] == [row_id]
 
 
 @pytest.fixture
@@ -118,6 +128,35 @@ def test_all_are_ranked_and_the_first_written(tmp_path, models, shards):
 
     review_portraits(**shards, **arguments | {"settings": ReviewConfig(portraits=2)}, **out)
     assert len(list(out["labelme"].iterdir())) == 5  # the earlier files are gone
+
+
+def test_corrected_portraits_with_paths_for_ids_are_not_offered_again(tmp_path, models, shards):
+    """Long ids are known by the names that `write_labelme` gave their files."""
+    ids = ["a/0.png", f"{'画' * 100}/1.png", "2"]
+
+    def renamed(path: Path, new_ids: list[str]) -> Path:
+        rows = [row | {"id": new} for row, new in zip(read_rows([path]), new_ids, strict=False)]
+        out = tmp_path / f"renamed-{path.name}"
+        write_shard(out, rows, pq.read_schema(path).remove_metadata(), SEVEN)
+        return out
+
+    portraits, pseudo_labels = (renamed(shards[key][0], ids) for key in ("portraits", "pseudo_labels"))
+    labelled = renamed(shards["labelled"][0], [id_of_file(as_file_name(row_id)) for row_id in ids[:2]])
+    out = {name: tmp_path / name for name in ("scores", "labelme", "ranking", "picture.png")}
+    score_portraits(model=models[1], portraits=portraits, pseudo_labels=pseudo_labels, scores=out["scores"])
+    review_portraits(
+        scores=[out["scores"]],
+        portraits=[portraits],
+        pseudo_labels=[pseudo_labels],
+        labelled=[labelled],
+        model=models[2],
+        settings=ReviewConfig(portraits=3),
+        labels=LABELS,
+        labelme=out["labelme"],
+        ranking=out["ranking"],
+        picture=out["picture.png"],
+    )
+    assert [row["id"] for row in read_rows([out["ranking"]])] == ["2"]
 
 
 def test_nothing_to_review_is_a_mistake(tmp_path, models, shards):
