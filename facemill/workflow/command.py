@@ -29,9 +29,9 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 def run(function: str, *, gpu: bool = False) -> None:
     """Calls `module:function` with the command line's options; the entry point of every door.
 
-    The function's keyword-only parameters are the options, its docstring is the help. Lists take several values
-    (`--portraits a b c`), sections of the config are given as JSON. The module is imported when the options are read.
-    With `gpu` a free GPU is waited for, where there is any.
+    The function's parameters are the options, those that are not keyword-only may be given without a name; its
+    docstring is the help. Lists take several values (`--portraits a b c`), sections of the config are given as JSON.
+    The module is imported when the options are read. With `gpu` a free GPU is waited for, where there is any.
 
     A `UserError`, a disk that is full or refuses, a GPU whose memory is full, and a killed worker process are shown as
     one line and exit with 1. A damaged product of the workflow is quarantined, so that the next run makes it again.
@@ -55,10 +55,10 @@ def _main(function: str, gpu: bool) -> Callable[..., None]:
     module, name = function.split(":")
     signature, help_text = read_signature(function)
 
-    def main(**options: Any) -> None:
+    def main(*positional: Any, **options: Any) -> None:
         if gpu and "LOCAL_RANK" not in os.environ:  # the processes of one training: facemill.workflow.launch
             take_gpus()
-        getattr(importlib.import_module(module), name)(**options)
+        getattr(importlib.import_module(module), name)(*positional, **options)
 
     parameters = [p.replace(annotation=_option_type(p.annotation)) for p in signature.parameters.values()]
     main.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads

@@ -3,9 +3,12 @@
 - `code.json`: the digest of the code behind every rule, which DVC's stages depend on.
 - `dvc.yaml`: a stage for each product of the config's dataset, with what its rules read, in files and settings.
 - `profiles/slurm/config.yaml`: which rules need a GPU and which run as arrays, between two marks.
+
+`dvc.yaml` of other datasets, in `datasets/<dataset>/`, is made as they are shared (`facemill/workflow/dvc.py`).
 """
 
 import json
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -16,11 +19,15 @@ from facemill.errors import UserError
 from facemill.workflow.parsed import Job, Parsed, parse
 
 HEAD = """\
-# Generated from the rules by `make generated`. A stage a product: Snakemake makes it, DVC versions and shares it.
+# Generated from the rules{by}. A stage a product: Snakemake makes it, DVC versions and shares it.
 #   dvc repro            makes what is stale, stage after stage
 #   dvc metrics show     the numbers; `dvc metrics diff` against another commit's
 # `persist` keeps what is there before a stage runs, so that Snakemake resumes from it.
 """
+SETTINGS = Path("config/config.yaml")
+SOURCES = "sources.json"
+"""The listing of the files that a dataset's config names, beside its `dvc.yaml`."""
+
 BEGIN, END = "# generated from the rules by `make generated`\n", "# end of what is generated\n"
 
 
@@ -32,20 +39,49 @@ def code_json(parsed: Parsed) -> str:
     return json.dumps(digests, indent=2, sort_keys=True) + "\n"
 
 
-def dvc_yaml(parsed: Parsed, config: dict[str, Any]) -> str:
-    """The stages of all products that the default target needs, in the order in which they are made."""
+def dvc_yaml(parsed: Parsed, config: dict[str, Any], settings: Path = SETTINGS) -> str:
+    """The stages of all products that the default target needs, in the order in which they are made.
+
+    Args:
+        parsed: the workflow, parsed with these settings.
+        config: the content of `settings`.
+        settings: the file whose keys are DVC's params, within the project. Besides the sample's it also is a stage of
+            its own, which restores `results/<dataset>/config.yaml`, and `dvc.yaml` is meant for the folder it lies in.
+    """
     products: dict[str, list[Job]] = defaultdict(list)
     for job in reversed(parsed.jobs("all")):
         products[_product(job.outputs[0])].append(job)
     outs = {product: sorted({_out(path) for job in jobs for path in job.outputs}) for product, jobs in products.items()}
     stages = {product: _stage(parsed, config, product, jobs, outs) for product, jobs in _ordered(products)}
     shown = sorted(_shown(products))
-    content = {
-        "stages": stages,
-        "metrics": [path for path in shown if path.endswith(".json")],
-        "plots": _curves(products) + [path for path in shown if path.endswith(".png")],
-    }
-    return HEAD + yaml.safe_dump(content, sort_keys=False, width=1000)
+    metrics, pictures = ([path for path in shown if path.endswith(suffix)] for suffix in (".json", ".png"))
+    curves = _curves(products)
+    by = " by `make generated`"
+    if settings != SETTINGS:
+        stages, by = _placed(stages, settings, config["dataset"]), f" by `scripts/share.py {config['dataset']}`"
+        up = os.path.relpath(".", settings.parent)
+        metrics, pictures = ([f"{up}/{path}" for path in paths] for paths in (metrics, pictures))
+        for [plot] in map(dict.values, curves):
+            plot["y"] = {f"{up}/{path}": column for path, column in plot["y"].items()}
+    content = {"stages": stages, "metrics": metrics, "plots": curves + pictures}
+    return HEAD.format(by=by) + yaml.safe_dump(content, sort_keys=False, width=1000)
+
+
+def _placed(stages: dict[str, Any], settings: Path, dataset: str) -> dict[str, Any]:
+    """The stages as they are in a `dvc.yaml` beside other settings: with a working directory, params and sources."""
+    wdir = {"wdir": os.path.relpath(".", settings.parent)}
+    saved = f"results/{dataset}/config.yaml"
+    copy = {"cmd": f"cp {settings} {saved}", **wdir, "deps": [str(settings)], "outs": [saved]}
+    placed: dict[str, Any] = {"config": copy}
+    for name, stage in stages.items():
+        cmd = stage["cmd"].replace(" -- ", f" --configfile {settings} -- ", 1)
+        keys = [key for params in stage["params"] for key in params.get(str(SETTINGS), [])]
+        params = [params for params in stage["params"] if str(SETTINGS) not in params]
+        params += [{str(settings): keys}] if keys else []
+        read = any(key.split(".")[0] == "source" for key in keys)
+        sources = [str(settings.with_name(SOURCES))] if read else []
+        placed[name] = {"cmd": cmd, **wdir, "params": params, "deps": stage["deps"] + sources, "outs": stage["outs"]}
+    return placed
 
 
 def _ordered(products: dict[str, list[Job]]) -> list[tuple[str, list[Job]]]:
@@ -78,7 +114,7 @@ def _stage(
     needs = _needs(product, jobs) & outs.keys()
     return {
         "cmd": f"snakemake --cores all -- {' '.join(_targets(parsed, product, jobs))}",
-        "params": [{"code.json": codes}, *([{"config/config.yaml": sorted(keys)}] if keys else [])],
+        "params": [{"code.json": codes}, *([{str(SETTINGS): sorted(keys)}] if keys else [])],
         "deps": sorted(out for need in needs for out in outs[need]),
         "outs": [{out: {"persist": True}} for out in outs[product]],
     }
@@ -162,7 +198,7 @@ def slurm_profile(parsed: Parsed, text: str) -> str:
 def generate(root: Path) -> dict[Path, str]:
     """The generated files of a project, each with its content."""
     profile = root / "profiles/slurm/config.yaml"
-    config = yaml.safe_load((root / "config/config.yaml").read_text())
+    config = yaml.safe_load((root / SETTINGS).read_text())
     with parse(root) as parsed:
         return {
             root / "code.json": code_json(parsed),

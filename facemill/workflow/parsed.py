@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from snakemake.api import OutputSettings, ResourceSettings, SnakemakeApi
+from snakemake.api import ConfigSettings, OutputSettings, ResourceSettings, SnakemakeApi
 from snakemake.io import apply_wildcards
 from snakemake.settings.enums import Quietness
 
@@ -91,11 +91,17 @@ class Parsed:
 
 
 @contextmanager
-def parse(root: Path) -> Iterator[Parsed]:
+def parse(root: Path, config: Path | None = None) -> Iterator[Parsed]:
     """Yields the workflow whose `Snakefile` lies in `root`, which is the working directory meanwhile.
 
+    `config` is merged over `config/config.yaml`, as Snakemake's `--configfile`.
     Snakemake's API has no public door to parsed rules; `pyproject.toml` bounds its version.
     """
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
-        workflow = api.workflow(resource_settings=ResourceSettings(cores=1), snakefile=root / "Snakefile", workdir=root)
+        workflow = api.workflow(
+            resource_settings=ResourceSettings(cores=1),
+            config_settings=ConfigSettings(configfiles=[config] if config else []),
+            snakefile=root / "Snakefile",
+            workdir=root,
+        )
         yield Parsed(workflow._workflow, root)

@@ -41,7 +41,10 @@ def read_signature(function: str) -> tuple[inspect.Signature, str]:
     assert spec and spec.origin, f"{module} has no source"
     tree = ast.parse(Path(spec.origin).read_bytes(), spec.origin)
     definition = _definition(tree, name)
-    arguments = definition.args.kwonlyargs
+    positional, named_only = definition.args.args, definition.args.kwonlyargs
+    arguments = [*positional, *named_only]
+    required = [None] * (len(positional) - len(definition.args.defaults))
+    defaults = [*required, *definition.args.defaults, *definition.args.kw_defaults]
     annotations = {argument.arg: argument.annotation for argument in arguments if argument.annotation}
     named = {n.id for annotation in annotations.values() for n in ast.walk(annotation) if isinstance(n, ast.Name)}
     space: dict[str, Any] = {}
@@ -58,11 +61,11 @@ def read_signature(function: str) -> tuple[inspect.Signature, str]:
     parameters = [
         inspect.Parameter(
             argument.arg,
-            inspect.Parameter.KEYWORD_ONLY,
+            inspect.Parameter.KEYWORD_ONLY if argument in named_only else inspect.Parameter.POSITIONAL_OR_KEYWORD,
             default=empty if default is None else ast.literal_eval(default),
             annotation=hints.get(argument.arg, empty),
         )
-        for argument, default in zip(arguments, definition.args.kw_defaults, strict=True)
+        for argument, default in zip(arguments, defaults, strict=True)
     ]
     return inspect.Signature(parameters), ast.get_docstring(definition) or ""
 

@@ -77,3 +77,19 @@ def test_the_bill_of_materials_follows_all_code_and_settings(parsed, config):
     codes, settings = yaml.safe_load(dvc_yaml(parsed, config))["stages"]["bom"]["params"]
     assert codes == {"code.json": sorted(json.loads(code_json(parsed)))}
     assert settings == {"config/config.yaml": sorted(config)}
+
+
+def test_the_stages_of_another_dataset_name_its_settings_sources_and_files(parsed, config):
+    content = yaml.safe_load(dvc_yaml(parsed, config | {"dataset": "mine"}, Path("datasets/mine/config.yaml")))
+    sample = yaml.safe_load(dvc_yaml(parsed, config))
+    stages = content["stages"]
+    assert list(stages) == ["config", *sample["stages"]] and {stage["wdir"] for stage in stages.values()} == {"../.."}
+    assert stages["config"]["outs"] == ["results/mine/config.yaml"]
+    posts, gaugan = stages["posts"], stages["gaugan"]
+    assert "--configfile datasets/mine/config.yaml -- " in posts["cmd"]
+    assert "source" in posts["params"][1]["datasets/mine/config.yaml"]
+    assert "datasets/mine/sources.json" in posts["deps"] and "datasets/mine/sources.json" not in gaugan["deps"]
+    assert content["metrics"] == [f"../../{path}" for path in sample["metrics"]]
+    assert "../../results/sample/gaugan/gaugan.png" in content["plots"]
+    curves = [path for plot in content["plots"] if isinstance(plot, dict) for [y] in [plot.values()] for path in y["y"]]
+    assert curves and all(path.startswith("../../results/") for path in curves)

@@ -32,6 +32,9 @@ def work(
     Args:
         inputs: files
     """
+
+def share(what: str, dataset: str | None = None, *, remote: str | None = None) -> None:
+    """Shares."""
 '''
 
 
@@ -99,3 +102,8 @@ def test_help_imports_no_torch(door):
     script = next(path for path in DOORS if path.stem == door)
     done = subprocess.run([sys.executable, "-c", HELP, script], capture_output=True, text=True)
     assert "--model" in done.stdout and done.stdout.endswith("False\n"), done.stderr
+
+
+def test_parameters_that_may_be_given_without_a_name_come_first(module):
+    signature, _ = read_signature("a_module_to_read:share")
+    assert str(signature) == "(what: str, dataset: str | None = None, *, remote: str | None = None)"
