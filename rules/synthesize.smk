@@ -24,7 +24,6 @@ rule count_portraits:
 rule train_vae:
     """The VAE, trained on all portraits but the held-out ones; with pseudo-labels every region has the same weight."""
     input:
-        plain(rules.count_portraits.output.counts),
         portraits=shards("portraits"),
         pseudo_labels=MASKS,
     output:

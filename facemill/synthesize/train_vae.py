@@ -1,5 +1,6 @@
 """Training of the VAE on portraits."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,14 +9,18 @@ from torch import Tensor
 from facemill.config.synthesize import VaeConfig
 from facemill.data.classes import ClassTable
 from facemill.data.dataset import ShardDataset, train_loader
-from facemill.data.shards import mask_classes
-from facemill.data.splits import trained_on
+from facemill.data.shards import mask_classes, read_rows
+from facemill.data.splits import held_out, trained_on
+from facemill.errors import UserError
 from facemill.imaging.colors import region_ids
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae, kl_divergence, resized, to_signed_range
 from facemill.training.learner import EmaLearner
 from facemill.training.optimization import cosine_with_warmup, make_accelerator
 from facemill.training.run import Run
+
+MIN_HELD_OUT = 2
+"""Held-out portraits without which VAE and GauGAN could not be evaluated."""
 
 MIN_AREA = 8
 """Pixels from which a region has its full weight; a smaller region has less."""
@@ -60,7 +65,7 @@ def train_vae(
     settings_key = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("vae", settings_key, [*portraits, *(pseudo_labels or [])], {"vae": learner})
 
-    rows = ShardDataset(portraits, pseudo_labels or [], trained_on(portraits, holdout))
+    rows = training_rows(portraits, pseudo_labels or [], holdout)
     classes = mask_classes(pseudo_labels) if pseudo_labels else None
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, items in zip(run.steps(images, batch, seed), batches, strict=False):
@@ -79,6 +84,24 @@ def train_vae(
     if accelerator.is_main_process:
         save_model(model, learner.ema, init_kwargs, settings_key)
         run.finish(curves)
+
+
+def training_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], holdout: float) -> ShardDataset:
+    """The portraits that are not held out (`trained_on`), with their masks.
+
+    Raises:
+        UserError: Fewer than `MIN_HELD_OUT` portraits are held out, so that nothing could be evaluated, or all are.
+    """
+    ids = [row["id"] for row in read_rows(portraits, ["id"])]
+    if (evaluated := sum(held_out(row_id, holdout) for row_id in ids)) < MIN_HELD_OUT:
+        raise UserError(
+            f"holdout: found {holdout:g}, which holds out {evaluated} of {len(ids)} portraits; "
+            f"accepted: a share that holds out {MIN_HELD_OUT} or more"
+        )
+    rows = ShardDataset(portraits, pseudo_labels, trained_on(portraits, holdout))
+    if not len(rows):
+        raise UserError("portraits: all are held out, or of the collection's own test split; accepted: others, too")
+    return rows
 
 
 def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:

@@ -135,6 +135,7 @@ TAGS = {"tag_portraits": SHARDS, "compare_tags": 1, "plot_tsne": 1}
 MASKS = {"pseudo_label": SHARDS, "gate_pseudo_labels": 1, "show_pseudo_labels": 1} | TAGS
 UNETS = {"compare_unets": 1, "describe_unet": 4}
 V4 = {"self_train_unet": 1} | UNETS
+COUNTED = {"count_portraits": 1}
 
 
 @pytest.mark.parametrize(
@@ -155,7 +156,7 @@ V4 = {"self_train_unet": 1} | UNETS
         ),
         (
             "filter={min_score: -1}",
-            {"filter_posts": 1, "crop_portraits": SHARDS} | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
+            {"filter_posts": 1, "crop_portraits": SHARDS} | COUNTED | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
         ),
         ("self_training={confidence: 0.6}", V4),
         (
@@ -166,7 +167,7 @@ V4 = {"self_train_unet": 1} | UNETS
         ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | TRIED),
         ("tags={hair_colors: {red_hair: ['#ff0000']}}", TAGS | VECTORS),
         ("latents={max_portraits: 50}", LATENT),
-        ("attributes={min_images: 2}", VECTORS),
+        ("attributes={min_images: 2}", VECTORS | COUNTED),
         ("attributes={steps: 4}", TRIED),
         ("attributes={eval_portraits: 2}", {"evaluate_attributes": 1}),
         ("attributes={preserve: []}", {"attribute_vectors": 1} | TRIED),

@@ -9,9 +9,10 @@ from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import VaeConfig
 from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable
 from facemill.data.shards import IMAGE, read_rows, write_shard
+from facemill.errors import UserError
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
-from facemill.synthesize.train_vae import BALANCE, region_weights, train_vae
+from facemill.synthesize.train_vae import BALANCE, region_weights, train_vae, training_rows
 
 THREE = ClassTable(
     (
@@ -84,3 +85,20 @@ def test_a_stopped_training_resumes_to_the_same_bytes(tmp_path, monkeypatch, pai
     for product in ("model", "curves"):
         assert uninterrupted[product].read_bytes() == resumed[product].read_bytes()
     assert load_model(Vae, resumed["model"]).z_dim == 6
+
+
+@pytest.mark.parametrize(
+    ("holdout", "fault"),
+    [
+        (
+            0.001,
+            "^holdout: found 0.001, which holds out 0 of 12 portraits; accepted: a share that",
+        ),
+        (0.999, "^portraits: all are held out, or of the collection's own test split; accepted: others, too$"),
+    ],
+)
+def test_a_share_that_leaves_nothing_to_evaluate_on_or_to_learn_from_is_refused(pairs, holdout, fault):
+    shard = pairs("pairs", range(12), THREE)
+    with pytest.raises(UserError, match=fault):
+        training_rows([shard], [shard], holdout)
+    assert 0 < len(training_rows([shard], [shard], 0.3)) < 11
