@@ -3,7 +3,7 @@
 from functools import partial
 
 from facemill.config.root import unet_settings
-from facemill.config.validation import check_braces
+from facemill.data.walk import IMAGE_SUFFIXES, listing
 from facemill.errors import UserError
 from facemill.files import check_writable
 from facemill.workflow import doors
@@ -77,25 +77,21 @@ def remote_or_local(location):
     return storage(location) if isinstance(location, str) else str(location)
 
 
-def labelled_files(source):
-    """The labelme files and the images beside them, ready-made masks and their images, so that contents count."""
-    files = []
-    if source.labelled:
-        stems = {path.with_suffix("") for path in source.labelled.rglob("*.json")}
-        files += [path for path in source.labelled.rglob("*") if path.with_suffix("") in stems]
-    if source.masks:
-        stems = {path.stem for path in source.masks.masks.rglob("*.png")}
-        folders = (source.masks.masks, source.masks.images)
-        files += [path for folder in folders for path in folder.rglob("*") if path.stem in stems]
+def listed(paths, suffixes, follow_links=True):
+    """A parameter of rules: another one when a file of these folders and archives is new, gone or replaced.
+
+    Only Snakemake's main process compares parameters; the others, one for each job, do not list all files again.
+    """
+    if not workflow.is_main_process:
+        return ""
     try:
-        for path in files:
-            check_braces("source", path)
-    except UserError as error:
-        sys.exit(f"config: {error}")
-    return sorted({str(path) for path in files})
+        return listing(paths, suffixes, follow_links)
+    except OSError as error:
+        sys.exit(f"config: source: {error.filename}: {error.strerror}")
 
 
-# The collection's paths; the sample renders its collection. READ holds the options of ingest_posts that name its parts.
+# The collection's paths; the sample renders its collection. READ holds the options of ingest_posts that name its parts,
+# IMAGES and LABELS tell the files in its folders and archives, whose own dates do not tell what is new in them.
 RENDERED = f"results/{CONFIG.dataset}/source"
 if CONFIG.kind == "sample":
     parts = {"images": Path(RENDERED, "images"), "labelled": Path(RENDERED, "labelled")}
@@ -103,14 +99,20 @@ if CONFIG.kind == "sample":
     SOURCE = CONFIG.source.model_copy(update=parts)
     SOURCE_FILES = [ancient(RENDERED), f"{RENDERED}.sha256"]  # its checksums tell when it changed, not a folder's date
     LABELLED_FILES = SOURCE_FILES
+    IMAGES = LABELS = ""
     READ = {key: [str(path) for path in paths] for key, paths in SOURCE.files().items() if paths}
 else:
     SOURCE = CONFIG.source
     READ = {key: [remote_or_local(p) for p in paths] for key, paths in SOURCE.files().items() if paths}
-    SOURCE_FILES = [path for paths in READ.values() for path in paths]
-    LABELLED_FILES = labelled_files(SOURCE)
+    local = [root for root in SOURCE.image_roots() if isinstance(root, Path)]
+    roots = [ancient(path) if path in map(str, local) else path for path in READ["images"]]
+    SOURCE_FILES = [*roots, *(path for key, paths in READ.items() if key != "images" for path in paths)]
+    IMAGES = listed(local, IMAGE_SUFFIXES, SOURCE.follow_links)
+    labelled = [SOURCE.labelled, *([SOURCE.masks.images, SOURCE.masks.masks] if SOURCE.masks else [])]
+    LABELLED_FILES = [ancient(str(folder)) for folder in labelled if folder]
+    LABELS = listed([folder for folder in labelled if folder], (*IMAGE_SUFFIXES, ".json"))
 
-# Images that Snakemake fetches are inputs of the jobs that open them; local ones are known by the table of posts.
+# Images that Snakemake fetches are inputs of the jobs that open them; local ones are told by IMAGES.
 FETCHED = [path for root, path in zip(SOURCE.image_roots(), READ["images"]) if isinstance(root, str)]
 WITH_CANDIDATES = any(getattr(CONFIG.portraits, key) is not None for key in ("detector", "person", "duplicates"))
 MASKS = shards("pseudo_labels") if CONFIG.masked else []

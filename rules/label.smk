@@ -7,6 +7,7 @@ rule convert_labels:
     """labelme's shapes and index masks to class masks, checked; split into training, validation and test."""
     input:
         *LABELLED_FILES,
+        *(config_file("portraits.detector.cascade") if CONFIG.portraits.crop == "face" else []),
     output:
         train="results/{dataset}/labels/train.parquet",
         validation="results/{dataset}/labels/validation.parquet",
@@ -25,8 +26,11 @@ rule convert_labels:
             settings=CONFIG.labels,
             size=CONFIG.portraits.size,
             ratio=CONFIG.portraits.ratio,
+            crop=CONFIG.portraits.crop,
+            detector=CONFIG.portraits.detector if CONFIG.portraits.crop == "face" else None,
             seed=CONFIG.seed,
         ),
+        labels=LABELS,
     threads: 2
     priority: 1
     conda:

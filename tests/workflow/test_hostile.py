@@ -46,11 +46,9 @@ def test_names_of_folders_and_labels_reach_no_shell(finished, tmp_path):
     assert not list(project.rglob("hacked"))
 
 
-@pytest.mark.parametrize(("folder", "file"), [("{input}", "a.json"), ("labelled", "{input}.json")])
-def test_names_with_braces_are_refused_in_one_line(finished, tmp_path, folder, file):
-    labelled = tmp_path / folder
+def test_a_folder_with_braces_is_refused_in_one_line(finished, tmp_path):
+    labelled = tmp_path / "{input}"
     labelled.mkdir()
-    (labelled / file).write_text("{}")
     source = json.dumps({"images": str(labelled), "labelled": str(labelled)})
     code, said = snakemake(finished, "-n", "--config", "dataset=mine", "kind=folder", FILTER, f"source={source}")
     [line] = [line for line in said.splitlines() if line.startswith("config: ")]
