@@ -84,9 +84,11 @@ def write_batches(
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yields the batches' rows as tables of `ROWS_PER_GROUP`, each in one piece; an empty one where there are none."""
+    """Yields the batches' rows as tables of `ROWS_PER_GROUP`, each in one piece.
+
+    There is none without rows: `datasets` refuses files with an empty row group.
+    """
     pending: list[pa.RecordBatch] = []
-    groups = 0
     for batch in batches:
         pending.append(batch)
         if sum(map(len, pending)) >= ROWS_PER_GROUP:
@@ -95,9 +97,8 @@ def _row_groups(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterato
             for group in range(full):
                 yield rows.slice(group * ROWS_PER_GROUP, ROWS_PER_GROUP).combine_chunks()
             pending = rows.slice(full * ROWS_PER_GROUP).to_batches()
-            groups += full
     rest = pa.Table.from_batches(pending, schema)
-    if len(rest) or not groups:
+    if len(rest):
         yield rest.combine_chunks()
 
 

@@ -62,11 +62,19 @@ def describe_dataset(
 
 
 def _header(settings: Config, named: dict[str, Splits]) -> dict[str, Any]:
-    """The metadata that `datasets` reads: https://huggingface.co/docs/hub/datasets-manual-configuration."""
+    """The metadata that `datasets` reads: https://huggingface.co/docs/hub/datasets-manual-configuration.
+
+    Splits without rows are left out, since `datasets` refuses them.
+    """
     configs: list[dict[str, Any]] = []
     for name, splits in named.items():
-        files = [{"split": split, "path": [f"{name}/{path.name}" for path in paths]} for split, paths in splits.items()]
-        configs.append({"config_name": name, "data_files": files} | ({} if configs else {"default": True}))
+        files = [
+            {"split": split, "path": [f"{name}/{path.name}" for path in paths]}
+            for split, paths in splits.items()
+            if count_rows(paths)
+        ]
+        if files:
+            configs.append({"config_name": name, "data_files": files} | ({} if configs else {"default": True}))
     tasks = ["image-segmentation"] if settings.masked else ["unconditional-image-generation"]
     return {"pretty_name": settings.dataset, "task_categories": tasks, "tags": ["facemill"], "configs": configs}
 

@@ -12,6 +12,7 @@ from helpers.shared_dataset import MASK, write_tables
 from facemill.config.root import Config
 from facemill.config.validation import validate
 from facemill.data.classes import SEVEN
+from facemill.data.shards import count_rows, mask_classes, open_shard, read_rows, write_shard
 from facemill.ingest.portraits import SCHEMA as PORTRAITS
 from facemill.label.labelled_rows import SCHEMA as LABELS
 from facemill.latent.encode_latents import LATENT_SCHEMA
@@ -70,6 +71,21 @@ def test_datasets_opens_every_table_by_the_card_with_its_splits(folder, tables, 
     )
     np.testing.assert_array_equal(np.asarray(label["mask"]), MASK)
     assert rows["gate"]["train"]["rejected"][:4] == ["confidence", None, None, "confidence"]
+
+
+def test_datasets_opens_shards_and_splits_without_rows(folder, tables, tmp_path):
+    empty = [folder / f"{name}.parquet" for name in ("portraits/shard-0000", "pseudo_labels/shard-0000", "labels/test")]
+    for path in empty:
+        schema = open_shard(path).schema_arrow
+        write_shard(path, [], schema, SEVEN if "mask" in schema.names else None)
+        assert list(read_rows([path])) == [] and count_rows([path]) == 0
+    described(folder, tables)
+    cache = tmp_path / "cache"
+    assert len(opened(folder, "portraits", cache=cache)["train"]) == 4
+    assert {s: len(part) for s, part in opened(folder, "labels", cache=cache).items()} == {"train": 3, "validation": 1}
+    assert "Rows: 3 in train, 1 in validation, 0 in test." in (folder / "README.md").read_text()
+    assert len(opened("parquet", data_dir=folder / "pseudo_labels", cache=cache)["train"]) == 4
+    assert mask_classes(empty[1:]) == SEVEN
 
 
 def test_datasets_opens_the_portraits_where_no_table_is_named(folder, tables, tmp_path):
