@@ -6,9 +6,9 @@ import pyarrow as pa
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.shards import open_shard, read_table, shard_of, write_shard, write_table
-from facemill.errors import UserError, first_names
+from facemill.errors import first_names
 from facemill.ingest.archives import read_image
-from facemill.ingest.culling_sheet import read_rejected
+from facemill.ingest.culling_sheet import read_lists
 from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
 from facemill.ingest.selected import read_selected
 from facemill.log import log, progress
@@ -77,11 +77,3 @@ def _schema(selected: Path) -> pa.Schema:
     if "attributes" not in schema.names:
         return SCHEMA
     return SCHEMA.append(pa.field("split", pa.string())).append(schema.field("attributes"))
-
-
-def read_lists(paths: list[Path]) -> set[str]:
-    """The ids in lists that culling sheets exported. Raises `UserError` when one cannot be read."""
-    try:
-        return set().union(*(read_rejected(path.read_text(), str(path)) for path in paths))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"portraits.rejected_ids: {error}") from error

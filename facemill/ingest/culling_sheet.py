@@ -3,18 +3,33 @@
 import base64
 import html
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import cv2
 
+from facemill.data.names import as_key
 from facemill.data.shards import count_rows, decode_image, encode_jpeg, read_rows
+from facemill.data.text import read_text
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.log import log
 
 THUMBNAIL = 112
 """Height of a thumbnail in pixels."""
+
+_ENTRY = re.compile(
+    r"""
+    [^\S\n]*
+    (?: "((?:[^"]|"")*)" | ((?!"|//)(?:(?![ ]//)[^\n,\t])*|) )  # an id in quotes, or without
+    [,;\t ]*
+    (?: (?<![^\s,;"])//[^\n]* )?
+    (?: \n | $ )
+    """,
+    re.VERBOSE,
+)
+"""A line of a list: an id in quotes or without, empty cells, a comment."""
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -62,7 +77,9 @@ it.</span><button id="clear">Keep all</button><button id="export">Export {name}<
   }}
   document.getElementById("clear").addEventListener("click", () => {{ rejected.clear(); show() }});
   document.getElementById("export").addEventListener("click", () => {{
-    const ids = figures.map(f => f.dataset.id).filter(id => rejected.has(id));
+    const needsQuotes = /^["\\s]|\\s$|[,\\t\\n\\r]| \\/\\//;
+    const ids = figures.map(f => f.dataset.id).filter(id => rejected.has(id))
+      .map(id => needsQuotes.test(id) ? `"${{id.replaceAll('"', '""')}}"` : id);
     const link = document.createElement("a");
     link.href = URL.createObjectURL(new Blob(ids.map(id => id + "\\n"), {{type: "text/plain"}}));
     link.download = {file};
@@ -123,12 +140,37 @@ def _figure(portrait_id: str, encoded: bytes) -> str:
     )
 
 
+def read_lists(paths: Sequence[Path]) -> set[str]:
+    """The ids in lists that culling sheets exported. Raises `UserError` when one cannot be read."""
+    ids: set[str] = set()
+    for path in paths:
+        try:
+            ids |= read_rejected(read_text(path), str(path))
+        except OSError as error:
+            raise UserError(f"portraits.rejected_ids: {path}: {error.strerror}") from error
+        except ValueError as error:
+            raise UserError(f"portraits.rejected_ids: {path}: {error}") from error
+    return ids
+
+
 def read_rejected(text: str, source: str) -> set[str]:
-    """The ids of an exported list, an id a line; empty lines and comments after a space and `//` are skipped.
+    """The ids of an exported list, an id a line, in any spelling of `as_key`.
+
+    An id may be in double quotes, as spreadsheets write cells; it must be where it has a comma, a tab, a line break,
+    space at its ends, or what begins a comment. Empty lines and comments after a space and `//` are skipped, and empty
+    cells after an id.
 
     Raises `UserError` with the source's name when a line holds more than an id.
     """
-    ids = {line.partition(" //")[0].strip() for line in text.splitlines()}
-    if invalid := [line for line in sorted(ids) if "\t" in line or "," in line]:
-        raise UserError(f"{source}: found {invalid[0]!r}; accepted: one id a line")
+    ids, place = set(), 0
+    text = re.sub(r"\r\n?", "\n", text)
+    while place < len(text):
+        entry = _ENTRY.match(text, place)
+        if entry is None:
+            line = text[place:].partition("\n")[0]
+            accepted = "one id a line, in double quotes where a comma or a tab is in it"
+            raise UserError(f"portraits.rejected_ids: {source}: found {line[:60]!r}; accepted: {accepted}")
+        quoted, plain = entry.groups()
+        ids.add(as_key(plain.strip() if quoted is None else quoted.replace('""', '"')))
+        place = entry.end()
     return ids - {""}

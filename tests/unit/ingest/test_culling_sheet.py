@@ -1,4 +1,5 @@
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -9,10 +10,11 @@ import pytest
 
 from facemill.data.shards import encode_jpeg, write_shard
 from facemill.errors import UserError
-from facemill.ingest.culling_sheet import culling_sheet, read_rejected, render_sheet
+from facemill.ingest.culling_sheet import culling_sheet, read_lists, read_rejected, render_sheet
 from facemill.ingest.portraits import SCHEMA
 
-IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2"]
+IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2", "girl, 1", '"so"', " space", "two\nlines", "a //b"]
+EXPORTED = '12\na/cat.jpg\nod"d <&> #2\n99#2\n"girl, 1"\n"""so"""\n" space"\n"two\nlines"\n"a //b"\n'
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -30,9 +32,11 @@ def test_a_page_shows_every_portrait_and_needs_no_other_file():
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
+    """Every portrait is clicked, one of them twice more."""
     script = """<script>
       const click = i => document.querySelectorAll("figure")[i].click();
-      click(2); click(0); click(1); click(1);
+      for (let i = 8; i >= 0; i--) click(i);
+      click(1); click(1);
       URL.createObjectURL = blob => { blob.text().then(t => document.title = JSON.stringify(t)); return "#" };
       document.getElementById("export").click();
     </script></html>"""
@@ -40,9 +44,9 @@ def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
     command = [CHROMIUM, *options, "--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path}/page.html"]
     shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
-    assert '<b id="count">2</b>' in shown and shown.count('class="rejected"') == 2
+    assert '<b id="count">9</b>' in shown and shown.count('class="rejected"') == 9
     (title,) = re.findall(r"<title>(.*?)</title>", shown)
-    assert html.unescape(title) == '"12\\nod\\"d <&> #2\\n"'
+    assert json.loads(html.unescape(title)) == EXPORTED
 
 
 def test_the_door_writes_the_page_of_a_shard(tmp_path: Path):
@@ -55,5 +59,24 @@ def test_the_door_writes_the_page_of_a_shard(tmp_path: Path):
 
 def test_lists_are_read_back():
     assert read_rejected("12\n\n a/cat.jpg \r\n99#2 // closed eyes\n", "f") == {"12", "a/cat.jpg", "99#2"}
-    with pytest.raises(UserError, match="f: found '1,2'; accepted: one id a line"):
-        read_rejected("1,2\n", "f")
+    assert read_rejected(EXPORTED, "f") == set(IDS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=repr)
+def test_lists_of_spreadsheets_and_editors(tmp_path: Path, encoding: str, end: str):
+    lines = ["// by hand", '"12"', "13,,", "14 \t// blurred, dark", "a\\cat.jpg", "e\u0301", '"girl, 1", // both']
+    (tmp_path / "ids.txt").write_text(end.join(lines), encoding, newline="")
+    assert read_lists([tmp_path / "ids.txt"]) == {"12", "13", "14", "a/cat.jpg", "\xe9", "girl, 1"}
+
+
+@pytest.mark.parametrize("line", ["1,2", "1\t2", '"so" she said', '"open'])
+def test_a_line_of_more_than_an_id_is_named(line: str):
+    with pytest.raises(UserError, match=f"rejected_ids: f: found {re.escape(repr(line))}; accepted: one id a line, in"):
+        read_rejected(f"3\n{line}\n", "f")
+
+
+def test_a_list_that_is_no_text_is_named(tmp_path: Path):
+    (tmp_path / "ids.txt").write_bytes("頭".encode("shift_jis"))
+    with pytest.raises(UserError, match="rejected_ids: .*ids.txt: not UTF-8 .*; accepted: a text file saved as UTF-8"):
+        read_lists([tmp_path / "ids.txt"])
