@@ -20,8 +20,9 @@ from PIL import Image, ImageDraw, ImagePath
 
 from facemill.data.json_faults import malformed
 from facemill.data.names import as_key
+from facemill.data.pairs import Names
 from facemill.data.text import read_text
-from facemill.data.walk import IMAGE_SUFFIXES, Names, Walk
+from facemill.data.walk import IMAGE_SUFFIXES, Walk
 
 VERSION = "6.3.1"
 """The version of labelme whose format is written."""

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import stat
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -242,42 +242,6 @@ def check_out(option: str, folder: Path, out: Path, targets: Iterable[Path], inp
     read = {path.resolve() for path in inputs}
     if replaced := next((path for path in targets if path.resolve() in read), None):
         raise UserError(f"--out {out}: {replaced} would be replaced, which is read; accepted: another folder")
-
-
-class Names:
-    """The files of a folder and of those below it by folder and stem, as `File.stem` spells it.
-
-    The case of letters counts where stems differ in nothing else.
-    """
-
-    def __init__(self, root: Path, files: Iterable[File]) -> None:
-        self.root = root
-        self._in_folder: dict[tuple[str, str], list[File]] = defaultdict(list)
-        self._anywhere: dict[str, list[File]] = defaultdict(list)
-        self.folders: set[str] = set()
-        for file in files:
-            folder, stem = as_key(file.folder), file.stem.casefold()
-            self._in_folder[folder, stem].append(file)
-            self._anywhere[stem].append(file)
-            self.folders.add(folder)
-
-    def beside(self, folder: str, stem: str) -> list[File]:
-        """The files of a folder with a stem."""
-        return _of_case(stem, self._in_folder.get((as_key(folder), stem.casefold()), []))
-
-    def named(self, name: str) -> list[File]:
-        """The files at a path within the root, in any spelling and case."""
-        folder, _, file = name.rpartition("/")
-        stem, suffix = os.path.splitext(file)  # noqa: PTH122
-        return [file for file in self.beside(folder, as_key(stem)) if file.name.lower().endswith(suffix.lower())]
-
-    def anywhere(self, stem: str) -> list[File]:
-        """The files of all folders with a stem."""
-        return _of_case(stem, self._anywhere.get(stem.casefold(), []))
-
-
-def _of_case(stem: str, files: list[File]) -> list[File]:
-    return [file for file in files if file.stem == stem] or files
 
 
 def listing(roots: Iterable[Path], suffixes: Collection[str], follow_links: bool = True) -> str:

@@ -15,7 +15,8 @@ from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
 from facemill.data.mask_files import FORMS, InvalidMask, is_binary, read_mask
 from facemill.data.names import as_key
-from facemill.data.walk import IMAGE_SUFFIXES, File, Names, Walk, check_folder, files_in
+from facemill.data.pairs import Names
+from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
 from facemill.errors import UserError
 from facemill.imaging.polygons import close_gaps
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facemill.data.walk import Names, Walk, check_out, files_in, listing
+from facemill.data.walk import Walk, check_out, files_in, listing
 from facemill.errors import UserError
 
 
@@ -78,21 +78,6 @@ def test_a_folder_that_is_none_is_called_so(tmp_path):
     }.items():
         with pytest.raises(UserError, match=f"^--images {tmp_path}/{name}: {reason}$"):
             names_of(tmp_path / name)
-
-
-def test_names_are_compared_as_keys_and_the_case_counts_where_it_decides(tmp_path):
-    touch(tmp_path, "e\u0301.PNG", "A.png", "a.png", "sub/a.png", "B.png")
-    names = Names(tmp_path, files_in("--images", tmp_path, (".png",), "image"))
-
-    def beside(folder: str, stem: str) -> list[str]:
-        return [file.name for file in names.beside(folder, stem)]
-
-    assert beside("", "\u00e9") == ["e\u0301.PNG"]
-    assert beside("", "a") == ["a.png"] and beside("", "b") == ["B.png"] and beside("sub", "b") == []
-    assert [file.name for file in names.anywhere("a")] == ["a.png", "sub/a.png"]
-    assert [file.name for file in names.named("Sub/A.PNG")] == [] and names.named("sub/A.PNG") == names.beside(
-        "sub", "a"
-    )
 
 
 def change(path: Path) -> None:
