@@ -38,17 +38,18 @@ class Damaged(UserError):
 def first_line(error: object) -> str:
     """The first line of an exception's message, or its name; the same for the same fault in every run.
 
-    Objects in memory, which libraries put into messages (`<_io.BytesIO object at 0x7f...>`), are left out.
+    Objects in memory, which libraries put into messages (`<_io.BytesIO object at 0x7f...>`), are left out, and so is
+    what Pillow cannot identify, which stands before the reason.
     """
-    lines = str(error).splitlines() or [type(error).__name__]
-    return re.sub(r"[ '\"]*<[^<>]* at 0x[0-9A-Fa-f]+>['\"]?", "", lines[0])
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    return re.sub(r"[ '\"]*<[^<>]* at 0x[0-9A-Fa-f]+>['\"]?|(?<=cannot identify image file) '.*'$", "", line)
 
 
 def list_faults(faults: Iterable[tuple[object, str]]) -> list[str]:
     """Lines for faults, each given as its place and what is wrong there, in the order in which they first occur.
 
     What is wrong in several places has one line with their number and the first `NAMED`. Of faults that differ in
-    numbers or paths alone, which are of one kind, `NAMED` have lines, and the others are counted.
+    numbers, paths or names of files alone, which are of one kind, `NAMED` have lines, and the others are counted.
     """
     places: dict[str, list[str]] = {}
     for place, fault in faults:
@@ -65,8 +66,8 @@ def list_faults(faults: Iterable[tuple[object, str]]) -> list[str]:
 
 
 def kind_of(fault: str) -> str:
-    """What faults that differ in numbers or paths alone have in common."""
-    return re.sub(r"\S*[\d/]\S*", "#", fault)
+    """What faults that differ in numbers, paths or names of files alone have in common."""
+    return re.sub(r"\S*[\d/]\S*|\S+\.\w\S*", "#", fault)
 
 
 def _fault_line(fault: str, places: list[str]) -> str:

@@ -10,7 +10,7 @@ from facemill.data.batching import map_ahead
 from facemill.data.image_files import read_rgb
 from facemill.data.shards import encode_mask
 from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
-from facemill.errors import UserError
+from facemill.errors import UserError, list_faults
 from facemill.files import atomic_write
 from facemill.inference.segmenter import Segmenter
 from facemill.log import log, progress
@@ -39,10 +39,10 @@ def predict_masks(*, model: Path, images: Path, out: Path) -> None:
             raise ValueError(f"its mask would replace that of {first[names[path]].name}")
         return read_rgb(path)
 
-    def write(prediction: tuple[Path, np.ndarray | ValueError]) -> str | None:
+    def write(prediction: tuple[Path, np.ndarray | ValueError]) -> tuple[Path, str] | None:
         path, mask = prediction
         if isinstance(mask, ValueError):
-            return f"{path}: {mask}"
+            return path, str(mask)
         with atomic_write(out / names[path]) as tmp:
             tmp.write_bytes(encode_mask(mask, segmenter.classes))
         return None
@@ -52,4 +52,4 @@ def predict_masks(*, model: Path, images: Path, out: Path) -> None:
         failures = [error for error in progress(errors, "predict_masks", len(paths)) if error]
     log.info("%d masks in %s", len(paths) - len(failures), out)
     if failures:
-        raise UserError("\n".join([f"{len(failures)} of {len(paths)} images have no mask:", *failures]))
+        raise UserError("\n  ".join([f"{len(failures)} of {len(paths)} images have no mask:", *list_faults(failures)]))

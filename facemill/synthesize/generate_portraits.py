@@ -12,11 +12,11 @@ from facemill.data.classes import IGNORE
 from facemill.data.mask_files import is_binary
 from facemill.data.shards import decode_mask
 from facemill.data.walk import check_out, files_in
-from facemill.errors import UserError
+from facemill.errors import UserError, list_faults
 from facemill.files import atomic_write
 from facemill.inference.painter import Painter
 from facemill.ingest.portraits import Unreadable, load_portrait
-from facemill.log import log, progress
+from facemill.log import progress
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
 
@@ -57,14 +57,13 @@ def generate_portraits(
                 raise UserError(f"its portrait would replace that of {first[portrait].name}")
             mask = read_mask(path, painter)
         except (UserError, OSError) as error:
-            faults.append(f"{path}: {error}")
+            faults.append((path, str(error)))
             continue
         with atomic_write(portrait) as tmp:
             Image.fromarray(painter.generate(mask, z)[0]).save(tmp)
-    for fault in faults:
-        log.error("%s", fault)
     if faults:
-        raise UserError(f"{len(faults)} of {count} masks could not be used; the others are in {out}")
+        unused = f"{len(faults)} of {count} masks cannot be used; the others are painted in {out}:"
+        raise UserError("\n  ".join([unused, *list_faults(faults)]))
 
 
 def read_style(path: Path, painter: Painter) -> Tensor:

@@ -27,6 +27,7 @@ def test_a_reason_names_no_object_of_a_library(tmp_path):
         Image.open(member)
     assert "cannot identify image file" in first_line(caught.value)
     assert first_line(ValueError("not <object at 0x7fa9011248b0> alone\nsecond line")) == "not alone"
+    assert first_line(OSError("cannot identify image file '/a/b c.png'")) == "cannot identify image file"
     assert first_line(ValueError("a file of <b> and 0x10")) == "a file of <b> and 0x10"
     assert first_line(EOFError()) == "EOFError"
 
@@ -38,10 +39,11 @@ def test_one_fault_in_many_places_is_one_line():
 
 
 def test_faults_of_one_kind_are_counted_and_those_of_other_kinds_are_not_hidden():
-    faults = [(f"{number}.png", f"no image named {number}_hair") for number in range(25)]
+    names = ["a.jpg", "b/c", "7_hair", *(f"x{number}" for number in range(22))]
+    faults = [(f"{number}.png", f"no image named {name}") for number, name in enumerate(names)]
     lines = list_faults([*faults, ("b.png", "mode RGB")])
-    assert lines[:2] == ["0.png: no image named 0_hair", "1.png: no image named 1_hair"]
-    assert lines[9:] == ["9.png: no image named 9_hair", "and 15 more of this kind", "b.png: mode RGB"]
+    assert lines[:2] == ["0.png: no image named a.jpg", "1.png: no image named b/c"]
+    assert lines[9:] == ["9.png: no image named x6", "and 15 more of this kind", "b.png: mode RGB"]
 
 
 def test_two_labels_are_two_lines():

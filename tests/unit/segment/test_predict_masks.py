@@ -27,8 +27,8 @@ def test_every_image_gets_a_mask_and_the_rest_are_listed(tmp_path, models):
             predict_masks(model=models[2].parent, images=images, out=out)
         lines = str(raised.value).splitlines()
         assert lines[0] == "2 of 4 images have no mask:"
-        assert lines[1] == f"{images / 'a.webp'}: its mask would replace that of a.png"
-        assert lines[2].startswith(f"{images / 'broken.png'}: cannot be read")
+        assert lines[1] == f"  {images / 'a.webp'}: its mask would replace that of a.png"
+        assert lines[2].startswith(f"  {images / 'broken.png'}: cannot be read")
         assert sorted(str(p.relative_to(out)) for p in out.rglob("*.*")) == ["a.png", "sub/turned.png"]
     with Image.open(out / "a.png") as mask:
         assert (mask.mode, mask.size, bytes(mask.getpalette()[:21])) == ("P", (70, 50), SEVEN.palette[:21])
@@ -69,3 +69,15 @@ def test_no_image_is_replaced(tmp_path, models):
         with pytest.raises(UserError, match=f"--out {tmp_path / out}: .*{reason}"):
             predict_masks(model=models[0], images=images, out=tmp_path / out)
     assert {Image.open(path).mode for path in images.rglob("*.png")} == {"RGB"}
+
+
+def test_images_of_one_fault_are_counted_and_the_first_named(tmp_path):
+    model = save_unet(tmp_path / "model.safetensors", THREE)
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(30):
+        (images / f"{number:02}.png").write_text("no image")
+    with pytest.raises(UserError, match="^30 of 30 images have no mask:") as caught:
+        predict_masks(model=model, images=images, out=tmp_path / "masks")
+    [_, line] = str(caught.value).splitlines()
+    assert line.startswith("  30 times: cannot be read") and line.endswith(f"{images / '09.png'} and 20 more")
