@@ -8,8 +8,9 @@ from facemill.config.ingest import PortraitsConfig
 from facemill.data.shards import open_shard, read_table, shard_of, write_shard, write_table
 from facemill.errors import first_names
 from facemill.ingest.archives import read_image
+from facemill.ingest.crop_place import warn_of_cut_heads
 from facemill.ingest.culling_sheet import read_lists
-from facemill.ingest.portraits import REJECTS, SCHEMA, Box, crop_portrait
+from facemill.ingest.portraits import MIDDLE, REJECTS, SCHEMA, TOP, Box, center_box, crop_portrait, upright_size
 from facemill.ingest.selected import read_selected
 from facemill.log import log, progress
 
@@ -29,7 +30,7 @@ def crop_portraits(
 
     Args:
         selected: the table of selected posts.
-        candidates: the boxes of the portraits in their images; without it they are in the center.
+        candidates: the boxes of the portraits in their images; without it they lie where `settings.crop` says.
         duplicates: portraits to leave out since they repeat another one.
         rejected_ids: lists of portraits to leave out, an id a line, as culling sheets export them.
         settings: section `portraits` of the config.
@@ -47,7 +48,7 @@ def crop_portraits(
     of_shard = {portrait_id for portrait_id in culled_ids if shard_of(portrait_id, settings.shards) == shard}
     if nameless := sorted(of_shard - {candidate["id"] for candidate in boxes}):
         log.warning("portraits.rejected_ids: no portrait has %d of the ids: %s", len(nameless), first_names(nameless))
-    rows, rejected = [], []
+    rows, rejected, largest = [], [], []
     for candidate in progress(boxes, f"portraits {shard}", len(boxes)):
         portrait_id, post = candidate["id"], posts[candidate["post"]]
         if portrait_id in duplicate_ids:
@@ -57,13 +58,17 @@ def crop_portraits(
                 raise ValueError("rejected by hand")
             content = read_image(post["path"], post["offset"], post["length"])
             box = Box(*(candidate[side] for side in Box._fields)) if candidates else None
-            encoded, suffix = crop_portrait(content, box, settings.width, settings.size)
+            centering = TOP if settings.crop == "top" else MIDDLE
+            encoded, suffix = crop_portrait(content, box, settings.width, settings.size, centering)
+            if box is None:
+                largest.append(center_box(*upright_size(content), settings.size / settings.width, centering))
         except ValueError as error:
             rejected.append({"id": portrait_id, "source": post["path"], "reason": str(error)})
             continue
         row = {"id": portrait_id, "image": {"bytes": encoded, "path": f"{portrait_id}{suffix}"}}
         row |= {"tags": post["tags"], "source": post["path"]}
         rows.append(row | {name: post[name] for name in schema.names[len(SCHEMA) :]})
+    warn_of_cut_heads(largest, f"shard {shard}")
     write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
     write_shard(portraits, rows, schema)
     repeats = len(boxes) - len(rows) - len(rejected)
