@@ -52,7 +52,6 @@ rule ingest_posts:
         "logs/{dataset}/ingest_posts.log",
     params:
         **door("ingest_posts", kind=CONFIG.kind, settings=SOURCE, **READ),
-        images=IMAGES,
     threads: 4
     resources:
         runtime="4h",
@@ -104,7 +103,6 @@ rule find_portraits:
             wildcards=["shard"],
             settings=CONFIG.portraits.model_copy(update={"size": 128, "duplicates": None, "rejected_ids": []}),
         ),
-        images=IMAGES,
     resources:
         runtime="2h",
     priority: 1
@@ -156,7 +154,6 @@ rule crop_portraits:
                 | ({"crop": "middle"} if WITH_CANDIDATES else {})  # they are boxes already
             ),
         ),
-        images=IMAGES,
     priority: 1
     conda:
         "../envs/facemill.yaml"
