@@ -134,6 +134,9 @@ class PersonConfig(Section):
     threshold: Share = Field(0.25, description="least probability of a predicted tag")
 
 
+CropPlace = Literal["middle", "top", "face"]
+
+
 class PortraitsConfig(Section):
     """Portraits, checked, in shards."""
 
@@ -147,7 +150,12 @@ class PortraitsConfig(Section):
     shards: Positive = Field(description="number of shards: jobs grow with shards, never with images")
     detector: DetectorConfig | None = Field(
         None,
-        description="crops to faces, such as {kind: cascade, cascade: FILE.xml}; null: the center of each image",
+        description="crops to faces, such as {kind: cascade, cascade: FILE.xml}; null: the largest box of each image",
+    )
+    crop: CropPlace = Field(
+        "middle",
+        description="place of the largest box of this ratio in other images, labelled ones too: middle, top, or face, "
+        "with a detector",
     )
     person: PersonConfig | None = Field(
         None, description="rejects images without a person, such as {tagger: wd14, files: FOLDER}"
@@ -159,6 +167,12 @@ class PortraitsConfig(Section):
     rejected_ids: list[Path] = Field(
         [], description="lists of ids to leave out, one a line, as the culling sheets export them"
     )
+
+    @model_validator(mode="after")
+    def _face_has_a_detector(self) -> Self:
+        if self.crop == "face" and self.detector is None:
+            raise ValueError("crop: found 'face'; accepted: middle or top, or face with a detector")
+        return self
 
     @property
     def width(self) -> int:

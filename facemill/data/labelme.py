@@ -136,16 +136,15 @@ def check(annotation: Annotation, size: tuple[int, int], labels: Collection[str]
         )
     if not annotation.shapes:
         problems.errors.append("no shape in it; a portrait without labels would be all background")
+    for label in dict.fromkeys(shape.label for shape in annotation.shapes if shape.label not in labels):
+        accepted = f"in labels.merge and labels.ignore: {', '.join(labels)}"
+        problems.errors.append(f"unknown label {label!r}; accepted, {accepted}")
     for number, shape in enumerate(annotation.shapes):
-        _check_shape(f"shape {number} ({shape.label!r})", shape, size, labels, tolerance, problems)
+        _check_shape(f"shape {number} ({shape.label!r})", shape, size, tolerance, problems)
     return problems
 
 
-def _check_shape(
-    name: str, shape: Shape, size: tuple[int, int], labels: Collection[str], tolerance: float, problems: Problems
-) -> None:
-    if shape.label not in labels:
-        problems.errors.append(f"{name}: unknown label; accepted: {', '.join(labels)}")
+def _check_shape(name: str, shape: Shape, size: tuple[int, int], tolerance: float, problems: Problems) -> None:
     shape_type = shape.shape_type or "polygon"
     min_points, max_points = (POINTS | DIALECT)[shape_type]
     if shape_type == "rectangle" and len(shape.points) == 4:

@@ -12,8 +12,9 @@ from facemill.data.shards import write_table
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest import persons
 from facemill.ingest.archives import read_image
+from facemill.ingest.crop_place import Placing, placing, warn_of_cut_heads
 from facemill.ingest.faces import Face, face_detector
-from facemill.ingest.portraits import REJECTS, Box, Unreadable, center_box, face_box, upright_size
+from facemill.ingest.portraits import MIDDLE, REJECTS, Box, Unreadable, center_box, face_box, upright_size
 from facemill.ingest.selected import read_selected
 from facemill.log import log, progress
 
@@ -47,14 +48,17 @@ def find_portraits(*, selected: Path, settings: PortraitsConfig, shard: int, can
         rejects: images without a portrait, with the reason, Parquet.
     """
     posts = read_selected(selected, shard)
-    detect = face_detector(settings.detector) if settings.detector else None
+    place = placing(settings.crop, settings.ratio, settings.detector)
+    detect = face_detector(settings.detector) if settings.detector and settings.crop != "face" else None
     check = persons.person_check(settings.person) if settings.person else None
     rows, rejected = [], []
     for post in progress(posts, f"portraits {shard}", len(posts)):
         try:
-            rows += find_candidates(post, settings, detect, check)
+            rows += find_candidates(post, settings, detect, check, place)
         except Unreadable as error:
             rejected.append({"id": post["id"], "source": post["path"], "reason": str(error)})
+    if settings.crop == "middle" and not settings.detector:
+        warn_of_cut_heads([Box(*(row[side] for side in Box._fields)) for row in rows], f"shard {shard}")
     write_table(candidates, pa.Table.from_pylist(rows, CANDIDATES))
     write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
     log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
@@ -65,14 +69,16 @@ def find_candidates(
     settings: PortraitsConfig,
     detect: Callable[[np.ndarray], list[Face]] | None,
     check: Callable[[np.ndarray], None] | None = None,
+    place: Placing | None = None,
 ) -> list[dict]:
-    """The candidates of a selected post, rows of `CANDIDATES`: one for each face, or the center of the image.
+    """The candidates of a selected post, rows of `CANDIDATES`: one for each face, or the largest box of the image.
 
     Args:
         post: a row of the selected posts.
         settings: section `portraits` of the config.
-        detect: a face detector; without one the center of the image is the candidate.
+        detect: a face detector; without one the largest box of the image is the candidate.
         check: raises `Unreadable` for images without a person.
+        place: finds the place of the largest box; by default it is in the middle.
 
     Raises:
         Unreadable: The image cannot be read, does not pass the check, or has no face.
@@ -80,7 +86,7 @@ def find_candidates(
     try:
         content = read_image(post["path"], post["offset"], post["length"])
         full_width, full_height = upright_size(content)
-        image = read_rgb(content, None if detect else persons.MIN_SIDE if check else _MIN_SIDE_FOR_HASH)
+        image = read_rgb(content, None if settings.detector else persons.MIN_SIDE if check else _MIN_SIDE_FOR_HASH)
     except Unreadable:
         raise
     except ValueError as error:
@@ -89,7 +95,7 @@ def find_candidates(
     if check:
         check(pixels)
     if detect is None:
-        boxes = [center_box(*image.size, settings.ratio)]
+        boxes = [center_box(*image.size, settings.ratio, place(image) if place else MIDDLE)]
     else:
         margin = settings.detector.margin if settings.detector else 0
         boxes = [face_box(face, *image.size, settings.ratio, margin) for face in detect(pixels)]

@@ -24,6 +24,13 @@ REJECTS = pa.schema([("id", pa.string()), ("source", pa.string()), ("reason", pa
 """Columns of the tables of images and portraits that are left out."""
 
 
+Centering = tuple[float, float]
+"""The place of a box in an image: the shares of the free space beside and above it that lie at its left and top."""
+
+MIDDLE: Centering = (0.5, 0.5)
+TOP: Centering = (0.5, 0.0)
+
+
 class Unreadable(ValueError):
     """An image that cannot be used; the message is the reason."""
 
@@ -37,11 +44,11 @@ class Box(NamedTuple):
     bottom: float
 
 
-def center_box(width: int, height: int, ratio: float) -> Box:
-    """The largest box of a height:width ratio in the center of an image of `width` x `height` pixels."""
+def center_box(width: int, height: int, ratio: float, centering: Centering = MIDDLE) -> Box:
+    """The largest box of a height:width ratio in an image of `width` x `height` pixels, by default in its center."""
     w = min(width, height / ratio)
-    left, top = (width - w) / 2, (height - w * ratio) / 2
-    return Box(left / width, top / height, 1 - left / width, 1 - top / height)
+    free_x, free_y, (x, y) = width - w, height - w * ratio, centering
+    return Box(free_x * x / width, free_y * y / height, 1 - free_x * (1 - x) / width, 1 - free_y * (1 - y) / height)
 
 
 def face_box(face: tuple[int, int, int, int], width: int, height: int, ratio: float, margin: float) -> Box:
@@ -63,13 +70,15 @@ def face_box(face: tuple[int, int, int, int], width: int, height: int, ratio: fl
     return Box(left / width, top / height, (left + box_w) / width, (top + box_h) / height)
 
 
-def crop_portrait(content: bytes, box: Box | None, width: int, height: int) -> tuple[bytes, str]:
+def crop_portrait(
+    content: bytes, box: Box | None, width: int, height: int, centering: Centering = MIDDLE
+) -> tuple[bytes, str]:
     """A portrait of `width` x `height` pixels as an encoded file, and the suffix of its format.
 
     The result of `crop` as a JPEG, or the file itself where nothing in it changes. Raises `Unreadable` when the image
     cannot be read.
     """
-    pixels, is_unchanged = crop(content, box, width, height)
+    pixels, is_unchanged = crop(content, box, width, height, centering)
     if is_unchanged and (suffix := _plain_suffix(content)):
         return content, suffix
     return encode_jpeg(pixels), ".jpg"
@@ -92,14 +101,17 @@ def load_portrait(source: Path, width: int, ratio: int = 1) -> np.ndarray:
         raise Unreadable(f"cannot be read ({first_line(error)})") from error
 
 
-def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.ndarray, bool]:
+def crop(
+    content: bytes, box: Box | None, width: int, height: int, centering: Centering = MIDDLE
+) -> tuple[np.ndarray, bool]:
     """Crops an image to a box and resizes it with antialiasing (Lanczos; large JPEGs are decoded smaller first).
 
     Args:
         content: an image file.
-        box: the part to crop; None is the largest box in the center.
+        box: the part to crop; None is the largest box.
         width: of the result, in pixels.
         height: of the result, in pixels.
+        centering: the place of the largest box.
 
     Returns:
         uint8 RGB (height, width, 3), and whether these are the pixels of the file itself.
@@ -112,7 +124,7 @@ def crop(content: bytes, box: Box | None, width: int, height: int) -> tuple[np.n
         image = read_rgb(content, math.ceil(max(width, height) / smallest_share))
     except ValueError as error:
         raise Unreadable(str(error)) from error
-    box = box or center_box(*image.size, height / width)
+    box = box or center_box(*image.size, height / width, centering)
     pixels = (box.left * image.width, box.top * image.height, box.right * image.width, box.bottom * image.height)
     if box == Box(0, 0, 1, 1) and image.size == (width, height):
         return np.asarray(image), upright_size(content) == (width, height)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facemill.config.ingest import IndexMasksConfig
+from facemill.config.ingest import CropPlace, DetectorConfig, IndexMasksConfig
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import ClassTable
 from facemill.data.shards import decode_image, decode_mask, write_shard
@@ -15,6 +15,7 @@ from facemill.data.splits import Split, split_of
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.imaging.figures import colorize, image_grid, overlay, save_picture
+from facemill.ingest.crop_place import placing
 from facemill.label.label_files import index_mask_files, labelme_files
 from facemill.label.labelled_rows import SCHEMA, duplicate_groups, labelled_rows
 from facemill.label.page import labels_page
@@ -30,6 +31,8 @@ def convert_labels(
     settings: LabelsConfig,
     size: int,
     ratio: float = 1,
+    crop: CropPlace = "middle",
+    detector: DetectorConfig | None = None,
     seed: int,
     threads: int = 1,
     train: Path,
@@ -50,6 +53,8 @@ def convert_labels(
         settings: section `labels` of the config, as JSON.
         size: height of portraits and masks, in pixels.
         ratio: height : width.
+        crop: place of the portraits in images of another aspect, as in the collection: middle, top or face.
+        detector: section `portraits.detector` of the config, as JSON, where `crop` is face.
         seed: of the split.
         threads: files read at a time.
         train: training split, Parquet with columns id, image, mask.
@@ -61,7 +66,7 @@ def convert_labels(
     sources = labelme_files(labelled, settings, classes) if labelled else []
     if masks and mask_images:
         sources += index_mask_files(IndexMasksConfig(images=mask_images, masks=masks), settings, classes)
-    rows, warnings = labelled_rows(sources, classes, size, ratio, threads)
+    rows, warnings = labelled_rows(sources, classes, size, ratio, threads, placing(crop, ratio, detector))
     representatives = duplicate_groups(rows)
     splits = split_rows(rows, representatives, settings, seed)
     paths: dict[Split, Path] = {"train": train, "validation": validation, "test": test}

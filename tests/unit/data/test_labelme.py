@@ -97,8 +97,6 @@ def test_files_are_read_by_their_byte_order_mark(tmp_path, encoding):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (Shape("nose", [(1, 1), (2, 2), (3, 1)]), "('nose'): unknown label; accepted: a, b, c"),
-        (Shape("a ", [(1, 1), (2, 2), (3, 1)]), "('a '): unknown label"),
         (shape("rectangle", (1, 1), (9, 1), (9, 9)), "3 points; a rectangle has 2"),
         (shape("rectangle", (1, 4), (9, 1), (12, 9), (4, 12)), "4 points that are no corners of an upright box"),
         (shape("rotation", (1, 1), (9, 1), (9, 9)), "3 points; a rotation has 4"),
@@ -123,6 +121,12 @@ def test_errors_name_the_shape_and_the_reason(wrong, words):
 def test_all_errors_of_a_file_are_listed():
     wrong = shape("line", (1, 1)), Shape("nose", [(0, 0), (70, 0), (0, 1)])
     assert len(problems_of(*wrong, image_height=60, image_width=40).errors) == 4
+
+
+def test_each_unknown_label_is_named_once_in_quotes():
+    unknown = [Shape(label, [(1, 1), (2, 2), (3, 1)]) for label in ("nose", "a ", "nose", "a")]
+    accepted = "accepted, in labels.merge and labels.ignore: a, b, c"
+    assert problems_of(*unknown).errors == [f"unknown label 'nose'; {accepted}", f"unknown label 'a '; {accepted}"]
 
 
 def test_points_just_outside_are_warned_of_and_clipped():

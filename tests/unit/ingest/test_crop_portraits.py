@@ -109,3 +109,18 @@ def test_images_in_which_a_tagger_sees_nobody_are_listed(make, tmp_path: Path):
 def test_half_body(make):
     rows, _ = make(ratio=2)
     assert {decode_image(row["image"]["bytes"]).shape for row in rows} == {(64, 32, 3)}
+
+
+@pytest.mark.parametrize("duplicates", [None, 0])
+def test_the_top_is_taken_with_candidates_and_without(make, tmp_path: Path, caplog, duplicates: int | None):
+    tall = decode_image((tmp_path / "0.jpg").read_bytes())
+    tall = np.concatenate([tall, np.zeros_like(tall)])
+    (tmp_path / "0.jpg").write_bytes(encode_jpeg(tall))
+    middle, _ = make(duplicates=duplicates)
+    assert "of 1 of " in caplog.text and "are cut off at the top, where heads are" in caplog.text
+    caplog.clear()
+    top, _ = make(duplicates=duplicates, crop="top")
+    assert "cut off" not in caplog.text
+    middle, top = ({row["id"]: decode_image(row["image"]["bytes"]) for row in rows} for rows in (middle, top))
+    assert top["0"][40:].max() > 60 and middle["0"][40:].max() < 20
+    assert all(np.array_equal(top[key], middle[key]) for key in middle if key != "0")

@@ -11,7 +11,8 @@ from helpers.label_files import HAIR, SETTINGS, box, noise_row, write_index_mask
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.shards import decode_image, decode_mask, encode_jpeg, write_shard
 from facemill.errors import UserError
-from facemill.ingest.portraits import load_portrait
+from facemill.ingest.crop_place import placing
+from facemill.ingest.portraits import MIDDLE, TOP, crop_portrait, load_portrait
 from facemill.label.label_files import index_mask_files, labelme_files
 from facemill.label.labelled_rows import SCHEMA, duplicate_groups, labelled_rows
 
@@ -50,7 +51,7 @@ def test_image_and_mask_are_cropped_and_resized_alike(tmp_path):
 
 def test_labelled_images_are_made_as_portraits_are(tmp_path):
     pixels = np.random.default_rng(1).integers(0, 256, (75, 101, 3), np.uint8)
-    write_labelme(tmp_path, "1", [box("hair", 1, 1, 9, 9)], pixels=pixels)
+    write_labelme(tmp_path, "1", [box("hair", 21, 1, 29, 9)], pixels=pixels)
     [row] = convert(tmp_path, 32)
     assert row["image"]["bytes"] == encode_jpeg(load_portrait(tmp_path / "1.png", 32))
 
@@ -92,15 +93,15 @@ def test_all_errors_of_all_files_are_listed(tmp_path):
         "bare.json": ["nothing but background in it"],
         "cut.json": ["image cut.png cannot be read"],
         "data.json": ["imageData is not base64"],
-        "label.json": ["shape 0 ('nose'): unknown label", "shape 1 ('hair'): point (9, 99) outside"],
+        "label.json": ["unknown label 'nose'; accepted, in labels.merge", "shape 1 ('hair'): point (9, 99) outside"],
         "lost.json": ["no image at imagePath 'lost.png'"],
-        "more/fine.json": ["id 'fine' is taken by another file", "the same image as that of"],
+        "more/fine.json": ["id 'fine' is taken by another file"],
         "size.json": ["imageHeight, imageWidth are 65, 64"],
         "text.json": ["image text.png cannot be read"],
         "torn.json": ["not a labelme file"],
-        "twice.json": [f"the same image as that of {tmp_path}/fine.json"],
     }
     starts = [f"{tmp_path}/{file}: {message}" for file, messages in expected.items() for message in messages]
+    starts.insert(7, f"2 times: the same image as that of {tmp_path}/fine.json; accepted: each image once: ")
     assert len(lines) == len(starts)
     assert all(line.startswith(start) for line, start in zip(lines, starts, strict=True))
 
@@ -115,7 +116,7 @@ def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
     with pytest.raises(UserError, match="^errors in 3 of 3 labelled portraits") as error:
         labelled_rows(sources, SEVEN, 32)
     for line in (
-        "labelme/good.json: shape 0 ('nose'): unknown label",
+        "labelme/good.json: unknown label 'nose'",
         "empty.png: nothing but background",
         "good.png: id 'good' is taken by another file",
     ):
@@ -139,6 +140,61 @@ def test_warnings_are_logged_and_returned_by_id(tmp_path, caplog):
     _, warnings = labelled_rows(labelme_files(tmp_path, SETTINGS, SEVEN), SEVEN, 64)
     assert list(warnings) == ["x"] and "point (-1, 0) outside" in warnings["x"][0]
     assert f"{tmp_path}/x.json: shape 0 ('hair'): point (-1, 0)" in caplog.text
+
+
+def test_what_is_wrong_in_many_files_is_one_line(tmp_path):
+    for i in range(12):
+        write_labelme(tmp_path, f"{i:02}", [box("hair_front", 1, 1, 9, 9), box("hair_front", 1, 1, 9, 9)])
+    with pytest.raises(UserError) as error:
+        convert(tmp_path, 32)
+    head, line = str(error.value).split("\n  ")
+    assert head == "errors in 12 of 12 labelled portraits"
+    assert line.startswith("12 times: unknown label 'hair_front'; accepted, in labels.merge and labels.ignore: ")
+    assert line.endswith("09.json and 2 more")
+
+
+TALL = np.random.default_rng(1).integers(0, 256, (90, 40, 3), np.uint8)
+
+
+def test_labels_outside_the_part_that_is_kept_are_an_error(tmp_path):
+    """They were in the image, and its portrait would be all background."""
+    write_labelme(tmp_path, "tall", [box("hair", 0, 0, 39, 20)], pixels=TALL)
+    with pytest.raises(UserError, match="nothing but background in the part that is kept, 40 x 40 of 40 x 90 pixels"):
+        convert(tmp_path, 32)
+    mask = np.zeros((90, 40), np.uint8)
+    mask[:20] = 1
+    (tmp_path / "indexed").mkdir()
+    masks = write_index_mask(tmp_path / "indexed", "x", mask, (40, 90))
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})
+    with pytest.raises(UserError, match="nothing but background in the part that is kept"):
+        labelled_rows(index_mask_files(masks, settings, SEVEN), SEVEN, 32)
+
+
+def test_labels_lost_at_the_portrait_s_size_are_an_error(tmp_path):
+    pixels = np.random.default_rng(1).integers(0, 256, (320, 320, 3), np.uint8)
+    write_labelme(tmp_path, "x", [box("hair", 2, 2, 3, 3)], pixels=pixels)
+    with pytest.raises(UserError, match="nothing but background in the part that is kept, 320 x 320 of 320 x 320"):
+        convert(tmp_path, 32)
+
+
+def test_the_share_of_labels_that_is_cut_off_is_warned_of(tmp_path, caplog):
+    write_labelme(tmp_path, "tall", [box("hair", 0, 15, 39, 34)], pixels=TALL)
+    write_labelme(tmp_path, "square", [box("hair", 0, 0, 39, 34)], pixels=TALL[:40])
+    _, warnings = labelled_rows(labelme_files(tmp_path, SETTINGS, SEVEN), SEVEN, 32)
+    assert warnings == {"tall": ["50% of its labelled pixels are cut off (portraits.crop, portraits.ratio)"]}
+    assert f"{tmp_path}/tall.json: 50% of its labelled pixels are cut off" in caplog.text
+
+
+@pytest.mark.parametrize(("place", "top"), [("middle", 25), ("top", 0)])
+def test_labelled_portraits_are_cut_where_the_collection_is(tmp_path, place, top):
+    write_labelme(tmp_path, "tall", [box("hair", 0, 20, 39, 29)], pixels=TALL)
+    [row] = convert(tmp_path, 40, place=placing(place, 1))
+    expected = np.zeros((40, 40), np.uint8)
+    expected[max(20 - top, 0) : 30 - top] = HAIR
+    assert np.array_equal(decode_mask(row["mask"]["bytes"]), expected)
+    content = (tmp_path / "tall.png").read_bytes()
+    collected = crop_portrait(content, None, 40, 40, {"middle": MIDDLE, "top": TOP}[place])[0]
+    assert row["image"]["bytes"] == collected
 
 
 def test_threads_change_nothing(tmp_path):
