@@ -52,6 +52,7 @@ rule ingest_posts:
         "logs/{dataset}/ingest_posts.log",
     params:
         **door("ingest_posts", kind=CONFIG.kind, settings=SOURCE, **READ),
+        images=IMAGES,
     threads: 4
     resources:
         runtime="4h",
@@ -103,6 +104,7 @@ rule find_portraits:
             wildcards=["shard"],
             settings=CONFIG.portraits.model_copy(update={"size": 128, "duplicates": None, "rejected_ids": []}),
         ),
+        images=IMAGES,
     resources:
         runtime="2h",
     priority: 1
@@ -154,6 +156,7 @@ rule crop_portraits:
                 | ({"crop": "middle"} if WITH_CANDIDATES else {})  # they are boxes already
             ),
         ),
+        images=IMAGES,
     priority: 1
     conda:
         "../envs/facemill.yaml"

@@ -30,6 +30,7 @@ rule convert_labels:
             detector=CONFIG.portraits.detector if CONFIG.portraits.crop == "face" else None,
             seed=CONFIG.seed,
         ),
+        labels=LABELS,
     threads: 2
     priority: 1
     conda:
