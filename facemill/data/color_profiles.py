@@ -53,7 +53,7 @@ def _transform(profile: bytes, kind: str) -> ImageCms.ImageCmsTransform | None:
         )
         if mode == "CMYK":
             return transform
-        levels = np.arange(0, 256, 15, np.uint8)
+        levels = np.arange(0, 256, 15).astype(np.uint8)
         probe = Image.fromarray(np.stack(np.meshgrid(levels, levels, levels), -1).reshape(1, -1, 3)).convert(mode)
         shown = np.asarray(ImageCms.applyTransform(probe, transform)).astype(int)
         return transform if np.abs(shown - np.asarray(probe.convert("RGB"))).max() > MAX_DIFFERENCE else None

@@ -65,7 +65,8 @@ def read_mask(source: Path | bytes, classes: ClassTable | None, ids: Sequence[in
 def _check_form(picture: Image.Image) -> None:
     if picture.format in _LOSSY:
         raise InvalidMask(f"format {picture.format}, whose compression may change numbers; accepted: PNG")
-    bits = str(picture.tile[0].args) if picture.mode == "L" and picture.tile else ""
+    tiles = getattr(picture, "tile", [])  # Pillow's tuples of a decoder and its arguments, here the raw mode
+    bits = str(tiles[0].args) if picture.mode == "L" and tiles else ""
     if bits in ("L;2", "L;4"):  # which Pillow spreads over 0 to 255
         raise InvalidMask(f"gray of {bits[-1]} bits a pixel; accepted: {FORMS}")
 
