@@ -42,6 +42,30 @@ def split_of(row_id: str, salt: str, validation: float, test: float) -> Split:
     return "test" if fraction < test else "validation" if fraction < test + validation else "train"
 
 
+def labels_split_of(row_id: str, seed: int, validation: float, test: float) -> Split:
+    """The split of a labelled portrait, or of the group of near-duplicates that it represents."""
+    return split_of(row_id, f"labels-{seed}", validation, test)
+
+
+def other_shares(representatives: Iterable[str], seed: int, validation: float, test: float) -> str:
+    """The shares nearest to these, and a seed with these, that give each split a labelled portrait, in words."""
+    ids = sorted(set(representatives))
+    if len(ids) < 3:
+        return f"3 or more that are no near-duplicates of each other, not {len(ids)}"
+
+    def are_enough(seed: int, validation: float, test: float) -> bool:
+        return len({labels_split_of(row_id, seed, validation, test) for row_id in ids}) == 3
+
+    steps = [percent / 100 for percent in range(1, 100)]
+    pairs = ((a, b) for a in steps for b in steps if a + b < 1)
+    nearest = sorted(pairs, key=lambda pair: abs(pair[0] - validation) + abs(pair[1] - test))
+    shares = next((pair for pair in nearest if are_enough(seed, *pair)), None)
+    words = [f"labels.validation {shares[0]:g} and labels.test {shares[1]:g}"] if shares else []
+    other_seed = next((other for other in range(1000) if are_enough(other, validation, test)), None)
+    words += [f"seed {other_seed} with these shares"] if other_seed is not None else []
+    return f"such as {', or '.join(words)}" if words else "more labelled portraits"
+
+
 def group_representatives(ids: Sequence[str], pairs: Iterable[tuple[int, int]]) -> dict[str, str]:
     """The representative of each id: the first id that is connected with it, or is of the same image.
 

@@ -11,7 +11,7 @@ from facemill.config.ingest import CropPlace, DetectorConfig, IndexMasksConfig
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import ClassTable
 from facemill.data.shards import decode_image, decode_mask, write_shard
-from facemill.data.splits import Split, split_of
+from facemill.data.splits import Split, labels_split_of, other_shares
 from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.imaging.figures import colorize, image_grid, overlay, save_picture
@@ -87,13 +87,14 @@ def split_rows(
     """
     splits: dict[Split, list[dict[str, Any]]] = {"train": [], "validation": [], "test": []}
     for row in rows:
-        name = split_of(representatives[row["id"]], f"labels-{seed}", settings.validation, settings.test)
+        name = labels_split_of(representatives[row["id"]], seed, settings.validation, settings.test)
         splits[name].append(row)
     empty = [name for name, members in splits.items() if not members]
     if empty:
         raise UserError(
             f"labels.validation {settings.validation:g} and labels.test {settings.test:g} leave no portrait for "
-            f"{empty[0]} out of {len(rows)} labelled; accepted: shares or a seed that give each split at least one"
+            f"{empty[0]} out of {len(rows)} labelled; accepted: "
+            f"{other_shares(representatives.values(), seed, settings.validation, settings.test)}"
         )
     log.info("labelled portraits: %s", ", ".join(f"{len(members)} {name}" for name, members in splits.items()))
     return splits

@@ -1,10 +1,20 @@
+import re
 from collections import Counter
 
 import pyarrow as pa
 import pytest
 
 from facemill.data.shards import write_shard
-from facemill.data.splits import group_representatives, hash_fraction, held_out, image_of, split_of, trained_on
+from facemill.data.splits import (
+    group_representatives,
+    hash_fraction,
+    held_out,
+    image_of,
+    labels_split_of,
+    other_shares,
+    split_of,
+    trained_on,
+)
 
 IDS = [str(i) for i in range(4000)]
 
@@ -75,3 +85,17 @@ def test_the_official_test_split_is_not_trained_on(tmp_path):
     for row_id in IDS[:400]:
         assert without(row_id) != held_out(row_id, 0.1)
         assert with_split(row_id) == (without(row_id) and int(row_id) % 4 != 2)
+
+
+@pytest.mark.parametrize("count", [3, 6, 8, 20])
+def test_shares_and_a_seed_that_give_each_split_a_portrait_are_named(count):
+    ids = [f"pic{number:02}" for number in range(count)]
+    words = other_shares(ids, 1, 0.05, 0.2)
+    validation, test, seed = map(float, re.findall(r"(?:validation|test|seed) ([\d.]+)", words))
+    assert {labels_split_of(row_id, 1, validation, test) for row_id in ids} == {"train", "validation", "test"}
+    assert {labels_split_of(row_id, int(seed), 0.05, 0.2) for row_id in ids} == {"train", "validation", "test"}
+
+
+def test_of_fewer_than_three_portraits_no_shares_are_enough():
+    assert other_shares(["a", "a", "b"], 1, 0.05, 0.2) == "3 or more that are no near-duplicates of each other, not 2"
+    assert "seed" not in other_shares("abcdef", 1, 0, 0.2)  # no seed gives a share of 0 a portrait

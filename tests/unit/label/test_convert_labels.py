@@ -1,5 +1,6 @@
 """From a folder of labelme files to the splits of labelled portraits."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,11 @@ def test_near_duplicates_are_in_the_split_of_their_representative():
 
 def test_an_empty_split_is_refused():
     rows = [{"id": str(i)} for i in range(40)]
-    with pytest.raises(UserError, match=r"labels.validation 0 and labels.test 0.3 leave no portrait for validation"):
+    with pytest.raises(
+        UserError, match=r"labels.validation 0 and labels.test 0.3 leave no portrait for validation"
+    ) as e:
         split_rows(rows, alone(rows), SETTINGS.model_copy(update={"validation": 0}), 1)
+    assert re.search(r"accepted: such as labels.validation 0\.\d+ and labels.test 0\.\d+$", str(e.value))
 
 
 def test_the_picture_shows_portrait_mask_and_both():
