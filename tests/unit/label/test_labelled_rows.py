@@ -1,6 +1,7 @@
 """Label files to rows of labelled portraits: one size, all errors at once, near-duplicates grouped."""
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,18 @@ def test_labelled_images_are_made_as_portraits_are(tmp_path):
     write_labelme(tmp_path, "1", [box("hair", 21, 1, 29, 9)], pixels=pixels)
     [row] = convert(tmp_path, 32)
     assert row["image"]["bytes"] == encode_jpeg(load_portrait(tmp_path / "1.png", 32))
+
+
+def test_names_of_other_systems_become_ids(tmp_path):
+    """Raw bytes of Shift-JIS, which Parquet refuses, a Mac's decomposed letters, and names that `review` wrote."""
+    for seed, name in enumerate((b"\x82\xa0", "e\u0301".encode(), b"a%2Fcat.png", b"my%20cat")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
+        write_labelme(tmp_path, "x", [box("hair", 0, 0, 31, 31)], pixels=pixels)
+        for suffix in (".png", ".json"):
+            (tmp_path / f"x{suffix}").rename(tmp_path / os.fsdecode(name + suffix.encode()))
+    rows = convert(tmp_path, 64)
+    write_shard(tmp_path / "rows.parquet", rows, SCHEMA, SEVEN)
+    assert {row["id"] for row in rows} == {r"\x82\xa0", "\xe9", "a/cat.png", "my%20cat"}
 
 
 def test_rows_are_in_the_order_of_ids_and_of_subfolders_too(tmp_path):
