@@ -4,6 +4,7 @@ Format: https://huggingface.co/docs/hub/repositories-cards
 """
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,11 +12,21 @@ import yaml
 
 from facemill.data.classes import ClassTable
 
+IDENTIFIER = re.compile(r"[a-z0-9.-]+")
+"""The form of a license's identifier on the Hub: https://huggingface.co/docs/hub/repositories-licenses"""
+
 
 def card(header: dict[str, Any], license_name: str | None, *parts: str) -> str:
     """A card: the header with its license, where there is one, and parts between empty lines."""
-    content = ({"license": license_name} if license_name else {}) | header
+    content = _license_header(license_name) | header
     return "\n\n".join([f"---\n{yaml.safe_dump(content, sort_keys=False, allow_unicode=True)}---", *parts]) + "\n"
+
+
+def _license_header(license_name: str | None) -> dict[str, str]:
+    """The license in the header, where the Hub takes its own identifiers, in lower case, and `other` with a name."""
+    if license_name is None or IDENTIFIER.fullmatch(license_name.lower()):
+        return {"license": license_name.lower()} if license_name else {}
+    return {"license": "other", "license_name": license_name}
 
 
 def license_part(license_name: str | None, key: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageMetadata, distributions
 from pathlib import Path
@@ -71,15 +72,19 @@ def sources(source: SourceConfig, checksums: Path | None = None) -> Iterator[Mat
 def listing(folder: Path, follow_links: bool = False) -> dict[str, str]:
     """The number of files in a folder and below, their bytes, and the SHA-256 of their sorted names and sizes.
 
-    Hidden files and folders are left out.
+    Hidden files and folders are left out; a folder that is met again through a link is not entered.
     """
-    lines, total = [], 0
+    lines, total, entered = [], 0, {folder.resolve()}
     for root, folders, files in os.walk(folder, followlinks=follow_links):
-        folders[:] = [name for name in folders if not is_hidden(name)]
+        folders[:] = sorted(
+            name for name in folders if not is_hidden(name) and Path(root, name).resolve() not in entered
+        )
+        entered |= {Path(root, name).resolve() for name in folders}
         for path in (Path(root, name) for name in files if not is_hidden(name)):
-            if path.is_file():
-                lines.append(f"{path.relative_to(folder).as_posix()}\t{path.stat().st_size}\n")
-                total += path.stat().st_size
+            with suppress(FileNotFoundError):  # a link to nowhere, which ingestion leaves out, too
+                size = path.stat().st_size
+                lines.append(f"{path.relative_to(folder).as_posix()}\t{size}\n")
+                total += size
     text = "".join(sorted(lines)).encode(errors="surrogateescape")
     return {"files": str(len(lines)), "bytes": str(total), "listing_sha256": hashlib.sha256(text).hexdigest()}
 

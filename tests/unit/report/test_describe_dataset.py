@@ -148,9 +148,12 @@ def test_a_dataset_without_masks_has_no_classes(folder, tables):
 def test_a_license_is_the_one_in_the_config_and_unknown_without(folder, tables):
     card = described(folder, tables)
     assert "license" not in header(card) and "Unknown: its makers name none." in card
-    licensed = validate(sample_config(dataset="mine", licenses={"dataset": "cc-by-4.0", "models": "mit"}))
+    licensed = validate(sample_config(dataset="mine", licenses={"dataset": "CC-BY-4.0", "models": "mit"}))
     card = described(folder, tables, licensed)
     assert header(card)["license"] == "cc-by-4.0" and "Unknown" not in card
+    terms = validate(sample_config(dataset="mine", licenses={"dataset": "terms of the archive"}))
+    named = header(described(folder, tables, terms))
+    assert (named["license"], named["license_name"]) == ("other", "terms of the archive")
 
 
 def test_the_same_run_has_the_same_card(folder, tables):

@@ -32,6 +32,8 @@ def models(tmp_path) -> list[Path]:
 @pytest.fixture
 def source(tmp_path) -> dict[str, Any]:
     """Two places of images, a file of tags, and labels."""
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/nowhere.png").symlink_to(tmp_path / "nowhere")
     for name, content in {
         "images/b/2.png": b"22",
         "images/1.png": b"1",
@@ -175,6 +177,13 @@ def test_the_same_materials_have_the_same_bill_and_others_another(tmp_path, mode
 def test_every_key_of_pretrained_networks_is_one_of_the_config():
     settings = validate(sample_config())
     assert [settings.files(key) for key in PRETRAINED] == [[]] * len(PRETRAINED)
+
+
+def test_a_listing_enters_a_folder_once(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/x").write_text("1")
+    (tmp_path / "a/b/loop").symlink_to(tmp_path / "a")
+    assert listing(tmp_path / "a", follow_links=True)["files"] == "1"
 
 
 def test_a_listing_depends_on_names_and_sizes_alone(tmp_path):
