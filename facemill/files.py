@@ -6,6 +6,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,13 +14,43 @@ from typing import Any
 
 from facemill.errors import UserError
 
+_given: Counter[Path] = Counter()
+"""How many options of the command line name a path: one that is written and named by another option is read, too."""
+
+
+def given_paths(value: Any) -> Any:
+    """The value of an option: of paths, `~` as the user's home, and noted, so that no output replaces an input."""
+    match value:
+        case Path():
+            expanded = expand_home(value)
+            _given[expanded.resolve()] += 1
+            return expanded
+        case list():
+            return [given_paths(item) for item in value]
+        case _:
+            return value
+
+
+def expand_home(path: Path) -> Path:
+    """A path with `~` as the user's home; with the home of a user who is not there, as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (pathlib raises RuntimeError)
+
+
+def _check_not_read(path: Path, inside: bool = False) -> None:
+    real = path.resolve()
+    for given, count in _given.items():
+        if (given == real and count > 1) or (inside and real in given.parents):
+            raise UserError(f"{path}: would replace {given}, which another option names; accepted: another path")
+
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder; renames it to `path` when the block succeeds, removes it otherwise.
 
-    A process killed in the block leaves only the temporary file, which the next writer replaces.
+    A process killed in the block leaves only the temporary file, which the next writer replaces. Raises `UserError`
+    where another option of the command line names the path.
     """
+    _check_not_read(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
@@ -37,7 +68,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder to fill; it replaces `path` when the block succeeds."""
+    """Yields a temporary folder to fill; it replaces `path` when the block succeeds.
+
+    Raises `UserError` where another option of the command line names the folder, or what lies in it.
+    """
+    _check_not_read(path, inside=True)
     tmp = path.with_name(f".{path.name}.part")
     shutil.rmtree(tmp, ignore_errors=True)
     tmp.mkdir(parents=True)

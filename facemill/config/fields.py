@@ -2,11 +2,13 @@
 
 import datetime
 import math
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from facemill.data.classes import HexColor
+from facemill.files import expand_home
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -39,7 +41,8 @@ Palette = Annotated[dict[str, Annotated[list[HexColor], Field(min_length=1)]], B
 class Section(BaseModel):
     """A part of the config; unknown keys are refused.
 
-    Numbers and null may be strings: Snakemake passes `--config key='{a: 1, b: null}'` that way.
+    Numbers and null may be strings: Snakemake passes `--config key='{a: 1, b: null}'` that way. In paths `~` is the
+    user's home.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +51,13 @@ class Section(BaseModel):
     @classmethod
     def _read_nulls(cls, content: Any) -> Any:
         return {k: None if v == "null" else v for k, v in content.items()} if isinstance(content, dict) else content
+
+    @field_validator("*")
+    @classmethod
+    def _expand_home(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return [expand_home(item) if isinstance(item, Path) else item for item in value]
+        return expand_home(value) if isinstance(value, Path) else value
 
 
 class TrainingConfig(Section):

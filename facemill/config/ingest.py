@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from facemill.config.fields import Date, Positive, Section, Share, Size
+from facemill.files import expand_home
 
 
 class SampleConfig(Section):
@@ -71,6 +72,13 @@ class SourceConfig(Section):
         lists = {"images": self.image_roots(), "metadata": self.metadata}
         singles = {"attributes": self.attributes, "partition": self.partition, "tags": self.tags}
         return lists | {key: [location] if location else [] for key, location in singles.items()}
+
+    @field_validator("sha256")
+    @classmethod
+    def _expand_names(cls, value: dict[str, str]) -> dict[str, str]:
+        return {
+            str(expand_home(Path(name))) if name.startswith("~") else name: digest for name, digest in value.items()
+        }
 
     @model_validator(mode="after")
     def _checksums_have_files(self) -> Self:

@@ -12,6 +12,16 @@ from pydantic import BaseModel, RootModel, ValidationError
 from facemill.config.root import Config
 from facemill.errors import UserError
 
+FOLDERS = (
+    "source.labelled",
+    "source.masks.images",
+    "source.masks.masks",
+    "portraits.person.files",
+    "tags.i2v",
+    "tags.wd14",
+)
+"""Keys of paths that are folders; those of images may be archives, too."""
+
 
 def validate(content: dict) -> Config:
     """The typed config.
@@ -25,7 +35,9 @@ def validate(content: dict) -> Config:
         raise UserError(_describe(error)) from error
     for key, path in config.paths().items():
         if not path.exists():
-            raise UserError(f"{key}: found {str(path)!r}; accepted: a path that exists")
+            raise UserError(f"{key}: found {str(path)!r}, which is not there; accepted: a path that exists")
+        if key in FOLDERS and not path.is_dir():
+            raise UserError(f"{key}: found {str(path)!r}, a file; accepted: a folder")
         check_braces(key, path)
     return config
 

@@ -17,6 +17,7 @@ import cyclopts
 from pydantic import BaseModel, ValidationError
 
 from facemill.errors import Damaged, UserError
+from facemill.files import given_paths
 from facemill.log import log
 from facemill.workflow.gpu_slots import take_gpus
 from facemill.workflow.lifetime import end_with_workflow
@@ -31,7 +32,8 @@ def run(function: str, *, gpu: bool = False) -> None:
 
     The function's parameters are the options, those that are not keyword-only may be given without a name; its
     docstring is the help. Lists take several values (`--portraits a b c`), sections of the config are given as JSON.
-    The module is imported when the options are read. With `gpu` a free GPU is waited for, where there is any.
+    In paths `~` is the user's home. The module is imported when the options are read. With `gpu` a free GPU is waited
+    for, where there is any.
 
     A `UserError`, a disk that is full or refuses, a GPU whose memory is full, and a killed worker process are shown as
     one line and exit with 1. A damaged product of the workflow is quarantined, so that the next run makes it again.
@@ -58,7 +60,8 @@ def _main(function: str, gpu: bool) -> Callable[..., None]:
     def main(*positional: Any, **options: Any) -> None:
         if gpu and "LOCAL_RANK" not in os.environ:  # the processes of one training: facemill.workflow.launch
             take_gpus()
-        getattr(importlib.import_module(module), name)(*positional, **options)
+        options = {key: given_paths(value) for key, value in options.items()}
+        getattr(importlib.import_module(module), name)(*map(given_paths, positional), **options)
 
     parameters = [p.replace(annotation=_option_type(p.annotation)) for p in signature.parameters.values()]
     main.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # what inspect.signature reads

@@ -42,7 +42,7 @@ def test_ready_made_masks_can_take_the_place_of_labelme_files(tmp_path):
         UserError, match="labels.index_names: found nothing; accepted: the labels by their index in source.masks"
     ):
         validate(sample_config(kind="folder") | {"source": locations})
-    with pytest.raises(UserError, match="source.masks.masks: found '.*nowhere'; accepted: a path that exists"):
+    with pytest.raises(UserError, match="source.masks.masks: found '.*nowhere', which is not there; accepted: a path"):
         validate(content | {"source": locations | {"masks": {"images": str(tmp_path), "masks": "nowhere"}}})
 
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -52,8 +53,14 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ),
         ({"holdout": 1}, "holdout: found 1; accepted: less than 1"),
         ({"dataset": "a/b"}, "dataset: found 'a/b'; accepted: string that matches pattern .*"),
-        ({"gaugan": {"vgg_weights": "no.file"}}, "gaugan.vgg_weights: found 'no.file'; accepted: a path that exists"),
-        ({"source": {"metadata": ["no.file"]}}, "source.metadata.0: found 'no.file'; accepted: a path that exists"),
+        (
+            {"gaugan": {"vgg_weights": "no.file"}},
+            "gaugan.vgg_weights: found 'no.file', which is not there; accepted: a path that exists",
+        ),
+        (
+            {"source": {"metadata": ["no.file"]}},
+            "source.metadata.0: found 'no.file', which is not there; accepted: a path that exists",
+        ),
         ({"labels": {"merge": {"mouth": []}}}, r"labels.merge.mouth: found \[\]; accepted: at least one label.*"),
         ({"labels": {"merge": {"tail": ["t"]}}}, "labels.merge.tail: found 'tail'; accepted: background, skin, .*"),
         ({"labels": {"merge": {"mouth": ["ear"]}}}, "labels.merge: found 'ear' twice; accepted: each label in one .*"),
@@ -89,7 +96,7 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ),
         ({"tags": {"sources": []}}, r"tags.sources: found \[\]; accepted: .*"),
         ({"tags": {"sources": ["wd14"]}}, "tags.wd14: found nothing; accepted: the folder of its files, .*"),
-        ({"tags": {"i2v": "no.folder"}}, "tags.i2v: found 'no.folder'; accepted: a path that exists"),
+        ({"tags": {"i2v": "no.folder"}}, "tags.i2v: found 'no.folder', which is not there; accepted: .*"),
         (
             {"kind": "celeba", "source": {"images": ".", "attributes": "."}},
             "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources",
@@ -102,6 +109,26 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
 def test_a_fault_is_one_line_with_key_value_and_what_is_accepted(changes, line):
     with pytest.raises(UserError, match=f"^{line}$"):
         validate(sample_config(**changes))
+
+
+def test_a_file_where_a_folder_is_wanted_is_called_so(tmp_path):
+    (tmp_path / "a.zip").touch()
+    with pytest.raises(UserError, match="^source.labelled: found '.*/a.zip', a file; accepted: a folder$"):
+        validate(sample_config(source={"images": str(tmp_path), "labelled": str(tmp_path / "a.zip")}))
+
+
+def test_paths_may_begin_at_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("images.zip", "more", "labelled", "masks"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    source = {"images": ["~/images.zip", "~/more", "~nobody.at.all"], "labelled": "~/labelled"}
+    (tmp_path / "~nobody.at.all").mkdir()
+    source |= {"masks": {"images": "~/more", "masks": "~/masks"}, "sha256": {"~/images.zip": "0" * 64}}
+    config = validate(sample_config(source=source, labels={"index_names": ["background"]}))
+    assert config.source.images == [tmp_path / "images.zip", tmp_path / "more", Path("~nobody.at.all")]
+    assert config.source.labelled == tmp_path / "labelled" and config.source.masks.masks == tmp_path / "masks"
+    assert list(config.source.sha256) == [f"{tmp_path}/images.zip"]
 
 
 def test_a_missing_key_is_named():

@@ -44,6 +44,52 @@ def test_arguments_are_typed_and_lists_take_several_values(script):
     assert done.stderr.startswith("counting: 2 of 2 images")
 
 
+def test_paths_may_begin_at_the_users_home(script, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    done = call(script, "--inputs", "~/a.x", "--settings", SETTINGS, "--out", "~/b")
+    assert done.stdout.strip() == "4 ['a.x'] /home/me/b 0.5"
+
+
+WRITES = """
+from pathlib import Path
+from facemill.files import atomic_folder, atomic_write
+from facemill.workflow.command import run
+
+def write(*, inputs: list[Path], out: Path, folder: Path) -> None:
+    with atomic_write(out) as tmp:
+        tmp.write_text("new")
+    with atomic_folder(folder) as tmp:
+        (tmp / "new").touch()
+
+if __name__ == "__main__":
+    run("write:write")
+"""
+
+
+@pytest.mark.parametrize(
+    ("out", "folder", "replaced"),
+    [
+        ("new", "folder", None),
+        ("in", "folder", "in"),
+        ("./link/in", "folder", "in"),
+        ("new", "data", "data"),
+        ("new", ".", "in"),
+    ],
+)
+def test_no_output_replaces_an_input(tmp_path, monkeypatch, out, folder, replaced):
+    (tmp_path / "write.py").write_text(WRITES)
+    (tmp_path / "in").write_text("old")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/b").touch()
+    (tmp_path / "link").symlink_to(".")
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # the second time over what the first has written
+        done = call(tmp_path / "write.py", "--inputs", "in", "data", "--out", out, "--folder", folder)
+        assert done.returncode == (replaced is not None), done.stderr
+    assert replaced is None or f"would replace {tmp_path}/{replaced}, which another option names" in done.stderr
+    assert (tmp_path / "in").read_text() == "old" and (tmp_path / "data/b").exists()
+
+
 def test_a_mistake_is_one_line_and_fails(script):
     done = call(script, "--inputs", "a", "--settings", SETTINGS)
     assert (done.returncode, done.stderr) == (1, "count.py: inputs: found no suffix; accepted: one\n")
