@@ -19,6 +19,7 @@ from facemill.data.pairs import Names
 from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
 from facemill.errors import UserError
 from facemill.imaging.polygons import close_gaps
+from facemill.label.merge_celebamask_parts import refuse_parts
 
 
 class LabelledImage(NamedTuple):
@@ -112,6 +113,7 @@ def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: 
     """
     check_folder("--mask-images", source.images)
     masks = files_in("--masks", source.masks, (".png",), "mask")
+    refuse_parts(source.masks, masks)
     real = {Path(mask.path).resolve() for mask in masks}  # they may lie among the images
     walk = Walk(IMAGE_SUFFIXES)
     files = [file for file in walk.files(source.images) if Path(file.path).resolve() not in real]
