@@ -31,7 +31,7 @@ from facemill.files import write_json
 from facemill.workflow.command import run
 
 HERE = Path(__file__).parent
-ROUNDS = {("correctness", "resume"): 0.3, ("speed",): 0.35, ("chain",): 0.35}
+ROUNDS = {("correctness", "resume"): 0.28, ("speed",): 0.32, ("chain",): 0.4}
 """Groups that run side by side, and their share of the time; a round that ends early leaves its rest to the next."""
 CLOSING_SECONDS = 5
 """What the last round leaves for stopping its processes and writing results."""
@@ -54,7 +54,7 @@ def main(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # not before the processes of the groups are stopped
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {"machine": machine(), "dry": dry, "checks": []}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # killed processes may still write
         work = Path(folder)
         shared = {"data": str((data or drawn_data(work)).resolve()), "out": str(out.resolve()), "dry": dry}
         end = started + 60 * minutes - CLOSING_SECONDS
@@ -63,14 +63,16 @@ def main(
         for index, (groups, share) in enumerate(rounds):
             deadline = time.time() + (end - time.time()) * share / sum(share for _, share in rounds[index:])
             children = [Child(group, shared, work / group, deadline) for group in groups]
-            running = children
+            running, before = children, results["checks"]
             try:
                 while running := [child for child in running if child.goes_on()]:
-                    time.sleep(0.2)
+                    time.sleep(0.5)
+                    results["checks"] = [*before, *(line for child in children for line in child.lines_so_far())]
+                    write_json(out / "gpu.json", results)
             finally:
                 for child in running:
                     child.stop()
-            results["checks"] += [result for child in children for result in child.results()]
+            results["checks"] = [*before, *(result for child in children for result in child.results())]
             results["seconds"] = round(time.time() - started, 1)
             write_json(out / "gpu.json", results)
     print_table(results)
@@ -131,7 +133,7 @@ class Child:
 
     def _start(self) -> None:
         paths = [str(HERE), str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-        self.skipped = [line["check"] for line in self._read() if line["state"] != "waiting"]
+        self.skipped = [line["check"] for line in self.lines_so_far() if line["state"] != "waiting"]
         command = [sys.executable, "-m", "gpu_checks", self.group, self.context, str(self.lines), *self.skipped]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
@@ -143,8 +145,8 @@ class Child:
                 start_new_session=True,
             )
 
-    def _read(self) -> list[dict[str, Any]]:
-        """The last line of each check; one that the process did not end is left out, NaN is None."""
+    def lines_so_far(self) -> list[dict[str, Any]]:
+        """The last line of each check so far; one that the process did not end is left out, NaN is None."""
         lines = {}
         for text in self.lines.read_text().splitlines() if self.lines.exists() else ():
             with suppress(ValueError):
@@ -159,8 +161,8 @@ class Child:
             return True
         self.stop()
         self._note("started", "late" if running else "crashed", self._log_end())
-        waiting = [line for line in self._read() if line["state"] == "waiting"]
-        if waiting and not running and len(self._read()) - len(waiting) > len(self.skipped):
+        waiting = [line for line in self.lines_so_far() if line["state"] == "waiting"]
+        if waiting and not running and len(self.lines_so_far()) - len(waiting) > len(self.skipped):
             self._start()
             return True
         self._note("waiting", "late" if running else "crashed", "not reached")
@@ -174,7 +176,7 @@ class Child:
 
     def _note(self, old: str, new: str, error: str) -> None:
         """Gives the checks in one state another."""
-        lines = [line for line in self._read() if line["state"] == old]
+        lines = [line for line in self.lines_so_far() if line["state"] == old]
         with self.lines.open("a") as file:
             for line in lines:
                 file.write(f"\n{json.dumps(line | {'state': new, 'error': error})}\n")
@@ -186,7 +188,7 @@ class Child:
         """The results of the group's checks; a group that did not start has one that says so."""
         error = self._log_end() or "no check is registered"
         none = {"group": self.group, "check": "start", "state": "crashed", "error": error}
-        return self._read() or [none]
+        return self.lines_so_far() or [none]
 
 
 def print_table(results: dict[str, Any]) -> None:
@@ -196,7 +198,7 @@ def print_table(results: dict[str, Any]) -> None:
         for sentence in result.get("missed", ()):
             print(f"{'':10}{sentence}")
         if error := result.get("error"):
-            print(f"{'':10}{error.strip().splitlines()[-1]}")
+            print(f"{'':10}{(error.strip() or 'no output').splitlines()[-1]}")
     print(json.dumps({"seconds": results["seconds"], **results["machine"]}))
 
 

@@ -1,7 +1,7 @@
 """From labels to portraits by the stages' functions: a check for each stage, which reads the files of those before it.
 
-Settings are those of `config/folder.yaml`, but for batches that fill a GPU and GauGAN's preset. GauGAN trains as long
-as the time left allows, by the rate of a short training before it.
+Settings are those of `config/folder.yaml`, but for batches that fill a GPU, GauGAN's preset, and shorter trainings
+before it. GauGAN trains as long as the time left allows, by the rate of a short training before it.
 """
 
 import csv
@@ -91,7 +91,7 @@ def report_training(report: Report, folder: Path, start: float) -> None:
 @check("chain")
 def unet(context: Context, report: Report) -> None:
     """U-Net v3, which labels."""
-    train_version("v3", context.pick(20_000, 16), context, report)
+    train_version("v3", context.pick(12_000, 16), context, report)
 
 
 @check("chain")
@@ -184,7 +184,9 @@ def vae(context: Context, report: Report) -> None:
     """The VAE, whose encoder reads styles."""
     release_memory()
     start = time.monotonic()
-    length = context.pick({"images": config().vae.training.images, "batch": 32}, {"images": 16, "batch": 4, "width": 8})
+    length = context.pick(
+        {"images": config().vae.training.images // 3, "batch": 32}, {"images": 16, "batch": 4, "width": 8}
+    )
     train_vae(settings=lasting(config().vae, **length), **collection(context), **products(context.work / "vae"))
     report_training(report, context.work / "vae", start)
 
@@ -255,7 +257,7 @@ def first_gaugan(context: Context, report: Report) -> None:
     settings = gaugan_settings(context, context.pick(FIRST_STEPS * 16, 4))
     folder = context.work / "gaugan_first"
     start = time.monotonic()
-    with recorded_steps() as ends:
+    with recorded_steps() as ends, patch("facemill.synthesize.train_gaugan.SNAPSHOTS", 1):
         paint(settings, folder, context, report)
     trained = time.monotonic()
     step = float(np.median(np.diff(ends)))

@@ -28,7 +28,7 @@ from facemill.networks.vae import Vae, kl_divergence, to_signed_range
 from facemill.networks.vgg import LPIPS_TAPS, PLAN, Lpips, PerceptualLoss, Vgg16
 from facemill.segment.self_train_unet import consistency_loss
 from facemill.synthesize.train_vae import region_weights
-from gpu_checks import Context, Report, check, precision  # noqa: F401  its checks come first
+from gpu_checks import Context, Report, check, precision
 from gpu_checks.comparison import (
     BAR,
     CPU,
@@ -245,3 +245,6 @@ def losses(context: Context, report: Report) -> None:
     compare(context, report, "kl", None, codes, lambda _, *tensors: kl_divergence(*tensors))
     shares = [region_weights(on(device, masks), 64, classes) for device in (context.device, CPU)]
     report.bar("region_weights", relative(shares[:1], shares[1:]), at_most=BAR)
+
+
+check("correctness")(precision.steps)  # the longest comes last

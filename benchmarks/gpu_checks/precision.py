@@ -117,7 +117,6 @@ def later_step(context: Context, training: str) -> tuple[list[Learner], list[lis
     return learners[:half], gradients[:half], gradients[half:]
 
 
-@check("correctness")
 def steps(context: Context, report: Report) -> None:
     """A step of each training in the device's precision: its gradients, and what is float32 after it."""
     with accelerators():

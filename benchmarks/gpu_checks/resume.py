@@ -5,6 +5,7 @@ GPU, so that a start takes no seconds. On the processor a resumed training must 
 have no fixed order, so there its distance to an uninterrupted one is compared with that of two uninterrupted ones.
 """
 
+import faulthandler
 import functools
 import math
 import multiprocessing
@@ -73,7 +74,7 @@ class Trial:
     def wait(self, role: str, status: int = 0) -> None:
         """Waits for the end of a process. Raises `RuntimeError` when it ends with another exit status."""
         process = self.processes[role]
-        process.join()
+        process.join(max(0, self.context.seconds_left - 5))
         if process.exitcode != status:
             log = (self.folder / f"{role}.log").read_text(errors="replace")[-2000:]
             raise RuntimeError(f"{role}: exit status {process.exitcode}, not {status}\n{log}")
@@ -93,6 +94,8 @@ def train(context: Context, training: str, folder: Path, log: Path, stop: tuple[
     with log.open("w") as file:
         for stream in (sys.stdout, sys.stderr):
             os.dup2(file.fileno(), stream.fileno())
+    faulthandler.dump_traceback_later(max(1, context.seconds_left - 7))
+    os.nice(10)  # the networks on the processor, with which CUDA is compared meanwhile, wait for their slowest thread
     processors = sorted(os.sched_getaffinity(0))
     index = os.getpid() % len(processors)
     os.sched_setaffinity(0, {processors[index], processors[index - 1]})  # a loader has a worker for each
@@ -125,7 +128,7 @@ def trials(context: Context) -> dict[str, Trial]:
         for role in roles:
             trial.start(role)
     for trial in started.values():
-        trial.processes["interrupted"].join()
+        trial.processes["interrupted"].join(max(0, context.seconds_left - 6))
         trial.start("resumed")
     return started
 

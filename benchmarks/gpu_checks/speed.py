@@ -101,7 +101,7 @@ def label_portraits(size: int, context: Context, report: Report) -> None:
     network_alone(backend, batches)
     start = time.perf_counter()
     network_alone(backend, batches)
-    batches *= max(1, min(16, round(context.pick(2, 0) / (time.perf_counter() - start))))
+    batches *= max(1, min(16, round(context.pick(1, 0) / (time.perf_counter() - start))))
     count = len(batches) * batch
     write_portraits(islice(cycle(files), count), shard)
     turns = []
@@ -248,18 +248,6 @@ def resized_portraits(context: Context, size: int, count: int) -> tuple[Tensor, 
     return images.to(context.device), masks.to(context.device)
 
 
-def training(name: str, context: Context, report: Report) -> None:
-    """A training, from the loader of its batches to the optimizer."""
-    release_memory()
-    images, batch = context.pick((960, 16) if name == "gaugan" else (1920, 32), (6, 2))
-    for field, value in timed(name, context, images, batch)._asdict().items():
-        report.figure(field, value)
-
-
-for name in TRAININGS:
-    check("speed", f"training_{name}")(partial(training, name))
-
-
 @check("speed")
 def latency(context: Context, report: Report) -> None:
     """A single portrait, from numpy to numpy: painted from its mask, and segmented."""
@@ -286,3 +274,15 @@ def paint_next(painter: Painter, masks: Iterator[np.ndarray], z: Tensor) -> np.n
 def segment_next(segmenter: Segmenter, portraits: Iterator[np.ndarray]) -> np.ndarray:
     """The mask, uint8 (1, H, W), of the next portrait."""
     return segmenter.masks([next(portraits)])
+
+
+def training(name: str, context: Context, report: Report) -> None:
+    """A training, from the loader of its batches to the optimizer."""
+    release_memory()
+    images, batch = context.pick((960, 16) if name == "gaugan" else (1920, 32), (6, 2))
+    for field, value in timed(name, context, images, batch)._asdict().items():
+        report.figure(field, value)
+
+
+for name in TRAININGS:
+    check("speed", f"training_{name}")(partial(training, name))

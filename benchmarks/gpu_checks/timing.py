@@ -63,8 +63,9 @@ def step_of(context: Context, build: Callable[[int], Callable[[], object]], batc
         release_memory()
         try:
             return Step(images / median_seconds(context, build(images)), peak_gb(), images)
-        except torch.OutOfMemoryError:
-            continue  # what the exception holds is freed when it has been handled
+        except RuntimeError as error:  # of torch, or of cuDNN, which then has no algorithm to offer
+            if not isinstance(error, torch.OutOfMemoryError) and "find an engine" not in str(error):
+                raise
     raise torch.OutOfMemoryError(f"not even a batch of {batch // 4} fits")
 
 

@@ -141,6 +141,7 @@ def train_loader(rows: ShardDataset, batch: int, seed: int, first_step: int = 0)
         batch_sampler=ResumableBatchSampler(rows.groups(), batch, seed, first_step),
         generator=torch.Generator(),  # by default the loader would draw from torch's generator, which a step has seeded
         num_workers=workers() if cuda else 0,
+        multiprocessing_context="fork" if cuda else None,  # whatever the default is: rows are shared, and not pickled
         worker_init_fn=heed_parent_alone,
         pin_memory=cuda,
     )

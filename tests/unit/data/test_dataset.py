@@ -119,7 +119,7 @@ def test_workers_are_those_of_the_jobs_processors(products, monkeypatch, process
 
 
 WORKERS = """
-import os, signal, subprocess, sys
+import multiprocessing, os, signal, subprocess, sys
 from pathlib import Path
 import torch
 torch.cuda.is_available = lambda: True  # so that workers decode, as for a GPU
@@ -138,9 +138,11 @@ def end_job() -> None:  # a SIGTERM to all of its processes, from elsewhere
 
 def train(*, images: Path, fault: str) -> None:
     received = []
+    if fault == "none":  # the default of Python 3.14, and of children of a fork server
+        multiprocessing.set_start_method("forkserver")
     signal.signal(signal.SIGTERM, lambda number, frame: received.append(number))
     for step, _ in enumerate(dataset.train_loader(dataset.ShardDataset([images]), batch=2, seed=1)):
-        if step == 3:
+        if step == 3 and fault != "none":
             {"kill": kill_worker, "end": end_job}[fault]()
         if step == 100:
             print("a hundred steps after", received)
@@ -167,6 +169,11 @@ def with_workers(folder: Path, images: Path, fault: str) -> subprocess.Completed
 def test_workers_outlive_the_end_of_the_job_until_the_training_has_ended(products, tmp_path):
     done = with_workers(tmp_path, products[0][0], "end")
     assert (done.returncode, done.stdout, done.stderr) == (0, f"a hundred steps after [{int(signal.SIGTERM)}]\n", "")
+
+
+def test_workers_are_forked_whatever_the_default(products, tmp_path):
+    done = with_workers(tmp_path, products[0][0], "none")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a hundred steps after []\n", "")
 
 
 def test_a_killed_worker_ends_the_training_with_one_line(products, tmp_path):
