@@ -4,6 +4,7 @@ Format: https://cyclonedx.org/docs/1.6/json/
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -61,7 +62,7 @@ def list_materials(
 
 def _component(material: Material, kind: ComponentType, settings: Config) -> Component:
     """A component of the bill, with the license that the config names for it, or else the material's own."""
-    key = "models" if material.key.startswith("models/") else material.key.split("/")[0].rstrip(".0123456789")
+    key = re.sub(r"\.\d+$", "", material.key.split("/")[0])  # of one in a list, or in a folder
     properties = [Property(name=f"facemill:{name}", value=value) for name, value in material.properties.items()]
     urls = [ExternalReference(type=ExternalReferenceType.DISTRIBUTION, url=XsUri(url)) for url in material.urls]
     return Component(

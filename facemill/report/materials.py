@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -118,13 +119,16 @@ def _named_license(file: Path) -> str:
 
 def packages() -> Iterator[Material]:
     """Yields the installed Python packages, by name."""
-    by_name = {
-        package.name.lower().replace("_", "-"): package for package in reversed(list(distributions())) if package.name
-    }
-    for name, package in sorted(by_name.items()):
-        purl = PackageURL("pypi", name=name, version=package.version)
-        license_name = _package_license(package.metadata)
-        yield Material(f"pypi/{name}", package.name, None, license_name, version=package.version, purl=purl)
+    by_name: dict[str, PackageMetadata] = {}
+    for package in distributions():
+        metadata = package.metadata  # parsed anew at each call
+        if name := metadata["Name"]:
+            by_name.setdefault(re.sub(r"[-_.]+", "-", name).lower(), metadata)
+    for name, metadata in sorted(by_name.items()):
+        version = metadata["Version"]
+        purl = PackageURL("pypi", name=name, version=version)
+        license_name = _package_license(metadata)
+        yield Material(f"pypi/{name}", metadata["Name"], None, license_name, version=version, purl=purl)
 
 
 def _package_license(metadata: PackageMetadata) -> str:

@@ -73,7 +73,7 @@ def properties(holder: dict[str, Any]) -> dict[str, str]:
 
 
 def test_data_has_checksums_of_files_and_listings_of_folders(tmp_path, models, source):
-    content = overlaid("folder", dataset="mine", source=source)
+    content = overlaid("folder", dataset="mine", source=source, licenses={"source.images": "cc0-1.0"})
     parts = components(bill(tmp_path, models, content))
     listed = hashlib.sha256(b"1.png\t1\nb/2.png\t2\n").hexdigest()
     assert properties(parts["source.images.0"]) == {
@@ -88,7 +88,13 @@ def test_data_has_checksums_of_files_and_listings_of_folders(tmp_path, models, s
         for ref, text in (("source.images.1", b"zip"), ("source.tags", b"1,solo"))
     }
     assert properties(parts["source.labelled"])["facemill:files"] == "1"
-    assert {licenses(parts[ref])[0] for ref in ("source.images.0", "source.tags", "source.labelled")} == {"unknown"}
+    named = {ref: licenses(part) for ref, part in parts.items() if ref.startswith("source.")}
+    assert named == {
+        "source.images.0": ["CC0-1.0"],
+        "source.images.1": ["CC0-1.0"],
+        "source.tags": ["unknown"],
+        "source.labelled": ["unknown"],
+    }
 
 
 def test_an_address_has_the_checksum_of_the_config_and_is_not_fetched(tmp_path, models):
@@ -110,26 +116,31 @@ def test_pretrained_weights_have_checksums_and_the_licenses_that_are_given(tmp_p
         gaugan={"vgg_weights": str(vgg)},
         unet={"encoder_weights": str(encoder)},
         tags={"wd14": str(tagger)},
-        licenses={"gaugan.vgg_weights": "bsd-3-clause", "models": "cc-by-nc-4.0", "dataset": "my own terms"},
+        portraits={"person": {"tagger": "wd14", "files": str(tagger)}},
+        licenses={
+            "gaugan.vgg_weights": "bsd-3-clause",
+            "tags.wd14": "terms of its card",
+            "models": "cc-by-nc-4.0",
+            "dataset": "my own terms",
+        },
     )
     written = bill(tmp_path, models, content)
     parts = components(written)
     assert parts["gaugan.vgg_weights"]["hashes"][0]["content"] == sha256(vgg)
     assert parts["tags.wd14/model.onnx"]["hashes"][0]["content"] == hashlib.sha256(b"onnx").hexdigest()
-    named = {
-        ref: licenses(parts[ref]) for ref in ("gaugan.vgg_weights", "unet.encoder_weights", "tags.wd14/model.onnx")
-    }
+    named = {ref: licenses(part) for ref, part in parts.items() if not ref.startswith(("pypi/", "models/"))}
     assert named == {
         "gaugan.vgg_weights": ["BSD-3-Clause"],
         "unet.encoder_weights": ["Apache-2.0"],
-        "tags.wd14/model.onnx": ["unknown"],
+        "tags.wd14/model.onnx": ["terms of its card"],
+        "portraits.person.files/model.onnx": ["unknown"],
     }
     assert licenses(parts["models/gaugan"]) == ["CC-BY-NC-4.0"]
     assert licenses(written["metadata"]["component"]) == ["my own terms"]
     read = {entry["ref"]: set(entry.get("dependsOn", [])) for entry in written["dependencies"]}
     assert read["models/gaugan"] == {"dataset", "gaugan.vgg_weights"}
     assert read["models/unet/v3"] == {"dataset", "unet.encoder_weights"}
-    assert read["dataset"] == {"tags.wd14/model.onnx"}
+    assert read["dataset"] == {"tags.wd14/model.onnx", "portraits.person.files/model.onnx"}
 
 
 def test_imagenets_weights_are_those_that_are_downloaded(tmp_path, models, monkeypatch):
