@@ -13,7 +13,7 @@ from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
-from facemill.data.mask_files import FORMS, InvalidMask, is_binary, read_mask
+from facemill.data.mask_files import InvalidMask, is_binary, read_mask
 from facemill.data.names import as_key
 from facemill.data.pairs import Names
 from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
@@ -90,8 +90,10 @@ def read_labelme(
         raise InvalidLabel(str(error)) from error
     if source is None:
         root = images.root if images else path.parent
+        place = f", which leads out of {root}" if labelme.leads_out(path, annotation, root) else ""
         raise InvalidLabel(
-            f"no image at imagePath {annotation.image_path!r} in {root}, nor embedded, nor beside it named {path.stem}"
+            f"no image at imagePath {annotation.image_path!r}{place}, nor embedded, nor beside it named {path.stem}; "
+            "accepted: images below the folder of labels"
         )
     picture = _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
     size = (picture.height, picture.width)
@@ -157,7 +159,7 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     if is_by_color:
         ids = np.arange(len(classes), dtype=np.uint8)
     elif is_binary(indices):
-        raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: {FORMS}")
+        raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: an index a label")
     unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
     if unknown.size:
         accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
