@@ -21,6 +21,9 @@ from facemill.segment.unet_scores import evaluate_unet
 SHOWN = 8
 """Portraits of the picture."""
 
+NOT_MEASURED = "\N{EN DASH}"
+"""What stands for a score that is null, as that of a class which no portrait has."""
+
 BARS = ("#b4b9c8", "#e3a23b", "#3d6fc2", "#3f9b6d")
 """Colors of the versions, in their order."""
 
@@ -129,8 +132,9 @@ def plot_scores(path: Path, summaries: Summaries, classes: ClassTable) -> None:
     with new_plot(path, width, 4.2, ncols=4, width_ratios=[iou_panel, 1, 1, 1]) as (_, (iou_axes, *score_axes)):
         _plot_iou(iou_axes, summaries, classes, colors)
         for axes, (key, title) in zip(score_axes, panels.items(), strict=True):
-            bars = axes.bar(list(summaries), [summary[key] or 0 for summary in summaries.values()], 0.65, color=colors)
-            axes.bar_label(bars, fmt="%.3g", fontsize=9)
+            values = [summary[key] for summary in summaries.values()]
+            bars = axes.bar(list(summaries), [value or 0 for value in values], 0.65, color=colors)
+            axes.bar_label(bars, [NOT_MEASURED if value is None else f"{value:.3g}" for value in values], fontsize=9)
             axes.set_title(title, fontsize=10)
         score_axes[2].axhline(1, color="black", linewidth=0.8, linestyle=":")
 
@@ -139,14 +143,16 @@ def _plot_iou(axes: Any, summaries: Summaries, classes: ClassTable, colors: Sequ
     """Plots the mean IoU and that of each class, a bar for each version."""
     width = 0.8 / len(summaries)
     for i, (version, summary) in enumerate(summaries.items()):
-        values = [summary["miou"], *(summary["iou"][name] or 0 for name in classes.names)]
+        ious = [summary["miou"], *(summary["iou"][name] for name in classes.names)]
+        values = [iou or 0 for iou in ious]
         intervals = [summary["interval"][name] or [0, 0] for name in ["miou", *classes.names]]
         x = np.arange(len(values)) + (i - (len(summaries) - 1) / 2) * width
         errors = np.abs(np.array(intervals).T - values)
         style = {"color": colors[i], "error_kw": {"elinewidth": 0.8, "ecolor": "#444"}}
         axes.bar(x, values, width, yerr=errors, label=version, **style)
-        for left, value, (_, high) in zip(x, values, intervals, strict=True):
-            axes.text(left, high + 0.01, f"{value:.2f}"[1:] if value < 0.995 else "1", ha="center", fontsize=7)
+        for left, iou, (_, high) in zip(x, ious, intervals, strict=True):
+            text = NOT_MEASURED if iou is None else f"{iou:.2f}"[1:] if iou < 0.995 else "1"
+            axes.text(left, high + 0.01, text, ha="center", fontsize=7)
     axes.set_xticks(range(1 + len(classes)), ["mean", *classes.names])
     for tick, color in zip(axes.get_xticklabels()[1:], classes.colors, strict=True):
         tick.set_bbox({"facecolor": [c / 255 for c in color], "edgecolor": "none", "alpha": 0.45, "pad": 2})

@@ -210,21 +210,20 @@ def table_rows(
     errors = np.full(colors.shape[:3], np.nan) if of is None else color_errors(colors, real.colors[:, 0][of])
     mious = measures.mious()
     for mask, style in np.ndindex(mious.shape):
-        by_region = zip(REGIONS, errors[mask, style].tolist(), strict=True)
         yield {
             "mask": rows.ids[mask],
             "source": source,
             "style": source if of is None else rows.ids[of[mask, style]],
             "resegmentation_miou": mious[mask, style],
-        } | {region: None if np.isnan(error) else error for region, error in by_region}
+        } | dict(zip(REGIONS, errors[mask, style].tolist(), strict=True))
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes rows of the same keys as a CSV with a header."""
+    """Writes rows of the same keys as a CSV with a header; what is NaN, not measured, is an empty cell."""
     with atomic_write(path) as tmp, tmp.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({key: "" if value != value else value for key, value in row.items()} for row in rows)
 
 
 def style_grid(painter: Painter, rows: ShardDataset, z: Tensor, seed: int) -> Image.Image:

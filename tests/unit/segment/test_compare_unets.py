@@ -12,10 +12,18 @@ from torch import nn
 from facemill.data.classes import IGNORE, SEVEN
 from facemill.data.shards import decode_mask, encode_mask, read_rows, write_shard
 from facemill.errors import UserError
+from facemill.imaging import figures
 from facemill.imaging.figures import colorize
 from facemill.inference.segmenter import Segmenter
 from facemill.metrics import segmentation as metrics
-from facemill.segment.compare_unets import compare_unets, gain_sentences, overlapping, select_examples
+from facemill.segment.compare_unets import (
+    NOT_MEASURED,
+    compare_unets,
+    gain_sentences,
+    overlapping,
+    plot_scores,
+    select_examples,
+)
 from facemill.segment.unet_scores import UnetScores, evaluate_unet
 
 [EYE], [MOUTH], [HAIR] = (SEVEN.role_ids(role) for role in ("eye", "mouth", "hair"))
@@ -73,6 +81,18 @@ def test_a_class_without_pixels_has_no_interval(painter):
     truth = np.zeros((32, 32), np.uint8)
     numbers = evaluate(painter, [truth] * 2, [truth] * 2).summary()
     assert numbers["interval"]["hair"] is None and numbers["interval"]["background"] == [1, 1]
+
+
+def test_a_score_that_is_null_is_a_dash_in_the_plot(tmp_path, monkeypatch, painter):
+    plots: list = []
+    monkeypatch.setattr(figures.plt, "close", plots.append)
+    mask = np.zeros((64, 64), np.uint8)
+    summary = evaluate(painter, [mask], [mask]).summary() | {"boundary_iou": None}
+    plot_scores(tmp_path / "a.png", {"v1": summary}, SEVEN)
+    iou_axes, boundary_axes, *_ = plots[0].axes
+    shown = [text.get_text() for text in iou_axes.texts]
+    assert shown == ["1", "1", *[NOT_MEASURED] * 6]  # the mean, background, and classes that no portrait has
+    assert [text.get_text() for text in boundary_axes.texts] == [NOT_MEASURED]
 
 
 def test_overlapping_intervals_are_listed():

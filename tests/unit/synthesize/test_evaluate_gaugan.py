@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import tracemalloc
 
 import numpy as np
@@ -25,7 +26,7 @@ from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
-from facemill.synthesize.evaluate_gaugan import STYLES_PER_MASK, evaluate_gaugan
+from facemill.synthesize.evaluate_gaugan import STYLES_PER_MASK, evaluate_gaugan, write_csv
 
 TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
 SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
@@ -175,3 +176,8 @@ def test_more_real_portraits_need_little_more_memory(inputs):
 
     evaluate_gaugan(**inputs(SEVEN, "none"))  # imports
     assert peak(220) - peak(20) < 200 * 64 * 64 * 3
+
+
+def test_what_is_not_measured_is_an_empty_cell(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"mask": "1", "hair": math.nan, "skin": np.float64("nan"), "eye": 0.5}])
+    assert (tmp_path / "a.csv").read_text() == "mask,hair,skin,eye\n1,,,0.5\n"
