@@ -144,13 +144,15 @@ rule pseudo_label:
 rule gate_pseudo_labels:
     """The pseudo-labelled portraits that GauGAN is trained on, and the reasons why the others are rejected."""
     input:
+        portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
     output:
         gate="results/{dataset}/gate/gate.parquet",
     log:
         "logs/{dataset}/gate_pseudo_labels.log",
     params:
-        **door("gate_pseudo_labels", settings=CONFIG.pseudo_labels),
+        **door("gate_pseudo_labels", settings=CONFIG.pseudo_labels, holdout=CONFIG.holdout),
+    priority: 1  # before the VAE is trained
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -173,7 +173,7 @@ def gate(context: Context, report: Report) -> None:
     shards = {name: collection(context)[name] for name in ("portraits", "pseudo_labels")}
     limits = context.pick({}, {"min_confidence": 0.0, "max_flip_disagreement": 1.0})
     settings, files = config().pseudo_labels.model_copy(update=limits), {"gate": context.work / "gate.parquet"}
-    gate_pseudo_labels(pseudo_labels=shards["pseudo_labels"], settings=settings, **files)
+    gate_pseudo_labels(settings=settings, holdout=config().holdout, **shards, **files)
     files |= {"metrics": context.work / "pseudo_labels.json", "picture": context.out / "pseudo_labels.png"}
     show_pseudo_labels(timings=timings(context), labelled=[context.data.train], **shards, **files)
     report.figures |= json.loads(files["metrics"].read_text())

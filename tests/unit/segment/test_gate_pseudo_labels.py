@@ -8,6 +8,7 @@ import pytest
 
 from facemill.config.segment import PseudoLabelsConfig
 from facemill.data.shards import read_rows, write_shard
+from facemill.data.splits import hash_fraction
 from facemill.errors import UserError
 from facemill.segment.gate_pseudo_labels import gate_pseudo_labels, gate_rows
 
@@ -30,12 +31,15 @@ def test_each_rejected_portrait_has_its_reasons():
 def test_the_gate_has_every_portrait_and_refuses_to_reject_all(tmp_path):
     columns = pa.schema([("id", pa.string()), ("confidence", pa.float32()), ("flip_disagreement", pa.float32())])
     write_shard(tmp_path / "labels.parquet", [ROWS[0] | {"flip_disagreement": 0.0}, *ROWS[1:]], columns)
-    arguments = {"pseudo_labels": [tmp_path / "labels.parquet"], "gate": tmp_path / "gate.parquet"}
+    shards = [tmp_path / "labels.parquet"]
+    arguments = {"portraits": shards, "pseudo_labels": shards, "gate": tmp_path / "gate.parquet", "holdout": 0.0}
     gate_pseudo_labels(settings=SETTINGS, **arguments)
     rows = read_rows([tmp_path / "gate.parquet"], ["id", "rejected"])
     assert [(row["id"], row["rejected"] is None) for row in rows] == [("1", True), ("2", False), ("3", False)]
     with pytest.raises(UserError, match="min_confidence 0.95 and max_flip_disagreement 0.1 reject all 3 portraits"):
         gate_pseudo_labels(settings=SETTINGS.model_copy(update={"min_confidence": 0.95}), **arguments)
+    with pytest.raises(UserError, match="all 1 portraits that are accepted, of 3, are held out; accepted: a lower hol"):
+        gate_pseudo_labels(settings=SETTINGS, **arguments | {"holdout": hash_fraction("1", "holdout") + 0.001})
 
 
 @pytest.mark.parametrize("module", ["gate_pseudo_labels", "show_pseudo_labels"])
