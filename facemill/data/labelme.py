@@ -232,6 +232,18 @@ def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, 
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
 
 
+def leads_out(path: Path, annotation: Annotation, root: Path) -> bool:
+    """Whether the `imagePath` of a labelme file leads out of a folder that holds the file at some depth."""
+    return bool(annotation.image_path) and _stated_name(path, annotation, root) is None
+
+
+def _stated_name(path: Path, annotation: Annotation, root: Path) -> str | None:
+    """The path within a folder to which `imagePath` leads; None when it leads out of it, or there is none."""
+    stated = PureWindowsPath(annotation.image_path or "")
+    name = posixpath.normpath((path.parent.relative_to(root) / stated.as_posix()).as_posix())
+    return name if stated.name and not stated.anchor and not name.startswith("../") else None
+
+
 def find_image(path: Path, annotation: Annotation, images: Names | None = None) -> Path | bytes | None:
     """The annotated image: embedded, at `imagePath`, or beside the file under the same stem; None without any.
 
@@ -253,14 +265,12 @@ def find_image(path: Path, annotation: Annotation, images: Names | None = None) 
             raise ValueError("imageData is not base64") from error
     if images is None:
         images = Names(path.parent, Walk(IMAGE_SUFFIXES).files(path.parent))
-    folder = path.parent.relative_to(images.root).as_posix()
-    stated = PureWindowsPath(annotation.image_path or "")
-    name = posixpath.normpath(posixpath.join(folder, stated.as_posix()))
-    if stated.name and not stated.anchor and not name.startswith("../"):
+    if name := _stated_name(path, annotation, images.root):
         if os.path.isfile(image := images.root / name):  # noqa: PTH113  (a path of any length)
             return image
         if len(named := images.named(name)) == 1:
             return Path(named[0].path)
+    folder = path.parent.relative_to(images.root).as_posix()
     beside = images.beside("" if folder == "." else folder, as_key(path.stem))
     if len(beside) > 1:
         names = ", ".join(file.name.rpartition("/")[2] for file in beside)
