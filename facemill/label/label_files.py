@@ -159,7 +159,7 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     if is_by_color:
         ids = np.arange(len(classes), dtype=np.uint8)
     elif is_binary(indices):
-        raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: an index a label")
+        raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: label indices")
     unknown = indices[(indices >= len(ids)) & (indices != IGNORE)]
     if unknown.size:
         accepted = f"0 to {len(ids) - 1}, as labels.index_names names them, and {IGNORE} for pixels to ignore"
