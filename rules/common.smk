@@ -1,5 +1,6 @@
 # Helpers that all stages share: the collection's paths, a product's shards, commands of rules, and the marks by which
 # the report, the summary, DVC and the Slurm profile know a rule's figures, metrics and curves.
+import json
 from functools import partial
 
 from facemill.config.root import unet_settings
@@ -65,6 +66,12 @@ def marked(mark):
     """The outputs of all rules so far that bear a mark, each with its value."""
     marks = ((path, path.flags.get(mark)) for rule in workflow.rules for path in rule.output)
     return {str(path): value for path, value in marks if value is not None}
+
+
+def rule_codes(wildcards):
+    """Digests of the code of all rules, as JSON."""
+    codes = {rule.name: dict(rule.params.items()).get("code") for rule in workflow.rules}
+    return json.dumps({name: code(None) for name, code in codes.items() if callable(code)}, sort_keys=True)
 
 
 def config_file(key):

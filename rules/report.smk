@@ -13,12 +13,6 @@ MODELS += ["gaugan"] if CONFIG.masked else []
 MODEL_LICENSE = CONFIG.licenses.get("models")
 
 
-def rule_codes(wildcards):
-    """Digests of the code of all rules, as JSON."""
-    codes = {rule.name: dict(rule.params.items()).get("code") for rule in workflow.rules}
-    return json.dumps({name: code(None) for name, code in codes.items() if callable(code)}, sort_keys=True)
-
-
 rule summarize:
     """Every number of the run, from the metrics of all stages and the rows of their tables."""
     input:
