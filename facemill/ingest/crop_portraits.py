@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.shards import open_shard, read_table, shard_of, write_shard, write_table
-from facemill.errors import first_names
+from facemill.errors import first_names, list_faults
 from facemill.ingest.archives import read_image
 from facemill.ingest.crop_place import warn_of_cut_heads
 from facemill.ingest.culling_sheet import read_lists
@@ -72,7 +72,8 @@ def crop_portraits(
     write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
     write_shard(portraits, rows, schema)
     repeats = len(boxes) - len(rows) - len(rejected)
-    log.info("shard %d: %d portraits, %d rejected, %d duplicates", shard, len(rows), len(rejected), repeats)
+    counts = f"shard {shard}: {len(rows)} portraits, {len(rejected)} rejected, {repeats} duplicates"
+    log.info("\n  ".join([counts, *list_faults((reject["id"], reject["reason"]) for reject in rejected)]))
 
 
 def _schema(selected: Path) -> pa.Schema:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.image_files import read_rgb
 from facemill.data.shards import write_table
+from facemill.errors import list_faults
 from facemill.imaging.phash import perceptual_hash
 from facemill.ingest import persons
 from facemill.ingest.archives import read_image
@@ -61,7 +62,8 @@ def find_portraits(*, selected: Path, settings: PortraitsConfig, shard: int, can
         warn_of_cut_heads([Box(*(row[side] for side in Box._fields)) for row in rows], f"shard {shard}")
     write_table(candidates, pa.Table.from_pylist(rows, CANDIDATES))
     write_table(rejects, pa.Table.from_pylist(rejected, REJECTS))
-    log.info("shard %d: %d portraits in %d images, %d rejected", shard, len(rows), len(posts), len(rejected))
+    counts = f"shard {shard}: {len(rows)} portraits in {len(posts)} images, {len(rejected)} rejected"
+    log.info("\n  ".join([counts, *list_faults((reject["id"], reject["reason"]) for reject in rejected)]))
 
 
 def find_candidates(

@@ -87,6 +87,16 @@ def test_rejected_ids_are_left_out_with_a_reason(make, tmp_path: Path):
         make(rejected_ids=[tmp_path / "none.txt"])
 
 
+def test_rejects_are_counted_by_reason_in_the_log(make, tmp_path: Path, caplog):
+    (tmp_path / "rejected.txt").write_text("".join(f"{number}\n" for number in range(9)))
+    caplog.set_level("INFO", "facemill")
+    make(rejected_ids=[tmp_path / "rejected.txt"])
+    lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
+    by_hand = [line for line in lines if line.startswith("  ") and "rejected by hand" in line]
+    assert len(by_hand) == SHARDS and sum(int(line.split(" times:")[0]) for line in by_hand) == 9
+    assert sum(line.startswith("  21: cannot be read") for line in lines) == 1
+
+
 def test_rejected_ids_that_name_no_portrait_are_said_once(make, tmp_path: Path, caplog):
     (tmp_path / "rejected.txt").write_text("2\n7.jpg\n400\n21\n")
     make(rejected_ids=[tmp_path / "rejected.txt"])
