@@ -263,14 +263,14 @@ def find_image(path: Path, annotation: Annotation, images: Names | None = None) 
             return base64.b64decode(annotation.image_data, validate=True)
         except ValueError as error:
             raise ValueError("imageData is not base64") from error
-    if images is None:
-        images = Names(path.parent, Walk(IMAGE_SUFFIXES).files(path.parent))
-    if name := _stated_name(path, annotation, images.root):
-        if os.path.isfile(image := images.root / name):  # noqa: PTH113  (a path of any length)
-            return image
-        if len(named := images.named(name)) == 1:
-            return Path(named[0].path)
-    folder = path.parent.relative_to(images.root).as_posix()
+    root = images.root if images else path.parent
+    name = _stated_name(path, annotation, root)
+    if name and os.path.isfile(root / name):  # noqa: PTH113  (a path of any length)
+        return root / name
+    images = images or Names(root, Walk(IMAGE_SUFFIXES).files(root))
+    if name and len(named := images.named(name)) == 1:
+        return Path(named[0].path)
+    folder = path.parent.relative_to(root).as_posix()
     beside = images.beside("" if folder == "." else folder, as_key(path.stem))
     if len(beside) > 1:
         names = ", ".join(file.name.rpartition("/")[2] for file in beside)
