@@ -55,7 +55,7 @@ def filter_posts(
 
 def nothing_left(funnel: pl.DataFrame) -> str:
     """Why a filter selects nothing: the criteria that alone remove most posts, from a funnel without the limit."""
-    total, most = funnel["left"][0], funnel["removed_alone"].max()
+    total, most = funnel["left"][0], int(funnel["removed_alone"].to_numpy().max())
     rules = funnel.filter(pl.col("removed_alone") == most)["rule"].to_list()
     alone = f"{', '.join(map(repr, rules))} alone {'remove' if len(rules) > 1 else 'removes'} {most}"
     return f"filter: none of {total} posts is left; {alone}; accepted: criteria that some posts meet"
