@@ -73,7 +73,8 @@ def kind_of(fault: str) -> str:
 def _fault_line(fault: str, places: list[str]) -> str:
     if len(places) == 1:
         return f"{places[0]}: {fault}"
-    return f"{len(places)} times: {fault}: {first_names(places)}"
+    wrong, accepted, what = fault.partition("; accepted")
+    return f"{len(places)} times: {wrong}: {first_names(places)}{accepted}{what}"
 
 
 def first_names(names: Iterable[object]) -> str:

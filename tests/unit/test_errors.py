@@ -38,6 +38,11 @@ def test_one_fault_in_many_places_is_one_line():
     assert lines == [f"12 times: label 'ear' is unknown: {names} and 2 more"]
 
 
+def test_what_is_accepted_stands_after_the_places():
+    lines = list_faults([(name, "mode RGB; accepted: P or L") for name in ("a.png", "b.png")])
+    assert lines == ["2 times: mode RGB: a.png, b.png; accepted: P or L"]
+
+
 def test_faults_of_one_kind_are_counted_and_those_of_other_kinds_are_not_hidden():
     names = ["a.jpg", "b/c", "7_hair", *(f"x{number}" for number in range(22))]
     faults = [(f"{number}.png", f"no image named {name}") for number, name in enumerate(names)]
