@@ -14,6 +14,7 @@ from facemill.config.root import Config
 from facemill.data.names import printable
 from facemill.data.walk import Walk
 from facemill.errors import UserError
+from facemill.files import atomic_folder
 from facemill.log import log
 
 
@@ -50,12 +51,12 @@ class Sources:
 
     def copy(self) -> None:
         """Copies all of them, without hidden files, in place of earlier copies; the log names what cannot be copied."""
-        files = [(self._copy(key), self._files(key, path, say=True)) for key, path in self.paths.items()]
-        shutil.rmtree(self.copies, ignore_errors=True)
-        for target, parts in files:
-            for name, (path, _) in parts.items():
-                (target / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target / name)
+        with atomic_folder(self.copies) as folder:  # what is copied may itself be a link to an earlier copy
+            for key, path in self.paths.items():
+                for name, (file, _) in self._files(key, path, say=True).items():
+                    target = folder / key / path.name / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(file, target)
 
     def put_back(self) -> None:
         """Links what is missing in this clone to its copy; nothing outside the clone is written."""

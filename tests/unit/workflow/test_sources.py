@@ -50,6 +50,15 @@ def test_what_was_copied_is_put_back_where_the_config_names_it_but_not_outside_t
     assert not sources.missing() and not sources.changed(shared)
 
 
+def test_what_was_put_back_can_be_copied_again(sources, clone):
+    sources.copy()
+    (clone / "pics").rename(clone / "elsewhere")
+    sources.put_back()
+    before = sources.listing()
+    sources.copy()
+    assert sources.listing() == before and Path("pics/a.png").read_text() == "pics/a.png"
+
+
 def test_what_is_there_is_never_replaced(sources, clone):
     sources.copy()
     Path("pics/a.png").write_text("another")
