@@ -1,7 +1,7 @@
 """Labelled portraits as rows of a shard: image and class mask resized to the same size, near-duplicates grouped."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.names import id_of_file
 from facemill.data.shards import IMAGE, decode_image, encode_jpeg, encode_mask, sort_key
 from facemill.data.splits import group_representatives
-from facemill.errors import UserError, list_faults
+from facemill.errors import UserError, first_names, list_faults
 from facemill.imaging.phash import near_duplicates
 from facemill.ingest.crop_place import Placing, placing
 from facemill.ingest.portraits import Box, center_box
@@ -36,6 +36,8 @@ class Conversion(NamedTuple):
     warnings: Sequence[str] = ()
     image_hash: bytes = b""
     """Of the image's pixels, before it is cropped and resized."""
+    cut_off: float = 0
+    """The share of its labelled pixels that is not in the row."""
 
 
 def labelled_rows(
@@ -67,6 +69,7 @@ def labelled_rows(
     faults: list[tuple[Path, str]] = []
     place = place or placing("middle", ratio)
     remarks: list[tuple[Path, str]] = []
+    cut_off: dict[str, float] = {}
     invalid = 0
     first_with: dict[bytes, Path] = {}
     with ThreadPoolExecutor(threads) as pool:
@@ -83,15 +86,27 @@ def labelled_rows(
             rows[row_id] = conversion.row
             invalid += bool(file_errors)
             faults += [(path, error) for error in file_errors]
-            if conversion.warnings:
-                warnings[row_id] = conversion.warnings
-                remarks += [(path, warning) for warning in conversion.warnings]
-    for line in list_faults(remarks):
-        log.warning("warning: %s", line)
+            remarks += [(path, warning) for warning in conversion.warnings]
+            noted = [*conversion.warnings]
+            if conversion.cut_off >= MIN_SHARE:
+                cut_off[row_id] = conversion.cut_off
+                noted.append(f"{conversion.cut_off:.0%} of its labelled pixels are cut off")
+            if noted:
+                warnings[row_id] = noted
+    _log_warnings(remarks, cut_off)
     if invalid:
         lines = [f"errors in {invalid} of {len(sources)} labelled portraits", *list_faults(faults)]
         raise UserError("\n  ".join(lines))
     return [row for row in (rows[row_id] for row_id in sorted(rows, key=sort_key)) if row], warnings
+
+
+def _log_warnings(remarks: Sequence[tuple[Path, str]], cut_off: Mapping[str, float]) -> None:
+    for line in list_faults(remarks):
+        log.warning("warning: %s", line)
+    if cut_off:
+        worst_first = sorted(cut_off.items(), key=lambda item: -item[1])
+        shares = first_names(f"{row_id} ({share:.0%})" for row_id, share in worst_first)
+        log.warning("warning: labelled pixels are cut off, as portraits.crop and portraits.ratio say, of %s", shares)
 
 
 def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, place: Placing) -> Conversion:
@@ -117,10 +132,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
     image_hash = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
     row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
-    cut_off = share_cut_off(~np.isin(mask, others), box)
-    if cut_off >= MIN_SHARE:
-        warnings = [*warnings, f"{cut_off:.0%} of its labelled pixels are cut off (portraits.crop, portraits.ratio)"]
-    return Conversion(row, (), warnings, image_hash)
+    return Conversion(row, (), warnings, image_hash, share_cut_off(~np.isin(mask, others), box))
 
 
 def share_cut_off(labelled: np.ndarray, box: Box) -> float:

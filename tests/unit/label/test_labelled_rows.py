@@ -194,8 +194,8 @@ def test_the_share_of_labels_that_is_cut_off_is_warned_of(tmp_path, caplog):
     write_labelme(tmp_path, "tall", [box("hair", 0, 15, 39, 34)], pixels=TALL)
     write_labelme(tmp_path, "square", [box("hair", 0, 0, 39, 34)], pixels=TALL[:40])
     _, warnings = labelled_rows(labelme_files(tmp_path, SETTINGS, SEVEN), SEVEN, 32)
-    assert warnings == {"tall": ["50% of its labelled pixels are cut off (portraits.crop, portraits.ratio)"]}
-    assert f"{tmp_path}/tall.json: 50% of its labelled pixels are cut off" in caplog.text
+    assert warnings == {"tall": ["50% of its labelled pixels are cut off"]}
+    assert "cut off, as portraits.crop and portraits.ratio say, of tall (50%)" in caplog.text
 
 
 @pytest.mark.parametrize(("place", "top"), [("middle", 25), ("top", 0)])
