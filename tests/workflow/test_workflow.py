@@ -41,6 +41,16 @@ def test_the_summary_holds_every_number(finished):
     assert {"purity", "discriminant_purity", "trustworthiness", "pca_variance"} <= found["tsne"].keys()
 
 
+def test_no_json_of_the_run_holds_what_is_no_number(finished):
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    paths = list((finished / "results/tiny").rglob("*.json"))
+    assert len(paths) > 20
+    for path in paths:
+        json.loads(path.read_text(), parse_constant=refuse)
+
+
 def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
     page = (finished / "results/tiny/report.html").read_text()
     shown = json.loads(re.search(r"var results = (\{.*?\});\n", page)[1])
