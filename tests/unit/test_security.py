@@ -164,7 +164,7 @@ def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
     try:
         posts, rejects = collected(tmp_path, lambda collection: read_danbooru([metadata], images, collection, 0.99))
     except UserError as error:
-        assert re.search("broken|JSON list|metadata.jsonl: cannot be read to its end", str(error))
+        assert re.search("broken|JSON list|not UTF-|metadata.jsonl: cannot be read to its end", str(error))
         return
     assert set(posts["path"]) <= set(images["path"]) and set(posts["id"]) <= {"1"}
     assert len(rejects) + len(posts) >= 1

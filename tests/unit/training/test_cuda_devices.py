@@ -94,7 +94,7 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
 
     made = {"model": tmp_path / "model.safetensors", "curves": tmp_path / "curves.csv"}
     unet = {"size": SIZE, "seed": 1, "train": shard, "validation": shard} | made
-    collection = {"seed": 1, "holdout": 0.0, "portraits": [portraits], "pseudo_labels": [shard]} | made
+    collection = {"seed": 1, "holdout": 0.2, "portraits": [portraits], "pseudo_labels": [shard]} | made
     gaugan = {"size": SIZE, "vae": vae, "gate": tmp_path / "gate.parquet", "style_encoder": tmp_path / "style"}
     gaugan["settings"] = GAUGAN.model_copy(update={"vgg_weights": write_vgg(tmp_path / "vgg.safetensors")})
     student = {"teacher": teacher, "portraits": [portraits], "labelled": [pairs("labelled.parquet", range(90, 91))]}
