@@ -73,9 +73,7 @@ def test_image_path_decides_between_images_of_one_stem_and_else_none_does(tmp_pa
 def test_an_image_outside_the_folder_is_not_followed(tmp_path):
     labelled(tmp_path / "labels", "x", "../images/x.png")
     colored(tmp_path / "images/x.png", 1)
-    with pytest.raises(
-        InvalidLabel, match=r"imagePath .*, which leads out of .*/labels, nor embedded, nor"
-    ):
+    with pytest.raises(InvalidLabel, match=r"imagePath .*, which leads out of .*/labels, nor embedded, nor"):
         read_one(tmp_path / "labels")
 
 
