@@ -53,8 +53,8 @@ def read_mask(source: Path | bytes, classes: ClassTable | None, ids: Sequence[in
             picture.load()  # for texts behind the pixels, too
             text = picture.info.get("classes")
             table = parse_classes(text) if text else None
-            has_other_classes = table and classes and table.names != classes.names
-            shown = classes if table is None or has_other_classes else table
+            has_other_labels = ids is not None and table and classes and table.names != classes.names
+            shown = classes if table is None or has_other_labels else table
             return MaskFile(*_pixels(ImageOps.exif_transpose(picture), shown, ids), table)
     except InvalidMask:
         raise
