@@ -220,7 +220,9 @@ def test_a_mask_and_a_shard_of_masks_carry_their_table_and_refuse_another(tmp_pa
         decode_mask(encoded, SEVEN)
     recolored = ClassTable((SEVEN.root[0], Class(name="skin", color="#000000", role=None)))
     assert decode_mask(encoded, recolored).shape == (4, 4)
-    swapped = ClassTable((Class(name="a", color="#d99d25", role=None), Class(name="b", color="#696900", role=None)))
+    swapped = ClassTable(
+        (Class(name="a", color="#d99d25", role="background"), Class(name="b", color="#696900", role=None))
+    )
     with pytest.raises(UserError, match="a mask: has the classes a, b; accepted: background, skin, face"):
         decode_mask(encode_mask(np.eye(4, dtype=np.uint8), swapped), SEVEN)  # the skin's color at another index
 
