@@ -1,6 +1,7 @@
 """The bytes of images in files and in archives, which are read in place."""
 
 import functools
+import lzma
 import zipfile
 import zlib
 
@@ -49,7 +50,7 @@ def read_image(path: str, offset: int | None = None, length: int | None = None) 
             content = file_path.read_bytes()
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from error
-    except (KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (KeyError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise ValueError(f"damaged archive ({first_line(error)})") from error
     if not content:
         raise ValueError("an empty file")

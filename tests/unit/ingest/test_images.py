@@ -190,6 +190,18 @@ def test_damaged_members_and_empty_files(tmp_path: Path):
         read_image(str(tmp_path / "empty.png"))
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_members_of_every_packing(tmp_path: Path, packing: int):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", packing) as archive:
+        archive.writestr("1.png", png())
+        start, end = archive.infolist()[0].header_offset + 30 + len("1.png"), archive.start_dir
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    content[start + 12 : end] = bytes(end - start - 12)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match=r"^(damaged archive \(|Invalid data stream$)"):
+        read_image(f"zip://1.png::{tmp_path / 'a.zip'}")
+
+
 def test_a_truncated_tar(tmp_path: Path):
     path = tar(tmp_path / "a.tar", {"1.png": png(), "2.png": png() + bytes(9000)})
     os.truncate(path, 2200)
