@@ -128,7 +128,7 @@ class Collection:
     def reject_lines(self, source: Path | str, reason: str, lines: np.ndarray, ids: np.ndarray) -> None:
         """Adds rejects: lines of a file that cannot be used for the same reason."""
         if len(lines):
-            columns = {"source": [str(source)] * len(lines), "line": lines, "id": ids.astype(str).tolist()}
+            columns = {"source": [printable(str(source))] * len(lines), "line": lines, "id": ids.astype(str).tolist()}
             self._write_rejects(pa.table(columns | {"reason": [reason] * len(lines)}, REJECTS))
 
     def reject_broken(self, source: Path | str, line: int, reason: str) -> None:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,16 @@ def test_posts_and_rejects_of_many_calls(collect):
         ("f", 0, "0", "because"), ("f", 1, "1", "because"), ("f", 2, "2", "because"),
         ("g", 4, "40", "all"), ("g", 5, "50", "all"),
     ]  # fmt: skip
+
+
+def test_raw_bytes_in_names_are_spelled(collect):
+    source = os.fsdecode(b"a.tar:\x8a.json")
+
+    def read(collection: Collection) -> None:
+        collection.reject(source, "because", 1, "1")
+        collection.reject_lines(source, "all", np.array([2]), np.array([2]))
+
+    assert collect(read)[1]["source"].to_list() == [r"a.tar:\x8a.json"] * 2
 
 
 def test_attributes_are_booleans(collect):
