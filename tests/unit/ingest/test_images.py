@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import tarfile
 import zipfile
 from pathlib import Path
@@ -190,15 +191,22 @@ def test_damaged_members_and_empty_files(tmp_path: Path):
         read_image(str(tmp_path / "empty.png"))
 
 
-@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_damaged_members_of_every_packing(tmp_path: Path, packing: int):
+@pytest.mark.parametrize(
+    ("packing", "reason"),
+    [
+        (zipfile.ZIP_DEFLATED, "damaged archive (Error -3 while decompressing"),
+        (zipfile.ZIP_BZIP2, "Invalid data stream"),
+        (zipfile.ZIP_LZMA, "damaged archive (Invalid or unsupported options)"),
+    ],
+)
+def test_damaged_members_of_every_packing(tmp_path: Path, packing: int, reason: str):
     with zipfile.ZipFile(tmp_path / "a.zip", "w", packing) as archive:
         archive.writestr("1.png", png())
         start, end = archive.infolist()[0].header_offset + 30 + len("1.png"), archive.start_dir
     content = bytearray((tmp_path / "a.zip").read_bytes())
-    content[start + 12 : end] = bytes(end - start - 12)
+    content[start:end] = bytes(end - start)
     (tmp_path / "a.zip").write_bytes(content)
-    with pytest.raises(ValueError, match=r"^(damaged archive \(|Invalid data stream$)"):
+    with pytest.raises(ValueError, match=f"^{re.escape(reason)}"):
         read_image(f"zip://1.png::{tmp_path / 'a.zip'}")
 
 
