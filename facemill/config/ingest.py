@@ -73,6 +73,10 @@ class SourceConfig(Section):
         singles = {"attributes": self.attributes, "partition": self.partition, "tags": self.tags}
         return lists | {key: [location] if location else [] for key, location in singles.items()}
 
+    def follows_links(self, key: str) -> bool:
+        """Whether links that lead out of the folders of a key are followed: where images allow it, elsewhere always."""
+        return self.follow_links or not key.startswith("source.images")
+
     @field_validator("sha256")
     @classmethod
     def _expand_names(cls, value: dict[str, str]) -> dict[str, str]:

@@ -1,10 +1,7 @@
 """Materials of a dataset and its models: data, pretrained weights, Python packages."""
 
-import hashlib
-import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageMetadata, distributions
 from pathlib import Path
@@ -16,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from facemill.config.ingest import SourceConfig
 from facemill.config.root import PRETRAINED, Config
-from facemill.data.walk import is_hidden
+from facemill.data.contents import Everything, summarized
 from facemill.files import sha256
 
 UNKNOWN = "unknown"
@@ -65,29 +62,10 @@ def sources(source: SourceConfig, checksums: Path | None = None) -> Iterator[Mat
             if isinstance(location, str):
                 yield Material(numbered, location.rsplit("/", 1)[-1], known and known.lower(), urls=(location,))
             elif location.is_dir():
-                yield Material(numbered, location.name, properties=listing(location, source.follow_links))
+                held = summarized(Everything(source.follows_links(key)).files(location))
+                yield Material(numbered, location.name, properties={name: str(value) for name, value in held.items()})
             else:
                 yield Material(numbered, location.name, known.lower() if known else sha256(location))
-
-
-def listing(folder: Path, follow_links: bool = False) -> dict[str, str]:
-    """The number of files in a folder and below, their bytes, and the SHA-256 of their sorted names and sizes.
-
-    Hidden files and folders are left out; a folder that is met again through a link is not entered.
-    """
-    lines, total, entered = [], 0, {folder.resolve()}
-    for root, folders, files in os.walk(folder, followlinks=follow_links):
-        folders[:] = sorted(
-            name for name in folders if not is_hidden(name) and Path(root, name).resolve() not in entered
-        )
-        entered |= {Path(root, name).resolve() for name in folders}
-        for path in (Path(root, name) for name in files if not is_hidden(name)):
-            with suppress(FileNotFoundError):  # a link to nowhere, which ingestion leaves out, too
-                size = path.stat().st_size
-                lines.append(f"{path.relative_to(folder).as_posix()}\t{size}\n")
-                total += size
-    text = "".join(sorted(lines)).encode(errors="surrogateescape")
-    return {"files": str(len(lines)), "bytes": str(total), "listing_sha256": hashlib.sha256(text).hexdigest()}
 
 
 def weights(settings: Config) -> Iterator[Material]:

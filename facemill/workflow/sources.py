@@ -1,6 +1,5 @@
 """The files that a config names, collections and labels above all: listed, shared with results, and put back."""
 
-import hashlib
 import os
 import shutil
 from contextlib import suppress
@@ -11,18 +10,12 @@ import yaml
 from pydantic import ValidationError
 
 from facemill.config.root import Config
+from facemill.data.contents import Everything, summarized
 from facemill.data.names import printable
-from facemill.data.walk import Walk
+from facemill.data.walk import File
 from facemill.errors import UserError
 from facemill.files import atomic_folder
 from facemill.log import log
-
-
-class _Everything(Walk):
-    """A walk that no suffix ends: archives, tables and weights are wanted, too."""
-
-    def _is_wanted(self, name: str) -> bool:
-        return True
 
 
 class Sources:
@@ -43,20 +36,20 @@ class Sources:
             raise UserError(f"{settings}: not settings of this version; {error.errors()[0]['msg']}") from error
         self.paths = config.paths()
         self.copies = copies
-        self._follow_links = config.source.follow_links
+        self._follows_links = config.source.follows_links
 
     def listing(self) -> dict[str, dict[str, Any]]:
         """By key the path, the number of files, their bytes, and a digest of their names and sizes."""
-        return {key: _summary(path, self._files(key, path)) for key, path in self.paths.items()}
+        return {key: {"path": str(path)} | dict(summarized(self._files(key, path))) for key, path in self.paths.items()}
 
     def copy(self) -> None:
         """Copies all of them, without hidden files, in place of earlier copies; the log names what cannot be copied."""
         with atomic_folder(self.copies) as folder:  # what is copied may itself be a link to an earlier copy
             for key, path in self.paths.items():
-                for name, (file, _) in self._files(key, path, say=True).items():
-                    target = folder / key / path.name / name
+                for file in self._files(key, path, say=True):
+                    target = folder / key / path.name / file.name
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(file, target)
+                    shutil.copyfile(file.path, target)
 
     def put_back(self) -> None:
         """Links what is missing in this clone to its copy; nothing outside the clone is written."""
@@ -93,32 +86,24 @@ class Sources:
     def _copy(self, key: str) -> Path:
         return self.copies / key / self.paths[key].name
 
-    def _files(self, key: str, path: Path, say: bool = False) -> dict[str, tuple[str, int]]:
-        """Path and size of each file by its name within the folder; a file's name is `.`."""
+    def _files(self, key: str, path: Path, say: bool = False) -> list[File]:
+        """The files of a folder; that of a file, by the name `.`."""
         if path.is_file():
-            return {".": (str(path), path.stat().st_size)}
-        follow = self._follow_links or not key.startswith("source.images")
-        walk = _Everything((), follow)
-        files = {file.name: (file.path, file.size) for file in walk.files(path)}
+            info = path.stat()
+            return [File(str(path), ".", info.st_size, info.st_mtime_ns)]
+        walk = Everything(self._follows_links(key))
+        files = list(walk.files(path))
         if say and walk.faults:
             first = "".join(f"\n  {printable(fault)}: {reason}" for fault, reason in walk.faults[:10])
             log.warning("%s %s: %d left out%s", key, path, len(walk.faults), first)
         return files
 
 
-def _summary(path: Path, files: dict[str, tuple[str, int]]) -> dict[str, Any]:
-    total = hashlib.sha256()
-    for name, (_, size) in sorted(files.items()):
-        total.update(b"%b\0%d\0" % (os.fsencode(name), size))
-    content = {"files": len(files), "bytes": sum(size for _, size in files.values())}
-    return {"path": str(path)} | content | {"names_and_sizes": total.hexdigest()[:16]}
-
-
 def _counts(summary: dict[str, Any] | None) -> str:
     """`12 files, 3400 bytes at PORTRAITS (9f86d081884c7d65)`."""
     if summary is None:
         return "nothing"
-    return "{files} files, {bytes} bytes at {path} ({names_and_sizes})".format_map(summary)
+    return "{files} files, {bytes} bytes at {path} ({listing_sha256:.16})".format_map(summary)
 
 
 def _is_inside(path: Path) -> bool:

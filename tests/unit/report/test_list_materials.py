@@ -19,7 +19,7 @@ from facemill.config.root import PRETRAINED
 from facemill.config.validation import validate
 from facemill.files import sha256
 from facemill.report.list_materials import list_materials
-from facemill.report.materials import IMAGENET, listing
+from facemill.report.materials import IMAGENET
 
 CODE = json.dumps({"train_unet": "0123456789abcdef"})
 
@@ -188,18 +188,3 @@ def test_the_same_materials_have_the_same_bill_and_others_another(tmp_path, mode
 def test_every_key_of_pretrained_networks_is_one_of_the_config():
     settings = validate(sample_config())
     assert [settings.files(key) for key in PRETRAINED] == [[]] * len(PRETRAINED)
-
-
-def test_a_listing_enters_a_folder_once(tmp_path):
-    (tmp_path / "a/b").mkdir(parents=True)
-    (tmp_path / "a/b/x").write_text("1")
-    (tmp_path / "a/b/loop").symlink_to(tmp_path / "a")
-    assert listing(tmp_path / "a", follow_links=True)["files"] == "1"
-
-
-def test_a_listing_depends_on_names_and_sizes_alone(tmp_path):
-    for folder, name, text in (("a", "x", "1"), ("b", "x", "2"), ("c", "y", "1"), ("d", "x", "12")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / name).write_text(text)
-    digests = {folder: listing(tmp_path / folder)["listing_sha256"] for folder in "abcd"}
-    assert digests["a"] == digests["b"] and len(set(digests.values())) == 3
