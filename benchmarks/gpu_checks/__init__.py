@@ -83,6 +83,12 @@ class Context:
         return dry if self.dry else full
 
 
+def synchronize() -> None:
+    """Waits for the GPU, if this process has used one."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 @dataclass
 class Report:
     """Figures of a check, and the bars that it missed.

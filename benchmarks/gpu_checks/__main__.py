@@ -13,15 +13,11 @@ import time
 import traceback
 from pathlib import Path
 
-import torch
-
-from facemill.networks.device import keep_freed_memory
-from gpu_checks import GROUPS, Context, Data, Report
+from gpu_checks import GROUPS, Context, Data, Report, synchronize
 
 
 def main(group: str, context_json: str, results: Path, skip: list[str]) -> None:
     """Runs the checks of a group that are not skipped; appends a line of JSON before and after each."""
-    keep_freed_memory()  # as every training does
     values = json.loads(context_json)
     paths = {name: Path(values[name]) for name in ("out", "work")}
     context = Context(Data(Path(values["data"])), **paths, dry=values["dry"], deadline=values["deadline"])
@@ -38,7 +34,7 @@ def main(group: str, context_json: str, results: Path, skip: list[str]) -> None:
         timer.start()
         try:
             function(context, report)
-            synchronize()
+            synchronize()  # so that a fault shows in the check that made it
         except (Exception, SystemExit):
             error = traceback.format_exc()
         timer.cancel()
@@ -52,12 +48,6 @@ def main(group: str, context_json: str, results: Path, skip: list[str]) -> None:
 def _note_late(results: Path, group: str, name: str, report: Report) -> None:
     line = {"group": group, "check": name, "state": "started", "error": "time is up"}
     _append(results, line | {"figures": report.figures, "missed": report.missed})
-
-
-def synchronize() -> None:
-    """Waits for the GPU, so that a fault shows in the check that made it."""
-    if torch.cuda.is_initialized():
-        torch.cuda.synchronize()
 
 
 def _append(path: Path, line: dict) -> None:

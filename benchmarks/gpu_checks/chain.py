@@ -34,11 +34,10 @@ from facemill.synthesize.evaluate_vae import evaluate_vae
 from facemill.synthesize.train_gaugan import train_gaugan
 from facemill.synthesize.train_vae import train_vae
 from facemill.training.run import Run
-from gpu_checks import Context, Report, check
+from gpu_checks import Context, Report, check, trainings
 from gpu_checks.timing import peak_gb, release_memory
-from gpu_checks.trainings import portrait_size
+from gpu_checks.trainings import SEED, lasting, portrait_size, products
 
-SEED = 1
 SHOWN, VALIDATION = 8, 64
 """Validation portraits of a picture, and those that are validated on: one by one, ten times in a training."""
 FIRST_STEPS = 40
@@ -56,21 +55,10 @@ def config() -> Config:
 
 
 def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """An overlay's entries over those of a config, section by section."""
+    """An overlay's entries over those of a config, section by section, as Snakemake has it, which a GPU may lack."""
     pairs = {key: (base.get(key), value) for key, value in overlay.items()}
     sections = {key: merged(a, b) for key, (a, b) in pairs.items() if isinstance(a, dict) and isinstance(b, dict)}
     return base | overlay | sections
-
-
-def lasting(settings: Any, images: int, batch: int, **update: Any) -> Any:
-    """Settings with another length and batch, and further changes."""
-    training = settings.training.model_copy(update={"images": images, "batch": batch})
-    return settings.model_copy(update={"training": training} | update)
-
-
-def products(folder: Path) -> dict[str, Path]:
-    """The files that every training writes."""
-    return {"model": folder / "model.safetensors", "curves": folder / "curves.csv"}
 
 
 def last_point(folder: Path) -> dict[str, float]:
@@ -202,8 +190,7 @@ def vae_evaluation(context: Context, report: Report) -> None:
 
 def gaugan_settings(context: Context, images: int) -> GauganConfig:
     """GauGAN's settings for a length in images."""
-    update = {"preset": context.pick("large", "tiny"), "vgg_weights": context.data.vgg_weights}
-    return lasting(config().gaugan, images, context.pick(16, 2), **update)
+    return trainings.gaugan_settings(config().gaugan, context, images, context.pick(16, 2))
 
 
 def paint(settings: GauganConfig, folder: Path, context: Context, report: Report) -> None:
@@ -223,7 +210,7 @@ def paint(settings: GauganConfig, folder: Path, context: Context, report: Report
 
 
 def evaluate(settings: GauganConfig, folder: Path, picture: Path, context: Context) -> dict[str, Any]:
-    """The metrics of a GauGAN on held-out masks, with v2 as its judge."""
+    """The metrics of a GauGAN on held-out masks, with v2 as the evaluator."""
     evaluate_gaugan(
         model=folder / "model.safetensors",
         vae=context.work / "vae/model.safetensors",

@@ -60,6 +60,13 @@ def float32() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def dense() -> Iterator[None]:
+    """Modulations of one-hot masks alone, never of distinct neighborhoods."""
+    with mock.patch("facemill.networks.spade.SPARSE_SIDE", 1 << 20):
+        yield
+
+
 class Kinks(TorchFunctionMode):
     """Puts each unit on the side of its activation's kink, and each pooling on the pixel, that a first pass had.
 

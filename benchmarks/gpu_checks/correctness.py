@@ -1,7 +1,5 @@
 """CUDA against the processor in float32: every network and loss, and the fast SPADE against the plain one."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 from unittest import mock
 
@@ -15,6 +13,7 @@ from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import mask_classes
 from facemill.inference.segmenter import flip_tta_logits
+from facemill.networks.device import keep_freed_memory
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
 from facemill.networks.imagenet import load_encoder
@@ -37,6 +36,7 @@ from gpu_checks.comparison import (
     compare,
     compare_gradients,
     cosine,
+    dense,
     float32,
     on,
     relative,
@@ -47,6 +47,8 @@ from gpu_checks.trainings import config, portrait_size
 BATCH = (4, 2)
 COSINE, BFLOAT16 = 0.999, 0.045
 """Least cosine of gradients in bfloat16, and the relative error that belongs to it."""
+
+keep_freed_memory()  # of the networks on the processor, with which CUDA is compared
 
 
 def portraits(context: Context, times: int = 1) -> tuple[Tensor, Tensor]:
@@ -109,13 +111,6 @@ def new_generator(
     generator = Generator(size=height, z_dim=z_dim, ngf=ngf, nhidden=nhidden, classes=classes, ratio=ratio, z=z)
     add_spectral_norm(generator)
     return generator.to(memory_format=torch.channels_last), [masks[:, :, :width], torch.randn(len(masks), z_dim)]
-
-
-@contextmanager
-def dense() -> Iterator[None]:
-    """Modulations of one-hot masks alone, never of distinct neighborhoods."""
-    with mock.patch("facemill.networks.spade.SPARSE_SIDE", 1 << 20):
-        yield
 
 
 @check("correctness")

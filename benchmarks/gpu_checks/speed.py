@@ -16,7 +16,6 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -34,16 +33,16 @@ from facemill.files import write_json
 from facemill.inference.backends import fastest_backend
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
-from facemill.networks import spade
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import PRESETS, Generator, add_spectral_norm
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
-from facemill.networks.vae import to_signed_range
+from facemill.networks.vae import to_pixels, to_signed_range
 from facemill.networks.vgg import PerceptualLoss
 from facemill.synthesize.gan import build_gan, generator_kwargs
 from facemill.training.optimization import make_accelerator
 from gpu_checks import Context, Report, check
+from gpu_checks.comparison import dense
 from gpu_checks.timing import median_seconds, operations, peak_gb, release_memory, report_latency, step_of
 from gpu_checks.trainings import TRAININGS, timed
 
@@ -222,7 +221,7 @@ def compare_steps(preset: str, size: int, context: Context, report: Report) -> N
 
     torch.manual_seed(0)
     steps = {"ours": step_of(context, ours, batch)}
-    with patch.object(spade, "SPARSE_SIDE", 2 * size):  # no feature map is that large
+    with dense():
         steps["dense"] = step_of(context, ours, batch)
         flops = operations(ours(1))
     steps["published"] = step_of(context, partial(published, bf16=True), batch)
@@ -254,8 +253,8 @@ def latency(context: Context, report: Report) -> None:
     release_memory()
     classes = mask_classes([context.data.train])
     for size in context.pick((128, 256, 512), (64,)):
-        images, masks = (part.cpu().numpy() for part in resized_portraits(context, size, 8))
-        portraits, masks = cycle(((images + 1) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)), cycle(masks)
+        images, labels = resized_portraits(context, size, 8)
+        portraits, masks = cycle(to_pixels(images)), cycle(labels.cpu().numpy())
         for preset in context.pick(("large", "paper"), ("tiny",)):
             ngf, nhidden, _ = PRESETS[preset]
             generator = Generator(size=size, z_dim=Z_DIM, ngf=ngf, nhidden=nhidden, classes=len(classes)).eval()

@@ -10,16 +10,10 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpu_checks import Context, Report
+from gpu_checks import Context, Report, synchronize
 
 WARM_UP, LATENCIES = 5, 50
 """Calls before, and behind, a latency."""
-
-
-def synchronize() -> None:
-    """Waits for the GPU, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def release_memory() -> None:

@@ -5,7 +5,6 @@ Settings are those of `config/config.yaml`, but for the length, what a dry run m
 
 import contextlib
 import functools
-import gc
 import math
 import tempfile
 import time
@@ -20,6 +19,7 @@ from torch import nn
 
 from facemill.config.root import Config, unet_settings
 from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
+from facemill.config.synthesize import GauganConfig
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import mask_classes, read_rows, write_shard
 from facemill.networks.store import save_model
@@ -30,7 +30,8 @@ from facemill.segment.self_train_unet import self_train_unet as self_train
 from facemill.segment.train_unet import train_unet
 from facemill.synthesize import train_gaugan, train_vae
 from facemill.training.run import Run
-from gpu_checks import Context
+from gpu_checks import Context, synchronize
+from gpu_checks.timing import peak_gb, release_memory
 
 Training = Callable[[Context, Path, int, int], None]
 """Trains to its end in the present folder, and writes `model.safetensors` and `curves.csv`.
@@ -70,7 +71,7 @@ def unet_v3(context: Context, out: Path, images: int, batch: int) -> None:
 
 @training
 def self_train_unet(context: Context, out: Path, images: int, batch: int) -> None:
-    """v4; its teacher is untrained, so it is believed whatever its confidence."""
+    """v4; its teacher is untrained, so its labels count whatever their confidence."""
     settings = unet_config("v3", context, images, batch)
     size, classes = portrait_size(context), mask_classes([context.data.train])
     arguments: dict[str, Any] = {"classes": len(classes), "size": size}
@@ -86,21 +87,20 @@ def self_train_unet(context: Context, out: Path, images: int, batch: int) -> Non
         validation=context.data.validation,
         portraits=context.data.portraits,
         labelled=[context.data.validation],
-        **_products(out),
+        **products(out),
     )
 
 
 @training
 def vae(context: Context, out: Path, images: int, batch: int) -> None:
     """The VAE, on portraits with their labels."""
-    settings = _lasting(config().vae, images, batch)
     train_vae.train_vae(
-        settings=settings.model_copy(update=context.pick({}, {"width": 4})),
+        settings=lasting(config().vae, images, batch, **context.pick({}, {"width": 4})),
         seed=SEED,
         holdout=config().holdout,
         portraits=[context.data.train],
         pseudo_labels=[context.data.train],
-        **_products(out),
+        **products(out),
     )
 
 
@@ -111,10 +111,8 @@ def gaugan(context: Context, out: Path, images: int, batch: int) -> None:
     _save_untrained(Vae, out / "vae.safetensors", arguments)
     rows = [{"id": row["id"], "rejected": None} for row in read_rows([context.data.train], ["id"])]
     write_shard(out / "gate.parquet", rows, GATE)
-    settings = _lasting(config().gaugan, images, batch)
-    update = {"preset": context.pick("large", "tiny"), "vgg_weights": context.data.vgg_weights}
     train_gaugan.train_gaugan(
-        settings=settings.model_copy(update=update),
+        settings=gaugan_settings(config().gaugan, context, images, batch),
         size=portrait_size(context),
         seed=SEED,
         holdout=config().holdout,
@@ -123,7 +121,7 @@ def gaugan(context: Context, out: Path, images: int, batch: int) -> None:
         pseudo_labels=[context.data.train],
         gate=out / "gate.parquet",
         style_encoder=out / "style_encoder.safetensors",
-        **_products(out),
+        **products(out),
     )
 
 
@@ -135,7 +133,7 @@ def _train_unet(version: Literal["v1", "v2", "v3"], context: Context, out: Path,
         seed=SEED,
         train=context.data.train,
         validation=context.data.validation,
-        **_products(out),
+        **products(out),
     )
 
 
@@ -147,11 +145,17 @@ def config() -> Config:
 
 def unet_config(version: Literal["v1", "v2", "v3"], context: Context, images: int, batch: int) -> UnetTrainConfig:
     """The settings of a U-Net's training that does not stop early."""
-    settings = _lasting(unet_settings(config(), version), images, batch)
+    settings = unet_settings(config(), version)
     update: dict[str, Any] = {"encoder_weights": context.data.encoder_weights, "patience": images}
     # the encoder needs 32 pixels after downscaling
     update |= context.pick({}, {"width": "tiny", "downscale": min(2, settings.downscale)})
-    return settings.model_copy(update=update)
+    return lasting(settings, images, batch, **update)
+
+
+def gaugan_settings(settings: GauganConfig, context: Context, images: int, batch: int) -> GauganConfig:
+    """Settings of GauGAN with another length and batch, and the preset of a large GPU."""
+    update = {"preset": context.pick("large", "tiny"), "vgg_weights": context.data.vgg_weights}
+    return lasting(settings, images, batch, **update)
 
 
 def portrait_size(context: Context) -> int:
@@ -160,13 +164,15 @@ def portrait_size(context: Context) -> int:
     return pixels.shape[1]
 
 
-def _lasting(settings: Any, images: int, batch: int) -> Any:
+def lasting(settings: Any, images: int, batch: int, **update: Any) -> Any:
+    """Settings with another length and batch, and further changes."""
     training = settings.training.model_copy(update={"images": images, "batch": batch})
-    return settings.model_copy(update={"training": training})
+    return settings.model_copy(update={"training": training} | update)
 
 
-def _products(out: Path) -> dict[str, Path]:
-    return {"model": out / "model.safetensors", "curves": out / "curves.csv"}
+def products(folder: Path) -> dict[str, Path]:
+    """The files that every training writes."""
+    return {"model": folder / "model.safetensors", "curves": folder / "curves.csv"}
 
 
 def _save_untrained(kind: type[nn.Module], path: Path, arguments: dict[str, Any], classes: Any = None) -> None:
@@ -219,18 +225,12 @@ def timed(name: str, context: Context, images: int, batch: int) -> Timing:
     def marked_steps(run: Run, *arguments: int) -> Iterator[int]:
         for step in steps(run, *arguments):
             if step in (warm_up, total - 1):
-                if context.device.type == "cuda":
-                    torch.cuda.synchronize()
+                synchronize()
                 marks.append(time.perf_counter())
             yield step
 
-    cuda = context.device.type == "cuda"
-    if cuda:
-        gc.collect()
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()
+    release_memory()
     with plain_steps(), mock.patch.object(Run, "steps", marked_steps), working_folder(context) as folder:
         TRAININGS[name](context, folder, images, batch)
     start, end = marks
-    peak = torch.cuda.max_memory_allocated() / 1e9 if cuda else None
-    return Timing((total - 1 - warm_up) * batch / (end - start), peak)
+    return Timing((total - 1 - warm_up) * batch / (end - start), peak_gb())
