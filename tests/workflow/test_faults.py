@@ -82,6 +82,7 @@ def test_a_stale_lock_stops_nobody(finished, project):
     for kind in ("input", "output"):
         (project / f".snakemake/locks/0.{kind}.lock").write_text(SELECTED + "\n")
     ends_as_undisturbed(finished, project, SELECTED)
+    assert (project / SELECTED).is_file()
 
 
 @contextmanager

@@ -59,6 +59,7 @@ class Gpu(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.at_work = False
+        self.steps: list[int] = []
         self.types: dict[Any, set[torch.dtype]] = {aten.mv.default: set(), aten.convolution.default: set()}
         self.coins = cycle([True, False, False])
 
@@ -135,7 +136,9 @@ def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
 
     def steps_at_work(run: Run, *arguments: int) -> Iterator[int]:
         mode.at_work = True
-        yield from steps(run, *arguments)
+        for step in steps(run, *arguments):
+            yield step
+            mode.steps.append(step)  # nothing in it has raised
         mode.at_work = False
 
     monkeypatch.setattr(Run, "steps", steps_at_work)
@@ -171,6 +174,7 @@ def batches(rows: ShardDataset, batch: int, seed: int, first_step: int) -> Itera
 @pytest.mark.parametrize("name", ["train_unet", "self_train_unet", "train_vae", "train_gaugan"])
 def test_a_training_keeps_its_tensors_on_the_gpu_and_does_not_wait_for_it(gpu, trainings, name):
     trainings[name]()
+    assert gpu.steps == list(range(STEPS))
 
 
 def test_a_unet_convolves_in_float32_in_its_stem_alone(gpu):
