@@ -32,6 +32,8 @@ class MaskFile(NamedTuple):
     """uint8 (height, width): the indices that the file holds, or where `is_by_color` class ids and `IGNORE`."""
 
     is_by_color: bool
+    palette: bytes
+    """The color of each index, RGB; empty of gray masks, and where `is_by_color`."""
     table: ClassTable | None
     """The class table that masks of this project carry."""
 
@@ -71,17 +73,27 @@ def _check_form(picture: Image.Image) -> None:
         raise InvalidMask(f"gray of {bits[-1]} bits a pixel; accepted: {FORMS}")
 
 
-def _pixels(picture: Image.Image, table: ClassTable | None, ids: Sequence[int] | None) -> tuple[np.ndarray, bool]:
+def _pixels(
+    picture: Image.Image, table: ClassTable | None, ids: Sequence[int] | None
+) -> tuple[np.ndarray, bool, bytes]:
+    """The fields of a `MaskFile` before its table."""
     if picture.mode == "L":
-        return np.asarray(picture), False
+        return np.asarray(picture), False, b""
     if picture.mode == "P":
         indices, palette = np.asarray(picture), picture.getpalette("RGB") or []
         if table is None or bytes(palette) == table.palette or _shows_indices(indices, palette, table, ids):
-            return indices, False
+            return indices, False, bytes(palette)
     elif table is None or picture.mode not in ("RGB", "RGBA"):
         depth = {"1": ", black and white", "I;16": ", 16 bits a pixel"}.get(picture.mode, "")
         raise InvalidMask(f"mode {picture.mode}{depth}; accepted: {FORMS}")
-    return _by_color(picture, table), True
+    return _by_color(picture, table), True, b""
+
+
+def index_of_color(content: MaskFile) -> dict[str, int]:
+    """The index that each color in a mask shows, without colors that the palette has twice; empty without a palette."""
+    palette = [f"#{content.palette[i : i + 3].hex()}" for i in range(0, len(content.palette), 3)]
+    used = np.unique(content.pixels).tolist() if palette else []
+    return {palette[i]: i for i in used if i < len(palette) and palette.count(palette[i]) == 1}
 
 
 def is_binary(pixels: np.ndarray) -> bool:

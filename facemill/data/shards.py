@@ -244,9 +244,10 @@ def decode_mask(encoded: bytes, classes: ClassTable | None = None) -> np.ndarray
     Raises `UserError` when it is no mask file, or its table is not `classes`, where that is given.
     """
     try:
-        mask, _, table = read_mask(encoded, classes)
+        content = read_mask(encoded, classes)
     except InvalidMask as error:
         raise UserError(f"a mask: {error}") from error
+    mask, table = content.pixels, content.table
     if classes and table:
         classes.check_same(table, "a mask")
     table = table or classes

@@ -13,7 +13,7 @@ from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
-from facemill.data.mask_files import InvalidMask, is_binary, read_mask
+from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask
 from facemill.data.names import as_key
 from facemill.data.pairs import Names
 from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
@@ -28,6 +28,8 @@ class LabelledImage(NamedTuple):
     picture: Image.Image
     mask: np.ndarray
     warnings: list[str]
+    index_of_color: Mapping[str, int] = {}
+    """Of an index mask with a palette: the index that each of its colors shows."""
 
 
 class InvalidLabel(Exception):
@@ -153,10 +155,11 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     """
     image = find_mask_image(file, images)
     try:
-        indices, is_by_color, _ = read_mask(Path(file.path), classes, ids.tolist())
+        content = read_mask(Path(file.path), classes, ids.tolist())
     except InvalidMask as error:
         raise InvalidLabel(str(error)) from error
-    if is_by_color:
+    indices = content.pixels
+    if content.is_by_color:
         ids = np.arange(len(classes), dtype=np.uint8)
     elif is_binary(indices):
         raise InvalidLabel(f"only 0 and {IGNORE} in it, and {IGNORE} is for pixels to ignore; accepted: label indices")
@@ -169,7 +172,7 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     if abs(width * scale - picture.width) > 1 or abs(height * scale - picture.height) > 1:
         raise InvalidLabel(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
     mask = np.where(indices == IGNORE, IGNORE, ids[np.minimum(indices, len(ids) - 1)]).astype(np.uint8)
-    return LabelledImage(picture, mask, [])
+    return LabelledImage(picture, mask, [], index_of_color(content))
 
 
 def _read_image(path: Path) -> Image.Image:

@@ -38,6 +38,8 @@ class Conversion(NamedTuple):
     """Of the image's pixels, before it is cropped and resized."""
     cut_off: float = 0
     """The share of its labelled pixels that is not in the row."""
+    index_of_color: Mapping[str, int] = {}
+    """That of its `LabelledImage`."""
 
 
 def labelled_rows(
@@ -72,6 +74,7 @@ def labelled_rows(
     cut_off: dict[str, float] = {}
     invalid = 0
     first_with: dict[bytes, Path] = {}
+    first_of_color: dict[str, tuple[int, Path]] = {}
     with ThreadPoolExecutor(threads) as pool:
         conversions = pool.map(lambda source: convert(source, classes, size, ratio, place), sources)
         conversions = progress(conversions, "labelled portraits", len(sources))
@@ -83,6 +86,14 @@ def labelled_rows(
             image_hash = conversion.image_hash
             if image_hash and (first := first_with.setdefault(image_hash, path)) != path:
                 file_errors.append(f"the same image as that of {first}; accepted: each image once")
+            for color, index in conversion.index_of_color.items():
+                first_index, first = first_of_color.setdefault(color, (index, path))
+                if index != first_index:
+                    file_errors.append(
+                        f"{color} is index {index} in it and {first_index} in {first}, so one palette was reordered; "
+                        "accepted: the same palette in all masks, or none (L)"
+                    )
+                    break
             rows[row_id] = conversion.row
             invalid += bool(file_errors)
             faults += [(path, error) for error in file_errors]
@@ -114,7 +125,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     others = [*classes.role_ids("background"), IGNORE]
     target = (round(size / ratio), size)
     try:
-        picture, mask, warnings = source.read()
+        picture, mask, warnings, index_of_color = source.read()
         if np.isin(mask, others).all():
             raise InvalidLabel("nothing but background in it; accepted: at least one part")
         # cropped and resized as `ingest.portraits.crop` does, so that a U-Net meets the pixels it was trained on
@@ -132,7 +143,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
     image_hash = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
     row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
-    return Conversion(row, (), warnings, image_hash, share_cut_off(~np.isin(mask, others), box))
+    return Conversion(row, (), warnings, image_hash, share_cut_off(~np.isin(mask, others), box), index_of_color)
 
 
 def share_cut_off(labelled: np.ndarray, box: Box) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.label_files import HAIR, SETTINGS, box, noise_row, write_index_mask, write_labelme
+from PIL import Image
 
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.shards import decode_image, decode_mask, encode_jpeg, write_shard
@@ -134,6 +135,32 @@ def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
         "good.png: id 'good' is taken by another file",
     ):
         assert line in str(error.value)
+
+
+def test_a_color_at_two_indices_is_an_error(tmp_path):
+    """Colors of none of the classes say no index; but where a color has two, an editor sorted a palette."""
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair", "ear", "neck"]})
+    eye = np.eye(32, dtype=np.uint8)
+    black, red, blue, other = (0, 0, 0), (250, 0, 0), (0, 0, 250), (1, 2, 3)
+    palettes = {
+        "a": [black, red, blue],
+        "bb": [black, other, blue, red],  # red is not in the mask
+        "ccc": [black, other, red, red],  # the same color for two indices says nothing
+    }
+
+    def convert(palettes):
+        for name, palette in palettes.items():
+            masks = write_index_mask(tmp_path, name, eye + eye[::-1] * 2)
+            with Image.open(tmp_path / f"masks/{name}.png") as picture:
+                picture.putpalette([level for color in palette for level in color])
+                picture.save(tmp_path / f"masks/{name}.png")
+        return labelled_rows(index_mask_files(masks, settings, SEVEN), SEVEN, 32)[0]
+
+    assert len(convert(palettes)) == 3
+    with pytest.raises(
+        UserError, match=r"^errors in 1 of 4 .*\n.*/dddd.png: #0000fa is index 1 in it and 2 in .*/a.png"
+    ):
+        convert({"dddd": [black, blue, red]})
 
 
 def test_a_mask_of_classes_with_the_role_background_alone_is_an_error(tmp_path):
