@@ -55,7 +55,7 @@ def config() -> Config:
 
 
 def merged(base: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
-    """An overlay's entries over those of a config, section by section, as Snakemake has it, which a GPU may lack."""
+    """An overlay's entries over those of a config, section by section: Snakemake may be missing on this machine."""
     pairs = {key: (base.get(key), value) for key, value in overlay.items()}
     sections = {key: merged(a, b) for key, (a, b) in pairs.items() if isinstance(a, dict) and isinstance(b, dict)}
     return base | overlay | sections
