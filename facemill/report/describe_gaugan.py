@@ -68,11 +68,4 @@ def describe_gaugan(
         f"`pseudo_labels`): {held_out:,} are held out, and the gate (`gate`) rejects the others.",
         use=f"```sh\n{styled}{command} --seed 7 --out PORTRAITS\n```",
     )
-    write_model_card(
-        card,
-        dataset=dataset,
-        model=model,
-        described=described,
-        metrics_file="metrics.json",
-        license_name=model_license,
-    )
+    write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)

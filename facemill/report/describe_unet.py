@@ -59,6 +59,7 @@ def describe_unet(
         summary=f"A U-Net with a MobileNetV2 encoder that segments portraits of {size} pixels into the classes below. "
         "Images of any size get masks of the same size.",
         metrics=scores,
+        metrics_file="../comparison.json",
         meanings=MEANINGS,
         headline=("miou", "mean IoU, test portraits"),
         trained_on=data,
@@ -67,14 +68,7 @@ def describe_unet(
         f'segmenter = Segmenter.load(Path("{folder}"))\n'
         "masks = segmenter.masks(portraits)  # class ids, uint8 (N, S, S), of uint8 RGB portraits (S, S, 3)\n```",
     )
-    write_model_card(
-        card,
-        dataset=dataset,
-        model=model,
-        described=described,
-        metrics_file="../comparison.json",
-        license_name=model_license,
-    )
+    write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)
 
 
 def _unlabelled(shards: list[Path]) -> str:

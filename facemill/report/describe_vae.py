@@ -54,11 +54,4 @@ def describe_vae(
         f"mean, log_variance = vae.encode(images)  # of float32 RGB (N, 3, {size}, {size}) in [-1, 1]\n"
         "portraits = vae.decode(mean)\n```",
     )
-    write_model_card(
-        card,
-        dataset=dataset,
-        model=model,
-        described=described,
-        metrics_file="metrics.json",
-        license_name=model_license,
-    )
+    write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)

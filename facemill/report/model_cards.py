@@ -30,11 +30,11 @@ class Described(NamedTuple):
     """The metric of the header: its key in `metrics`, and its name."""
     trained_on: str
     use: str
+    metrics_file: str = "metrics.json"
+    """Where all figures are, for the reader: a path from the card's folder."""
 
 
-def write_model_card(
-    path: Path, *, dataset: str, model: Path, described: Described, metrics_file: str, license_name: str | None
-) -> None:
+def write_model_card(path: Path, *, dataset: str, model: Path, described: Described, license_name: str | None) -> None:
     """Writes the card of a saved model.
 
     Args:
@@ -42,7 +42,6 @@ def write_model_card(
         dataset: its name.
         model: the model's safetensors file, with its JSON beside it.
         described: what differs from one kind of model to another.
-        metrics_file: where all figures are, for the reader.
         license_name: that of the models, as the config names it.
     """
     metadata = json.loads(model.with_suffix(".json").read_text())
@@ -54,7 +53,7 @@ def write_model_card(
     parts = [
         f"# {described.title}, trained on {dataset}",
         described.summary,
-        _figures(described, metrics_file),
+        _figures(described),
         f"## Trained on\n\n{described.trained_on}",
         f"## Use\n\n{described.use}",
     ]
@@ -69,9 +68,10 @@ def write_model_card(
         tmp.write_text(card(header, license_name, *parts, license_part(license_name, "models")))
 
 
-def _figures(described: Described, metrics_file: str) -> str:
+def _figures(described: Described) -> str:
     rows = []
     for name, value in scalars(described.metrics):
         meanings = [described.meanings[part] for part in name.split(".") if part in described.meanings]
         rows.append((f"`{name}`", value, "".join(meanings[:1])))
-    return f"## Figures\n\n{table(['figure', 'value', 'what it is'], rows)}\n\nAll of them are in `{metrics_file}`."
+    shown = table(["figure", "value", "what it is"], rows)
+    return f"## Figures\n\n{shown}\n\nAll of them are in `{described.metrics_file}`."
