@@ -143,7 +143,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
     """Width and height of the upright image, from its header. Raises `Unreadable`."""
     try:
         with Image.open(io.BytesIO(content)) as file:
-            turned = file.getexif().get(0x0112, 1) > 4
+            turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # which others write as text, too
             return (file.height, file.width) if turned else file.size
     except IMAGE_ERRORS as error:
         raise Unreadable(f"cannot be read ({first_line(error)})") from error

@@ -192,5 +192,8 @@ def test_the_size_as_people_see_it():
     exif[0x0112] = 6
     assert upright_size(encoded(noise(20, 10), "JPEG", exif=exif)) == (10, 20)
     assert upright_size(encoded(noise(20, 10), "PNG")) == (20, 10)
+    for kind in (2, 7):  # text and bytes, which are passed over, as by `read_rgb`
+        wrong = b"Exif\0\0MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHI4s", 0x0112, kind, 1, b"6") + bytes(4)
+        assert upright_size(encoded(noise(20, 10), "JPEG", exif=wrong)) == (20, 10)
     with pytest.raises(Unreadable):
         upright_size(b"no image")
