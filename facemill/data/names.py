@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 _ESCAPE = r"x[89a-f][0-9a-f]"
+_SECOND_BYTE = rf"(?<=\\{_ESCAPE})\\"  # of letters such as 表 in Shift-JIS, GBK and Big5, not a separator
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _MAX_BYTES = 200
 
@@ -31,8 +32,9 @@ def as_key(name: str) -> str:
     A Mac's file system stores decomposed letters (NFD), where others store composed ones (NFC):
     https://unicode.org/reports/tr15/
     """
-    slashes = re.sub(rf"\\(?!{_ESCAPE})", "/", name)
-    return unicodedata.normalize("NFC", printable(re.sub(r"^(\./)+", "", slashes)))
+    whole = re.sub(rf"{_SECOND_BYTE}(?!{_ESCAPE}|x5c)", r"\\x5c", printable(name))
+    slashes = re.sub(rf"\\(?!{_ESCAPE})(?!(?<=\\{_ESCAPE}\\)x5c)", "/", whole)
+    return unicodedata.normalize("NFC", re.sub(r"^(\./)+", "", slashes))
 
 
 def as_file_name(row_id: str) -> str:

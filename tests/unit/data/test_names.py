@@ -26,6 +26,9 @@ def test_raw_bytes_are_spelled_and_read_back(tmp_path):
         (r"..\xy\a.png", "../xy/a.png"),
         ("././a.png", "a.png"),
         (SHIFT_JIS, r"\x82\xaa\x82\xf1.png"),
+        (os.fsdecode("表.png".encode("shift_jis")), r"\x95\x5c.png"),
+        (os.fsdecode("表紙/能.png".encode("shift_jis")), r"\x95\x5c\x8e\x86/\x94\x5c.png"),
+        (r"a\x5c.png", "a/x5c.png"),
         ("100% real #1?.png", "100% real #1?.png"),
     ],
 )
