@@ -1,6 +1,8 @@
 """CelebA's attributes and partition. https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"""
 
 import io
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,25 +24,30 @@ def read_names(attributes: Path) -> list[str]:
     The file is `list_attr_celeba.txt` (a count, the names, a line an image) or its CSV form (`image_id` and the names,
     a row an image). Raises `UserError` when it is neither.
     """
-    lines = _lines(attributes)
-    first, second = [*lines, [], []][:2]
+    return _header(attributes)[0]
+
+
+def _header(attributes: Path) -> tuple[list[str], int | None]:
+    """The names of the attributes, and the count in the first line; None in CSV form, which has none."""
+    first, second = [*islice(_lines(attributes), 2), [], []][:2]
     if len(first) == 1 and first[0].isdecimal() and second:
-        return second
+        return second, int(first[0])
     if len(first) > 1 and first[0].lower() == "image_id":
-        return first[1:]
+        return first[1:], None
     raise UserError(
         f"{attributes}: not CelebA's attributes; found {' '.join(first)[:60]!r} in the first line; "
         "accepted: a count, then a line with the names; or CSV from image_id on"
     )
 
 
-def _lines(path: Path) -> list[list[str]]:
-    """The values of each line, separated by commas or by spaces; lists of them are empty for empty lines."""
+def _lines(path: Path) -> Iterator[list[str]]:
+    """Yields the values of each line, separated by commas or by spaces; none for empty lines."""
     try:
         lines = io.StringIO(read_text(path), newline=None)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    return [[value.strip().strip('"') for value in line.split(",")] if "," in line else line.split() for line in lines]
+    for line in lines:
+        yield [value.strip().strip('"') for value in line.split(",")] if "," in line else line.split()
 
 
 def image_id_of(file_name: str) -> str:
@@ -84,16 +91,14 @@ def read_celeba(
         UserError: The file of attributes has another form, or a larger share of the lines of either file than
             `max_broken` is broken.
     """
-    names = read_names(attributes)
+    names, count = _header(attributes)
     splits = read_partition(partition, collection, max_broken) if partition else {}
     index_of = {image_id: index for index, image_id in enumerate(images["id"])}
     named = np.zeros(len(images), bool)
     indices: list[int] = []
     rows: list[list[bool]] = []
-    lines = _lines(attributes)
-    head = lines[0]
-    for line, row in enumerate(lines, 1):
-        if not row or line <= (2 if len(head) == 1 else 1):
+    for line, row in enumerate(_lines(attributes), 1):
+        if not row or line <= (1 if count is None else 2):
             continue
         file_name, *values = row
         collection.records += 1
@@ -110,8 +115,8 @@ def read_celeba(
             named[index] = True
             indices.append(index)
             rows.append([value == "1" for value in values])
-    if len(head) == 1 and int(head[0]) != collection.records:
-        log.info("%s: its first line counts %s rows; found %d", attributes, head[0], collection.records)
+    if count not in (None, collection.records):
+        log.info("%s: its first line counts %d rows; found %d", attributes, count, collection.records)
     collection.check_broken(max_broken)
     collection.reject_unnamed(images, named)
     tags = [[name for name, value in zip(names, row, strict=True) if value] for row in rows]
