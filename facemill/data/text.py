@@ -13,7 +13,7 @@ _BYTE_ORDER_MARKS = {  # UTF-32 first, whose mark begins with UTF-16's
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file: UTF-8, or UTF-16 and UTF-32 by their byte order mark, which is left out.
+    """The text of a file: UTF-8, or UTF-16 and UTF-32 by their byte order mark, which is left out; UTF-16 without, too.
 
     Older encodings (GBK, Shift-JIS, Latin-1) decode each other's files into wrong letters, and are therefore refused.
 
