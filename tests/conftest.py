@@ -11,7 +11,7 @@ from helpers.running import new_project, snakemake
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
 
 
-pytest_plugins = ["helpers.scenes", "helpers.colorist", "helpers.training"]
+pytest_plugins = ["helpers.scenes", "helpers.colorist", "helpers.training", "helpers.sharing"]
 
 AUDIT = """import os, sys
 def note(event, arguments):
