@@ -68,15 +68,8 @@ def test_results_on_scratch_go_through_s3_and_keep_what_a_changed_setting_did(cl
     assert planned(clone, *SAVED) == {}
     change = ["--config", "attributes={steps: 4}"]
     jobs = planned(clone, *SAVED, *change)
-    assert {"walk_latents"} <= jobs.keys() <= {
-        "evaluate_attributes",
-        "walk_latents",
-        "summarize",
-        "report",
-        "describe_dataset",
-        "list_materials",
-        "all",
-    }
+    last = {"summarize", "report", "describe_dataset", "list_materials", "all"}
+    assert "walk_latents" in jobs and jobs.keys() <= {"evaluate_attributes", "walk_latents"} | last
     code, said = snakemake(clone, *SAVED, *change)
     assert code == 0, said
     call(clone, "dvc", "remote", "add", "s3", "s3://portraits/facemill")
