@@ -56,7 +56,8 @@ def list_images(roots: list[Path], reject: _Reject, follow_links: bool = False) 
         entries, {"name": pl.String, "path": pl.String, "offset": pl.Int64, "length": pl.Int64}, orient="row"
     )
     stem = pl.col("name").str.replace(r"^.*/", "").str.replace(r"\.[^.]*$", "")
-    return table.sort("path").with_columns(id=stem).select(*_COLUMNS, "name")
+    row_id = pl.when(stem == "").then("name").otherwise(stem)  # `folder\\.png`, as an old zip may spell a letter
+    return table.sort("path").with_columns(id=row_id).select(*_COLUMNS, "name")
 
 
 def without_repeats(images: pl.DataFrame, reject: _Reject) -> pl.DataFrame:

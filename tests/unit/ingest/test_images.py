@@ -122,6 +122,10 @@ def test_names_of_another_system_become_ids(tmp_path: Path):
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x8a.png")).write_bytes(png("lime"))
     images, _ = listed(tmp_path)
     assert opened(images) == {"\u00e9": (255, 0, 0), "\\x8a": (0, 255, 0)}
+    with zipfile.ZipFile(tmp_path / "old.zip", "w") as archive:  # a letter of two bytes, the second a backslash
+        archive.writestr("\u00f2\\.png", png())
+    images, _ = listed(tmp_path / "old.zip")
+    assert opened(images) == {"\u00f2/.png": (255, 0, 0)}
 
 
 def test_suffixes_of_any_case_and_of_any_program_are_those_of_images(tmp_path: Path, caplog):
