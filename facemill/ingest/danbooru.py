@@ -3,9 +3,8 @@
 import datetime
 import operator
 import re
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,6 +16,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from facemill.data.batching import map_ahead
 from facemill.errors import first_line
 from facemill.ingest.danbooru_records import PLAIN_FIELDS, Record, read_records
 from facemill.ingest.danbooru_tags import tag_columns
@@ -43,6 +43,8 @@ _plain_values = operator.attrgetter(*PLAIN_FIELDS)
 class Decoded(msgspec.Struct):
     """The content of a block of metadata."""
 
+    source: str
+    """The block's source."""
     records: int
     """The number of records, broken ones included."""
     lines: np.ndarray
@@ -79,7 +81,7 @@ def decode(block: Block, numbers: np.ndarray, md5s: np.ndarray = NO_MD5S) -> Dec
         columns = {name: column.take(keep) for name, column in columns.items()}
         wanted = sound - np.searchsorted(np.sort(faulty), sound)  # indices once the faulty posts are gone
         ids, lines = np.delete(ids, faulty), np.delete(lines, faulty)
-    return Decoded(len(ids) + len(broken), lines, ids, wanted, columns, sorted(broken))
+    return Decoded(block.source, len(ids) + len(broken), lines, ids, wanted, columns, sorted(broken))
 
 
 def _is_among(values: np.ndarray, keys: np.ndarray) -> np.ndarray:
@@ -168,14 +170,13 @@ def read_danbooru(
         for path in progress(metadata, "reading metadata", len(metadata), "files")
         for block in read_blocks(path, BLOCK)
     )
-    for block, decoded in _map(partial(decode, numbers=numbers, md5s=md5s), blocks, processes):
-        _add(block.source, decoded, images, (numbers, md5s), named, collection)
+    for decoded in _map(partial(decode, numbers=numbers, md5s=md5s), blocks, processes):
+        _add(decoded, images, (numbers, md5s), named, collection)
     collection.check_broken(max_broken)
     collection.reject_unnamed(images, named)
 
 
 def _add(
-    source: str,
     decoded: Decoded,
     images: pl.DataFrame,
     keys: tuple[np.ndarray, np.ndarray],
@@ -185,7 +186,6 @@ def _add(
     """Adds the posts of a block, each with its images, and its rejects.
 
     Args:
-        source: the file of the block.
         decoded: the block.
         images: those with a number, sorted, then those with an MD5, sorted.
         keys: the numbers, int64, and the MD5s, S33, of the images.
@@ -194,11 +194,13 @@ def _add(
     """
     collection.records += decoded.records
     for line, reason in decoded.broken:
-        collection.reject_broken(source, line, reason)
+        collection.reject_broken(decoded.source, line, reason)
     is_without_image = np.ones(len(decoded.ids), bool)
     is_without_image[decoded.wanted] = False
     lines, ids = decoded.lines, decoded.ids
-    collection.reject_lines(source, "no image file with this id", lines[is_without_image], ids[is_without_image])
+    collection.reject_lines(
+        decoded.source, "no image file with this id", lines[is_without_image], ids[is_without_image]
+    )
 
     # pairs of a wanted post and an image that bears its number or its MD5, in the order of posts
     numbers, md5s = keys
@@ -217,7 +219,7 @@ def _add(
     posts, rows = posts[is_new], rows[is_new]
     named[rows] = True
     repeated = np.delete(decoded.wanted, posts)
-    collection.reject_lines(source, "an earlier post has the same id", lines[repeated], ids[repeated])
+    collection.reject_lines(decoded.source, "an earlier post has the same id", lines[repeated], ids[repeated])
 
     columns: dict[str, Any] = {name: column.take(pa.array(posts)) for name, column in decoded.columns.items()}
     table = images[rows]
@@ -236,19 +238,10 @@ def _pairs(values: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return of_value, first[of_value] + nth
 
 
-def _map(
-    function: Callable[[Block], Decoded], blocks: Iterator[Block], processes: int
-) -> Iterator[tuple[Block, Decoded]]:
-    """Each block with the function's result, in order; few blocks are in memory at a time."""
+def _map(function: Callable[[Block], Decoded], blocks: Iterator[Block], processes: int) -> Iterator[Decoded]:
+    """The function's result for each block, in order; few blocks are in memory at a time."""
     if processes == 1:
-        yield from ((block, function(block)) for block in blocks)
+        yield from map(function, blocks)
         return
-    waiting: deque[tuple[Block, Future[Decoded]]] = deque()
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for block in blocks:
-            waiting.append((block, pool.submit(function, block)))
-            if len(waiting) > 2 * processes:
-                first, result = waiting.popleft()
-                yield first, result.result()
-        for first, result in waiting:
-            yield first, result.result()
+        yield from map_ahead(pool, function, blocks, 2 * processes)
