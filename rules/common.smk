@@ -70,8 +70,7 @@ def marked(mark):
 
 def rule_codes(wildcards):
     """Digests of the code of all rules, as JSON."""
-    codes = {rule.name: dict(rule.params.items()).get("code") for rule in workflow.rules}
-    return json.dumps({name: code(None) for name, code in codes.items() if callable(code)}, sort_keys=True)
+    return json.dumps(doors.code_digests(workflow.rules), sort_keys=True)
 
 
 def config_file(key):

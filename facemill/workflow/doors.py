@@ -57,6 +57,12 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
     return {"code": code, "settings": settings_line, "command": command}
 
 
+def code_digests(rules: Iterable[Any]) -> dict[str, str]:
+    """The digest of the code behind each of Snakemake's rules that has a door, by the rule's name."""
+    codes = {rule.name: dict(rule.params.items()).get("code") for rule in rules}
+    return {name: code(None) for name, code in codes.items() if callable(code)}
+
+
 def _line(values: Mapping[str, Any]) -> str:
     """Options with their values, quoted; those without values are left out."""
     words = {name: _words(value) for name, value in values.items()}

@@ -116,7 +116,7 @@ def restore(dataset: str | None = None, *, remote: str | None = None) -> None:
         more = f", or one of the datasets {', '.join(sorted(others))}" if others else ""
         raise UserError(f"{place.lock}: not there; accepted: a commit that shared results, see scripts/share.py{more}")
     if place.is_first:
-        _check_generated(place)
+        _check_generated()
     run_module("dvc", "pull", *_to(remote), *place.targets())
     if wrong := damaged(place):
         raise UserError(
@@ -124,8 +124,8 @@ def restore(dataset: str | None = None, *, remote: str | None = None) -> None:
             "another restore fetches them from the remote; where they are damaged there too, share them anew"
         )
     _check_sources(place)
-    if not place.is_first:
-        _check_generated(place)
+    if not place.is_first:  # to parse its settings the files must be there that they name
+        _check_stages(place)
     if stale := stale_stages(place):
         raise UserError(
             f"results: not what these settings and this code make ({stale}); run Snakemake, or check out "
@@ -147,9 +147,13 @@ def _configfile(settings: Path) -> list[str]:
 
 
 def _stages_of(place: Place, settings: Path) -> str:
-    """DVC's stages of a dataset; raises `UserError` when its settings are missing, or code.json is not this code's."""
+    """DVC's stages of a dataset.
+
+    Raises:
+        UserError: Its settings are missing, or what `make generated` makes is not that of these rules and this code.
+    """
     if place.is_first:
-        _check_generated(place)
+        _check_generated()
         return place.stages.read_text()
     if not settings.exists():
         made = sorted(path.parent.name for path in Path("results").glob("*/config.yaml"))
@@ -167,15 +171,17 @@ def _stages_of(place: Place, settings: Path) -> str:
         return dvc_yaml(parsed, config, place.settings)
 
 
-def _check_generated(place: Place) -> None:
-    """Raises `UserError` when DVC's stages are not those of these rules and this code."""
-    if not place.is_first:
-        if _stages_of(place, place.settings) != place.stages.read_text():
-            raise UserError(
-                f"{place.stages}: not that of these rules and this code; check out the commit that shared the "
-                f"results, or run Snakemake with {place.settings} and share them anew"
-            )
-        return
+def _check_stages(place: Place) -> None:
+    """Raises `UserError` when DVC's stages of a dataset are not those of these rules and this code."""
+    if _stages_of(place, place.settings) != place.stages.read_text():
+        raise UserError(
+            f"{place.stages}: not that of these rules and this code; check out the commit that shared the "
+            f"results, or run Snakemake with {place.settings} and share them anew"
+        )
+
+
+def _check_generated() -> None:
+    """Raises `UserError` when what `make generated` makes is not that of these rules, this code and the config."""
     for path, content in generate(Path.cwd()).items():
         if not path.exists() or path.read_text() != content:
             raise UserError(

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from facemill.errors import UserError
+from facemill.workflow.doors import code_digests
 from facemill.workflow.parsed import Job, Parsed, parse
 
 HEAD = """\
@@ -33,10 +34,7 @@ BEGIN, END = "# generated from the rules by `make generated`\n", "# end of what 
 
 def code_json(parsed: Parsed) -> str:
     """The digest of the code behind every rule, as JSON."""
-    digests = {
-        name: rule.params["code"](None) for name, rule in parsed.rules.items() if "code" in dict(rule.params.items())
-    }
-    return json.dumps(digests, indent=2, sort_keys=True) + "\n"
+    return json.dumps(code_digests(parsed.rules.values()), indent=2, sort_keys=True) + "\n"
 
 
 def dvc_yaml(parsed: Parsed, config: dict[str, Any], settings: Path = SETTINGS) -> str:

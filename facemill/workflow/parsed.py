@@ -12,6 +12,7 @@ from snakemake.io import apply_wildcards
 from snakemake.settings.enums import Quietness
 
 from facemill.config.root import Config
+from facemill.workflow.doors import code_digests
 
 DEFINITION = re.compile(r" {0,4}(?:rule (\w+):|use rule \w+ as (\w+) with:|def (\w+)\(|(\w+) = )")
 """The first line of a definition in a file of rules: a rule, a function, a variable."""
@@ -70,7 +71,7 @@ class Parsed:
     def code_keys(self, rule: str) -> set[str]:
         """The rules whose code's digests a rule depends on: itself, or all that run code."""
         if ALL_CODES.search(self._definitions[rule]):
-            return {name for name, rule in self.rules.items() if "code" in dict(rule.params.items())}
+            return set(code_digests(self.rules.values()))
         return {rule}
 
     @cached_property

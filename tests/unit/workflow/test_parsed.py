@@ -36,7 +36,8 @@ def test_a_rule_uses_the_keys_of_the_functions_and_variables_that_it_names(tmp_p
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/stage.smk").write_text(RULES)
     rules = [
-        SimpleNamespace(name=name, params={"code": ""} if name != "crop" else {}) for name in ("paint", "crop", "bill")
+        SimpleNamespace(name=name, params={"code": lambda _: "0"} if name != "crop" else {})
+        for name in ("paint", "crop", "bill")
     ]
     parsed = Parsed(SimpleNamespace(rules=rules), tmp_path)
     assert parsed.config_keys("paint") == {"seed", "gaugan.preset", "gaugan.vgg_weights"}
