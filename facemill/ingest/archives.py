@@ -17,7 +17,7 @@ def open_zip(archive: str) -> zipfile.ZipFile:
     """A zip archive, opened once in a process. Raises `UserError` when it cannot be read."""
     try:
         return zipfile.ZipFile(archive)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise UserError(f"source.images: {archive}: not a readable zip archive ({first_line(error)})") from error
 
 

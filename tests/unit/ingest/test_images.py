@@ -214,6 +214,21 @@ def test_damaged_members_of_every_packing(tmp_path: Path, packing: int, reason: 
         read_image(f"zip://1.png::{tmp_path / 'a.zip'}")
 
 
+@pytest.mark.parametrize(
+    ("sound", "damaged"),
+    [("é.png".encode(), b"\xc3\xc3.png"), (b"PK\1\2\x14\x03\x14", b"PK\1\2\x14\x03\xff"), (b"PK\1\2", b"PK\0\0")],
+    ids=["name", "version", "mark"],
+)
+def test_a_damaged_list_of_members(tmp_path: Path, sound: bytes, damaged: bytes):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("é.png", png())
+    content = (tmp_path / "a.zip").read_bytes()
+    assert sound in content
+    (tmp_path / "a.zip").write_bytes(content.replace(sound, damaged))
+    with pytest.raises(UserError, match="a.zip: not a readable zip archive"):
+        listed(tmp_path / "a.zip")
+
+
 def test_a_truncated_tar(tmp_path: Path):
     path = tar(tmp_path / "a.tar", {"1.png": png(), "2.png": png() + bytes(9000)})
     os.truncate(path, 2200)
