@@ -81,7 +81,7 @@ def _component(material: Material, kind: ComponentType, settings: Config) -> Com
 def _properties(prefix: str, content: Any) -> list[Property]:
     """Nested settings as properties such as `facemill:config.gaugan.preset`; lists as JSON."""
     if isinstance(content, dict) and content:
-        return [found for key, value in content.items() for found in _properties(f"{prefix}.{key}", value)]
+        return [item for key, value in content.items() for item in _properties(f"{prefix}.{key}", value)]
     return [Property(name=prefix, value=content if isinstance(content, str) else json.dumps(content))]
 
 

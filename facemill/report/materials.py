@@ -78,9 +78,11 @@ def weights(settings: Config) -> Iterator[Material]:
         yield Material("unet.encoder_weights", repository, digest, urls=(url,))
     for key in PRETRAINED:
         for path in settings.files(key):
-            files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-            for file in files:
-                part = f"{key}/{file.relative_to(path).as_posix()}" if path.is_dir() else key
+            files = {key: path}
+            if path.is_dir():
+                walked = sorted(Everything(follow_links=True).files(path))
+                files = {f"{key}/{file.name}": Path(file.path) for file in walked}
+            for part, file in files.items():
                 yield Material(part, file.name, sha256(file), _named_license(file))
 
 

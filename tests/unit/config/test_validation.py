@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from helpers.configs import ROOT, sample_config
 
-from facemill.config.validation import schema, validate
+from facemill.config.validation import FOLDERS, schema, validate
 from facemill.errors import UserError
 
 BACKGROUND = {"name": "background", "color": "#282235", "role": "background"}
@@ -115,6 +115,10 @@ def test_a_file_where_a_folder_is_wanted_is_called_so(tmp_path):
     (tmp_path / "a.zip").touch()
     with pytest.raises(UserError, match="^source.labelled: found '.*/a.zip', a file; accepted: a folder$"):
         validate(sample_config(source={"images": str(tmp_path), "labelled": str(tmp_path / "a.zip")}))
+
+
+def test_every_key_of_a_folder_is_one_of_the_config():
+    assert [validate(sample_config()).files(key) for key in FOLDERS] == [[]] * len(FOLDERS)
 
 
 def test_paths_may_begin_at_the_users_home(tmp_path, monkeypatch):

@@ -109,7 +109,8 @@ def test_pretrained_weights_have_checksums_and_the_licenses_that_are_given(tmp_p
     vgg, encoder, tagger = (tmp_path / name for name in ("vgg.safetensors", "encoder.safetensors", "tagger"))
     save_file({"a": np.ones(1)}, vgg)
     save_file({"a": np.ones(1)}, encoder, {"license": "Apache-2.0"})
-    tagger.mkdir()
+    (tagger / ".cache").mkdir(parents=True)
+    (tagger / ".cache/model.onnx.metadata").touch()  # as a download from the Hub leaves it
     (tagger / "model.onnx").write_bytes(b"onnx")
     content = sample_config(
         dataset="mine",
