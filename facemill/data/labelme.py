@@ -92,14 +92,14 @@ def read(path: Path) -> tuple[Annotation | None, list[str]]:
         return None, list(_invalid_shapes(content)) or [f"not a labelme file: {error}"]
     except msgspec.DecodeError as error:
         return None, [f"not a labelme file: {malformed(content) or error}"]
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return None, [f"not a labelme file: {error}"]
 
 
 def _invalid_shapes(content: bytes) -> Iterator[str]:
     try:
         shapes = msgspec.json.decode(content, type=_RawShapes).shapes
-    except msgspec.DecodeError:  # no list of shapes, or malformed JSON after the first invalid value
+    except (msgspec.DecodeError, RecursionError):  # no list of shapes, or no JSON after the first invalid value
         return
     for number, shape in enumerate(shapes):
         try:

@@ -58,7 +58,7 @@ def read_records(block: Block) -> tuple[list[Record], np.ndarray, list[tuple[int
         return _read_each(block.records, block.first)
     try:  # all lines at once, since hardly a block has one that is empty or broken
         records = _DECODER.decode_lines(block.records)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_each(block.records.split(b"\n"), block.first)
     if len(records) == block.records.count(b"\n") and all(map(_has_tags, records)):
         return records, np.arange(block.first, block.first + len(records)), []
@@ -74,7 +74,7 @@ def _read_each(texts: list[bytes], first: int) -> tuple[list[Record], np.ndarray
             record = _DECODER.decode(text)
             if not _has_tags(record):
                 raise ValueError("neither `tags` nor `tag_string`: no post")
-        except (msgspec.DecodeError, ValueError) as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             broken.append((line, first_line(error)))
         else:
             records.append(record)

@@ -102,14 +102,14 @@ def _is_object(content: bytes) -> bool:
     """Whether the content is one JSON value of several lines."""
     try:
         return b"\n" in content.strip() and bool(msgspec.json.decode(content, type=msgspec.Raw))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
 def _list(source: str, stream: io.BufferedReader) -> Iterator[Block]:
     try:
         records = msgspec.json.decode(stream.read(), type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise UserError(f"{source}: not a complete JSON list ({error}); accepted: JSON lines or a JSON list") from error
     for start in range(0, len(records), _LIST_BLOCK):
         yield Block(source, start + 1, [bytes(record) for record in records[start : start + _LIST_BLOCK]])

@@ -66,7 +66,14 @@ def test_names_every_shape_that_cannot_be_read(tmp_path):
     assert "points" in errors[0] and "shape_type 'blob'; accepted: polygon, rectangle," in errors[1]
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b'{"shapes": 3}', b'{"shapes": [\xff]}'])
+DEEP = b"[" * 9999 + b"]" * 9999
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"{", b"[]", b"{}", b'{"shapes": 3}', b'{"shapes": [\xff]}', b'{"shapes": %b}' % DEEP, b'{"a": %b}' % DEEP],
+    ids=range(7),
+)
 def test_other_files_are_an_error(tmp_path, content):
     path = tmp_path / "x.json"
     path.write_bytes(content)

@@ -192,6 +192,7 @@ BROKEN = {
     "negative id": json.dumps(DUMP | {"id": "-4"}),
     "a tag, no post": json.dumps({"id": 1, "name": "x", "category": 1}),
     "tags of another form": json.dumps(DUMP | {"tags": {"1girl": 0}}),
+    "nested too deeply": f'{{"id": 1, "tags": {"[" * 9999}{"]" * 9999}}}',
     "no UTF-8": '{"id": "1", "md5": "\udcff"}',
 }
 

@@ -64,6 +64,12 @@ def test_a_json_list(tmp_path: Path):
         list(read_blocks(tmp_path / "m", 8))
 
 
+def test_a_list_that_is_nested_too_deeply(tmp_path: Path):
+    (tmp_path / "m").write_text("[" * 9999 + "]" * 9999)
+    with pytest.raises(UserError, match="m: not a complete JSON list .*recursion"):
+        list(read_blocks(tmp_path / "m", 8))
+
+
 LIST = '[{"id": 1},\r\n {"id": 2}]'
 
 
