@@ -87,6 +87,11 @@ def held_out(row_id: str, holdout: float) -> bool:
     return hash_fraction(row_id, "holdout") < holdout
 
 
+def in_choice(row_id: str) -> bool:
+    """Whether settings are chosen by the scores of a held-out portrait; those of the others are reported."""
+    return hash_fraction(row_id, "choice") < 0.5
+
+
 def official_test_ids(portraits: Sequence[Path]) -> set[str]:
     """The ids of the test split that the collection itself defines, as CelebA's partition does."""
     with_split = [path for path in portraits if "split" in open_shard(path).schema_arrow.names]

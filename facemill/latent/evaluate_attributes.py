@@ -12,7 +12,7 @@ import numpy as np
 
 from facemill.config.latent import TagsConfig
 from facemill.data.shards import mask_classes
-from facemill.data.splits import hash_fraction, held_out
+from facemill.data.splits import held_out, in_choice
 from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.colors import REGIONS, difference
@@ -113,9 +113,7 @@ def _held_out_rows(latents: list[Path], tags: list[Path], holdout: float, seed: 
 
 def halves(rows: Sequence[dict]) -> tuple[list[dict], list[dict]]:
     """Rows by whose scores settings are chosen, and those of the other images, whose scores are reported."""
-    in_choice = [hash_fraction(row["id"], "choice") < 0.5 for row in rows]
-    choice = [row for row, chosen in zip(rows, in_choice, strict=True) if chosen]
-    return choice, [row for row, chosen in zip(rows, in_choice, strict=True) if not chosen]
+    return [row for row in rows if in_choice(row["id"])], [row for row in rows if not in_choice(row["id"])]
 
 
 def _edits_of(rows: Sequence[dict], vectors: Vectors, masked: bool, limit: int) -> dict[str, list[Edit]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemill.data.shards import read_rows
-from facemill.data.splits import hash_fraction, held_out, image_of, trained_on
+from facemill.data.splits import held_out, image_of, in_choice, trained_on
 from facemill.errors import UserError, list_faults
 from facemill.files import write_json
 from facemill.log import log
@@ -86,6 +86,5 @@ def shortages(ids: Sequence[str], holdout: float, min_images: int) -> list[str]:
 
 
 def _has_halves(ids: Sequence[str], holdout: float) -> bool:
-    """Whether both halves of `facemill.latent.evaluate_attributes.halves` have held-out portraits."""
-    sides = {hash_fraction(row_id, "choice") < 0.5 for row_id in ids if held_out(row_id, holdout)}
-    return len(sides) == 2
+    """Whether there are held-out portraits to choose settings by, and others to report the scores of."""
+    return len({in_choice(row_id) for row_id in ids if held_out(row_id, holdout)}) == 2
