@@ -11,6 +11,8 @@ def malformed(content: bytes | str) -> str | None:
 
     None where Python reads it without such numbers.
     """
+    if not content.strip():
+        return "an empty file"
     try:
         parsed = json.loads(content)
     except (ValueError, RecursionError) as error:

@@ -69,8 +69,8 @@ class Annotation(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     shapes: list[Shape]
     image_path: str | None = None
     image_data: str | None = None
-    image_height: int | None = None
-    image_width: int | None = None
+    image_height: float | None = None  # which scripts write as 96.0
+    image_width: float | None = None
 
 
 class _RawShapes(msgspec.Struct):
@@ -132,7 +132,7 @@ def check(annotation: Annotation, size: tuple[int, int], labels: Collection[str]
     stated = (annotation.image_height or size[0], annotation.image_width or size[1])
     if stated != size:
         problems.errors.append(
-            f"imageHeight, imageWidth are {stated[0]}, {stated[1]}; the image's are {size[0]}, {size[1]}"
+            f"imageHeight, imageWidth are {stated[0]:g}, {stated[1]:g}; the image's are {size[0]}, {size[1]}"
         )
     if not annotation.shapes:
         problems.errors.append("no shape in it; a portrait without labels would be all background")
@@ -189,10 +189,17 @@ def _check_shape_mask(shape: Shape) -> None:
 def decode_shape_mask(shape: Shape) -> Image.Image:
     """The mask of a shape of type `mask`, as a 1-bit image. Raises `ValueError` when it is missing or broken."""
     try:
-        with Image.open(io.BytesIO(base64.b64decode(shape.mask or "", validate=True))) as picture:
+        with Image.open(io.BytesIO(_decode_base64(shape.mask or ""))) as picture:
             return Image.fromarray(np.asarray(picture).astype(bool))
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise ValueError("its mask is not a PNG of one channel in base64") from error
+
+
+def _decode_base64(text: str) -> bytes:
+    """The bytes of base64, also in lines, or as a data URI. Raises `ValueError` when it is none."""
+    if text.startswith("data:"):
+        text = text.partition("base64,")[2]
+    return base64.b64decode("".join(text.split()), validate=True)
 
 
 def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, int]) -> np.ndarray:
@@ -247,7 +254,8 @@ def _stated_name(path: Path, annotation: Annotation, root: Path) -> str | None:
 def find_image(path: Path, annotation: Annotation, images: Names | None = None) -> Path | bytes | None:
     """The annotated image: embedded, at `imagePath`, or beside the file under the same stem; None without any.
 
-    Names are compared as keys, in any case where one file alone has them. An `imagePath` that leads out of the root of
+    Beside `x.png` its file may also be called `x.png.json`. Names are compared as keys, in any case where one file
+    alone has them. An `imagePath` that leads out of the root of
     `images` is not followed.
 
     Args:
@@ -260,7 +268,7 @@ def find_image(path: Path, annotation: Annotation, images: Names | None = None) 
     """
     if annotation.image_data:
         try:
-            return base64.b64decode(annotation.image_data, validate=True)
+            return _decode_base64(annotation.image_data)
         except ValueError as error:
             raise ValueError("imageData is not base64") from error
     root = images.root if images else path.parent
@@ -271,7 +279,8 @@ def find_image(path: Path, annotation: Annotation, images: Names | None = None) 
     if name and len(named := images.named(name)) == 1:
         return Path(named[0].path)
     folder = path.parent.relative_to(root).as_posix()
-    beside = images.beside("" if folder == "." else folder, as_key(path.stem))
+    folder = "" if folder == "." else folder
+    beside = images.beside(folder, as_key(path.stem)) or images.named(f"{folder}/{path.stem}".lstrip("/"))
     if len(beside) > 1:
         names = ", ".join(file.name.rpartition("/")[2] for file in beside)
         raise ValueError(f"{len(beside)} images of its name: {names}; accepted: one, or the right one in imagePath")

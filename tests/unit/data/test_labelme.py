@@ -13,6 +13,8 @@ from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
 from facemill.data.labelme import POINTS, Annotation, Problems, Shape, as_labelme, check, draw, find_image, read
+from facemill.data.pairs import Names
+from facemill.data.walk import Walk
 from facemill.files import write_json
 
 LABELS = {"a": 1, "b": 2, "c": 255}
@@ -55,6 +57,17 @@ def test_reads_files_of_labelme_3_and_of_today(tmp_path):
     assert not check(annotation, SIZE, LABELS, 0).errors
     assert annotation.shapes[0].points == [(1, 2), (3.5, 4), (5, 6)]
     assert (annotation.image_path, annotation.image_height) == ("x.png", None)
+
+
+def test_sizes_may_be_written_as_floats(tmp_path):
+    annotation, errors = read(write(tmp_path / "x.json", shapes=[], imageHeight=48.0, imageWidth=SIZE[1]))
+    assert not errors
+    assert check(annotation, SIZE, LABELS, 0).errors[0].startswith(f"imageHeight, imageWidth are 48, {SIZE[1]}; the")
+
+
+def test_an_empty_file_is_called_so(tmp_path):
+    (tmp_path / "x.json").write_text("\n")
+    assert read(tmp_path / "x.json") == (None, ["not a labelme file: an empty file"])
 
 
 def test_names_every_shape_that_cannot_be_read(tmp_path):
@@ -272,5 +285,10 @@ def test_the_image_is_embedded_or_at_its_path_or_under_the_same_name(tmp_path):
     assert find_image(path, Annotation([], image_path="images\\y.png")) == tmp_path / "images" / "y.png"
     embedded = Annotation([], image_path="images/y.png", image_data=base64.b64encode(b"png").decode())
     assert find_image(path, embedded) == b"png"
+    in_lines = base64.encodebytes(b"png" * 99).decode()
+    for text in (in_lines, f"data:image/png;base64,{in_lines}"):
+        assert find_image(path, Annotation([], image_data=text)) == b"png" * 99
     with pytest.raises(ValueError, match="imageData is not base64"):
         find_image(path, Annotation([], image_data="?"))
+    assert find_image(tmp_path / "x.jpg.json", Annotation([], image_path="gone.png")) == tmp_path / "x.jpg"
+    assert find_image(tmp_path / "images/y.png.json", Annotation([]), Names(tmp_path, Walk([".png"]).files(tmp_path)))
