@@ -27,7 +27,7 @@ from facemill.log import progress
 BLOCK = 16 << 20
 """Bytes of metadata that are decoded at a time: some 6,000 posts."""
 
-NUMBER = r"^(?:danbooru_)?(\d{1,18})(?:$|[_.]|-\d*(?:$|[^-\d]))"
+NUMBER = r"^(?:danbooru_)?([0-9]{1,18})(?:$|[_.]|-\d*(?:$|[^-\d]))"
 """The id of a post at the beginning of an image's name: not of a date, nor of hexadecimal digits."""
 
 MD5 = r"(?:^|[-_])([0-9a-f]{32})$"

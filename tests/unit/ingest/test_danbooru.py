@@ -111,14 +111,14 @@ def test_lists_of_tags_in_another_notation(text: str):
 
 
 def test_flat_folders_and_the_portraits_set(tmp_path: Path, read):
-    posts, rejects = read(
-        write(tmp_path / "m.jsonl", DUMP), images=("263162_1.jpg", "263162-0.png", "cover.jpg", "99x.jpg")
-    )
+    names = ("263162_1.jpg", "263162-0.png", "cover.jpg", "99x.jpg", "\uff19.jpg")
+    posts, rejects = read(write(tmp_path / "m.jsonl", DUMP), images=names)
     assert posts["id"].to_list() == ["263162-0", "263162_1"]
     assert posts["score"].to_list() == [-1, -1] and posts["tags_artist"].to_list() == [["someone"]] * 2
     assert dict(rejects.select("id", "reason").rows()) == {
         "cover": "its name begins with no post's id and is no MD5",
         "99x": "its name begins with no post's id and is no MD5",
+        "\uff19": "its name begins with no post's id and is no MD5",  # a wide 9
     }
 
 
