@@ -9,14 +9,15 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.data.classes import IGNORE
-from facemill.data.mask_files import is_binary
+from facemill.data.mask_files import index_of_color, is_binary
+from facemill.data.mask_files import read_mask as read_mask_file
 from facemill.data.shards import decode_mask
 from facemill.data.walk import check_out, files_in
-from facemill.errors import UserError, list_faults
+from facemill.errors import UserError, first_names, list_faults
 from facemill.files import atomic_write
 from facemill.inference.painter import Painter
 from facemill.ingest.portraits import Unreadable, load_portrait
-from facemill.log import progress
+from facemill.log import log, progress
 from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
 
@@ -49,18 +50,25 @@ def generate_portraits(
         painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
     count = len(paths)
     styles = read_style(style, painter).expand(count, -1) if style else painter.random_styles(count, seed or 0)
-    faults = []
+    faults, other_colors = [], []
     masks_shown = progress(paths.items(), "generate_portraits", count, "masks")
     for (path, portrait), z in zip(masks_shown, styles.split(1), strict=True):
         try:
             if first[portrait] != path:
                 raise UserError(f"its portrait would replace that of {first[portrait].name}")
             mask = read_mask(path, painter)
+            if has_other_colors(path, painter):
+                other_colors.append(path.name)
         except (UserError, OSError) as error:
             faults.append((path, str(error)))
             continue
         with atomic_write(portrait) as tmp:
             Image.fromarray(painter.generate(mask, z)[0]).save(tmp)
+    if other_colors:
+        log.warning(
+            "%d of %d masks show none of the classes' colors, and are painted by index: %s",
+            *(len(other_colors), count, first_names(other_colors)),
+        )
     if faults:
         unused = f"{len(faults)} of {count} masks cannot be used; the others are painted in {out}:"
         raise UserError("\n  ".join([unused, *list_faults(faults)]))
@@ -84,3 +92,14 @@ def read_mask(path: Path, painter: Painter) -> Tensor:
     size = (painter.generator.width, painter.generator.height)
     resized: np.ndarray = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return torch.from_numpy(resized)[None]
+
+
+def has_other_colors(path: Path, painter: Painter) -> bool:
+    """Whether a mask without a class table has a palette of other colors than the generator's classes, and not gray.
+
+    Another program may have sorted it: its indices are then those of other classes.
+    """
+    content = read_mask_file(path, painter.classes)
+    shown = {color for color in index_of_color(content) if len({color[1:3], color[3:5], color[5:]}) > 1}
+    expected = {f"#{bytes(color).hex()}" for color in painter.classes.colors}
+    return content.table is None and bool(shown) and shown.isdisjoint(expected)

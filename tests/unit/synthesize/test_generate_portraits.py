@@ -115,6 +115,17 @@ def test_masks_saved_by_other_programs_are_painted_by_their_colors(folder, gener
     assert np.array_equal(generate("edited", seed=7)[0], expected)
 
 
+def test_masks_of_other_colors_are_named(folder, generate, caplog):
+    mask = Image.fromarray(np.eye(40, dtype=np.uint8) * 3)
+    mask.save(folder / "masks/a.png")
+    generate("gray", seed=7)
+    assert "colors" not in caplog.text
+    mask.putpalette([200, 10, 10, 0, 0, 0, 0, 0, 0, 10, 10, 200])
+    mask.save(folder / "masks/a.png")
+    generate("colored", seed=7)
+    assert "1 of 2 masks show none of the classes' colors, and are painted by index: a.png" in caplog.text
+
+
 def test_a_mask_of_0_and_255_alone_is_refused(folder, generate):
     Image.fromarray(np.eye(40, dtype=np.uint8) * 255).save(folder / "masks/a.png")
     with pytest.raises(UserError, match="1 of 2 masks") as caught:
