@@ -31,6 +31,7 @@ from facemill.config.ingest import SampleConfig
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import SEVEN
+from facemill.data.labelme_image import find_image
 from facemill.data.shards import encode_mask
 from facemill.ingest.render_sample import render
 
@@ -42,7 +43,7 @@ IDS = LABELS.label_ids(SEVEN)
 def this_project(path: Path, out: Path) -> None:
     """Reads, checks against the image's size, draws and writes."""
     annotation, _ = labelme.read(path)
-    with Image.open(labelme.find_image(path, annotation)) as picture:
+    with Image.open(find_image(path, annotation)) as picture:
         size = picture.size[::-1]
     assert not labelme.check(annotation, size, IDS, tolerance=1).errors
     (out / f"{path.stem}.png").write_bytes(encode_mask(labelme.draw(annotation.shapes, size, IDS), SEVEN))

@@ -8,10 +8,8 @@ Format and rasterization: https://github.com/wkentaro/labelme, `labelme/_label_f
 import base64
 import io
 import math
-import os
-import posixpath
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,10 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
 from facemill.data.json_faults import malformed
-from facemill.data.names import as_key
-from facemill.data.pairs import Names
 from facemill.data.text import read_text
-from facemill.data.walk import IMAGE_SUFFIXES, Walk
 
 VERSION = "6.3.1"
 """The version of labelme whose format is written."""
@@ -189,13 +184,13 @@ def _check_shape_mask(shape: Shape) -> None:
 def decode_shape_mask(shape: Shape) -> Image.Image:
     """The mask of a shape of type `mask`, as a 1-bit image. Raises `ValueError` when it is missing or broken."""
     try:
-        with Image.open(io.BytesIO(_decode_base64(shape.mask or ""))) as picture:
+        with Image.open(io.BytesIO(decode_base64(shape.mask or ""))) as picture:
             return Image.fromarray(np.asarray(picture).astype(bool))
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise ValueError("its mask is not a PNG of one channel in base64") from error
 
 
-def _decode_base64(text: str) -> bytes:
+def decode_base64(text: str) -> bytes:
     """The bytes of base64, also in lines, or as a data URI. Raises `ValueError` when it is none."""
     if text.startswith("data:"):
         text = text.partition("base64,")[2]
@@ -237,54 +232,6 @@ def draw(shapes: Sequence[Shape], size: tuple[int, int], values: Mapping[str, in
 def _disc(pen: ImageDraw.ImageDraw, center: tuple[float, float], radius: float, value: int) -> None:
     x, y = center
     pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=value, outline=value)
-
-
-def leads_out(path: Path, annotation: Annotation, root: Path) -> bool:
-    """Whether the `imagePath` of a labelme file leads out of a folder that holds the file at some depth."""
-    return bool(annotation.image_path) and _stated_name(path, annotation, root) is None
-
-
-def _stated_name(path: Path, annotation: Annotation, root: Path) -> str | None:
-    """The path within a folder to which `imagePath` leads; None when it leads out of it, or there is none."""
-    stated = PureWindowsPath(annotation.image_path or "")
-    name = posixpath.normpath((path.parent.relative_to(root) / stated.as_posix()).as_posix())
-    return name if stated.name and not stated.anchor and not name.startswith("../") else None
-
-
-def find_image(path: Path, annotation: Annotation, images: Names | None = None) -> Path | bytes | None:
-    """The annotated image: embedded, at `imagePath`, or beside the file under the same stem; None without any.
-
-    Beside `x.png` its file may also be called `x.png.json`. Names are compared as keys, in any case where one file
-    alone has them. An `imagePath` that leads out of the root of
-    `images` is not followed.
-
-    Args:
-        path: the labelme file.
-        annotation: its content.
-        images: the images of a folder that holds the file, at some depth; by default those of the file's folder.
-
-    Raises:
-        ValueError: The embedded image is not base64, or several images lie beside the file under its stem.
-    """
-    if annotation.image_data:
-        try:
-            return _decode_base64(annotation.image_data)
-        except ValueError as error:
-            raise ValueError("imageData is not base64") from error
-    root = images.root if images else path.parent
-    name = _stated_name(path, annotation, root)
-    if name and os.path.isfile(root / name):  # noqa: PTH113  (a path of any length)
-        return root / name
-    images = images or Names(root, Walk(IMAGE_SUFFIXES).files(root))
-    if name and len(named := images.named(name)) == 1:
-        return Path(named[0].path)
-    folder = path.parent.relative_to(root).as_posix()
-    folder = "" if folder == "." else folder
-    beside = images.beside(folder, as_key(path.stem)) or images.named(f"{folder}/{path.stem}".lstrip("/"))
-    if len(beside) > 1:
-        names = ", ".join(file.name.rpartition("/")[2] for file in beside)
-        raise ValueError(f"{len(beside)} images of its name: {names}; accepted: one, or the right one in imagePath")
-    return Path(beside[0].path) if beside else None
 
 
 def as_labelme(image: str, size: tuple[int, int], polygons: Iterable[tuple[str, np.ndarray]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
+from facemill.data.labelme_image import find_image, leads_out
 from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask
 from facemill.data.names import as_key
 from facemill.data.pairs import Names
@@ -87,12 +88,12 @@ def read_labelme(
     if annotation is None:
         raise InvalidLabel(*errors)
     try:
-        source = labelme.find_image(path, annotation, images)
+        source = find_image(path, annotation, images)
     except ValueError as error:
         raise InvalidLabel(str(error)) from error
     if source is None:
         root = images.root if images else path.parent
-        place = f", which leads out of {root}" if labelme.leads_out(path, annotation, root) else ""
+        place = f", which leads out of {root}" if leads_out(path, annotation, root) else ""
         raise InvalidLabel(
             f"no image at imagePath {annotation.image_path!r}{place}, nor embedded, nor beside it named {path.stem}; "
             "accepted: images below the folder of labels"

@@ -1,7 +1,7 @@
 """Labelled portraits as rows of a shard: image and class mask resized to the same size, near-duplicates grouped."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,29 @@ class Conversion(NamedTuple):
     """That of its `LabelledImage`."""
 
 
+class _Earlier(NamedTuple):
+    """The first file of each id, image hash and palette color, to name what contradicts it."""
+
+    files: dict[str, Path]
+    images: dict[bytes, Path]
+    colors: dict[str, tuple[int, Path]]
+
+    def conflicts(self, row_id: str, path: Path, conversion: Conversion) -> Iterator[str]:
+        """The errors of a file for what earlier files hold, after which it is an earlier one, too."""
+        if self.files.setdefault(row_id, path) != path:
+            yield f"id {row_id!r} is taken by another file; names must differ across folders"
+        image_hash = conversion.image_hash
+        if image_hash and (first := self.images.setdefault(image_hash, path)) != path:
+            yield f"the same image as that of {first}; accepted: each image once"
+        reordered = None
+        for color, index in conversion.index_of_color.items():
+            first_index, first = self.colors.setdefault(color, (index, path))
+            if index != first_index and not reordered:
+                reordered = f"{color} is index {index} in it and {first_index} in {first}, so one palette was reordered"
+        if reordered:
+            yield f"{reordered}; accepted: the same palette in all masks, or none (L)"
+
+
 def labelled_rows(
     sources: Sequence[LabelSource],
     classes: ClassTable,
@@ -69,35 +92,18 @@ def labelled_rows(
     rows: dict[str, dict[str, Any] | None] = {}
     warnings: dict[str, Sequence[str]] = {}
     faults: list[tuple[Path, str]] = []
-    place = place or placing("middle", ratio)
     remarks: list[tuple[Path, str]] = []
     cut_off: dict[str, float] = {}
-    invalid = 0
-    first_with: dict[bytes, Path] = {}
-    first_of_color: dict[str, tuple[int, Path]] = {}
+    place = place or placing("middle", ratio)
+    earlier = _Earlier({}, {}, {})
     with ThreadPoolExecutor(threads) as pool:
         conversions = pool.map(lambda source: convert(source, classes, size, ratio, place), sources)
         conversions = progress(conversions, "labelled portraits", len(sources))
         for (path, _), conversion in zip(sources, conversions, strict=True):
-            file_errors = list(conversion.errors)
             row_id = id_of_file(path.stem)
-            if row_id in rows:
-                file_errors.append(f"id {row_id!r} is taken by another file; names must differ across folders")
-            image_hash = conversion.image_hash
-            if image_hash and (first := first_with.setdefault(image_hash, path)) != path:
-                file_errors.append(f"the same image as that of {first}; accepted: each image once")
-            for color, index in conversion.index_of_color.items():
-                first_index, first = first_of_color.setdefault(color, (index, path))
-                if index != first_index:
-                    file_errors.append(
-                        f"{color} is index {index} in it and {first_index} in {first}, so one palette was reordered; "
-                        "accepted: the same palette in all masks, or none (L)"
-                    )
-                    break
-            rows[row_id] = conversion.row
-            invalid += bool(file_errors)
-            faults += [(path, error) for error in file_errors]
+            faults += [(path, error) for error in (*conversion.errors, *earlier.conflicts(row_id, path, conversion))]
             remarks += [(path, warning) for warning in conversion.warnings]
+            rows[row_id] = conversion.row
             noted = [*conversion.warnings]
             if conversion.cut_off >= MIN_SHARE:
                 cut_off[row_id] = conversion.cut_off
@@ -105,7 +111,8 @@ def labelled_rows(
             if noted:
                 warnings[row_id] = noted
     _log_warnings(remarks, cut_off)
-    if invalid:
+    if faults:
+        invalid = len({path for path, _ in faults})
         lines = [f"errors in {invalid} of {len(sources)} labelled portraits", *list_faults(faults)]
         raise UserError("\n  ".join(lines))
     return [row for row in (rows[row_id] for row_id in sorted(rows, key=sort_key)) if row], warnings

@@ -67,7 +67,7 @@ FILES = [path for path in sorted(LABELME.rglob("*.json")) if path.read_bytes().s
 def test_every_file_of_labelmes_is_drawn_as_by_labelme(path):
     annotation, errors = read(path)
     ids = {label: number for number, label in enumerate({shape.label for shape in annotation.shapes}, 1)}
-    size = (annotation.image_height or 375, annotation.image_width or 500)
+    size = (int(annotation.image_height or 375), int(annotation.image_width or 500))
     shapes = [
         {
             "label": shape.label,

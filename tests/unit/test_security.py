@@ -18,6 +18,7 @@ from PIL import Image
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import SEVEN
+from facemill.data.labelme_image import find_image
 from facemill.errors import UserError
 from facemill.ingest.celeba import read_celeba, read_names
 from facemill.ingest.danbooru import read_danbooru
@@ -134,7 +135,7 @@ def test_a_labelme_file_does_not_lead_out_of_its_folder(tmp_path, path):
     folder = tmp_path / "labelled"
     (folder / "x").mkdir(parents=True)
     annotation = labelme.Annotation([], image_path=path.format(folder=str(tmp_path)[1:]))
-    assert labelme.find_image(folder / "a.json", annotation) is None
+    assert find_image(folder / "a.json", annotation) is None
 
 
 def collected(folder: Path, read: Callable[[Collection], None], attributes: tuple[str, ...] = ()):

@@ -12,7 +12,8 @@ from labelme import LabelFile
 from labelme.utils import img_b64_to_arr, shapes_to_label
 from PIL import Image
 
-from facemill.data.labelme import POINTS, Annotation, Problems, Shape, as_labelme, check, draw, find_image, read
+from facemill.data.labelme import POINTS, Annotation, Problems, Shape, as_labelme, check, draw, read
+from facemill.data.labelme_image import find_image
 from facemill.data.pairs import Names
 from facemill.data.walk import Walk
 from facemill.files import write_json
