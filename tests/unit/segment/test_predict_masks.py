@@ -1,10 +1,12 @@
 """Masks for a folder of images."""
 
+import numpy as np
 import pytest
 from helpers.scenes import THREE, save_unet
 from PIL import Image
 
 from facemill.data.classes import SEVEN
+from facemill.data.controlnet import CONTROLNET_COLORS
 from facemill.errors import UserError
 from facemill.segment.predict_masks import predict_masks
 
@@ -43,6 +45,29 @@ def test_masks_carry_the_models_table(tmp_path):
     predict_masks(model=model, images=tmp_path / "images", out=tmp_path / "masks")
     with Image.open(tmp_path / "masks" / "a.png") as mask:
         assert '"hat"' in mask.info["classes"] and mask.getextrema()[1] < 3
+
+
+def test_masks_in_the_colors_of_controlnet_show_the_same_classes(tmp_path, models):
+    random = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(random.integers(0, 256, (50, 70, 3), np.uint8)).save(tmp_path / "images" / "a.jpg")
+    for colors in ("classes", "controlnet"):
+        predict_masks(model=models[2], images=tmp_path / "images", out=tmp_path / colors, colors=colors)
+    with Image.open(tmp_path / "classes" / "a.png") as mask, Image.open(tmp_path / "controlnet" / "a.png") as shown:
+        ids, pixels = np.asarray(mask), np.asarray(shown)
+        assert (mask.mode, shown.mode, shown.format) == ("P", "RGB", "PNG")
+    expected = np.array([CONTROLNET_COLORS[SEVEN.root[i].role] for i in ids.ravel()]).reshape(50, 70, 3)
+    assert len(np.unique(ids)) > 1
+    assert (pixels == expected).all()
+
+
+def test_classes_without_a_role_have_no_color_of_controlnet(tmp_path):
+    model = save_unet(tmp_path / "model.safetensors", THREE)
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (80, 80)).save(tmp_path / "images" / "a.png")
+    with pytest.raises(UserError, match="found no role of hat"):
+        predict_masks(model=model, images=tmp_path / "images", out=tmp_path / "masks", colors="controlnet")
+    assert not (tmp_path / "masks").exists()
 
 
 def test_what_is_no_folder_of_images_is_called_so(tmp_path, models):
