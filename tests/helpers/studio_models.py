@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from helpers.running import ROOT, merged
 from torch import Tensor, nn
 
 from facemill.config.root import Config
@@ -26,6 +25,7 @@ from facemill.networks.store import save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.review.review_portraits import write_labelme
+from helpers.running import ROOT, merged
 
 SIZE, Z_DIM, PORTRAITS, NOISE = 64, 8, 24, 0.01
 OFFSET = 4.0
