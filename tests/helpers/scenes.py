@@ -67,6 +67,16 @@ def save_unet(path: Path, classes: ClassTable = SEVEN, decoder: str = "upsample"
     return path
 
 
+def save_varied_unet(path: Path) -> Path:
+    """Saves a U-Net with random weights, for 64 px, whose masks show several classes: its head has no bias."""
+    arguments = {"classes": len(SEVEN), "size": 64, "decoder": "upsample", "decoder_channels": [8] * 5, "downscale": 1}
+    torch.manual_seed(0)
+    unet = Unet(**arguments)
+    nn.init.zeros_(unet.head.bias)
+    save_model(path, unet, arguments, {}, SEVEN)
+    return path
+
+
 @pytest.fixture
 def painter() -> ColorUnet:
     return ColorUnet(64).eval()
