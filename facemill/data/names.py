@@ -11,6 +11,16 @@ _ESCAPE = r"x[89a-f][0-9a-f]"
 _SECOND_BYTE = rf"(?<=\\{_ESCAPE})\\"  # of letters such as 表 in Shift-JIS, GBK and Big5, not a separator
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 _MAX_BYTES = 200
+_FURTHER = re.compile(r"(?<=.)(?:#(?:[2-9]|[1-9][0-9]+))+\Z", re.DOTALL)
+
+
+def image_of(row_id: str) -> str:
+    """The id of a portrait's image: further portraits of one image have its id and `#2`, `#3` ...
+
+    `#1` and `#01` are none of these: they belong to names of files. Files called `a#2` count as further portraits of
+    `a`, and so do those of `a#2` itself, such as `a#2#3`: no division may come between an image and its portraits.
+    """
+    return _FURTHER.sub("", row_id)
 
 
 def printable(name: str) -> str:

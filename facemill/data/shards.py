@@ -23,6 +23,7 @@ from facemill.data import png
 from facemill.data.batching import map_ahead
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
 from facemill.data.mask_files import InvalidMask, read_mask
+from facemill.data.names import image_of
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
 
@@ -35,9 +36,9 @@ ROWS_PER_GROUP = 256
 def shard_of(row_id: str, shards: int) -> int:
     """The shard of a row: `id % shards` for numeric ids (Danbooru's bucket rule), a CRC-32 of the id otherwise.
 
-    What follows a `#` does not count: further portraits of one image lie in its shard.
+    Further portraits of one image lie in its shard.
     """
-    image_id = row_id.partition("#")[0]
+    image_id = image_of(row_id)
     return (int(image_id) if image_id.isdecimal() else zlib.crc32(image_id.encode())) % shards
 
 

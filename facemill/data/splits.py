@@ -6,7 +6,6 @@ their ids come after.
 """
 
 import hashlib
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -15,17 +14,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from facemill.data.names import image_of
 from facemill.data.shards import open_shard, read_rows
 
 Split = Literal["train", "validation", "test"]
-
-
-def image_of(row_id: str) -> str:
-    """The id of a portrait's image: further portraits of one image have its id and `#2`, `#3` ...
-
-    `#1` and `#01` are none of these: they belong to names of files.
-    """
-    return re.sub(r"(?<=.)#(?:[2-9]|[1-9]\d+)$", "", row_id)
 
 
 def hash_fraction(row_id: str, salt: str) -> float:

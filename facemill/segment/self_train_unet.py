@@ -19,8 +19,8 @@ from torchvision.transforms import v2
 from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.names import image_of
 from facemill.data.shards import mask_classes, read_rows
-from facemill.data.splits import image_of
 from facemill.errors import UserError
 from facemill.inference.segmenter import flip_tta_logits
 from facemill.networks.diff_augment import box_masks

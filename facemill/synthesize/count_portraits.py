@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from facemill.data.names import image_of
 from facemill.data.shards import read_rows
-from facemill.data.splits import held_out, image_of, in_choice, trained_on
+from facemill.data.splits import held_out, in_choice, trained_on
 from facemill.errors import UserError, list_faults
 from facemill.files import write_json
 from facemill.log import log

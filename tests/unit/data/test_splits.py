@@ -4,12 +4,12 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from facemill.data.shards import write_shard
+from facemill.data.names import image_of
+from facemill.data.shards import shard_of, write_shard
 from facemill.data.splits import (
     group_representatives,
     hash_fraction,
     held_out,
-    image_of,
     labels_split_of,
     other_shares,
     split_of,
@@ -62,6 +62,19 @@ def test_no_division_separates_the_portraits_of_an_image():
         assert len({held_out(crop, 0.08) for crop in crops}) == 1
         assert len({split_of(crop, "labels-1", 0.05, 0.2) for crop in crops}) == 1
         assert len({hash_fraction(crop, "halves") < 0.5 for crop in crops}) == 1
+
+
+@pytest.mark.parametrize("image", ["girl", "girl#7", "girl#007", "a#b", "#2", "a#1#2", "7#2#3", "a#2\n", "\n", "5#x"])
+def test_portraits_of_images_that_hold_the_sign_are_of_these_images(image):
+    """Those of `girl#7` are `girl#7#2` and so on: nothing may come between, and all lie in one shard."""
+    crops = [image, f"{image}#2", f"{image}#31"]
+    assert {image_of(crop) for crop in crops} == {image_of(image)}
+    assert len({hash_fraction(crop, "holdout") for crop in crops}) == 1
+    assert len({shard_of(crop, 64) for crop in crops}) == 1
+
+
+def test_names_of_files_that_hold_the_sign_are_spread_over_shards():
+    assert len({shard_of(f"girl#{i:03}", 8) for i in range(100)}) == 8
 
 
 def test_portraits_of_an_image_have_its_first_as_representative():

@@ -10,8 +10,9 @@ from PIL import Image
 
 from facemill.config.latent import TagsConfig
 from facemill.data.classes import SEVEN
+from facemill.data.names import image_of
 from facemill.data.shards import read_rows, write_shard
-from facemill.data.splits import hash_fraction, held_out, image_of
+from facemill.data.splits import hash_fraction, held_out
 from facemill.errors import UserError
 from facemill.inference.editor import EditClassifier, Renderer, decoding_painter, mask_painter
 from facemill.inference.painter import Painter
