@@ -55,6 +55,11 @@ def model_classes(path: Path) -> ClassTable:
         raise UserError(f"{_weights(path).with_suffix('.json')}: names no classes") from error
 
 
+def network_name(path: Path) -> str:
+    """The name of a saved model's class, such as `Unet`. Raises `UserError` when there is no such model."""
+    return str(_metadata(_weights(path)).get("network"))
+
+
 def load_model(kind: type[Network], path: Path, classes: ClassTable | None = None) -> Network:
     """A saved model, in evaluation mode, on `device()`.
 
