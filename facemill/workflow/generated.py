@@ -43,8 +43,9 @@ def dvc_yaml(parsed: Parsed, config: dict[str, Any], settings: Path = SETTINGS) 
     Args:
         parsed: the workflow, parsed with these settings.
         config: the content of `settings`.
-        settings: the file whose keys are DVC's params, within the project. Besides the sample's it also is a stage of
-            its own, which restores `results/<dataset>/config.yaml`, and `dvc.yaml` is meant for the folder it lies in.
+        settings: the file whose keys are DVC's params, within the project. Where it is not the sample's, `dvc.yaml` is
+            meant for the folder that it lies in. Git has it, and each run writes it to `results/<dataset>/config.yaml`,
+            `snakemake --touch` of `restore` too: that file is no stage's.
     """
     products: dict[str, list[Job]] = defaultdict(list)
     for job in reversed(parsed.jobs("all")):
@@ -56,7 +57,7 @@ def dvc_yaml(parsed: Parsed, config: dict[str, Any], settings: Path = SETTINGS) 
     curves = _curves(products)
     by = " by `make generated`"
     if settings != SETTINGS:
-        stages, by = _placed(stages, settings, config["dataset"]), f" by `scripts/share.py {config['dataset']}`"
+        stages, by = _placed(stages, settings), f" by `scripts/share.py {config['dataset']}`"
         up = os.path.relpath(".", settings.parent)
         metrics, pictures = ([f"{up}/{path}" for path in paths] for paths in (metrics, pictures))
         for [plot] in map(dict.values, curves):
@@ -65,12 +66,10 @@ def dvc_yaml(parsed: Parsed, config: dict[str, Any], settings: Path = SETTINGS) 
     return HEAD.format(by=by) + yaml.safe_dump(content, sort_keys=False, width=1000)
 
 
-def _placed(stages: dict[str, Any], settings: Path, dataset: str) -> dict[str, Any]:
+def _placed(stages: dict[str, Any], settings: Path) -> dict[str, Any]:
     """The stages as they are in a `dvc.yaml` beside other settings: with a working directory, params and sources."""
     wdir = {"wdir": os.path.relpath(".", settings.parent)}
-    saved = f"results/{dataset}/config.yaml"
-    copy = {"cmd": f"cp {settings} {saved}", **wdir, "deps": [str(settings)], "outs": [saved]}
-    placed: dict[str, Any] = {"config": copy}
+    placed = {}
     for name, stage in stages.items():
         cmd = stage["cmd"].replace(" -- ", f" --configfile {settings} -- ", 1)
         keys = [key for params in stage["params"] for key in params.get(str(SETTINGS), [])]
