@@ -14,7 +14,7 @@ from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import read_rgb
 from facemill.data.labelme_image import find_image, leads_out
-from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask
+from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask, shows_other_colors
 from facemill.data.names import as_key
 from facemill.data.pairs import Names
 from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
@@ -31,6 +31,8 @@ class LabelledImage(NamedTuple):
     warnings: list[str]
     index_of_color: Mapping[str, int] = {}
     """Of an index mask with a palette: the index that each of its colors shows."""
+    has_other_colors: bool = False
+    """Whether it is an index mask that `shows_other_colors`."""
 
 
 class InvalidLabel(Exception):
@@ -87,6 +89,26 @@ def read_labelme(
     annotation, errors = labelme.read(path)
     if annotation is None:
         raise InvalidLabel(*errors)
+    picture = read_picture(path, annotation, images)
+    size = (picture.height, picture.width)
+    problems = labelme.check(annotation, size, ids, tolerance)
+    if problems.errors:
+        raise InvalidLabel(*problems.errors)
+    mask = labelme.draw(annotation.shapes, size, ids)
+    if gap:
+        labelled = labelme.draw(annotation.shapes, size, dict.fromkeys(ids, 1))
+        mask = close_gaps(mask, labelled == 0, gap)
+    return LabelledImage(picture, mask, problems.warnings)
+
+
+def read_picture(path: Path, annotation: labelme.Annotation, images: Names | None = None) -> Image.Image:
+    """The image of a labelme file; raises `InvalidLabel` where there is none, or it cannot be read.
+
+    Args:
+        path: the labelme file.
+        annotation: its content.
+        images: the images among which that of the file is; by default those in its folder.
+    """
     try:
         source = find_image(path, annotation, images)
     except ValueError as error:
@@ -98,16 +120,7 @@ def read_labelme(
             f"no image at imagePath {annotation.image_path!r}{place}, nor embedded, nor beside it named {path.stem}; "
             "accepted: images below the folder of labels"
         )
-    picture = _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
-    size = (picture.height, picture.width)
-    problems = labelme.check(annotation, size, ids, tolerance)
-    if problems.errors:
-        raise InvalidLabel(*problems.errors)
-    mask = labelme.draw(annotation.shapes, size, ids)
-    if gap:
-        labelled = labelme.draw(annotation.shapes, size, dict.fromkeys(ids, 1))
-        mask = close_gaps(mask, labelled == 0, gap)
-    return LabelledImage(picture, mask, problems.warnings)
+    return _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
 
 
 def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
@@ -173,7 +186,7 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     if abs(width * scale - picture.width) > 1 or abs(height * scale - picture.height) > 1:
         raise InvalidLabel(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
     mask = np.where(indices == IGNORE, IGNORE, ids[np.minimum(indices, len(ids) - 1)]).astype(np.uint8)
-    return LabelledImage(picture, mask, [], index_of_color(content))
+    return LabelledImage(picture, mask, [], index_of_color(content), shows_other_colors(content, classes))
 
 
 def _read_image(path: Path) -> Image.Image:

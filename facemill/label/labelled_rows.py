@@ -55,7 +55,7 @@ class _Earlier(NamedTuple):
             yield f"id {row_id!r} is taken by another file; names must differ across folders"
         image_hash = conversion.image_hash
         if image_hash and (first := self.images.setdefault(image_hash, path)) != path:
-            yield f"the same image as that of {first}; accepted: each image once"
+            yield same_image(first)
         reordered = None
         for color, index in conversion.index_of_color.items():
             first_index, first = self.colors.setdefault(color, (index, path))
@@ -148,9 +148,19 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     except InvalidLabel as error:
         return Conversion(None, error.args)
     image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
-    image_hash = hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
     row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
-    return Conversion(row, (), warnings, image_hash, share_cut_off(~np.isin(mask, others), box), index_of_color)
+    cut_off = share_cut_off(~np.isin(mask, others), box)
+    return Conversion(row, (), warnings, hash_pixels(picture), cut_off, index_of_color)
+
+
+def hash_pixels(picture: Image.Image) -> bytes:
+    """A SHA-256 of a picture's pixels and size, by which the same image is known under another name."""
+    return hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).digest()
+
+
+def same_image(first: Path) -> str:
+    """What is wrong with a label file whose image is that of an earlier one."""
+    return f"the same image as that of {first}; accepted: each image once"
 
 
 def share_cut_off(labelled: np.ndarray, box: Box) -> float:
