@@ -11,6 +11,7 @@ from torch import Tensor
 
 from facemill.data.classes import ClassTable
 from facemill.imaging.figures import colorize, image_grid
+from facemill.inference.painter_backends import Precision
 from facemill.networks.device import autocast, device
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes
@@ -70,6 +71,22 @@ class Painter:
             with autocast():
                 images.append(to_pixels(self.generator(mask.to(self.device), code.to(self.device))))
         return np.concatenate(images)
+
+    def accelerate(self, *, threads: int = 1, precision: Precision = "auto") -> None:
+        """Makes `paint` fast; until its network is compiled, in the background, torch paints."""
+
+    @property
+    def backend(self) -> str:
+        """What `paint` runs on, in words."""
+        return "torch"
+
+    def paint(self, mask: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """A portrait, uint8 RGB (H, W, 3), from a mask of class ids, uint8 (H, W), and a style code, float32 (z_dim,).
+
+        Raises:
+            NoPicture: The generator returns NaN.
+        """
+        return self.generate(torch.from_numpy(mask.copy())[None], torch.from_numpy(z.copy())[None])[0]
 
     def style_grid(
         self, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]
