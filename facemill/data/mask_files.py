@@ -96,6 +96,16 @@ def index_of_color(content: MaskFile) -> dict[str, int]:
     return {palette[i]: i for i in used if i < len(palette) and palette.count(palette[i]) == 1}
 
 
+def shows_other_colors(content: MaskFile, classes: ClassTable) -> bool:
+    """Whether a mask without a class table has a palette of none of the classes' colors, and not gray.
+
+    Another program may have sorted it: its indices are then those of other classes.
+    """
+    shown = {color for color in index_of_color(content) if len({color[1:3], color[3:5], color[5:]}) > 1}
+    expected = {f"#{bytes(color).hex()}" for color in classes.colors}
+    return content.table is None and bool(shown) and shown.isdisjoint(expected)
+
+
 def is_binary(pixels: np.ndarray) -> bool:
     """Whether indices are 0 and 255 alone, as programs write one class in white, where 255 means `IGNORE`."""
     return set(np.unique(pixels).tolist()) == {0, IGNORE}

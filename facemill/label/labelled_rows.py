@@ -40,6 +40,8 @@ class Conversion(NamedTuple):
     """The share of its labelled pixels that is not in the row."""
     index_of_color: Mapping[str, int] = {}
     """That of its `LabelledImage`."""
+    has_other_colors: bool = False
+    """That of its `LabelledImage`."""
 
 
 class _Earlier(NamedTuple):
@@ -94,6 +96,7 @@ def labelled_rows(
     faults: list[tuple[Path, str]] = []
     remarks: list[tuple[Path, str]] = []
     cut_off: dict[str, float] = {}
+    other_colors: list[Path] = []
     place = place or placing("middle", ratio)
     earlier = _Earlier({}, {}, {})
     with ThreadPoolExecutor(threads) as pool:
@@ -103,6 +106,7 @@ def labelled_rows(
             row_id = id_of_file(path.stem)
             faults += [(path, error) for error in (*conversion.errors, *earlier.conflicts(row_id, path, conversion))]
             remarks += [(path, warning) for warning in conversion.warnings]
+            other_colors += [path] * conversion.has_other_colors
             rows[row_id] = conversion.row
             noted = [*conversion.warnings]
             if conversion.cut_off >= MIN_SHARE:
@@ -110,7 +114,7 @@ def labelled_rows(
                 noted.append(f"{conversion.cut_off:.0%} of its labelled pixels are cut off")
             if noted:
                 warnings[row_id] = noted
-    _log_warnings(remarks, cut_off)
+    _log_warnings(remarks, cut_off, other_colors)
     if faults:
         invalid = len({path for path, _ in faults})
         lines = [f"errors in {invalid} of {len(sources)} labelled portraits", *list_faults(faults)]
@@ -118,13 +122,23 @@ def labelled_rows(
     return [row for row in (rows[row_id] for row_id in sorted(rows, key=sort_key)) if row], warnings
 
 
-def _log_warnings(remarks: Sequence[tuple[Path, str]], cut_off: Mapping[str, float]) -> None:
+def _log_warnings(
+    remarks: Sequence[tuple[Path, str]], cut_off: Mapping[str, float], other_colors: Sequence[Path]
+) -> None:
+    """Logs a line a kind of warning.
+
+    One of masks of other colors is none of noise, although `labels.index_names` says what indices mean: it says so of
+    masks as they were written, and a mask whose palette was sorted since looks the same in every program.
+    """
     for line in list_faults(remarks):
         log.warning("warning: %s", line)
     if cut_off:
         worst_first = sorted(cut_off.items(), key=lambda item: -item[1])
         shares = first_names(f"{row_id} ({share:.0%})" for row_id, share in worst_first)
         log.warning("warning: labelled pixels are cut off, as portraits.crop and portraits.ratio say, of %s", shares)
+    if other_colors:
+        what = "show none of the classes' colors, and are read by index, as labels.index_names names them"
+        log.warning("warning: %d masks %s: %s", len(other_colors), what, first_names(other_colors))
 
 
 def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, place: Placing) -> Conversion:
@@ -132,7 +146,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     others = [*classes.role_ids("background"), IGNORE]
     target = (round(size / ratio), size)
     try:
-        picture, mask, warnings, index_of_color = source.read()
+        picture, mask, warnings, index_of_color, has_other_colors = source.read()
         if np.isin(mask, others).all():
             raise InvalidLabel("nothing but background in it; accepted: at least one part")
         # cropped and resized as `ingest.portraits.crop` does, so that a U-Net meets the pixels it was trained on
@@ -150,7 +164,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
     row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
     cut_off = share_cut_off(~np.isin(mask, others), box)
-    return Conversion(row, (), warnings, hash_pixels(picture), cut_off, index_of_color)
+    return Conversion(row, (), warnings, hash_pixels(picture), cut_off, index_of_color, has_other_colors)
 
 
 def hash_pixels(picture: Image.Image) -> bytes:

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.data.classes import IGNORE
-from facemill.data.mask_files import index_of_color, is_binary
+from facemill.data.mask_files import is_binary, shows_other_colors
 from facemill.data.mask_files import read_mask as read_mask_file
 from facemill.data.shards import decode_mask
 from facemill.data.walk import check_out, files_in
@@ -57,7 +57,7 @@ def generate_portraits(
             if first[portrait] != path:
                 raise UserError(f"its portrait would replace that of {first[portrait].name}")
             mask = read_mask(path, painter)
-            if has_other_colors(path, painter):
+            if shows_other_colors(read_mask_file(path, painter.classes), painter.classes):
                 other_colors.append(path.name)
         except (UserError, OSError) as error:
             faults.append((path, str(error)))
@@ -92,14 +92,3 @@ def read_mask(path: Path, painter: Painter) -> Tensor:
     size = (painter.generator.width, painter.generator.height)
     resized: np.ndarray = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
     return torch.from_numpy(resized)[None]
-
-
-def has_other_colors(path: Path, painter: Painter) -> bool:
-    """Whether a mask without a class table has a palette of other colors than the generator's classes, and not gray.
-
-    Another program may have sorted it: its indices are then those of other classes.
-    """
-    content = read_mask_file(path, painter.classes)
-    shown = {color for color in index_of_color(content) if len({color[1:3], color[3:5], color[5:]}) > 1}
-    expected = {f"#{bytes(color).hex()}" for color in painter.classes.colors}
-    return content.table is None and bool(shown) and shown.isdisjoint(expected)

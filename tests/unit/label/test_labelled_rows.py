@@ -11,7 +11,7 @@ from helpers.label_files import HAIR, SETTINGS, box, noise_row, write_index_mask
 from PIL import Image
 
 from facemill.data.classes import SEVEN, ClassTable
-from facemill.data.shards import decode_image, decode_mask, encode_jpeg, write_shard
+from facemill.data.shards import decode_image, decode_mask, encode_jpeg, encode_mask, write_shard
 from facemill.errors import UserError
 from facemill.ingest.crop_place import placing
 from facemill.ingest.portraits import MIDDLE, TOP, crop_portrait, load_portrait
@@ -135,6 +135,29 @@ def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
         "good.png: id 'good' is taken by another file",
     ):
         assert line in str(error.value)
+
+
+def test_masks_of_other_colors_than_the_classes_are_named_once(tmp_path, caplog):
+    """Gray ones, those of the classes' colors and those with a class table are not: their indices are as written."""
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})
+    mask = np.eye(32, dtype=np.uint8)
+    others = bytes([9, 90, 190, 190, 90, 9])
+    for number, palette in enumerate([SEVEN.palette, None, bytes([0, 0, 0, 99, 99, 99]), others, others]):
+        masks = write_index_mask(tmp_path, name := f"{'m' * (number + 1)}", mask, mode="P" if palette else "L")
+        with Image.open(path := tmp_path / f"masks/{name}.png") as picture:
+            if palette:
+                picture.putpalette(palette)
+            picture.save(path)
+    older = ClassTable(tuple(c.model_copy(update={"color": f"#01020{i}"}) for i, c in enumerate(SEVEN.root)))
+    write_index_mask(tmp_path, "with table", mask)
+    (tmp_path / "masks/with table.png").write_bytes(encode_mask(mask, older))
+    _, warnings = labelled_rows(index_mask_files(masks, settings, SEVEN), SEVEN, 32)
+    [said] = [message for message in caplog.messages if "colors" in message]
+    assert said == (
+        "warning: 2 masks show none of the classes' colors, and are read by index, as labels.index_names names them: "
+        f"{tmp_path}/masks/mmmm.png, {tmp_path}/masks/mmmmm.png"
+    )
+    assert not warnings
 
 
 def test_a_color_at_two_indices_is_an_error(tmp_path):
