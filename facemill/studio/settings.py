@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from facemill.config.fields import Share
+from facemill.config.ingest import PortraitsConfig
 from facemill.config.label import LabelsConfig
 from facemill.config.latent import AttributesConfig, TagsConfig
 from facemill.errors import UserError, first_line
@@ -16,6 +17,7 @@ class Settings(BaseModel):
     """Sections of the config; None where there are no settings."""
 
     holdout: Share | None = None
+    portraits: PortraitsConfig | None = None
     labels: LabelsConfig | None = None
     tags: TagsConfig | None = None
     attributes: AttributesConfig | None = None

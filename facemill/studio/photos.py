@@ -1,0 +1,206 @@
+"""Photos that are dropped, and the portraits of `review`: cropped as the collection is, with the U-Net's masks."""
+
+import math
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from facemill.config.ingest import PortraitsConfig
+from facemill.data.image_files import read_rgb
+from facemill.errors import UserError
+from facemill.imaging import polygons
+from facemill.inference.segmenter import Segmenter, letterbox, unletterbox
+from facemill.ingest.crop_place import placing
+from facemill.ingest.faces import face_detector
+from facemill.ingest.portraits import MIDDLE, Box, Centering, crop, face_box, upright_size
+from facemill.label.label_files import InvalidLabel, read_labelme
+from facemill.log import log
+from facemill.review.review_portraits import SPECK
+from facemill.studio.labels import label_names, safe_stem
+from facemill.studio.messages import MOST_SIDE
+from facemill.studio.painting import Studio
+
+MOST_PHOTOS = 4
+"""Photos in memory; the oldest goes when another comes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A picture with its mask."""
+
+    id: int
+    name: str
+    """As the page gave it; of a portrait of `review` that of its image."""
+    stem: str
+    """The name of its label's files."""
+    picture: np.ndarray
+    """uint8 RGB (H, W, 3)."""
+    mask: np.ndarray
+    """Class ids, uint8 (H, W): the U-Net's, those of review's labelme file, or background without either."""
+    unsure: np.ndarray | None
+    """Entropy of the U-Net's probabilities, 255 where all classes are as likely: uint8 (H, W); None without a U-Net."""
+    z: list[float] | None
+    """The style code; None where pictures give no styles."""
+
+
+class Photos:
+    """The photos in memory, by id. For one thread."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio = studio
+        generator = studio.painter.generator
+        self.cropper = Cropper(studio.settings.portraits, generator.height / generator.width)
+        self.review_files = list_review(studio.paths.review)
+        self._ids = count(1)
+        self._photos: dict[int, Photo] = {}
+
+    def add(self, content: bytes, name: str) -> Photo:
+        """A picture file, upright, in sRGB, cropped, at most `MOST_SIDE` pixels a side.
+
+        Raises:
+            UserError: It cannot be read, in `read_rgb`'s words.
+        """
+        name = name.replace("\\", "/").rpartition("/")[2][-255:] or "photo"
+        try:
+            place = self.cropper.place(content)
+            picture = crop(content, place.box, *place.size, place.centering)[0]
+            z = self._style(content, place.box, place.centering)
+        except ValueError as error:
+            raise UserError(f"{name}: {error}") from error
+        mask, unsure = self._segment(picture)
+        return self._keep(name, safe_stem(name), picture, mask, unsure, z)
+
+    def review(self, number: int) -> Photo:
+        """A portrait of `review`, with the mask of its labelme file.
+
+        Raises:
+            UserError: There is none of this number, or its files cannot be read.
+        """
+        if not 0 <= number < len(self.review_files):
+            raise UserError(f"no portrait {number} to review; there are {len(self.review_files)}, counted from 0")
+        path, labels, classes = self.review_files[number], self.studio.labels, self.studio.classes
+        try:
+            ids = label_names(labels, classes).ids
+            label = read_labelme(path, ids, *((labels.tolerance, labels.fill_gaps) if labels else (0, 0)))
+        except InvalidLabel as error:
+            raise UserError(f"{path.name}: {'; '.join(error.args)}") from error
+        picture = np.asarray(label.picture)
+        _, unsure = self._segment(picture)
+        return self._keep(path.stem, path.stem, picture, label.mask, unsure, self._style_of(picture))
+
+    def get(self, number: int) -> Photo:
+        """A photo in memory. Raises `UserError` when it is not there, or no longer."""
+        if number not in self._photos:
+            raise UserError(f"photo {number} is not in memory, where the last {MOST_PHOTOS} are; load it again")
+        return self._photos[number]
+
+    def _keep(self, name: str, stem: str, picture: np.ndarray, mask: np.ndarray, unsure: Any, z: Any) -> Photo:
+        photo = Photo(next(self._ids), name, stem, picture, mask, unsure, z)
+        self._photos[photo.id] = photo
+        for old in list(self._photos)[:-MOST_PHOTOS]:
+            del self._photos[old]
+        return photo
+
+    def _segment(self, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.studio.segmenter is None:
+            return np.zeros(picture.shape[:2], np.uint8), None
+        return segment(self.studio.segmenter, picture)
+
+    def _style(self, content: bytes, box: Box | None, centering: Centering) -> list[float] | None:
+        """The style that `generate_portraits --style` reads of the file."""
+        if self.studio.painter.encoder is None:
+            return None
+        generator = self.studio.painter.generator
+        return self._style_of(crop(content, box, generator.width, generator.height, centering)[0])
+
+    def _style_of(self, pixels: np.ndarray) -> list[float] | None:
+        if self.studio.painter.encoder is None:
+            return None
+        images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
+        z: list[float] = self.studio.painter.encode_styles(images)[0].tolist()
+        return z
+
+
+@dataclass(frozen=True)
+class Place:
+    """The part of a picture that is cropped."""
+
+    box: Box | None
+    """Around the largest face, where portraits are; else None, for the largest box."""
+    centering: Centering
+    """The place of the largest box."""
+    size: tuple[int, int]
+    """Width and height of the result, in pixels: those of the part, or less where they are above `MOST_SIDE`."""
+
+
+class Cropper:
+    """Finds the part of a picture that a portrait of the collection would be.
+
+    Args:
+        settings: section `portraits` of the run's settings; without it portraits are the largest box in the middle.
+        ratio: height : width of the generator's portraits, where there are no settings.
+    """
+
+    def __init__(self, settings: PortraitsConfig | None, ratio: float) -> None:
+        place, detector = (settings.crop, settings.detector) if settings else ("middle", None)
+        self.ratio, self._margin = settings.ratio if settings else ratio, detector.margin if detector else 0
+        try:
+            self._detect = face_detector(detector) if detector and place != "face" else None
+            self._placing = placing(place, self.ratio, detector)
+        except UserError as error:  # a studio that takes no photos would be worse
+            log.warning("studio: photos are cropped without a detector: %s", error)
+            detector = self._detect = None
+            self._placing = placing("top" if place == "face" else place, self.ratio)
+        self._reads_pixels = detector is not None
+
+    def place(self, content: bytes) -> Place:
+        """The part of a picture file. Raises `ValueError` when it cannot be read."""
+        width, height = upright_size(content)
+        picture = read_rgb(content) if self._reads_pixels else Image.new("1", (1, 1))
+        if self._detect and (faces := self._detect(np.asarray(picture))):
+            box = face_box(faces[0], width, height, self.ratio, self._margin)
+            return Place(box, MIDDLE, _fit((box.right - box.left) * width, (box.bottom - box.top) * height))
+        size = _fit(min(width, height / self.ratio), min(width * self.ratio, height))
+        return Place(None, self._placing(picture), size)
+
+
+def _fit(width: float, height: float) -> tuple[int, int]:
+    """Width and height as whole pixels, at most `MOST_SIDE`, in the same proportions."""
+    scale = min(1, MOST_SIDE / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def segment(segmenter: Segmenter, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A mask, as `Segmenter.predict` makes it, and how unsure the U-Net is.
+
+    Args:
+        segmenter: the U-Net.
+        picture: uint8 RGB (H, W, 3), of any size.
+
+    Returns:
+        Class ids, uint8 (H, W), and the entropy of the probabilities as a share of that of equal ones, uint8 (H, W),
+        255 for 1.
+    """
+    square, box = letterbox(Image.fromarray(picture), segmenter.size)
+    logits = segmenter.logits([square])[0].cpu()
+    log_probs = logits.log_softmax(0)
+    entropy = -(log_probs.exp() * log_probs).sum(0).numpy() / math.log(len(logits))
+    inside = entropy[box.top : box.top + box.height, box.left : box.left + box.width]
+    large = cv2.resize(inside, (box.picture_width, box.picture_height), interpolation=cv2.INTER_LINEAR)
+    return unletterbox(logits.numpy(), box), np.rint(255 * large.clip(0, 1)).astype(np.uint8)
+
+
+def without_specks(mask: np.ndarray) -> np.ndarray:
+    """The mask, uint8 (H, W), with regions so small as `review` removes them filled from their neighbors."""
+    return polygons.without_specks(mask, round((mask.shape[0] / SPECK) ** 2))
+
+
+def list_review(folder: Path | None) -> list[Path]:
+    """The labelme files that `review` wrote, by name; none without a folder."""
+    return sorted(folder.glob("*.json")) if folder else []
