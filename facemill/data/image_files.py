@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
 from facemill.data.color_profiles import to_srgb
 from facemill.errors import first_line
@@ -70,3 +70,15 @@ def read_rgb(source: Path | bytes, min_side: int | None = None, *, as_stored: bo
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     except IMAGE_ERRORS as error:
         raise ValueError(f"cannot be read ({first_line(error)})") from error
+
+
+def orientation_of(path: Path) -> int:
+    """The EXIF orientation of an image file that can be read, 1 to 8; 1 where it has none."""
+    with Image.open(path) as picture:
+        return int(picture.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def turned(picture: Image.Image, orientation: int) -> Image.Image:
+    """A picture turned upright, as an EXIF orientation says."""
+    picture.getexif()[ExifTags.Base.Orientation] = orientation
+    return ImageOps.exif_transpose(picture)

@@ -12,7 +12,7 @@ from facemill.config.ingest import IndexMasksConfig
 from facemill.config.label import LabelsConfig
 from facemill.data import labelme
 from facemill.data.classes import IGNORE, ClassTable
-from facemill.data.image_files import read_rgb
+from facemill.data.image_files import orientation_of, read_rgb, turned
 from facemill.data.labelme_image import find_image, leads_out
 from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask, shows_other_colors
 from facemill.data.names import as_key
@@ -89,7 +89,7 @@ def read_labelme(
     annotation, errors = labelme.read(path)
     if annotation is None:
         raise InvalidLabel(*errors)
-    picture = read_picture(path, annotation, images)
+    picture, orientation = _read_picture(path, annotation, images)
     size = (picture.height, picture.width)
     problems = labelme.check(annotation, size, ids, tolerance)
     if problems.errors:
@@ -98,17 +98,27 @@ def read_labelme(
     if gap:
         labelled = labelme.draw(annotation.shapes, size, dict.fromkeys(ids, 1))
         mask = close_gaps(mask, labelled == 0, gap)
+    if orientation != 1:
+        picture, mask = turned(picture, orientation), np.asarray(turned(Image.fromarray(mask), orientation))
     return LabelledImage(picture, mask, problems.warnings)
 
 
 def read_picture(path: Path, annotation: labelme.Annotation, images: Names | None = None) -> Image.Image:
-    """The image of a labelme file; raises `InvalidLabel` where there is none, or it cannot be read.
+    """The image of a labelme file, as the file's shapes lie on it.
 
     Args:
         path: the labelme file.
         annotation: its content.
         images: the images among which that of the file is; by default those in its folder.
+
+    Raises:
+        InvalidLabel: There is none, or it cannot be read.
     """
+    return _read_picture(path, annotation, images)[0]
+
+
+def _read_picture(path: Path, annotation: labelme.Annotation, images: Names | None) -> tuple[Image.Image, int]:
+    """The image of a labelme file, and the EXIF orientation by which it and its mask are still to be turned."""
     try:
         source = find_image(path, annotation, images)
     except ValueError as error:
@@ -120,7 +130,9 @@ def read_picture(path: Path, annotation: labelme.Annotation, images: Names | Non
             f"no image at imagePath {annotation.image_path!r}{place}, nor embedded, nor beside it named {path.stem}; "
             "accepted: images below the folder of labels"
         )
-    return _read_image(source) if isinstance(source, Path) else _read_embedded(source, annotation)
+    if isinstance(source, bytes):
+        return _read_embedded(source, annotation), 1
+    return _read_file(source, annotation)
 
 
 def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
@@ -187,6 +199,16 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
         raise InvalidLabel(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
     mask = np.where(indices == IGNORE, IGNORE, ids[np.minimum(indices, len(ids) - 1)]).astype(np.uint8)
     return LabelledImage(picture, mask, [], index_of_color(content), shows_other_colors(content, classes))
+
+
+def _read_file(path: Path, annotation: labelme.Annotation) -> tuple[Image.Image, int]:
+    """An image file upright, as labelme shows it, and 1; where the stated size is that of the pixels as stored, which
+    other programs show, the image as stored and its EXIF orientation."""
+    upright = _read_image(path)
+    is_turned = (annotation.image_height, annotation.image_width) == upright.size != upright.size[::-1]
+    if is_turned and (stored := read_rgb(path, as_stored=True)).size != upright.size:
+        return stored, orientation_of(path)
+    return upright, 1
 
 
 def _read_image(path: Path) -> Image.Image:

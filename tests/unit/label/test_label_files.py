@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 from helpers.label_files import EYE, FACE, HAIR, MERGE, MOUTH, SETTINGS, SKIN, box, write_index_mask, write_labelme
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import IGNORE, SEVEN
@@ -57,6 +57,29 @@ def test_shapes_lie_on_the_image_as_its_exif_rotation_shows_it(tmp_path):
     labelled = read_labelme(tmp_path / "1.json", IDS, tolerance=1)
     bright = np.asarray(labelled.picture)[..., 0] > 127
     assert bright.shape == (80, 40) and np.array_equal(bright, labelled.mask == HAIR)
+
+
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_shapes_on_the_pixels_as_stored_are_turned_with_them(tmp_path, orientation):
+    """Programs that pass over the EXIF rotation state the size of the pixels as stored."""
+    pixels = np.zeros((40, 80, 3), np.uint8)
+    pixels[:8, :24] = 255
+    stated = {"imageHeight": 40, "imageWidth": 80, "imagePath": "1.jpg"}
+    write_labelme(tmp_path, "1", [box("hair", 0, 0, 23, 7)], **stated)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(pixels).save(tmp_path / "1.jpg", exif=exif, quality=95)
+    labelled = read_labelme(tmp_path / "1.json", IDS, tolerance=1)
+    with Image.open(tmp_path / "1.jpg") as picture:
+        upright = np.asarray(ImageOps.exif_transpose(picture))
+    assert upright.shape == (80, 40, 3) and np.array_equal(np.asarray(labelled.picture), upright)
+    assert np.array_equal(upright[..., 0] > 127, labelled.mask == HAIR)
+
+
+def test_a_size_that_is_that_of_no_rotation_is_an_error(tmp_path):
+    write_labelme(tmp_path, "1", [], np.zeros((40, 80, 3), np.uint8), imageHeight=80, imageWidth=40)
+    with pytest.raises(InvalidLabel, match="imageHeight, imageWidth are 80, 40; the image's are 40, 80"):
+        read_labelme(tmp_path / "1.json", IDS, tolerance=1)
 
 
 @pytest.mark.parametrize(
