@@ -55,13 +55,13 @@ def find_paths(
         unet: the U-Net's folder or safetensors file, in place of the best of `results`.
         vectors: the safetensors file of vectors, in place of that of `results`.
         config: settings with a section `labels`, in place of those of `results`.
-        labelled: folder that takes new labels.
-        out: folder of what is saved.
+        labelled: folder that takes new labels; it need not be there.
+        out: folder of what is saved; it need not be there.
 
     Raises:
-        UserError: There is no GauGAN, or a path that was named is not there.
+        UserError: There is no GauGAN, or a path that was named is not there, or of another kind.
     """
-    options = {"model": model, "unet": unet, "vectors": vectors, "config": config, "labelled": labelled}
+    options = {"model": model, "unet": unet, "vectors": vectors, "config": config}
     for option, path in options.items():
         if path and not path.exists():
             raise UserError(f"--{option} {path}: no such file or folder")
@@ -69,8 +69,9 @@ def find_paths(
         raise UserError("no model is named; accepted: a results folder, such as results/sample, or --model FOLDER")
     if results and not results.is_dir():
         raise UserError(f"{results}: no such folder; accepted: a results folder, such as results/sample")
-    if labelled and not labelled.is_dir():
-        raise UserError(f"--labelled {labelled}: is a file; accepted: a folder")
+    for option, folder in {"labelled": labelled, "out": out}.items():
+        if folder and folder.exists() and not folder.is_dir():
+            raise UserError(f"--{option} {folder}: a file; accepted: a folder")
     if results and (results / "model.json").exists():
         results, model = results.parent, model or results
     model = model or _first(results / "gaugan" if results else None)
