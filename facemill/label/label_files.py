@@ -1,5 +1,6 @@
 """Label files (labelme's JSON and index masks) read into images with class masks."""
 
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.image_files import orientation_of, read_rgb, turned
 from facemill.data.labelme_image import find_image, leads_out
 from facemill.data.mask_files import InvalidMask, index_of_color, is_binary, read_mask, shows_other_colors
-from facemill.data.names import as_key
+from facemill.data.names import as_key, id_of_file
 from facemill.data.pairs import Names
 from facemill.data.walk import IMAGE_SUFFIXES, File, Walk, check_folder, files_in
 from facemill.errors import UserError
@@ -33,6 +34,8 @@ class LabelledImage(NamedTuple):
     """Of an index mask with a palette: the index that each of its colors shows."""
     has_other_colors: bool = False
     """Whether it is an index mask that `shows_other_colors`."""
+    row_id: str | None = None
+    """That of its row; by default its file's stem, as `id_of_file` reads it."""
 
 
 class InvalidLabel(Exception):
@@ -89,7 +92,8 @@ def read_labelme(
     annotation, errors = labelme.read(path)
     if annotation is None:
         raise InvalidLabel(*errors)
-    picture, orientation = _read_picture(path, annotation, images)
+    source = _find_source(path, annotation, images)
+    picture, orientation = _read_source(source, annotation)
     size = (picture.height, picture.width)
     problems = labelme.check(annotation, size, ids, tolerance)
     if problems.errors:
@@ -100,7 +104,8 @@ def read_labelme(
         mask = close_gaps(mask, labelled == 0, gap)
     if orientation != 1:
         picture, mask = turned(picture, orientation), np.asarray(turned(Image.fromarray(mask), orientation))
-    return LabelledImage(picture, mask, problems.warnings)
+    row_id = _id_by_image(path, source) if isinstance(source, Path) else None
+    return LabelledImage(picture, mask, problems.warnings, row_id=row_id)
 
 
 def read_picture(path: Path, annotation: labelme.Annotation, images: Names | None = None) -> Image.Image:
@@ -114,11 +119,11 @@ def read_picture(path: Path, annotation: labelme.Annotation, images: Names | Non
     Raises:
         InvalidLabel: There is none, or it cannot be read.
     """
-    return _read_picture(path, annotation, images)[0]
+    return _read_source(_find_source(path, annotation, images), annotation)[0]
 
 
-def _read_picture(path: Path, annotation: labelme.Annotation, images: Names | None) -> tuple[Image.Image, int]:
-    """The image of a labelme file, and the EXIF orientation by which it and its mask are still to be turned."""
+def _find_source(path: Path, annotation: labelme.Annotation, images: Names | None) -> Path | bytes:
+    """What `find_image` finds; raises `InvalidLabel` where it is nothing."""
     try:
         source = find_image(path, annotation, images)
     except ValueError as error:
@@ -130,16 +135,28 @@ def _read_picture(path: Path, annotation: labelme.Annotation, images: Names | No
             f"no image at imagePath {annotation.image_path!r}{place}, nor embedded, nor beside it named {path.stem}; "
             "accepted: images below the folder of labels"
         )
+    return source
+
+
+def _read_source(source: Path | bytes, annotation: labelme.Annotation) -> tuple[Image.Image, int]:
+    """The image of a labelme file, and the EXIF orientation by which it and its mask are still to be turned."""
     if isinstance(source, bytes):
         return _read_embedded(source, annotation), 1
     return _read_file(source, annotation)
 
 
+def _id_by_image(path: Path, image: Path) -> str | None:
+    """The id of a file that is called after its image, suffix and all, as `x.jpg.png` is: its image's, `x`."""
+    is_called_so = as_key(path.stem).casefold() == as_key(image.name).casefold()
+    return id_of_file(image.stem) if is_called_so else None
+
+
 def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: ClassTable) -> list[LabelSource]:
     """The index masks in a folder and those below it, sorted. Raises `UserError` when there is none.
 
-    The image of `sub/NAME.png` is the one with the stem NAME in the folder `sub` of images; where there is no such
-    folder, and of masks that lie in no folder below their own, the only one of this stem at any depth.
+    The image of `sub/NAME.png` is the one with the stem NAME, or called NAME (`x.jpg.png` of `x.jpg`), in the folder
+    `sub` of images; where there is no such folder, and of masks that lie in no folder below their own, the only one at
+    any depth.
     """
     check_folder("--mask-images", source.images)
     masks = files_in("--masks", source.masks, (".png",), "mask")
@@ -156,15 +173,22 @@ def index_mask_files(source: IndexMasksConfig, settings: LabelsConfig, classes: 
 
 def find_mask_image(mask: File, images: Names) -> Path:
     """The image of a mask, as `index_mask_files` describes it. Raises `InvalidLabel` where it is none, or not one."""
-    found = images.beside(mask.folder, mask.stem)
+    found = _of_name(mask.stem, partial(images.beside, mask.folder))
     if not found and not (mask.folder and as_key(mask.folder) in images.folders):
-        found = images.anywhere(mask.stem)
+        found = _of_name(mask.stem, images.anywhere)
     if not found:
         raise InvalidLabel(f"no image named {mask.stem} in {images.root}; accepted: masks named as their images")
     if len(found) > 1:
         names = ", ".join(file.name for file in found)
         raise InvalidLabel(f"fits {len(found)} images: {names}; accepted: one, or the same subfolders for both")
     return Path(found[0].path)
+
+
+def _of_name(name: str, with_stem: Callable[[str], list[File]]) -> list[File]:
+    """The images with a stem, and those of which it is the name with the suffix."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122
+    named = [file for file in with_stem(stem) if suffix and file.name.lower().endswith(suffix.lower())]
+    return list(dict.fromkeys(with_stem(name) + named))
 
 
 def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTable) -> LabelledImage:
@@ -198,7 +222,8 @@ def read_index_mask(file: File, images: Names, ids: np.ndarray, classes: ClassTa
     if abs(width * scale - picture.width) > 1 or abs(height * scale - picture.height) > 1:
         raise InvalidLabel(f"{width} x {height} pixels on an image of {picture.width} x {picture.height}")
     mask = np.where(indices == IGNORE, IGNORE, ids[np.minimum(indices, len(ids) - 1)]).astype(np.uint8)
-    return LabelledImage(picture, mask, [], index_of_color(content), shows_other_colors(content, classes))
+    row_id = _id_by_image(Path(file.path), image)
+    return LabelledImage(picture, mask, [], index_of_color(content), shows_other_colors(content, classes), row_id)
 
 
 def _read_file(path: Path, annotation: labelme.Annotation) -> tuple[Image.Image, int]:

@@ -77,6 +77,8 @@ def labelled_rows(
 ) -> tuple[list[dict[str, Any]], dict[str, Sequence[str]]]:
     """Reads label files into rows of `SCHEMA`; a row's id is its file's stem, as `id_of_file` reads it.
 
+    Of files that are called after their images, such as `x.jpg.png`, it is the image's stem, as in the collection.
+
     Args:
         sources: from `labelme_files` and `index_mask_files`.
         classes: the masks' class table.
@@ -103,7 +105,7 @@ def labelled_rows(
         conversions = pool.map(lambda source: convert(source, classes, size, ratio, place), sources)
         conversions = progress(conversions, "labelled portraits", len(sources))
         for (path, _), conversion in zip(sources, conversions, strict=True):
-            row_id = id_of_file(path.stem)
+            row_id = conversion.row["id"] if conversion.row else id_of_file(path.stem)
             faults += [(path, error) for error in (*conversion.errors, *earlier.conflicts(row_id, path, conversion))]
             remarks += [(path, warning) for warning in conversion.warnings]
             other_colors += [path] * conversion.has_other_colors
@@ -146,7 +148,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     others = [*classes.role_ids("background"), IGNORE]
     target = (round(size / ratio), size)
     try:
-        picture, mask, warnings, index_of_color, has_other_colors = source.read()
+        picture, mask, warnings, index_of_color, has_other_colors, row_id = source.read()
         if np.isin(mask, others).all():
             raise InvalidLabel("nothing but background in it; accepted: at least one part")
         # cropped and resized as `ingest.portraits.crop` does, so that a U-Net meets the pixels it was trained on
@@ -162,7 +164,7 @@ def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, p
     except InvalidLabel as error:
         return Conversion(None, error.args)
     image = ImageOps.fit(picture, target, Image.Resampling.LANCZOS, 0, centering)
-    row = labelled_row(id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
+    row = labelled_row(row_id or id_of_file(source.path.stem), np.asarray(image), small_mask, classes)
     cut_off = share_cut_off(~np.isin(mask, others), box)
     return Conversion(row, (), warnings, hash_pixels(picture), cut_off, index_of_color, has_other_colors)
 

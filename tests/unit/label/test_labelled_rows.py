@@ -137,6 +137,26 @@ def test_errors_of_index_masks_are_listed_with_the_others(tmp_path):
         assert line in str(error.value)
 
 
+def test_files_that_are_called_after_their_images_have_these_images_ids(tmp_path):
+    """Otherwise a labelled portrait would be learned from as an unlabelled one of the collection."""
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})
+    masks = write_index_mask(tmp_path, "x", np.eye(32, dtype=np.uint8))
+    (tmp_path / "masks/x.png").rename(tmp_path / "masks/x.JPG.png")
+    write_labelme(tmp_path / "labelme", "y", [box("hair", 1, 1, 9, 9)])
+    (tmp_path / "labelme/y.json").rename(tmp_path / "labelme/y.png.json")
+    write_labelme(tmp_path / "labelme", "a%2Fz.png", [box("hair", 1, 1, 9, 9)])  # an id of kind folder, from review
+    sources = labelme_files(tmp_path / "labelme", settings, SEVEN) + index_mask_files(masks, settings, SEVEN)
+    assert [row["id"] for row in labelled_rows(sources, SEVEN, 32)[0]] == ["a/z.png", "x", "y"]
+
+
+def test_two_masks_of_an_image_are_an_error(tmp_path):
+    settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})
+    masks = write_index_mask(tmp_path, "x", np.eye(32, dtype=np.uint8))
+    (tmp_path / "masks/x.jpg.png").write_bytes((tmp_path / "masks/x.png").read_bytes())
+    with pytest.raises(UserError, match="masks/x.png: id 'x' is taken by another file"):
+        labelled_rows(index_mask_files(masks, settings, SEVEN), SEVEN, 32)
+
+
 def test_masks_of_other_colors_than_the_classes_are_named_once(tmp_path, caplog):
     """Gray ones, those of the classes' colors and those with a class table are not: their indices are as written."""
     settings = SETTINGS.model_copy(update={"index_names": ["background", "hair"]})

@@ -136,6 +136,11 @@ def folder(tmp_path):
         ("train_masks/x.png", ["train/x.png"], 0),
         ("x.png", ["x.webp", ".hidden/x.png", "._x.png"], 0),
         ("x.png", ["X.png", "x.jpg"], 1),
+        ("x.jpg.png", ["x.jpg", "y.jpg", "x.png"], 0),  # the image's name, as of x.png.json
+        ("x.jpg.PNG", ["a/x.JPG"], 0),
+        ("a/x.v2.jpg.png", ["a/x.v2.jpg", "x.v2.jpg", "a/x.v2.png"], 0),
+        ("x.jpg.png", ["x.jpg.png"], 0),
+        ("x.v2.png", ["x.v2.jpg", "x.jpg"], 0),
     ],
 )
 def test_a_mask_has_the_image_of_its_subfolder_and_stem(folder, mask, images, expected):
@@ -150,6 +155,9 @@ def test_a_mask_has_the_image_of_its_subfolder_and_stem(folder, mask, images, ex
     ("mask", "images", "reason"),
     [
         ("x.png", ["a/x.png", "b/x.png"], "fits 2 images: a/x.png, b/x.png; accepted: one, or the same subfolders"),
+        ("x.jpg.png", ["x.jpg", "x.jpg.webp"], "fits 2 images: x.jpg.webp, x.jpg; accepted: one"),
+        ("x.jpg.png", ["a/x.jpg", "b/x.jpg"], "fits 2 images: a/x.jpg, b/x.jpg; accepted: one, or the same subfolders"),
+        ("x.jpg.png", ["x.webp"], "no image named x.jpg in .*/images; accepted: masks named as their images"),
         ("x.png", ["x.jpg", "x.png"], "fits 2 images: x.jpg, x.png; accepted: one"),
         ("a/x.png", ["a/y.png", "b/x.png"], "no image named x in .*/images; accepted: masks named as their images"),
         ("x_mask.png", ["x.png"], "no image named x_mask in .*/images; accepted: masks named as their images"),
