@@ -5,7 +5,7 @@ import logging
 import warnings
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import onnx
 import torch
@@ -86,7 +86,7 @@ def gaugan_to_onnx(path: Path) -> onnx.ModelProto:
     inputs = {"mask": torch.zeros(1, generator.height, generator.width, dtype=torch.uint8)}
     inputs |= {"z": torch.zeros(1, generator.z_dim)} if generator.z != "none" else {}
     styles: dict[str, object] = {"z": generator.z, "z_dim": generator.z_dim}
-    styles |= {name: _short(getattr(generator, name)) for name in ("style_mean", "style_scale")}
+    styles |= {name: _short(getattr(generator, name).tolist()) for name in ("style_mean", "style_scale")}
     metadata = {
         "network": "Generator",
         "size": [generator.height, generator.width],
@@ -141,6 +141,6 @@ def to_onnx(
     return model
 
 
-def _short(numbers: Tensor) -> list[float]:
-    """Numbers whose shortest decimals give the same float32."""
-    return [float(f"{number:.9g}") for number in numbers.flatten().tolist()]
+def _short(numbers: Any) -> Any:
+    """Numbers, in lists, by the shortest decimals that give the same float32."""
+    return list(map(_short, numbers)) if isinstance(numbers, list) else float(f"{numbers:.9g}")
