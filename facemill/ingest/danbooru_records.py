@@ -54,6 +54,8 @@ def read_records(block: Block) -> tuple[list[Record], np.ndarray, list[tuple[int
     Returns:
         The records that are posts, the line of each, int64, and line and reason of each record that is broken.
     """
+    if block.records == b"":
+        return [], np.zeros(0, np.int64), [(block.first, "an empty file")]
     if not isinstance(block.records, bytes):
         return _read_each(block.records, block.first)
     try:  # all lines at once, since hardly a block has one that is empty or broken

@@ -159,6 +159,38 @@ def test_files_of_gallery_dl(tmp_path: Path, read):
         ] * 3
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda records: "\n".join(json.dumps(record, indent=2) for record in records),
+        lambda records: json.dumps({"posts": records}),
+        lambda records: json.dumps({"page": 1, "posts": records}, indent=1),
+    ],
+    ids=["jq", "wrapped", "wrapped and indented"],
+)
+def test_other_forms_of_a_list(tmp_path: Path, read, form):
+    posts, rejects = read(write(tmp_path / "m.json", form([DUMP, API])))
+    assert posts["id"].to_list() == ["263162", "4018204"] and rejects.is_empty()
+    assert posts["score"].to_list() == [-1, 1]
+
+
+def test_a_broken_object_among_others_of_several_lines(tmp_path: Path, read):
+    texts = [json.dumps(record, indent=2) for record in (DUMP, DUMP | {"id": "x"}, API)]
+    posts, rejects = read(write(tmp_path / "m.json", *texts), max_broken=0.5)
+    assert posts["id"].to_list() == ["263162", "4018204"]
+    assert [(line, reason[:25]) for _, line, _, reason in rejects.rows()] == [(2, "broken metadata: Expected")]
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
+def test_an_empty_file_is_a_broken_record(tmp_path: Path, read, content: str):
+    (tmp_path / "empty.json").write_text(content)
+    posts, rejects = read(write(tmp_path / "m.json", DUMP, API), tmp_path / "empty.json", max_broken=0.5)
+    assert len(posts) == 2
+    assert rejects.rows() == [(f"{tmp_path}/empty.json", 1, None, "broken metadata: an empty file")]
+    with pytest.raises(UserError, match=r"^1 of 1 metadata records are broken, .*/empty.json:1: an empty file"):
+        read(tmp_path / "empty.json")
+
+
 @pytest.mark.parametrize("value", [["1girl", "blue hair"], "1girl blue_hair", [{"name": "1girl"}, "blue_hair"]])
 def test_tags_as_words(tmp_path: Path, read, value):
     posts, _ = read(write(tmp_path / "m.jsonl", {"id": 263162, "tags": value}), images=("263162.jpg",))

@@ -3,6 +3,7 @@ import gzip
 import io
 import lzma
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -91,6 +92,75 @@ def test_lines_after_a_byte_order_mark(tmp_path: Path, encoding: str):
 def test_an_indented_object_is_a_record(tmp_path: Path):
     (tmp_path / "m").write_bytes(b'{\n  "id": 1\n}\n')
     assert list(read_blocks(tmp_path / "m", 100)) == [(str(tmp_path / "m"), 1, [b'{\n  "id": 1\n}\n'])]
+
+
+ONE, TWO = (
+    b'{\n  "id": 1, "tags": [\n    {"a": "}\\n{"},\n    {}\n  ]\n}',
+    b'{\r\n"id": 2,\r\n"tags": [\r\n{\r\n}\r\n]\r\n}',
+)
+
+
+@pytest.mark.parametrize("size", [40, 60, 1000])
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n \n"])
+def test_objects_of_several_lines_follow_each_other(tmp_path: Path, size: int, end: bytes):
+    """As `jq .` prints them; in lists at the beginning of lines, too, where programs indent by nothing."""
+    (tmp_path / "m").write_bytes(b"\n".join([ONE, TWO, b'{"id": 3}', ONE]) + end)
+    blocks = list(read_blocks(tmp_path / "m", max(size, len(ONE) + 2)))
+    assert [record.strip() for block in blocks for record in block.records] == [ONE, TWO, b'{"id": 3}', ONE]
+    assert [block.first for block in blocks] == [
+        1 + sum(len(b.records) for b in blocks[:i]) for i in range(len(blocks))
+    ]
+
+
+def test_a_first_line_that_is_broken_is_one_line(tmp_path: Path):
+    content = b'{"id": 1, "ta\n{"id": 2}\n{"id": 3}\n'
+    (tmp_path / "m").write_bytes(content)
+    assert list(read_blocks(tmp_path / "m", 1000)) == [(str(tmp_path / "m"), 1, content)]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"posts": [{"id": 1}, {"id": 2}]}',
+        b'{\n  "success": true,\n  "posts": [\n    {"id": 1},\n    {"id": 2}\n  ]\n}\n',
+        b'{"posts": [{"id": 1}]}\n{"posts": [{"id": 2}]}\n',
+        b'[{"id": 1}]\n[]\n[{"id": 2}]\n',
+    ],
+)
+@pytest.mark.parametrize("size", [8, 60, 1000])
+def test_lists_in_objects_and_one_after_the_other(tmp_path: Path, content: bytes, size: int):
+    (tmp_path / "m").write_bytes(content)
+    blocks = list(read_blocks(tmp_path / "m", max(size, 45)))  # the beginning tells the form
+    assert [record for block in blocks for record in block.records] == [b'{"id": 1}', b'{"id": 2}']
+
+
+def in_a_zip(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.mkdir("metadata")
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("pack", [in_a_zip, in_a_tar])
+def test_archives_of_metadata_beside_images(tmp_path: Path, pack):
+    hidden = {"._0.json": b"\0\5\x16\7", "__MACOSX/._0.json": b"\0\5\x16\7", "1.JPG": b"\xff\xd8"}
+    (tmp_path / "m").write_bytes(pack({"./metadata/0.json": LINES, "1.json.gz": gzip.compress(LINES)} | hidden))
+    blocks = list(read_blocks(tmp_path / "m", 1 << 20))
+    assert [(block.source, block.records) for block in blocks] == [
+        (f"{tmp_path}/m:./metadata/0.json", LINES), (f"{tmp_path}/m:1.json.gz", LINES)
+    ]  # fmt: skip
+    (tmp_path / "m").write_bytes(pack(hidden))
+    with pytest.raises(UserError, match="m: no file of metadata in it; accepted: JSON lines or a JSON list"):
+        list(read_blocks(tmp_path / "m", 1000))
+
+
+def test_a_damaged_zip(tmp_path: Path):
+    content = in_a_zip({"0.json": LINES})
+    (tmp_path / "m").write_bytes(content[: len(content) // 2])
+    with pytest.raises(UserError, match=r"m: cannot be read to its end \(.+\)"):
+        list(read_blocks(tmp_path / "m", 1000))
 
 
 def test_what_is_no_text_is_named(tmp_path: Path):
