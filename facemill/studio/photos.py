@@ -8,7 +8,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from PIL import Image
 
 from facemill.config.ingest import PortraitsConfig
@@ -55,6 +54,7 @@ class Photos:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         generator = studio.painter.generator
+        self.style_size = (generator.width, generator.height)
         self.cropper = Cropper(studio.settings.portraits, generator.height / generator.width)
         self.review_files = list_review(studio.paths.review)
         self._ids = count(1)
@@ -70,11 +70,11 @@ class Photos:
         try:
             place = self.cropper.place(content)
             picture = crop(content, place.box, *place.size, place.centering)[0]
-            z = self._style(content, place.box, place.centering)
+            style = crop(content, place.box, *self.style_size, place.centering)[0]  # as `generate_portraits` reads it
         except ValueError as error:
             raise UserError(f"{name}: {error}") from error
         mask, unsure = self._segment(picture)
-        return self._keep(name, safe_stem(name), picture, mask, unsure, z)
+        return self._keep(name, safe_stem(name), picture, mask, unsure, self._style_of(style))
 
     def review(self, number: int) -> Photo:
         """A portrait of `review`, with the mask of its labelme file.
@@ -112,19 +112,9 @@ class Photos:
             return np.zeros(picture.shape[:2], np.uint8), None
         return segment(self.studio.segmenter, picture)
 
-    def _style(self, content: bytes, box: Box | None, centering: Centering) -> list[float] | None:
-        """The style that `generate_portraits --style` reads of the file."""
-        if self.studio.painter.encoder is None:
-            return None
-        generator = self.studio.painter.generator
-        return self._style_of(crop(content, box, generator.width, generator.height, centering)[0])
-
     def _style_of(self, pixels: np.ndarray) -> list[float] | None:
-        if self.studio.painter.encoder is None:
-            return None
-        images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
-        z: list[float] = self.studio.painter.encode_styles(images)[0].tolist()
-        return z
+        z = self.studio.style_of(pixels)
+        return None if z is None else [float(number) for number in z]
 
 
 @dataclass(frozen=True)
