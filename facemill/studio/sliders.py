@@ -29,11 +29,11 @@ class Sliders:
             classes: the class table of the masks.
         """
         self.vectors, self.classes = vectors, classes
-        self._palettes: dict[str, Palette] = {}
+        self.palettes: dict[str, Palette] = {}
         for group, names in vectors.groups.items():
             colors = getattr(tags, f"{group}s", {})
             if known := {name: colors[name] for name in names if name in colors}:
-                self._palettes[group] = lab_palette(known)
+                self.palettes[group] = lab_palette(known)
 
     def seen(self, pixels: np.ndarray, mask: np.ndarray) -> Seen:
         """The nearest name of each group's region, by its median color.
@@ -42,9 +42,9 @@ class Sliders:
             pixels: uint8 RGB (H, W, 3).
             mask: class ids, uint8 (H, W).
         """
-        colors = region_colors(pixels, mask, self.classes) if self._palettes else {}
+        colors = region_colors(pixels, mask, self.classes) if self.palettes else {}
         names: Seen = dict.fromkeys(self.vectors.groups)
-        for group, palette in self._palettes.items():
+        for group, palette in self.palettes.items():
             if (color := colors[GROUPS[group]]) is not None:
                 names[group] = list(palette)[int(probabilities(color, palette).argmax())]
         return names
