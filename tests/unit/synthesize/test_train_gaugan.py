@@ -183,7 +183,7 @@ update = EmaLearner.update
 
 def update_and_stop(learner, step):
     update(learner, step)
-    print("seed", torch.initial_seed(), flush=True)
+    os.write(1, f"seed {torch.initial_seed()}\\n".encode())  # in one piece, as two processes write
     if step == 1 and os.environ.get("STOP") == os.environ["LOCAL_RANK"]:
         os.kill(os.getpid(), signal.SIGTERM)  # in one process alone: the other must stop after the same step
 

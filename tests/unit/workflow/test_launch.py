@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[3]
 SAYS = """
 import os
-print(os.environ.get("LOCAL_RANK"), os.environ.get("WORLD_SIZE"), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+values = [os.environ.get(key) for key in ("LOCAL_RANK", "WORLD_SIZE", "CUDA_VISIBLE_DEVICES")]
+os.write(1, " ".join(map(str, values)).encode() + b"\\n")  # in one piece, as two processes write
 """
 
 
