@@ -92,7 +92,8 @@ class TorchBackend:
         self._recorded: SimpleQueue[CudaGraph] = SimpleQueue()
         self._records = next(unet.parameters()).is_cuda
         for _ in range(self.concurrency if self._records else 0):
-            self._recorded.put(CudaGraph(self._predict, (self.batch, unet.size, unet.size, 3)))
+            images = torch.empty((self.batch, unet.size, unet.size, 3), dtype=torch.uint8, device="meta")
+            self._recorded.put(CudaGraph(self._predict, images))
 
     @torch.inference_mode()
     def __call__(self, images: Sequence[np.ndarray]) -> Predictions:
@@ -110,7 +111,7 @@ class TorchBackend:
 
 
 class CudaGraph:
-    """A function of a batch of images, recorded with memory and a stream of its own; for one thread at a time.
+    """A function of batches, recorded with memory and a stream of its own; for one thread at a time.
 
     A replay is one call. Python would launch some 600 kernels for each batch, and wait as often for the interpreter's
     lock while other threads decode. `torch.compile` needs a C compiler, and seconds in each job, for its fewer kernels.
@@ -118,28 +119,32 @@ class CudaGraph:
     """
 
     @torch.inference_mode()
-    def __init__(self, function: Callable[[Tensor], tuple[Tensor, ...]], shape: tuple[int, ...]) -> None:
-        """Records `function` for images, uint8, of this shape; a process may record one graph at a time."""
-        self._images = torch.zeros(shape, dtype=torch.uint8, device="cuda")
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], *like: Tensor) -> None:
+        """Records `function` for batches of these shapes and types; a process may record one graph at a time."""
+        self._inputs = [torch.zeros_like(batch, device="cuda") for batch in like]
         self._stream = torch.cuda.Stream()
         self._stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._stream):
             for _ in range(3):  # the libraries choose algorithms and allocate, which cannot be recorded
-                function(self._images)
+                function(*self._inputs)
         self._graph = torch.cuda.CUDAGraph()
         # by default any other thread that pins memory meanwhile, such as a DataLoader's, would spoil the recording
         with torch.cuda.graph(self._graph, stream=self._stream, capture_error_mode="thread_local"):
-            self._outputs = function(self._images)
-        pinned = [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in (self._images, *self._outputs)]
-        self._pinned_images, *self._pinned_outputs = pinned
+            self._outputs = function(*self._inputs)
+        self._pinned_inputs, self._pinned_outputs = (
+            [torch.empty(x.shape, dtype=x.dtype, pin_memory=True) for x in tensors]
+            for tensors in (self._inputs, self._outputs)
+        )
 
     @torch.inference_mode()
-    def __call__(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs for as many images as there are, or fewer."""
-        count = len(images)
-        np.stack(images, out=self._pinned_images.numpy()[:count])  # the rest of the batch is as it was
+    def __call__(self, *batches: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+        """The outputs for batches of as many rows as were recorded, or fewer."""
+        count = len(batches[0])
+        for batch, pinned in zip(batches, self._pinned_inputs, strict=True):
+            np.stack(batch, out=pinned.numpy()[:count])  # the rest of the batch is as it was
         with torch.cuda.stream(self._stream):
-            self._images.copy_(self._pinned_images, non_blocking=True)
+            for value, pinned in zip(self._inputs, self._pinned_inputs, strict=True):
+                value.copy_(pinned, non_blocking=True)
             self._graph.replay()
             for pinned, output in zip(self._pinned_outputs, self._outputs, strict=True):
                 pinned.copy_(output, non_blocking=True)

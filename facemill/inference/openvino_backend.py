@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import openvino
@@ -55,7 +56,12 @@ class OpenVinoBackend:
 def compile_openvino(
     network: nn.Module, inputs: tuple[Tensor, ...], precision: str, streams: int
 ) -> openvino.CompiledModel:
-    """A network compiled by OpenVINO for inputs of these shapes on the processor, its threads split into `streams`.
+    """A network compiled for inputs of these shapes on the processor, its threads split into `streams`."""
+    return compile_graph(openvino_graph(network, inputs), precision, torch.get_num_threads(), streams)
+
+
+def openvino_graph(network: nn.Module, inputs: tuple[Tensor, ...]) -> openvino.Model:
+    """A network as a graph for inputs like these. While this runs, no other thread may call any network.
 
     `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it.
     """
@@ -63,11 +69,24 @@ def compile_openvino(
     logging.disable(logging.WARNING)  # it warns, with a traceback, of operators that this torch no longer has
     decoder = TorchFXPythonDecoder.from_exported_program(torch.export.export(network, inputs))
     logging.disable(logging.NOTSET)
-    graph = frontend.convert(frontend.load(decoder))
-    options = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "PERFORMANCE_HINT_NUM_REQUESTS": streams,
-        "INFERENCE_PRECISION_HINT": precision,
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
+    return frontend.convert(frontend.load(decoder))
+
+
+def compile_graph(
+    graph: openvino.Model, precision: str, threads: int, streams: int | None = None
+) -> openvino.CompiledModel:
+    """A graph compiled for the processor.
+
+    Args:
+        graph: the graph.
+        precision: `bf16` or `f32`.
+        threads: of the processor.
+        streams: into which the threads are split; None: all work on one input, for a short latency.
+    """
+    options: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+    if streams is None:
+        # a thread that is bound to a core waits there for whatever else runs on it
+        options |= {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
+    else:
+        options |= {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": streams}
     return openvino.Core().compile_model(graph, "CPU", options)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Self
 
 import numpy as np
@@ -10,8 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.data.classes import ClassTable
+from facemill.errors import first_line
 from facemill.imaging.figures import colorize, image_grid
-from facemill.inference.painter_backends import Precision
+from facemill.inference.painter_backends import OpenVinoPainter, PainterBackend, Precision, TorchPainter
+from facemill.log import log
 from facemill.networks.device import autocast, device
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes
@@ -26,6 +29,7 @@ class Painter:
     def __init__(self, generator: Generator, classes: ClassTable, encoder: Vae | None = None) -> None:
         self.generator, self.classes, self.encoder = generator, classes, encoder
         self.device = device()
+        self._backend: PainterBackend | None = None
 
     @classmethod
     def load(cls, model: Path, classes: ClassTable | None = None, encoder: Path | None = None) -> Self:
@@ -72,21 +76,46 @@ class Painter:
                 images.append(to_pixels(self.generator(mask.to(self.device), code.to(self.device))))
         return np.concatenate(images)
 
-    def accelerate(self, *, threads: int = 1, precision: Precision = "auto") -> None:
-        """Makes `paint` fast; until its network is compiled, in the background, torch paints."""
+    def accelerate(self, *, threads: int = 1, precision: Precision = "auto") -> Thread | None:
+        """Makes `paint` fast: on a GPU at once; on a processor OpenVINO compiles in a thread, and torch paints so long.
+
+        Args:
+            threads: of the processor, for each portrait.
+            precision: of the numbers in the network.
+
+        Returns:
+            The thread, where there is one.
+        """
+        self._backend = TorchPainter(self.generator, precision)
+        if self.device.type == "cuda":
+            return None
+
+        def compile_generator() -> None:
+            try:
+                self._backend = OpenVinoPainter(self.generator, precision, threads)
+            except Exception as error:  # whatever it is, torch paints on
+                log.warning("painter: torch paints, since OpenVINO cannot (%s)", first_line(error))
+
+        thread = Thread(target=compile_generator, name="painter", daemon=True)
+        thread.start()
+        return thread
 
     @property
     def backend(self) -> str:
-        """What `paint` runs on, in words."""
-        return "torch"
+        """What `paint` runs on, such as `openvino bfloat16`."""
+        self._backend = self._backend or TorchPainter(self.generator)
+        return self._backend.name
 
     def paint(self, mask: np.ndarray, z: np.ndarray) -> np.ndarray:
         """A portrait, uint8 RGB (H, W, 3), from a mask of class ids, uint8 (H, W), and a style code, float32 (z_dim,).
 
+        It is that of `generate` but for rounding, and sooner there than a batch of one.
+
         Raises:
             NoPicture: The generator returns NaN.
         """
-        return self.generate(torch.from_numpy(mask.copy())[None], torch.from_numpy(z.copy())[None])[0]
+        self._backend = self._backend or TorchPainter(self.generator)
+        return self._backend(mask, z)
 
     def style_grid(
         self, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]
