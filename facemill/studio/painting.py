@@ -83,13 +83,14 @@ class Studio:
         self._seen: OrderedDict[bytes, tuple[bytes, Seen]] = OrderedDict()
 
     @classmethod
-    def load(cls, paths: Paths, *, threads: int = 1, precision: Precision = "auto") -> Self:
+    def load(cls, paths: Paths, *, threads: int = 1, precision: Precision = "auto", accelerated: bool = True) -> Self:
         """The studio of these files; the fastest backend is made ready in the background.
 
         Args:
             paths: the files.
             threads: of the processor, for each portrait.
             precision: of the numbers in the network; `auto`: bfloat16 where it is fast.
+            accelerated: whether there is a fastest backend; a program that paints a few portraits needs none.
 
         Raises:
             UserError: A file is missing, or of another kind or class table.
@@ -99,7 +100,8 @@ class Studio:
         encoder = paths.model / "style_encoder.safetensors"
         if painter.generator.z == "encoder" and encoder.exists():
             painter.encoder = load_model(Vae, encoder)
-        painter.accelerate(threads=threads, precision=precision)
+        if accelerated:
+            painter.accelerate(threads=threads, precision=precision)
         return cls(
             painter,
             paths,
