@@ -47,7 +47,7 @@ def export_page(paths: Paths, page: str, path: Path) -> None:
         UserError: A model is missing, or ONNX Runtime Web can neither be fetched nor is cached.
     """
     runtime, wasm = onnxruntime_web()
-    studio = Studio.load(paths, precision="float32")
+    studio = Studio.load(paths, accelerated=False)
     model = gaugan_to_onnx(paths.model).SerializeToString()
     data = json.dumps(_data(studio), ensure_ascii=False).replace("<", "\\u003c")
     page = _replace(page, SEAM, f"{ENGINE.read_text('utf-8')}\nconst EXPORTED = exportedEngine({data});")

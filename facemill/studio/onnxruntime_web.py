@@ -29,7 +29,9 @@ MODULE, WASM = "ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm"
 
 
 def onnxruntime_web() -> tuple[bytes, bytes]:
-    """A script that defines `ort`, of `MODULE`, and `WASM`. The tarball is cached; npm fetches it where it is installed, as the user configured it.
+    """`MODULE` as a script that defines `ort`, and `WASM`.
+
+    The tarball is cached; npm fetches it where it is installed, as the user configured it.
 
     Raises:
         UserError: The registry cannot be reached, or gives another file.
