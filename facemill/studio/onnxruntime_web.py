@@ -71,7 +71,7 @@ def _download(folder: Path, cached: Path) -> bytes:
     """The tarball's content; `cached` is named as where it may be put by hand."""
     try:
         if npm := shutil.which("npm"):
-            command = [npm, "pack", f"{NAME}@{VERSION}", "--pack-destination", str(folder)]
+            command = [npm, "pack", f"{NAME}@{VERSION}", "--pack-destination", str(folder), "--fetch-retries=0"]
             subprocess.run(command, check=True, capture_output=True, text=True)
             return (folder / TARBALL).read_bytes()
         with urllib.request.urlopen(f"{REGISTRY}/{NAME}/-/{TARBALL}", timeout=60) as response:
