@@ -69,6 +69,10 @@ def studio(
     paths = find_paths(
         results, model=model, unet=unet, vectors=vectors, config=config, labelled=labelled, out=out or Path("edits")
     )
+    if export:
+        from facemill.studio.export_page import export_page
+
+        return export_page(paths, PAGE.read_text("utf-8"), export)
     check_writable(paths.out)
     token = read_token()
     with listen(port) as listener:
