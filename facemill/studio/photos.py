@@ -54,8 +54,7 @@ class Photos:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         generator = studio.painter.generator
-        self.style_size = (generator.width, generator.height)
-        self.cropper = Cropper(studio.settings.portraits, generator.height / generator.width)
+        self.cropper = Cropper(studio.settings.portraits, (generator.width, generator.height))
         self.review_files = list_review(studio.paths.review)
         self._ids = count(1)
         self._photos: dict[int, Photo] = {}
@@ -70,7 +69,7 @@ class Photos:
         try:
             place = self.cropper.place(content)
             picture = crop(content, place.box, *place.size, place.centering)[0]
-            style = crop(content, place.box, *self.style_size, place.centering)[0]  # as `generate_portraits` reads it
+            style = crop(content, place.box, *self.cropper.size, place.centering)[0]  # as `generate_portraits` reads it
         except ValueError as error:
             raise UserError(f"{name}: {error}") from error
         mask, unsure = self._segment(picture)
@@ -130,16 +129,17 @@ class Place:
 
 
 class Cropper:
-    """Finds the part of a picture that a portrait of the collection would be.
+    """Finds the part of a picture that a portrait of the collection would be; one of its size is a portrait already.
 
     Args:
         settings: section `portraits` of the run's settings; without it portraits are the largest box in the middle.
-        ratio: height : width of the generator's portraits, where there are no settings.
+        size: width and height of the generator's portraits, in pixels.
     """
 
-    def __init__(self, settings: PortraitsConfig | None, ratio: float) -> None:
+    def __init__(self, settings: PortraitsConfig | None, size: tuple[int, int]) -> None:
         place, detector = (settings.crop, settings.detector) if settings else ("middle", None)
-        self.ratio, self._margin = settings.ratio if settings else ratio, detector.margin if detector else 0
+        self.size, self._margin = size, detector.margin if detector else 0
+        self.ratio = settings.ratio if settings else size[1] / size[0]
         try:
             self._detect = face_detector(detector) if detector and place != "face" else None
             self._placing = placing(place, self.ratio, detector)
@@ -152,6 +152,8 @@ class Cropper:
     def place(self, content: bytes) -> Place:
         """The part of a picture file. Raises `ValueError` when it cannot be read."""
         width, height = upright_size(content)
+        if (width, height) == self.size:
+            return Place(None, MIDDLE, self.size)
         picture = read_rgb(content) if self._reads_pixels else Image.new("1", (1, 1))
         if self._detect and (faces := self._detect(np.asarray(picture))):
             box = face_box(faces[0], width, height, self.ratio, self._margin)

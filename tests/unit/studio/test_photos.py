@@ -83,7 +83,7 @@ def test_large_photos_are_reduced_and_small_ones_are_left(studio):
 @pytest.mark.parametrize(("place", "top"), [("middle", 50), ("top", 0)])
 def test_portraits_are_cropped_where_the_settings_say(place, top):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 100, 3), np.uint8)
-    cropper = Cropper(PortraitsConfig(size=64, shards=1, crop=place), 2)
+    cropper = Cropper(PortraitsConfig(size=64, shards=1, crop=place), (64, 64))
     found = cropper.place(png(pixels))
     assert found.size == (100, 100)
     assert (crop(png(pixels), found.box, *found.size, found.centering)[0] == pixels[top : top + 100]).all()
@@ -91,7 +91,7 @@ def test_portraits_are_cropped_where_the_settings_say(place, top):
 
 def test_without_settings_portraits_have_the_generators_shape():
     wide, tall = (png(np.zeros((*size, 3), np.uint8)) for size in ((200, 500), (3000, 900)))
-    cropper = Cropper(None, 2)
+    cropper = Cropper(None, (64, 128))
     assert cropper.place(wide).size == (100, 200)
     assert cropper.place(tall).size == (512, 1024)
 
@@ -100,19 +100,21 @@ def test_portraits_of_faces_are_cropped_around_the_largest(tmp_path):
     detector = DetectorConfig(kind="cascade", cascade=write_cascade(tmp_path), min_face=40)
     settings = PortraitsConfig(size=64, shards=1, detector=detector)
     content = png(faces_at((40, 60, 80), (250, 100, 120)))
-    found = Cropper(settings, 1).place(content)
+    found = Cropper(settings, (64, 64)).place(content)
     assert found.box.left < 310 / 400 < found.box.right
     assert found.box.left > 80 / 400
     assert found.size[0] == found.size[1] == round((found.box.right - found.box.left) * 400)
-    assert Cropper(settings, 1).place(png(faces_at())).box is None
-    at_face = Cropper(settings.model_copy(update={"crop": "face"}), 1).place(content)
+    assert Cropper(settings, (64, 64)).place(png(faces_at())).box is None
+    at_face = Cropper(settings.model_copy(update={"crop": "face"}), (64, 64)).place(content)
     assert (at_face.box, at_face.size) == (None, (300, 300))
     assert at_face.centering[0] > 0.8
+    as_it_is = Cropper(settings, (400, 300)).place(content)
+    assert (as_it_is.box, as_it_is.size) == (None, (400, 300))
 
 
 def test_a_detector_that_is_not_there_takes_no_photo_away(tmp_path, caplog):
     detector = DetectorConfig(kind="cascade", cascade=tmp_path / "none.xml")
-    cropper = Cropper(PortraitsConfig(size=64, shards=1, detector=detector, crop="face"), 1)
+    cropper = Cropper(PortraitsConfig(size=64, shards=1, detector=detector, crop="face"), (64, 64))
     assert "photos are cropped without a detector: portraits.detector.cascade" in caplog.text
     assert cropper.place(png(np.zeros((200, 100, 3), np.uint8))).centering == (0.5, 0)
 
