@@ -73,6 +73,8 @@ def studio(
         from facemill.studio.export_page import export_page
 
         return export_page(paths, PAGE.read_text("utf-8"), export)
+    if threads < 1:
+        raise UserError(f"--threads {threads}; accepted: 1 or more")
     check_writable(paths.out)
     token = read_token()
     with listen(port) as listener:
