@@ -45,7 +45,7 @@ def onnxruntime_web() -> tuple[bytes, bytes]:
         with atomic_write(path) as tmp:
             tmp.write_bytes(content)
     elif hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(f"{path}: is not {NAME} {VERSION} (its SHA-256 is another); accepted: none, it is fetched anew")
+        raise UserError(f"{path}: is not {NAME} {VERSION}, its SHA-256 is another; accepted: to remove it")
     with tarfile.open(path) as tar:
         module, wasm = (tar.extractfile(f"package/dist/{name}") for name in (MODULE, WASM))
         assert module and wasm
