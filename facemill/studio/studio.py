@@ -70,9 +70,10 @@ def studio(
         results, model=model, unet=unet, vectors=vectors, config=config, labelled=labelled, out=out or Path("edits")
     )
     if export:
-        from facemill.studio.export_page import export_page
+        from facemill.studio.export_page import export_page  # which imports onnx
 
-        return export_page(paths, PAGE.read_text("utf-8"), export)
+        export_page(paths, PAGE.read_text("utf-8"), export)
+        return
     if threads < 1:
         raise UserError(f"--threads {threads}; accepted: 1 or more")
     check_writable(paths.out)
