@@ -70,8 +70,9 @@ def find_paths(
     if results and not results.is_dir():
         raise UserError(f"{results}: no such folder; accepted: a results folder, such as results/sample")
     for option, folder in {"labelled": labelled, "out": out}.items():
-        if folder and folder.exists() and not folder.is_dir():
-            raise UserError(f"--{option} {folder}: a file; accepted: a folder")
+        there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None) if folder else None
+        if there and not there.is_dir():
+            raise UserError(f"--{option} {folder}: {there} is a file; accepted: a folder")
     if results and (results / "model.json").exists():
         results, model = results.parent, model or results
     model = model or _first(results / "gaugan" if results else None)

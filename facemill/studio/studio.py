@@ -19,7 +19,6 @@ from typing import Literal
 from aiohttp import web
 
 from facemill.errors import UserError
-from facemill.files import check_writable
 from facemill.log import log
 from facemill.studio.answers import Answers
 from facemill.studio.labels import Labels
@@ -76,7 +75,6 @@ def studio(
         return
     if threads < 1:
         raise UserError(f"--threads {threads}; accepted: 1 or more")
-    check_writable(paths.out)
     token = read_token()
     with listen(port) as listener:
         models = Studio.load(paths, threads=threads, precision=precision)

@@ -66,7 +66,11 @@ def test_what_is_not_there_is_named(results, tmp_path):
             ({"results": results, name: missing}, f"--{name} .*missing: no such file or folder")
             for name in ("model", "unet", "vectors", "config")
         ),
-        *(({"results": results, name: tmp_path / "file"}, f"--{name} .*file: a file") for name in ("labelled", "out")),
+        *(
+            ({"results": results, name: tmp_path / "file"}, f"--{name} .*file is a file")
+            for name in ("labelled", "out")
+        ),
+        ({"results": results, "out": tmp_path / "file/deep/edits"}, "--out .*/file is a file"),
     ]:
         with pytest.raises(UserError, match=words):
             find_paths(**options)
