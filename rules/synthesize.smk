@@ -94,6 +94,8 @@ if CONFIG.masked:
                 "train_gaugan",
                 launcher=f"-m facemill.workflow.launch {CONFIG.gaugan.gpus}",
                 settings=CONFIG.gaugan.model_copy(update={"inception_weights": None}),
+                crop=CONFIG.portraits.crop,
+                detector=CONFIG.portraits.detector,
                 size=CONFIG.portraits.size,
                 seed=CONFIG.seed,
                 holdout=CONFIG.holdout,

@@ -8,7 +8,7 @@ from PIL import Image
 
 from facemill.config.ingest import CropPlace, DetectorConfig
 from facemill.ingest.faces import Face, face_detector
-from facemill.ingest.portraits import MIDDLE, TOP, Box, Centering
+from facemill.ingest.portraits import MIDDLE, TOP, Box, Centering, Finder, face_box
 from facemill.log import log
 
 MAX_CUT = 0.1
@@ -36,6 +36,24 @@ def placing(place: CropPlace, ratio: float, detector: DetectorConfig | None = No
         return face_centering(faces[0], *picture.size, ratio, margin) if faces else TOP
 
     return at_face
+
+
+def portrait_finder(place: CropPlace, ratio: float, detector: DetectorConfig | None = None) -> Finder:
+    """A function that finds the part of an upright image that is a portrait of a collection with these settings.
+
+    It lies around the largest face where portraits do, or else, and in images without a face, where `placing` says.
+    Raises `UserError` when the detector cannot be loaded.
+    """
+    find_place, margin = placing(place, ratio, detector), detector.margin if detector else 0
+    detect = face_detector(detector) if detector and place != "face" else None
+
+    def find(picture: Image.Image) -> tuple[Box | None, Centering]:
+        faces = detect(np.asarray(picture)) if detect else []
+        if faces:
+            return face_box(faces[0], *picture.size, ratio, margin), MIDDLE
+        return None, find_place(picture)
+
+    return find
 
 
 def face_centering(face: Face, width: int, height: int, ratio: float, margin: float) -> Centering:

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +45,10 @@ class Box(NamedTuple):
     bottom: float
 
 
+Finder = Callable[[Image.Image], tuple[Box | None, Centering]]
+"""Finds the part of an upright image that is a portrait: a box, or None and the place of the largest box."""
+
+
 def center_box(width: int, height: int, ratio: float, centering: Centering = MIDDLE) -> Box:
     """The largest box of a height:width ratio in an image of `width` x `height` pixels, by default in its center."""
     w = min(width, height / ratio)
@@ -84,21 +89,28 @@ def crop_portrait(
     return encode_jpeg(pixels), ".jpg"
 
 
-def load_portrait(source: Path, width: int, ratio: int = 1) -> np.ndarray:
-    """The largest box of a ratio in the center of an image file, resized by `crop`: uint8 RGB (H, W, 3).
+def load_portrait(source: Path, width: int, ratio: int = 1, find: Finder | None = None) -> np.ndarray:
+    """A portrait from an image file, resized by `crop`: uint8 RGB (H, W, 3). A file of its size is the portrait.
 
     Args:
         source: an image file.
         width: of the result, in pixels.
         ratio: height : width.
+        find: finds its part of the image; by default it is the largest box, in the center.
 
     Raises:
         Unreadable: The image cannot be read.
     """
+    box, centering = None, MIDDLE
     try:
-        return crop(source.read_bytes(), None, width, width * ratio)[0]
+        content = source.read_bytes()
+        if find and upright_size(content) != (width, width * ratio):
+            box, centering = find(read_rgb(content))
+        return crop(content, box, width, width * ratio, centering)[0]
     except OSError as error:
         raise Unreadable(f"cannot be read ({first_line(error)})") from error
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
 
 
 def crop(

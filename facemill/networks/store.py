@@ -60,6 +60,12 @@ def network_name(path: Path) -> str:
     return str(_metadata(_weights(path)).get("network"))
 
 
+def model_settings(path: Path) -> dict[str, Any]:
+    """The settings of a saved model's training. Raises `UserError` when there is no such model."""
+    settings: dict[str, Any] = _metadata(_weights(path)).get("settings", {})
+    return settings
+
+
 def load_model(kind: type[Network], path: Path, classes: ClassTable | None = None) -> Network:
     """A saved model, in evaluation mode, on `device()`.
 

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facemill.config.ingest import DetectorConfig
 from facemill.data.classes import IGNORE
 from facemill.data.mask_files import is_binary, shows_other_colors
 from facemill.data.mask_files import read_mask as read_mask_file
@@ -16,9 +17,10 @@ from facemill.data.walk import check_out, files_in
 from facemill.errors import UserError, first_names, list_faults
 from facemill.files import atomic_write
 from facemill.inference.painter import Painter
-from facemill.ingest.portraits import Unreadable, load_portrait
+from facemill.ingest.crop_place import portrait_finder
+from facemill.ingest.portraits import Box, Centering, Finder, Unreadable, load_portrait
 from facemill.log import log, progress
-from facemill.networks.store import load_model
+from facemill.networks.store import load_model, model_settings
 from facemill.networks.vae import Vae
 
 
@@ -32,7 +34,7 @@ def generate_portraits(
         masks: folder of PNGs of class ids, one channel of 8 bits, such as predict_masks writes, or of exactly the
             classes' colors, as editors save them; any size.
         out: folder of the portraits, PNGs of the masks' names: neither the folder of masks nor in it.
-        style: an image whose style all portraits have.
+        style: an image whose style all portraits have, cropped as the model's collection was.
         seed: seed of random styles, one for each portrait, distributed as those of the training; 0 where neither
             `style` nor `seed` is given.
     """
@@ -49,7 +51,11 @@ def generate_portraits(
     if style:
         painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
     count = len(paths)
-    styles = read_style(style, painter).expand(count, -1) if style else painter.random_styles(count, seed or 0)
+    styles = (
+        read_style(style, painter, style_finder(folder, painter)).expand(count, -1)
+        if style
+        else painter.random_styles(count, seed or 0)
+    )
     faults, other_colors = [], []
     masks_shown = progress(paths.items(), "generate_portraits", count, "masks")
     for (path, portrait), z in zip(masks_shown, styles.split(1), strict=True):
@@ -74,11 +80,36 @@ def generate_portraits(
         raise UserError("\n  ".join([unused, *list_faults(faults)]))
 
 
-def read_style(path: Path, painter: Painter) -> Tensor:
-    """The style code (1, z_dim) of an image, cropped as a portrait of the generator's collection would be."""
+def style_finder(model: Path, painter: Painter) -> Finder:
+    """Finds what a portrait of the model's collection would be in an image: in the middle for models that do not say.
+
+    It raises `UserError` where portraits lie at faces, and the detector is not there.
+    """
+    settings, generator = model_settings(model), painter.generator
+    detector = DetectorConfig.model_validate(settings["detector"]) if settings.get("detector") else None
+    place, ratio = settings.get("crop", "middle"), generator.height / generator.width
+
+    def find(picture: Image.Image) -> tuple[Box | None, Centering]:
+        try:
+            return portrait_finder(place, ratio, detector)(picture)
+        except UserError as error:
+            size = f"{generator.width} x {generator.height}"
+            raise UserError(f"--style: {error}, or an image of {size} pixels, cropped as the collection was") from error
+
+    return find
+
+
+def read_style(path: Path, painter: Painter, find: Finder | None = None) -> Tensor:
+    """The style code (1, z_dim) of an image, cropped as a portrait of the generator's collection would be.
+
+    Args:
+        path: the image; one of the generator's size is a portrait as it is.
+        painter: a painter with a style encoder.
+        find: finds the portrait in images of another size; by default it is the largest box, in the center.
+    """
     generator = painter.generator
     try:
-        pixels = load_portrait(path, generator.width, generator.height // generator.width)
+        pixels = load_portrait(path, generator.width, generator.height // generator.width, find)
     except Unreadable as error:
         raise UserError(f"--style: {path}: {error}") from error
     return painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])

@@ -3,10 +3,12 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from facemill.config.ingest import CropPlace, DetectorConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset, sample_rows, train_loader
@@ -44,6 +46,8 @@ def train_gaugan(
     portraits: list[Path],
     pseudo_labels: list[Path],
     gate: Path,
+    crop: CropPlace = "middle",
+    detector: DetectorConfig | None = None,
     model: Path,
     style_encoder: Path,
     curves: Path,
@@ -62,6 +66,8 @@ def train_gaugan(
         portraits: shards of the collection.
         pseudo_labels: shards of the portraits' masks.
         gate: shard that says which portraits are accepted.
+        crop: place of the portraits in images of another aspect, which the model's JSON tells whoever gives it images.
+        detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON, too.
         model: the EMA generator, a safetensors file.
         style_encoder: copy of the VAE beside the model, so that the folder is complete.
         curves: CSV of the losses.
@@ -75,25 +81,31 @@ def train_gaugan(
     settings_key = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("gaugan", settings_key, [vae, *portraits, *pseudo_labels, gate], gan.learners)
     painter = Painter(gan.generator.ema, classes, encoder)
-    held_out_rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
-    save_snapshot = snapshot_callback(painter, held_out_rows, run.folder, settings.training.steps)
+    save_snapshot = snapshot_callback(painter, portraits, pseudo_labels, holdout, run.folder, settings.training.steps)
     images, batch = settings.training.images, settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
-        if torch.rand(()) < 0.5:  # one coin for the process's part of the batch
-            pixels, masks = pixels.flip(3), masks.flip(2)
-        real = to_signed_range(pixels)
+        real, masks = half_flipped(to_signed_range(pixels), masks)
         with torch.no_grad(), accelerator.autocast():
             z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else painter.random_styles(len(real))
         run.record(**gan.step(real, masks, z, step))
         if accelerator.is_main_process:
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
-        remove_spectral_norm(gan.generator.ema)
-        keep_style_distribution(gan.generator.ema, encoder, rows)
-        save_model(model, gan.generator.ema, init_kwargs, settings_key, classes)
+        finish_generator(gan.generator.ema, encoder, rows)
+        save_model(model, gan.generator.ema, init_kwargs, settings_key | cropping(crop, detector), classes)
         copy_model(vae, style_encoder)
         run.finish(curves)
+
+
+def half_flipped(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+    """Images (N, 3, H, W) and masks (N, H, W), mirrored by one coin for the process's part of a batch."""
+    return (images.flip(3), masks.flip(2)) if torch.rand(()) < 0.5 else (images, masks)
+
+
+def cropping(crop: CropPlace, detector: DetectorConfig | None) -> dict[str, Any]:
+    """How portraits were cropped, for a model's JSON."""
+    return {"crop": crop, "detector": detector.model_dump(mode="json") if detector else None}
 
 
 def accepted_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], gate: Path, holdout: float) -> ShardDataset:
@@ -116,8 +128,9 @@ def aspect_ratio(rows: ShardDataset) -> int:
     return height // width
 
 
-def keep_style_distribution(generator: Generator, encoder: Vae, rows: ShardDataset) -> None:
-    """Stores in a generator of encoded styles their distribution, from which random ones are drawn."""
+def finish_generator(generator: Generator, encoder: Vae, rows: ShardDataset) -> None:
+    """Folds spectral norm into weights, and stores the distribution of encoded styles, to draw random ones from."""
+    remove_spectral_norm(generator)
     if generator.z == "encoder":
         mean, covariance = style_distribution(encoder, rows)
         generator.style_mean.copy_(mean)
@@ -144,18 +157,28 @@ def style_distribution(encoder: Vae, rows: ShardDataset) -> tuple[Tensor, Tensor
     return codes.mean(0), deviations.T @ deviations / len(codes) + torch.cat(variances).mean(0).diag()
 
 
-def snapshot_callback(painter: Painter, rows: ShardDataset, folder: Path, total: int) -> Callable[[int, int], None]:
+def snapshot_callback(
+    painter: Painter,
+    portraits: Sequence[Path],
+    pseudo_labels: Sequence[Path],
+    holdout: float,
+    folder: Path,
+    total: int,
+) -> Callable[[int, int], None]:
     """A callback for every step that saves a grid of portraits, `SNAPSHOTS` times in `total` steps.
 
     Args:
         painter: the generator in training.
-        rows: portraits with masks: the masks of some are painted in the styles of others.
+        portraits: shards of the collection.
+        pseudo_labels: shards of the portraits' masks.
+        holdout: share that is held out; masks of some of these portraits are painted in the styles of others.
         folder: folder of the snapshots.
         total: steps of the complete training.
 
     Returns:
         A function of the step's number and the images so far.
     """
+    rows = ShardDataset(portraits, pseudo_labels, keep=lambda row_id: held_out(row_id, holdout))
     chosen = evenly_spaced(len(rows), 2 * SNAPSHOT_SIDE)
     if len(chosen) < 2:
         return lambda step, images: None

@@ -5,16 +5,21 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from helpers.faces import faces_at, write_cascade
 from PIL import Image
 
+from facemill.config.ingest import DetectorConfig
 from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.shards import encode_mask
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
+from facemill.ingest.crop_place import portrait_finder
+from facemill.ingest.faces import face_detector
+from facemill.ingest.portraits import Box, face_box, load_portrait
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
-from facemill.synthesize.generate_portraits import generate_portraits, read_style
+from facemill.synthesize.generate_portraits import generate_portraits, read_style, style_finder
 
 TWO = ClassTable(
     (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
@@ -24,9 +29,9 @@ TWO = ClassTable(
 ARGUMENTS = {"size": 32, "z_dim": 4, "ngf": 4, "nhidden": 4}
 
 
-def save_gaugan(folder, classes=SEVEN, **changes):
+def save_gaugan(folder, classes=SEVEN, settings=None, **changes):
     arguments = ARGUMENTS | {"classes": len(classes)} | changes
-    save_model(folder / "gaugan/model.safetensors", Generator(**arguments), arguments, {}, classes)
+    save_model(folder / "gaugan/model.safetensors", Generator(**arguments), arguments, settings or {}, classes)
 
 
 def write_masks(folder, classes=SEVEN):
@@ -77,6 +82,66 @@ def test_a_style_is_read_from_the_pixels_that_training_saw(folder):
     Image.fromarray(pixels).save(folder / "style.png")
     expected = painter.encode_styles(torch.from_numpy(pixels).permute(2, 0, 1)[None])
     assert torch.equal(read_style(folder / "style.png", painter), expected)
+
+
+@pytest.mark.parametrize(
+    ("settings", "has_detector", "part"),
+    [
+        ({}, False, (0, 150, 100, 250)),  # a model of older versions
+        ({"crop": "middle", "detector": None}, False, (0, 150, 100, 250)),
+        ({"crop": "top", "detector": None}, False, (0, 0, 100, 100)),
+        ({"crop": "face"}, True, "largest"),
+        ({"crop": "middle"}, True, "around"),
+    ],
+)
+def test_a_style_is_cropped_as_the_models_collection_was(folder, settings, has_detector, part):
+    cascade = DetectorConfig(kind="cascade", cascade=write_cascade(folder), min_face=30, margin=0.25, faces=1)
+    picture = Image.fromarray(faces_at((20, 200, 60), width=100, height=400))
+    picture.paste((200, 30, 30), (0, 0, 9, 9))
+    picture.save(folder / "style.png")
+    if has_detector:
+        settings = settings | {"detector": cascade.model_dump(mode="json")}
+        [(x, y, w, h)] = face_detector(cascade)(np.asarray(picture))
+        part = (0, y - h / 4, 100, y - h / 4 + 100) if part == "largest" else face_box((x, y, w, h), 100, 400, 1, 0.25)
+    if isinstance(part, Box):
+        part = (part.left * 100, part.top * 400, part.right * 100, part.bottom * 400)
+    save_gaugan(folder, settings=settings)
+    painter = Painter.load(folder / "gaugan", encoder=folder / "gaugan/style_encoder.safetensors")
+    find = style_finder(folder / "gaugan", painter)
+    picture.resize((32, 32), Image.Resampling.LANCZOS, part).save(folder / "portrait.png")
+    expected = read_style(folder / "portrait.png", painter, find)  # of the generator's size: as it is
+    torch.testing.assert_close(read_style(folder / "style.png", painter, find), expected, rtol=0, atol=1e-3)
+
+
+def test_images_without_a_face_have_their_largest_box_as_style(folder):
+    cascade = DetectorConfig(kind="cascade", cascade=write_cascade(folder), min_face=30)
+    picture = Image.fromarray(faces_at(width=100, height=400))
+    picture.paste((255, 200, 200), (0, 0, 100, 99))
+    picture.save(folder / "style.png")
+    for crop, part in {"face": (0, 0, 100, 100), "top": (0, 0, 100, 100), "middle": (0, 150, 100, 250)}.items():
+        find = portrait_finder(crop, 1, cascade)
+        expected = np.asarray(picture.resize((32, 32), Image.Resampling.LANCZOS, part))
+        assert np.array_equal(load_portrait(folder / "style.png", 32, find=find), expected)
+
+
+def test_generation_crops_the_style_as_the_model_says(folder, generate):
+    Image.fromarray(np.linspace(0, 255, 4800, dtype=np.uint8).reshape(100, 16, 3)).save(folder / "style.png")
+    middle = generate("older", style=folder / "style.png")[0]
+    torch.manual_seed(0)  # the same weights
+    save_gaugan(folder, settings={"crop": "top", "detector": None})
+    assert not np.array_equal(generate("top", style=folder / "style.png")[0], middle)
+    torch.manual_seed(0)
+    save_gaugan(folder, settings={"crop": "middle", "detector": None})
+    assert np.array_equal(generate("middle", style=folder / "style.png")[0], middle)
+
+
+def test_a_model_whose_detector_is_not_there_takes_portraits_alone_as_styles(folder, generate):
+    detector = {"kind": "cascade", "cascade": "gone.xml"}
+    save_gaugan(folder, settings={"crop": "face", "detector": detector})
+    with pytest.raises(UserError, match=r"^--style: portraits.detector.cascade: gone.xml: .*, or an image of 32 x 32 "):
+        generate("refused", style=folder / "style.jpg")
+    Image.new("RGB", (32, 32), "red").save(folder / "portrait.png")
+    generate("styled", style=folder / "portrait.png")
 
 
 def test_random_styles_are_distributed_as_those_of_the_training(folder, generate):

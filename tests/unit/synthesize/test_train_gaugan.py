@@ -15,6 +15,7 @@ from helpers.scenes import THREE
 from helpers.training import sigterm_in_step
 
 from facemill.config.fields import TrainingConfig
+from facemill.config.ingest import DetectorConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.dataset import ShardDataset
@@ -23,7 +24,7 @@ from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.networks.device import autocast
 from facemill.networks.spade import Generator
-from facemill.networks.store import load_model, model_classes, save_model
+from facemill.networks.store import load_model, model_classes, model_settings, save_model
 from facemill.networks.vae import Vae, reparameterize, to_signed_range
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.synthesize.train_gaugan import SNAPSHOTS, style_distribution, train_gaugan
@@ -101,6 +102,17 @@ def test_the_generator_keeps_the_distribution_of_its_training_styles(inputs):
     styles = torch.cat([reparameterize(*posterior) for _ in range(5000)])
     torch.testing.assert_close(generator.style_mean, styles.mean(0), atol=0.02, rtol=0)
     torch.testing.assert_close(generator.style_scale @ generator.style_scale.T, styles.T.cov(), atol=0.02, rtol=0)
+
+
+def test_the_model_tells_how_its_portraits_were_cropped(inputs, tmp_path):
+    """The folder of a training does not depend on it: the portraits themselves do."""
+    detector = DetectorConfig(kind="cascade", cascade="c.xml")
+    train_gaugan(settings=SETTINGS, **inputs, crop="face", detector=detector)
+    settings = model_settings(inputs["model"])
+    assert settings["crop"] == "face" and DetectorConfig.model_validate(settings["detector"]) == detector
+    train_gaugan(settings=SETTINGS, **inputs)
+    assert (model_settings(inputs["model"])["crop"], model_settings(inputs["model"])["detector"]) == ("middle", None)
+    assert len(list(tmp_path.glob("work/gaugan-*"))) == 1
 
 
 def test_the_covariance_of_one_portraits_styles_has_full_rank(tmp_path):
