@@ -1,7 +1,7 @@
 # Report: every number of a run in one file, the pictures of all stages in one page, and what those need who get the
 # dataset and the models: cards and a bill of materials.
-# Needs what the rules of all stages mark with `metrics` and `figure`, and the products in `TABLES`; makes summary.json,
-# report.html, bom.json, README.md, and a README.md beside each model.
+# Needs what the rules of all stages mark with `metrics` and `figure`, and the products in `TABLES`; makes summary.json
+# and summary.html, report.html, bom.json, README.md, and a README.md beside each model.
 import json
 
 from facemill.config.root import PRETRAINED
@@ -14,7 +14,7 @@ MODEL_LICENSE = CONFIG.licenses.get("models")
 
 
 rule summarize:
-    """Every number of the run, from the metrics of all stages and the rows of their tables."""
+    """Every number of the run, from the metrics of all stages and the rows of their tables, as JSON and as a table."""
     input:
         posts=plain(rules.ingest_posts.output.posts),
         selected=plain(rules.filter_posts.output.selected),
@@ -32,7 +32,8 @@ rule summarize:
         augmented=plain(rules.augment_labels.output.augmented) if CONFIG.masked else [],
         metrics=list(marked("metrics")),
     output:
-        summary=figure("results/{dataset}/summary.json", "6 Numbers", "All numbers of the run", "summary"),
+        summary=figure("results/{dataset}/summary.json", "6 Numbers", "The same as JSON", "summary"),
+        page=figure("results/{dataset}/summary.html", "6 Numbers", "All numbers of the run", "summary"),
     log:
         "logs/{dataset}/summarize.log",
     params:

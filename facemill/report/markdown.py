@@ -58,9 +58,9 @@ def json_part(content: object) -> str:
 
 
 def number(value: object) -> str:
-    """A number with four significant digits, integers with all; nothing for null."""
+    """A number with four significant digits, integers with all; a dash for null, what was not measured."""
     if value is None:
-        return ""
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -1,10 +1,15 @@
-"""All numbers of a run in one JSON."""
+"""All numbers of a run in one JSON, and as a page for the report."""
 
 import json
+from html import escape
 from pathlib import Path
+from typing import Any
 
 from facemill.data.shards import count_rows
-from facemill.files import write_json
+from facemill.files import atomic_write, write_json
+from facemill.report.markdown import scalars
+
+STYLE = "body { font: 14px/1.5 system-ui, sans-serif } td { padding: 0 1em } td + td { text-align: right }"
 
 
 def summarize(
@@ -18,6 +23,7 @@ def summarize(
     names: list[str],
     metrics: list[Path],
     summary: Path,
+    page: Path,
 ) -> None:
     """Gathers every number of a run in one JSON: counts of rows, and the metrics of all stages.
 
@@ -31,8 +37,9 @@ def summarize(
         names: name of each metrics file in the summary.
         metrics: JSON files, one a name.
         summary: the JSON to write.
+        page: HTML of the same as a table, with a dash for what was not measured.
     """
-    counts: dict[str, object] = {
+    counts: dict[str, Any] = {
         "posts": count_rows([posts]),
         "selected": count_rows([selected]),
         "portraits": count_rows(portraits),
@@ -42,3 +49,14 @@ def summarize(
         counts["labels"] = {"images": count_rows(labels), "augmented": count_rows([augmented])}
     measured = {name: json.loads(path.read_text()) for name, path in zip(names, metrics, strict=True)}
     write_json(summary, counts | measured)
+    with atomic_write(page) as tmp:
+        tmp.write_text(summary_page(counts | measured))
+
+
+def summary_page(content: dict[str, Any]) -> str:
+    """A page with a row for each number, named as in `summary.json`: `unet.v3.iou.hair`."""
+    rows = "\n".join(f"<tr><td>{escape(name)}<td>{escape(value)}" for name, value in scalars(content))
+    return (
+        f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>All numbers</title><style>{STYLE}</style>\n'
+        f"<table>\n{rows}\n</table>\n</html>\n"
+    )

@@ -79,6 +79,7 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
         "attributes/walks.webp",
         "attributes/interpolations.png",
         "attributes/interpolations.webp",
+        "summary.html",
         "summary.json",
     ]
     assert all(figure["data_uri"].startswith("data:") for figure in shown.values())

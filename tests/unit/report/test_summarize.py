@@ -1,6 +1,7 @@
 """The summary: counts of rows, and the metrics of all stages under their names."""
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,6 +31,7 @@ def inputs(tmp_path) -> dict:
         "names": ["vae", "tsne"],
         "metrics": metrics,
         "summary": tmp_path / "summary.json",
+        "page": tmp_path / "summary.html",
     }
 
 
@@ -43,6 +45,18 @@ def test_rows_are_counted_and_metrics_stand_under_their_names(inputs):
         "vae": {"value": 0},
         "tsne": {"value": 1},
     }
+
+
+def test_the_page_has_the_same_numbers_and_a_dash_for_what_was_not_measured(inputs):
+    write_json(inputs["metrics"][0], {"iou": {"hair": 0.51239, "mouth": None}, "<note>": "a & b", "curve": [1, 2]})
+    summarize(**inputs)
+    page = inputs["page"].read_text()
+    rows = [re.sub("<.*?>", "|", line) for line in page.splitlines() if line.startswith("<tr>")]
+    assert rows == [
+        *("||posts|9", "||selected|8", "||portraits|7", "||rejected|1"),
+        *("||vae.iou.hair|0.5124", "||vae.iou.mouth|-", "||vae.&lt;note&gt;|a &amp; b", "||tsne.value|1"),
+    ]
+    assert "null" not in page and json.loads(inputs["summary"].read_text())["vae"]["iou"]["mouth"] is None
 
 
 def test_labels_are_counted_where_there_are_any(inputs, tmp_path):
