@@ -4,22 +4,22 @@ import math
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from facemill.config.ingest import PortraitsConfig
+from facemill.config.ingest import CropPlace, DetectorConfig
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError
 from facemill.imaging import polygons
 from facemill.inference.segmenter import Segmenter, letterbox, unletterbox
-from facemill.ingest.crop_place import placing
-from facemill.ingest.faces import face_detector
-from facemill.ingest.portraits import MIDDLE, Box, Centering, crop, face_box, upright_size
+from facemill.ingest.crop_place import portrait_finder
+from facemill.ingest.portraits import MIDDLE, Box, Centering, crop, upright_size
 from facemill.label.label_files import InvalidLabel, read_labelme
 from facemill.log import log
+from facemill.networks.store import model_settings
 from facemill.review.review_portraits import SPECK
 from facemill.studio.labels import label_names, safe_stem
 from facemill.studio.messages import MOST_SIDE
@@ -53,8 +53,7 @@ class Photos:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        generator = studio.painter.generator
-        self.cropper = Cropper(studio.settings.portraits, (generator.width, generator.height))
+        self.cropper = Cropper.of(studio)
         self.review_files = list_review(studio.paths.review)
         self._ids = count(1)
         self._photos: dict[int, Photo] = {}
@@ -132,34 +131,47 @@ class Cropper:
     """Finds the part of a picture that a portrait of the collection would be; one of its size is a portrait already.
 
     Args:
-        settings: section `portraits` of the run's settings; without it portraits are the largest box in the middle.
         size: width and height of the generator's portraits, in pixels.
+        ratio: height : width of the collection's.
+        place: where portraits lie in images of another aspect.
+        detector: of the faces around which they lie, where they do.
     """
 
-    def __init__(self, settings: PortraitsConfig | None, size: tuple[int, int]) -> None:
-        place, detector = (settings.crop, settings.detector) if settings else ("middle", None)
-        self.size, self._margin = size, detector.margin if detector else 0
-        self.ratio = settings.ratio if settings else size[1] / size[0]
+    def __init__(
+        self,
+        size: tuple[int, int],
+        ratio: float,
+        place: CropPlace = "middle",
+        detector: DetectorConfig | None = None,
+    ) -> None:
+        self.size, self.ratio = size, ratio
         try:
-            self._detect = face_detector(detector) if detector and place != "face" else None
-            self._placing = placing(place, self.ratio, detector)
+            self._find = portrait_finder(place, ratio, detector)
         except UserError as error:  # a studio that takes no photos would be worse
             log.warning("studio: photos are cropped without a detector: %s", error)
-            detector = self._detect = None
-            self._placing = placing("top" if place == "face" else place, self.ratio)
+            detector, self._find = None, portrait_finder("top" if place == "face" else place, ratio)
         self._reads_pixels = detector is not None
+
+    @classmethod
+    def of(cls, studio: Studio) -> Self:
+        """That of the run's settings; without them, of what the generator's JSON tells of its collection."""
+        generator, settings = studio.painter.generator, studio.settings.portraits
+        size = (generator.width, generator.height)
+        if settings:
+            return cls(size, settings.ratio, settings.crop, settings.detector)
+        told = model_settings(studio.paths.model)
+        detector = DetectorConfig.model_validate(told["detector"]) if told.get("detector") else None
+        return cls(size, size[1] / size[0], told.get("crop", "middle"), detector)
 
     def place(self, content: bytes) -> Place:
         """The part of a picture file. Raises `ValueError` when it cannot be read."""
         width, height = upright_size(content)
         if (width, height) == self.size:
             return Place(None, MIDDLE, self.size)
-        picture = read_rgb(content) if self._reads_pixels else Image.new("1", (1, 1))
-        if self._detect and (faces := self._detect(np.asarray(picture))):
-            box = face_box(faces[0], width, height, self.ratio, self._margin)
-            return Place(box, MIDDLE, _fit((box.right - box.left) * width, (box.bottom - box.top) * height))
-        size = _fit(min(width, height / self.ratio), min(width * self.ratio, height))
-        return Place(None, self._placing(picture), size)
+        box, centering = self._find(read_rgb(content) if self._reads_pixels else Image.new("1", (1, 1)))
+        if box:
+            return Place(box, centering, _fit((box.right - box.left) * width, (box.bottom - box.top) * height))
+        return Place(box, centering, _fit(min(width, height / self.ratio), min(width * self.ratio, height)))
 
 
 def _fit(width: float, height: float) -> tuple[int, int]:

@@ -12,13 +12,13 @@ from helpers.scenes import ColorUnet
 from helpers.studio_models import draw_mask, draw_portrait, write_results
 from PIL import Image
 
-from facemill.config.ingest import DetectorConfig, PortraitsConfig
+from facemill.config.ingest import DetectorConfig
 from facemill.data.shards import decode_mask, encode_jpeg
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.ingest.portraits import crop
-from facemill.networks.store import load_model
+from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
 from facemill.segment.predict_masks import predict_masks
 from facemill.studio.painting import Studio
@@ -83,40 +83,50 @@ def test_large_photos_are_reduced_and_small_ones_are_left(studio):
 @pytest.mark.parametrize(("place", "top"), [("middle", 50), ("top", 0)])
 def test_portraits_are_cropped_where_the_settings_say(place, top):
     pixels = np.random.default_rng(0).integers(0, 256, (200, 100, 3), np.uint8)
-    cropper = Cropper(PortraitsConfig(size=64, shards=1, crop=place), (64, 64))
-    found = cropper.place(png(pixels))
+    found = Cropper((64, 64), 1, place).place(png(pixels))
     assert found.size == (100, 100)
     assert (crop(png(pixels), found.box, *found.size, found.centering)[0] == pixels[top : top + 100]).all()
 
 
-def test_without_settings_portraits_have_the_generators_shape():
+def test_portraits_have_the_collections_shape():
     wide, tall = (png(np.zeros((*size, 3), np.uint8)) for size in ((200, 500), (3000, 900)))
-    cropper = Cropper(None, (64, 128))
-    assert cropper.place(wide).size == (100, 200)
-    assert cropper.place(tall).size == (512, 1024)
+    assert Cropper((64, 128), 2).place(wide).size == (100, 200)
+    assert Cropper((64, 128), 2).place(tall).size == (512, 1024)
 
 
 def test_portraits_of_faces_are_cropped_around_the_largest(tmp_path):
     detector = DetectorConfig(kind="cascade", cascade=write_cascade(tmp_path), min_face=40)
-    settings = PortraitsConfig(size=64, shards=1, detector=detector)
     content = png(faces_at((40, 60, 80), (250, 100, 120)))
-    found = Cropper(settings, (64, 64)).place(content)
+    found = Cropper((64, 64), 1, "middle", detector).place(content)
     assert found.box.left < 310 / 400 < found.box.right
     assert found.box.left > 80 / 400
     assert found.size[0] == found.size[1] == round((found.box.right - found.box.left) * 400)
-    assert Cropper(settings, (64, 64)).place(png(faces_at())).box is None
-    at_face = Cropper(settings.model_copy(update={"crop": "face"}), (64, 64)).place(content)
+    assert Cropper((64, 64), 1, "middle", detector).place(png(faces_at())).box is None
+    at_face = Cropper((64, 64), 1, "face", detector).place(content)
     assert (at_face.box, at_face.size) == (None, (300, 300))
     assert at_face.centering[0] > 0.8
-    as_it_is = Cropper(settings, (400, 300)).place(content)
+    as_it_is = Cropper((400, 300), 0.75, "middle", detector).place(content)
     assert (as_it_is.box, as_it_is.size) == (None, (400, 300))
 
 
 def test_a_detector_that_is_not_there_takes_no_photo_away(tmp_path, caplog):
-    detector = DetectorConfig(kind="cascade", cascade=tmp_path / "none.xml")
-    cropper = Cropper(PortraitsConfig(size=64, shards=1, detector=detector, crop="face"), (64, 64))
+    cropper = Cropper((64, 64), 1, "face", DetectorConfig(kind="cascade", cascade=tmp_path / "none.xml"))
     assert "photos are cropped without a detector: portraits.detector.cascade" in caplog.text
     assert cropper.place(png(np.zeros((200, 100, 3), np.uint8))).centering == (0.5, 0)
+
+
+def test_settings_of_the_run_come_before_those_of_the_model_and_these_before_none(studio, tmp_path):
+    content = png(np.zeros((200, 100, 3), np.uint8))
+    assert Photos(studio).cropper.place(content).centering == (0.5, 0.5)
+    portraits = studio.settings.portraits
+    studio.settings.portraits = portraits.model_copy(update={"crop": "top", "ratio": 2})
+    assert Photos(studio).cropper.place(content).size == (100, 200)
+    studio.settings.portraits = None
+    arguments = {"size": 64, "z_dim": 8, "ngf": 4, "nhidden": 8, "classes": 7, "z": "encoder"}
+    save_model(tmp_path / "model.safetensors", studio.painter.generator, arguments, {"crop": "top"}, studio.classes)
+    studio.paths = replace(studio.paths, model=tmp_path)
+    place = Photos(studio).cropper.place(content)
+    assert (place.size, place.centering) == ((100, 100), (0.5, 0))
 
 
 def bomb() -> bytes:
@@ -148,7 +158,9 @@ def test_a_photo_is_unsure_where_classes_are_as_likely(studio):
     picture[:, :30], picture[:, 30:] = colors[5], (colors[5] + colors[6]) // 2
     unsure = segment(Segmenter(ColorUnet(64), studio.classes), picture)[1]
     assert unsure.shape == (96, 60)
-    assert unsure[:, :25].max() < 20 < 60 < unsure[:, 35:].min()
+    assert unsure[:, :25].max() < 20
+    half = 255 * np.log(2) / np.log(7)  # of two classes as likely among seven
+    assert abs(unsure[:, 35:].astype(float) - half).max() < 25
     undecided = ColorUnet(64)
     undecided.colors.data.zero_()
     assert (segment(Segmenter(undecided, studio.classes), landscape())[1] == 255).all()
