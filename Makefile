@@ -1,5 +1,5 @@
 # make results     the whole workflow on the embedded sample
-# make test        all tests but those on a Slurm cluster, which .ci/run sets up
+# make test        all tests but those on a Slurm cluster and in a browser, which .ci/run installs
 # make lock        requirements.lock anew, from pyproject.toml
 # make generated   what is made from other files: schema, conda environment, code.json, dvc.yaml, the Slurm rule lists
 # The first two build .venv from requirements.lock when it is missing or older.
@@ -11,7 +11,7 @@ results: .venv/installed
 	$(BIN)/snakemake --cores all
 
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/slurm
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/slurm --ignore tests/browser
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -19,7 +19,7 @@ from facemill.errors import UserError
 from facemill.networks.vae import to_pixels
 from facemill.studio.export_page import PORTRAITS, export_page
 from facemill.studio.messages import Look, Slider, Style
-from facemill.studio.onnxruntime_web import onnxruntime_web
+from facemill.studio.onnxruntime_web import NOTICE, onnxruntime_web
 from facemill.studio.painting import Studio
 from facemill.studio.paths import find_paths
 from facemill.studio.saving import open_saved
@@ -116,6 +116,7 @@ def test_a_portrait_of_the_collection_is_in_it_without_its_picture(editor, expor
     np.testing.assert_allclose(editor.z(), portrait.z, atol=1e-5)
     page = exported.page.read_text()
     assert portrait.name not in page and str(results) not in page
+    assert NOTICE in page
 
 
 def test_a_download_opens_in_the_studio(editor, tmp_path):

@@ -47,10 +47,8 @@ def make_generator(z: str = "encoder") -> Generator:
     generator = Generator(**GAUGAN | {"z": z} | ({"z_dim": 0} if z == "none" else {}))
     for parameter in generator.parameters():
         parameter.normal_(0, NOISE / max(1, parameter[0].numel()) ** 0.5)
-    if z == "none":
-        return generator
     places = generator.base_height * generator.base_width
-    for channel in range(4):  # the code, through all blocks
+    for channel in range(min(4, generator.z_dim)):  # the code, through all blocks
         generator.first.weight[channel * places : (channel + 1) * places, channel] += 1
         for block in generator.blocks[1:]:
             block.conv_s.weight[channel, channel] += 1

@@ -1,0 +1,149 @@
+"""Styles by seed, picture and portrait, mixed, and moved along attribute vectors: as the library computes them."""
+
+import numpy as np
+import pytest
+import torch
+from helpers.studio_models import HAIR, draw_mask, draw_portrait
+from PIL import Image
+
+from facemill.data.shards import encode_mask
+from facemill.imaging.colors import difference, region_colors
+from facemill.imaging.palettes import lab_palette
+from facemill.inference.vectors import Vectors
+from facemill.synthesize.generate_portraits import generate_portraits, read_style
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+
+def set_seed(editor, slot: str, seed: int) -> None:
+    editor.page.fill(f"#style-{slot}-seed", str(seed))
+    editor.page.press(f"#style-{slot}-seed", "Tab")
+    editor.wait(f"studio.state().styles.some(style => style.seed === {seed})")
+    editor.rest()
+
+
+def test_seed_7_is_that_of_generate_portraits(editor, results, painter, tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/a.png").write_bytes(encode_mask(editor.mask(), painter.classes))
+    set_seed(editor, "a", 7)
+    generate_portraits(model=results / "gaugan", masks=tmp_path / "masks", out=tmp_path / "out", seed=7)
+    expected = np.asarray(Image.open(tmp_path / "out/a.png")).astype(int)
+    difference = abs(editor.portrait().astype(int) - expected)
+    assert difference.max() <= 10  # the library computes in bfloat16 where that is fast
+    np.testing.assert_allclose(editor.z(), painter.random_styles(1, 7)[0].numpy(), atol=1e-5)
+
+
+def test_the_dice_and_enter_give_the_next_seed(editor):
+    set_seed(editor, "a", 7)
+    first = editor.portrait()
+    editor.page.click("#style-a-dice")
+    editor.wait("studio.state().styles[0].seed !== 7")
+    assert (editor.portrait() != first).any()
+
+
+def test_a_dropped_picture_is_a_style(editor, painter, tmp_path):
+    picture = tmp_path / "a picture.png"
+    wide = np.concatenate([draw_portrait(draw_mask(3, 96), "#b0302c"), np.zeros((96, 20, 3), np.uint8)], 1)
+    Image.fromarray(wide).save(picture)
+    before = editor.z()
+    editor.drop("#style-a", picture)
+    editor.wait("studio.state().styles[0].z !== undefined")
+    expected = read_style(picture, painter)[0].numpy()
+    assert abs(before - expected).max() > 0.1
+    np.testing.assert_allclose(editor.z(), expected, atol=2e-3)
+
+
+def test_a_portrait_of_the_collection_is_a_style_and_a_mask(editor, results):
+    mask = editor.mask()
+    editor.page.check("#take-style", force=True)
+    editor.page.uncheck("#take-mask", force=True)
+    before = editor.z()
+    editor.page.click("#portrait-3")
+    editor.wait("studio.state().styles[0].seed === undefined")
+    assert abs(editor.z() - before).max() > 0.1
+    np.testing.assert_array_equal(editor.mask(), mask)
+    editor.page.check("#take-mask", force=True)
+    editor.page.click("#portrait-4")
+    editor.rest()
+    editor.wait("studio.undo().undo >= 2")
+    taken = editor.mask().tobytes()
+    assert taken in {draw_mask(i).tobytes() for i in range(24)} and taken != mask.tobytes()
+
+
+def test_a_mix_lies_between_two_styles(editor, painter):
+    set_seed(editor, "a", 7)
+    set_seed(editor, "b", 8)
+    a, b = (painter.random_styles(1, seed)[0].numpy() for seed in (7, 8))
+    for percent, expected in {0: a, 100: b, 25: 0.75 * a + 0.25 * b}.items():
+        editor.slide("#mix", percent)
+        np.testing.assert_allclose(editor.z(), expected, atol=1e-4)
+
+
+def test_truncation_leads_to_the_average_style(editor):
+    set_seed(editor, "a", 7)
+    z = editor.z()
+    editor.slide("#truncation", 0)
+    average = editor.z()
+    assert abs(average - z).max() > 0.1
+    editor.slide("#truncation", 50)
+    np.testing.assert_allclose(editor.z(), (z + average) / 2, atol=1e-4)
+    set_seed(editor, "a", 8)
+    editor.slide("#truncation", 0)
+    np.testing.assert_allclose(editor.z(), average, atol=1e-5)
+
+
+def test_hair_turns_gray_and_back(editor, results, painter):
+    palette = lab_palette({name: [color] for name, color in HAIR.items()})
+    set_seed(editor, "a", 7)
+    editor.page.click("#portrait-1")
+    editor.wait("studio.state().styles[0].seed === undefined")
+    z, before = editor.z(), editor.portrait().tobytes()
+    seen = editor.page.evaluate("studio.portrait().seen.hair_color")
+    target = "grey_hair" if seen != "grey_hair" else "red_hair"
+
+    def distance() -> float:
+        hair = region_colors(editor.portrait().copy(), editor.mask(), painter.classes)["hair"]
+        return difference(hair, palette[target][0])
+
+    start = distance()
+    editor.page.select_option("#to-hair_color", target)
+    editor.slide("#amount-hair_color", 115)
+    assert distance() < start / 2
+    vectors = Vectors.load(results / "attributes/vectors.safetensors")
+    np.testing.assert_allclose(editor.z(), z + 1.15 * vectors.pairs[seen, target], atol=1e-4)
+    editor.slide("#amount-hair_color", 0)
+    assert editor.portrait().tobytes() == before
+
+
+def test_a_boolean_is_added_and_removed(editor, results):
+    vector = Vectors.load(results / "attributes/vectors.safetensors").booleans["open_mouth"]
+    z = editor.z()
+    for percent in (100, -50):
+        editor.slide("#amount-open_mouth", percent)
+        np.testing.assert_allclose(editor.z(), z + percent / 100 * vector, atol=1e-4)
+
+
+@pytest.mark.parametrize("z", ["none", "normal"])
+def test_a_model_without_styles_of_pictures(start, open_page, tmp_path, z):
+    """What the model cannot do is grayed out, and says why; the rest works."""
+    from helpers.studio_models import write_results
+
+    editor = open_page(start(write_results(tmp_path / "results", z)))
+    picture = editor.page.locator("#style-a-picture")
+    assert picture.get_attribute("aria-disabled") == "true" or picture.is_disabled()
+    before = editor.portrait()
+    editor.choose(klass=6, size=20)
+    editor.stroke([(10, 10), (50, 50)])
+    assert (editor.portrait() != before).any()
+    assert editor.errors == []
+
+
+def test_the_seen_color_is_the_painted_one(editor, painter):
+    set_seed(editor, "a", 7)
+    seen = editor.page.evaluate("studio.portrait().seen")
+    mask, portrait = editor.mask(), editor.portrait().copy()
+    hair = region_colors(portrait, mask, painter.classes)["hair"]
+    palette = lab_palette({name: [color] for name, color in HAIR.items()})
+    nearest = min(palette, key=lambda name: difference(hair, palette[name][0]))
+    assert seen["hair_color"] == nearest
+    assert torch.equal(painter.random_styles(1, 7), painter.random_styles(1, 7))
