@@ -21,11 +21,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from facemill.studio.answers import Answer, Answers, fault_frame, fault_of
 
-MOST_BYTES = 32 << 20
+MAX_BYTES = 32 << 20
 """Bytes of a request: a photo."""
-MOST_MESSAGE = 4 << 20
+MAX_MESSAGE = 4 << 20
 """Bytes of a message: a mask of 1,024 x 1,024 and its header."""
-MOST_PAGES = 8
+MAX_PAGES = 8
 """Pages that are connected at a time."""
 HEARTBEAT = 5.0
 """Seconds after which a silent page is asked whether it is there."""
@@ -49,7 +49,7 @@ def make_app(answers: Answers, token: str, page: str) -> web.Application:
         page: the HTML.
     """
     server = Server(answers, token, page)
-    app = web.Application(middlewares=[server.guard], client_max_size=MOST_BYTES)
+    app = web.Application(middlewares=[server.guard], client_max_size=MAX_BYTES)
     app.on_response_prepare.append(server.add_headers)
     app.on_shutdown.append(server.close_pages)
     app.on_cleanup.append(server.end)
@@ -82,7 +82,7 @@ class Server:
                 return refuse(403, fault)
             return await handler(request)
         except web.HTTPRequestEntityTooLarge:
-            return refuse(413, f"more than {MOST_BYTES >> 20} MB; accepted: less")
+            return refuse(413, f"more than {MAX_BYTES >> 20} MB; accepted: less")
         except web.HTTPException as error:
             return refuse(error.status, f"{request.method} {error.reason}")
 
@@ -124,11 +124,11 @@ class Server:
     async def converse(self, request: web.Request) -> web.WebSocketResponse:
         """A page's WebSocket: states come, portraits go, never more than one state waits."""
         page = web.WebSocketResponse(
-            protocols=[f"facemill.{self.token}"], heartbeat=HEARTBEAT, compress=False, max_msg_size=MOST_MESSAGE
+            protocols=[f"facemill.{self.token}"], heartbeat=HEARTBEAT, compress=False, max_msg_size=MAX_MESSAGE
         )
         await page.prepare(request)
-        if len(self.pages) >= MOST_PAGES:
-            await page.send_bytes(fault_frame(0, f"{MOST_PAGES} pages are open; accepted: one more when one is closed"))
+        if len(self.pages) >= MAX_PAGES:
+            await page.send_bytes(fault_frame(0, f"{MAX_PAGES} pages are open; accepted: one more when one is closed"))
             await page.close(code=WSCloseCode.TRY_AGAIN_LATER)
             return page
         self.pages.add(page)

@@ -120,7 +120,7 @@ async def serve(app: web.Application, listener: socket.socket, address: str, fol
     try:
         await web.SockSite(runner, listener).start()
         log.info("studio: %s (Ctrl-C ends it)", address)
-        with leading_to(address, folder) if folder and has_display() else nullcontext() as file:
+        with redirect_file(address, folder) if folder and has_display() else nullcontext() as file:
             if file:  # some browsers only return when they are closed
                 threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
             await ended.wait()
@@ -135,7 +135,7 @@ def has_display() -> bool:
 
 
 @contextmanager
-def leading_to(address: str, folder: Path) -> Iterator[Path]:
+def redirect_file(address: str, folder: Path) -> Iterator[Path]:
     """A file that leads a browser to an address, so that other users do not see its token among the processes.
 
     None but this user may read it. It is not in the folder of temporary files, which browsers in a sandbox do not see.

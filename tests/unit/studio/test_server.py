@@ -26,7 +26,7 @@ from facemill.studio.messages import pack
 from facemill.studio.painting import Studio
 from facemill.studio.paths import find_paths
 from facemill.studio.photos import Photos
-from facemill.studio.server import MOST_BYTES, MOST_MESSAGE, MOST_PAGES, content_policy, make_app
+from facemill.studio.server import MAX_BYTES, MAX_MESSAGE, MAX_PAGES, content_policy, make_app
 
 TOKEN = "a-token-of-these-tests-0123456789"
 HTML = "<!doctype html><style>a { }</style><script>const a = 1;</script>"
@@ -277,7 +277,7 @@ def test_the_page_is_shown_without_a_token(visit):
 
 @pytest.mark.parametrize("kind", ["known length", "in parts"])
 def test_a_request_above_the_limit_is_refused(visit, kind):
-    body = b"x" * (MOST_BYTES + 2**20)
+    body = b"x" * (MAX_BYTES + 2**20)
 
     async def in_parts():
         for start in range(0, len(body), 2**20):
@@ -294,7 +294,7 @@ def test_a_message_above_the_limit_ends_the_connection(visit):
         async with browser.connected() as socket:
             await socket.receive()
             with suppress(ConnectionError):  # the server may close while the message is sent
-                await socket.send_bytes(pack(STATE, b"\0" * (MOST_MESSAGE + 2**20)))
+                await socket.send_bytes(pack(STATE, b"\0" * (MAX_MESSAGE + 2**20)))
             assert (await socket.receive()).type in (WSMsgType.CLOSE, WSMsgType.CLOSED)
 
     visit(visitor)
@@ -361,7 +361,7 @@ def test_a_state_that_is_wrong_is_answered_in_words(visit, what):
 
 def test_a_ninth_page_is_told_so_and_gets_in_when_another_has_gone(visit):
     async def visitor(browser):
-        connected = [browser.connected() for _ in range(MOST_PAGES)]
+        connected = [browser.connected() for _ in range(MAX_PAGES)]
         sockets = [await page.__aenter__() for page in connected]
         async with browser.connected() as ninth:
             assert "8 pages" in read((await ninth.receive()).data)[0]["fault"]

@@ -15,7 +15,7 @@ from helpers.running import ROOT
 from helpers.studio_models import write_results
 
 from facemill.errors import UserError
-from facemill.studio.studio import TOKEN, has_display, leading_to, listen, read_token, studio
+from facemill.studio.studio import TOKEN, has_display, redirect_file, listen, read_token, studio
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/#t=([\w-]+)")
 
@@ -143,7 +143,7 @@ def test_a_browser_needs_a_display(monkeypatch):
     assert has_display()
 
 
-def test_the_leading_file_is_gone_afterwards(tmp_path):
-    with leading_to("http://127.0.0.1:1/#t=x", tmp_path / "edits") as file:
+def test_the_redirecting_file_is_gone_afterwards(tmp_path):
+    with redirect_file("http://127.0.0.1:1/#t=x", tmp_path / "edits") as file:
         assert 'url=http://127.0.0.1:1/#t=x"' in file.read_text()
     assert not file.exists()
