@@ -116,7 +116,7 @@ def labelled_rows(
                 noted.append(f"{conversion.cut_off:.0%} of its labelled pixels are cut off")
             if noted:
                 warnings[row_id] = noted
-    _log_warnings(remarks, cut_off, other_colors)
+    _log_warnings(remarks, cut_off, other_colors, len(sources))
     if faults:
         invalid = len({path for path, _ in faults})
         lines = [f"errors in {invalid} of {len(sources)} labelled portraits", *list_faults(faults)]
@@ -125,7 +125,7 @@ def labelled_rows(
 
 
 def _log_warnings(
-    remarks: Sequence[tuple[Path, str]], cut_off: Mapping[str, float], other_colors: Sequence[Path]
+    remarks: Sequence[tuple[Path, str]], cut_off: Mapping[str, float], other_colors: Sequence[Path], count: int
 ) -> None:
     """Logs a line a kind of warning.
 
@@ -140,7 +140,8 @@ def _log_warnings(
         log.warning("warning: labelled pixels are cut off, as portraits.crop and portraits.ratio say, of %s", shares)
     if other_colors:
         what = "show none of the classes' colors, and are read by index, as labels.index_names names them"
-        log.warning("warning: %d masks %s: %s", len(other_colors), what, first_names(other_colors))
+        portraits = f"{len(other_colors)} of {count} labelled portraits"
+        log.warning("warning: masks of %s %s: %s", portraits, what, first_names(other_colors))
 
 
 def convert(source: LabelSource, classes: ClassTable, size: int, ratio: float, place: Placing) -> Conversion:

@@ -174,7 +174,8 @@ def test_masks_of_other_colors_than_the_classes_are_named_once(tmp_path, caplog)
     _, warnings = labelled_rows(index_mask_files(masks, settings, SEVEN), SEVEN, 32)
     [said] = [message for message in caplog.messages if "colors" in message]
     assert said == (
-        "warning: 2 masks show none of the classes' colors, and are read by index, as labels.index_names names them: "
+        "warning: masks of 2 of 6 labelled portraits show none of the classes' colors, and are read by index, "
+        "as labels.index_names names them: "
         f"{tmp_path}/masks/mmmm.png, {tmp_path}/masks/mmmmm.png"
     )
     assert not warnings
