@@ -8,6 +8,7 @@ import json
 import struct
 import zlib
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from itertools import pairwise
 
 import aiohttp
@@ -90,15 +91,10 @@ class Browser:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return write_results(tmp_path_factory.mktemp("studio") / "results")
-
-
-@pytest.fixture
-def answers(folder, tmp_path):
-    (tmp_path / "labelled").mkdir()
-    paths = find_paths(folder, out=tmp_path / "edits", labelled=tmp_path / "labelled")
-    studio = Studio.load(paths, precision="float32")
+def answers(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studio")
+    paths = find_paths(write_results(folder / "results"), out=folder / "edits", labelled=folder / "labelled")
+    studio = Studio.load(paths, precision="float32", accelerated=False)
     return Answers(studio, Photos(studio), Labels(paths.labelled, studio.labels, studio.classes))
 
 
@@ -448,11 +444,13 @@ def test_a_request_that_is_wrong_is_answered_in_words(visit, path):
     visit(visitor)
 
 
-def test_a_fault_of_the_disk_is_answered_in_words(visit, answers, tmp_path):
-    (tmp_path / "edits").write_text("a file where the folder should be")
+def test_a_fault_of_the_disk_is_answered_in_words(visit, answers, tmp_path, monkeypatch):
+    out = tmp_path / "edits"
+    out.write_text("a file where the folder should be")
+    monkeypatch.setattr(answers.studio, "paths", replace(answers.studio.paths, out=out))
 
     async def visitor(browser):
-        assert await browser.fault("/save", state()) == (500, f"{tmp_path}/edits: File exists")
+        assert await browser.fault("/save", state()) == (500, f"{out}: File exists")
 
     visit(visitor)
 
@@ -487,13 +485,14 @@ def test_portraits_of_the_collection(visit):
     visit(visitor)
 
 
-def test_what_is_saved_opens_again(visit, tmp_path):
+def test_what_is_saved_opens_again(visit, answers):
+    out = answers.studio.paths.out
     looks = {"styles": [{"seed": 7}, {"seed": 8}], "mix": 0.25, "truncation": 0.5, "sliders": {"hair_color": SLIDER}}
 
     async def visitor(browser):
         header, [png] = parts_of((await browser.answer("/save", state(**looks)))[1])
-        assert sorted(path.name for path in (tmp_path / "edits").iterdir()) == sorted(header["files"])
-        assert (tmp_path / "edits" / header["files"][0]).read_bytes() == png
+        assert sorted(path.name for path in out.iterdir()) == sorted(header["files"])
+        assert (out / header["files"][0]).read_bytes() == png
         header, [mask] = parts_of((await browser.answer("/open", png))[1])
         assert header["state"] == STATE | looks and mask == MASK
 
@@ -514,7 +513,9 @@ def test_masks_of_files(visit):
     visit(visitor)
 
 
-def test_a_photo_becomes_a_label_and_is_taken_back(visit, folder, tmp_path):
+def test_a_photo_becomes_a_label_and_is_taken_back(visit, answers):
+    labelled = answers.labels.folder
+
     async def visitor(browser):
         _, [_, picture] = parts_of((await browser.answer("/portrait", pack({"number": 0})))[1])
         headers = {"X-Name": "a%20portrait.jpg"}
@@ -523,10 +524,10 @@ def test_a_photo_becomes_a_label_and_is_taken_back(visit, folder, tmp_path):
         assert Image.open(io.BytesIO(jpeg)).size == (SIZE, SIZE)
         request = pack({"photo": header["photo"], "size": header["size"]}, mask)
         saved, _ = read((await browser.answer("/label", request))[1])
-        assert (tmp_path / "labelled" / saved["file"]).exists() and min(saved["iou"].values()) > 0.99
+        assert (labelled / saved["file"]).exists() and min(saved["iou"].values()) > 0.99
         removed, _ = read((await browser.answer("/unlabel", pack({"file": saved["file"]})))[1])
         assert removed["file"] == f"{saved['file']}.removed"
-        assert not (tmp_path / "labelled" / saved["file"]).exists()
+        assert not (labelled / saved["file"]).exists()
 
     visit(visitor)
 
