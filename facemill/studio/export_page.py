@@ -18,7 +18,7 @@ from facemill.latent.attributes import GROUPS
 from facemill.log import log
 from facemill.studio.collection import CollectionPortrait, thumbnails
 from facemill.studio.export_onnx import gaugan_to_onnx
-from facemill.studio.onnxruntime_web import onnxruntime_web
+from facemill.studio.onnxruntime_web import NOTICE, onnxruntime_web
 from facemill.studio.painting import Studio
 from facemill.studio.paths import Paths
 
@@ -56,7 +56,7 @@ def export_page(paths: Paths, page: str, path: Path) -> None:
         f'<script type="text/plain" id="exported-{name}">{_packed(content)}</script>'
         for name, content in {"runtime": runtime, "wasm": wasm, "model": model}.items()
     )
-    page = _replace(_replace(page, SCRIPT, f"{elements}\n{SCRIPT}"), HEAD, f"{HEAD}\n{policy}")
+    page = _replace(_replace(page, SCRIPT, f"{elements}\n{SCRIPT}"), HEAD, f"{HEAD}\n{policy}\n<!--\n{NOTICE}\n-->")
     with atomic_write(path) as tmp:
         tmp.write_text(page, "utf-8")
     log.info("%s: %.1f MB; opens in a browser, without Python or network", path, path.stat().st_size / 1e6)
