@@ -100,15 +100,16 @@ class Studio:
         encoder = paths.model / "style_encoder.safetensors"
         if painter.generator.z == "encoder" and encoder.exists():
             painter.encoder = load_model(Vae, encoder)
-        if accelerated:
-            painter.accelerate(threads=threads, precision=precision)
-        return cls(
+        studio = cls(
             painter,
             paths,
             segmenter=Segmenter.load(paths.unet, painter.classes) if paths.unet else None,
             vectors=Vectors.load(paths.vectors) if paths.vectors and painter.generator.z == "encoder" else None,
             settings=Settings.load(paths.config),
         )
+        if accelerated:  # last, since whatever cannot be loaded should end the process at once
+            painter.accelerate(threads=threads, precision=precision)
+        return studio
 
     def hello(self) -> dict[str, Any]:
         """The first message to a page: what there is."""
