@@ -1,11 +1,13 @@
 """Two pages at once, a server that is killed and comes back, and starts that fail."""
 
+import shutil
 import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from helpers.running import wait_for
+from helpers.running import ROOT, wait_for
 from helpers.studio_models import write_results
 from helpers.studio_page import capsules, painted, wait
 
@@ -83,11 +85,6 @@ def test_a_wrong_address(studio, browser):
 @pytest.mark.parametrize("fault", ["nothing", "no model", "a U-Net", "damaged", "no U-Net"])
 def test_a_wrong_start(results, tmp_path, fault):
     """One line, and the exit status 1."""
-    import shutil
-    import sys
-
-    from helpers.running import ROOT
-
     folder = tmp_path / "results"
     shutil.copytree(results, folder)
     options: list[object] = []
@@ -112,8 +109,6 @@ def test_a_wrong_start(results, tmp_path, fault):
 
 def test_a_model_alone(start, open_page, tmp_path):
     """Tools for which something is missing are grayed out, say why, and can still be reached by the keyboard."""
-    import shutil
-
     folder = write_results(tmp_path / "results")
     for name in ("unet", "attributes", "portraits", "review", "latents", "pseudo_labels", "labels"):
         shutil.rmtree(folder / name)
