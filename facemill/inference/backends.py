@@ -137,7 +137,7 @@ class CudaGraph:
         )
 
     @torch.inference_mode()
-    def __call__(self, *batches: Sequence[np.ndarray] | np.ndarray) -> list[np.ndarray]:
+    def __call__(self, *batches: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for batches of as many rows as were recorded, or fewer."""
         count = len(batches[0])
         for batch, pinned in zip(batches, self._pinned_inputs, strict=True):

@@ -13,7 +13,7 @@ from torch import Tensor
 from facemill.data.classes import ClassTable
 from facemill.errors import first_line
 from facemill.imaging.figures import colorize, image_grid
-from facemill.inference.painter_backends import OpenVinoPainter, PainterBackend, Precision, TorchPainter
+from facemill.inference.painter_backends import PainterBackend, Precision, TorchPainter
 from facemill.log import log
 from facemill.networks.device import autocast, device
 from facemill.networks.spade import Generator
@@ -92,19 +92,20 @@ class Painter:
 
         def compile_generator() -> None:
             try:
+                from facemill.inference.openvino_painter import OpenVinoPainter  # torch paints without it
+
                 self._backend = OpenVinoPainter(self.generator, precision, threads)
             except Exception as error:  # whatever it is, torch paints on
                 log.warning("painter: torch paints, since OpenVINO cannot (%s)", first_line(error))
 
-        thread = Thread(target=compile_generator, name="painter", daemon=True)
+        thread = Thread(target=compile_generator, name="painter")  # no daemon: OpenVINO fails in a process that ends
         thread.start()
         return thread
 
     @property
     def backend(self) -> str:
         """What `paint` runs on, such as `openvino bfloat16`."""
-        self._backend = self._backend or TorchPainter(self.generator)
-        return self._backend.name
+        return self._fastest().name
 
     def paint(self, mask: np.ndarray, z: np.ndarray) -> np.ndarray:
         """A portrait, uint8 RGB (H, W, 3), from a mask of class ids, uint8 (H, W), and a style code, float32 (z_dim,).
@@ -114,8 +115,12 @@ class Painter:
         Raises:
             NoPicture: The generator returns NaN.
         """
-        self._backend = self._backend or TorchPainter(self.generator)
-        return self._backend(mask, z)
+        return self._fastest()(mask, z)
+
+    def _fastest(self) -> PainterBackend:
+        if self._backend is None:
+            self._backend = TorchPainter(self.generator)
+        return self._backend
 
     def style_grid(
         self, pixels: Tensor, masks: Tensor, z: Tensor, rows: Sequence[int], columns: Sequence[int]

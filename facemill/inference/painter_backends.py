@@ -1,23 +1,20 @@
-"""Backends that paint one portrait at a time, as fast as the machine can.
+"""Backends that paint one portrait at a time, as fast as the machine can: a CUDA graph on a GPU, OpenVINO elsewhere.
 
-A GPU replays a recorded graph; a processor runs OpenVINO, and torch until that has compiled.
+OpenVINO's is in `openvino_painter`; until it has compiled, torch paints on the processor, too.
 """
 
-import copy
-from multiprocessing import get_context
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from facemill.errors import UserError
 from facemill.inference.backends import CudaGraph
 from facemill.networks.device import bf16
 from facemill.networks.spade import Generator
+from facemill.networks.spade_graph import GauganGraph
 
 Precision = Literal["auto", "bfloat16", "float32"]
 """`auto`: bfloat16 where it is fast."""
@@ -44,112 +41,37 @@ class PainterBackend(Protocol):
         """
 
 
-class PortraitGraph(nn.Module):
-    """A mask, uint8 (1, H, W), and with styles a code, float32 (1, z_dim), to RGB, uint8 (1, H, W, 3), and a checksum.
-
-    The checksum, the sum of the picture, is NaN where one of its numbers is, which uint8 would hide.
-    """
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, mask: Tensor, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        image = self.generator(mask, z)
-        return ((image + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), image.sum()[None]
-
-    def inputs(self, mask: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
-        """The inputs, each of one row; a generator without styles has no second one."""
-        return [mask[None], z[None]] if self.generator.z_dim else [mask[None]]
-
-    def like(self) -> tuple[Tensor, ...]:
-        """Inputs without numbers, of the right shapes and types."""
-        mask = torch.empty((1, self.generator.height, self.generator.width), dtype=torch.uint8, device="meta")
-        z = torch.empty((1, self.generator.z_dim), device="meta")
-        return (mask, z) if self.generator.z_dim else (mask,)
-
-
-def dense_copy(generator: Generator) -> Generator:
-    """The generator with the same weights, in which no shape depends on the masks."""
-    dense = copy.copy(generator)
-    dense.sparse = False
-    return dense
-
-
-def is_bfloat16(precision: Precision) -> bool:
-    """Whether the network computes in bfloat16."""
-    return precision == "bfloat16" or (precision == "auto" and bf16())
-
-
 class TorchPainter:
-    """The generator by torch on its device; recorded where that is a GPU."""
+    """The generator by torch on its device; recorded where that is a GPU, with dense masks: shapes must not change."""
 
     def __init__(self, generator: Generator, precision: Precision = "auto") -> None:
-        self.device, self.bfloat16 = generator.style_mean.device, is_bfloat16(precision)
-        self.name = f"torch {'bfloat16' if self.bfloat16 else 'float32'}"
-        self._graph = PortraitGraph(dense_copy(generator) if self.device.type == "cuda" else generator)
-        self._recorded = CudaGraph(self._paint, *self._graph.like()) if self.device.type == "cuda" else None
+        self._device, self._bfloat16 = generator.style_mean.device, is_bfloat16(precision)
+        self.name = f"torch {'bfloat16' if self._bfloat16 else 'float32'}"
+        self._generate: Callable[..., Tensor] = generator
+        self._has_styles = generator.z_dim > 0
+        self._recorded: CudaGraph | None = None
+        if self._device.type == "cuda":
+            self._generate = GauganGraph(generator).signed
+            mask = torch.empty((1, generator.height, generator.width), dtype=torch.uint8, device="meta")
+            z = torch.empty((1, generator.z_dim), device="meta")
+            self._recorded = CudaGraph(self._paint, mask, *([z] if self._has_styles else []))
 
     @torch.inference_mode()
     def __call__(self, mask: np.ndarray, z: np.ndarray) -> np.ndarray:
-        inputs = self._graph.inputs(mask, z)
         if self._recorded:
-            return picture(*self._recorded(*inputs))
-        return picture(*(output.numpy() for output in self._paint(*map(torch.tensor, inputs))))
+            return picture(*self._recorded([mask], *([[z]] if self._has_styles else [])))
+        return picture(*(output.numpy() for output in self._paint(torch.tensor(mask)[None], torch.tensor(z)[None])))
 
-    def _paint(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-            image, checksum = self._graph(*inputs)
-            return image, checksum
-
-
-class OpenVinoPainter:
-    """The generator by OpenVINO on the processor; takes seconds to make, in which other threads may paint by torch."""
-
-    def __init__(self, generator: Generator, precision: Precision = "auto", threads: int = 1) -> None:
-        import openvino  # the torch backend runs without it
-
-        from facemill.inference.openvino_backend import compile_graph
-
-        self.name = f"openvino {'bfloat16' if is_bfloat16(precision) else 'float32'}"
-        self._graph = PortraitGraph(generator)
-        with TemporaryDirectory() as folder:
-            weights, exported = Path(folder, "weights.safetensors"), Path(folder, "graph.xml")
-            save_file({name: tensor.contiguous() for name, tensor in generator.state_dict().items()}, weights)
-            # torch's export changes what all threads of a process share: portraits painted meanwhile would be wrong
-            process = get_context("spawn").Process(
-                target=export_graph, args=(weights, generator.arguments(), exported), daemon=True
-            )
-            process.start()
-            process.join()
-            compiled = compile_graph(
-                openvino.Core().read_model(exported), "bf16" if is_bfloat16(precision) else "f32", threads
-            )
-        self._request = compiled.create_infer_request()
-
-    def __call__(self, mask: np.ndarray, z: np.ndarray) -> np.ndarray:
-        return picture(*self._request.infer(self._graph.inputs(mask, z)).values())
+    def _paint(self, mask: Tensor, z: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The picture, uint8 (1, H, W, 3), and its sum (1,): NaN where a number is, which uint8 would hide."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
+            signed = self._generate(mask, z)
+        return ((signed + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), signed.sum()[None]
 
 
-def export_graph(weights: Path, arguments: dict[str, Any], exported: Path) -> None:
-    """Writes a generator as OpenVINO's graph for one portrait.
-
-    Args:
-        weights: the generator's weights, as safetensors.
-        arguments: its constructor arguments.
-        exported: the XML file to write; the weights lie beside it.
-    """
-    import openvino
-
-    from facemill.inference.openvino_backend import openvino_graph
-
-    generator = Generator(**arguments).eval()
-    generator.load_state_dict(load_file(weights))
-    network = PortraitGraph(dense_copy(generator))
-    like = tuple(torch.zeros_like(x, device="cpu") for x in network.like())
-    graph = openvino_graph(network, like)
-    graph.reshape({i: list(x.shape) for i, x in enumerate(like)})  # which the export leaves open
-    openvino.serialize(graph, exported)
+def is_bfloat16(precision: Precision) -> bool:
+    """Whether a network computes in bfloat16."""
+    return precision == "bfloat16" or (precision == "auto" and bf16())
 
 
 def picture(images: np.ndarray, checksum: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Source: Park et al. 2019, "Semantic Image Synthesis with Spatially-Adaptive Norm
 
 import math
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -99,9 +99,6 @@ class Generator(nn.Module):
     style_mean: Tensor
     style_scale: Tensor
 
-    sparse = True
-    """Whether large modulations are computed for distinct neighborhoods, whose number the masks decide."""
-
     def __init__(
         self,
         *,
@@ -156,23 +153,11 @@ class Generator(nn.Module):
             x = block(F.interpolate(x, scale_factor=2, mode="nearest") if level else x, layout)
         return self.last(F.leaky_relu(x, 0.2)).float().tanh()
 
-    def arguments(self) -> dict[str, Any]:
-        """The constructor arguments of a generator like this one."""
-        return {
-            "size": self.height,
-            "z_dim": self.z_dim,
-            "ngf": self.last.in_channels,
-            "nhidden": self.nhidden,
-            "classes": self.classes,
-            "ratio": self.height // self.width,
-            "z": self.z,
-        }
-
     def _layout_at(self, masks: Tensor, height: int) -> Tensor | Neighborhoods:
         """The masks at a block's height, by nearest pixels: one-hot, or as distinct neighborhoods where these pay."""
         step = masks.shape[1] // height
         nearest = masks[:, ::step, ::step]
-        sparse = self.sparse and height >= SPARSE_SIDE and self.nhidden >= SPARSE_HIDDEN
+        sparse = height >= SPARSE_SIDE and self.nhidden >= SPARSE_HIDDEN
         distinct = neighborhoods(nearest, self.classes) if sparse else None
         return distinct or one_hot(nearest, self.classes)
 

@@ -25,9 +25,14 @@ class GauganGraph(nn.Module):
             for name, module in list(block.named_children()):
                 if isinstance(module, Spade):
                     setattr(block, name, FoldedSpade(module))
-        self.register_buffer("ids", torch.arange(generator.classes, dtype=torch.int32).view(1, -1, 1, 1))
+        ids = torch.arange(generator.classes, dtype=torch.int32, device=generator.style_mean.device)
+        self.register_buffer("ids", ids.view(1, -1, 1, 1))
 
     def forward(self, mask: Tensor, z: Tensor | None = None) -> Tensor:
+        return ((self.signed(mask, z) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+    def signed(self, mask: Tensor, z: Tensor | None = None) -> Tensor:
+        """The image as `Generator` returns it: float32 (1, 3, H, W) in [-1, 1]."""
         generator = self.generator
         layout = (mask.int()[:, None] == self.ids).float()
         if z is None:
@@ -39,8 +44,7 @@ class GauganGraph(nn.Module):
             step = generator.height // (generator.base_height << level)
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
             x = block(x, layout[:, :, ::step, ::step] if step > 1 else layout)
-        signed = generator.last(F.leaky_relu(x, 0.2)).tanh()
-        return ((signed + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        return generator.last(F.leaky_relu(x, 0.2)).float().tanh()
 
 
 class FoldedSpade(nn.Module):

@@ -35,7 +35,7 @@ class Style(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, froz
 
     seed: Number | None = None
     portrait: Number | None = None
-    z: Annotated[list[Annotated[float, Meta(ge=-10, le=10)]], Meta(max_length=4096)] | None = None
+    z: Annotated[list[Annotated[float, Meta(ge=-100, le=100)]], Meta(max_length=4096)] | None = None
 
     def __post_init__(self) -> None:
         """Refuses none and several, in words that `msgspec` makes part of its own."""
