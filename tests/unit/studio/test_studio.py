@@ -11,11 +11,11 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from helpers.running import ROOT
+from helpers.running import ROOT, wait_for
 from helpers.studio_models import write_results
 
 from facemill.errors import UserError
-from facemill.studio.studio import TOKEN, has_display, redirect_file, listen, read_token, studio
+from facemill.studio.studio import TOKEN, has_display, listen, read_token, redirect_file, studio
 
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/#t=([\w-]+)")
 
@@ -34,7 +34,9 @@ class Started:
             command, stderr=subprocess.PIPE, text=True, env=os.environ | environment, start_new_session=True
         )
         self.line = self.process.stderr.readline()
-        self.port, self.token = ADDRESS.search(self.line).groups()
+        address = ADDRESS.search(self.line)
+        assert address, self.line + self.end(signal.SIGKILL)[1]
+        self.port, self.token = address.groups()
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """Sends a signal to it and its children, as a terminal does: its exit code, and what it says."""
@@ -43,7 +45,22 @@ class Started:
         return self.process.returncode, said
 
 
-def test_from_the_first_line_to_ctrl_c(results, tmp_path):
+@pytest.fixture
+def start():
+    """A function that starts a studio, which ends with the test at the latest."""
+    started = []
+
+    def run(*options: object, **environment: str) -> Started:
+        started.append(Started(*options, **environment))
+        return started[-1]
+
+    yield run
+    for running in started:
+        if running.process.poll() is None:
+            running.end(signal.SIGKILL)
+
+
+def test_from_the_first_line_to_ctrl_c(start, results, tmp_path):
     """It opens the browser without telling the token to other users, takes the next port, and ends without a word."""
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked.part\nmv {tmp_path}/asked.part {tmp_path}/asked\n')
@@ -51,31 +68,27 @@ def test_from_the_first_line_to_ctrl_c(results, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         options = (results, "--out", tmp_path / "edits", "--port", port, "--precision", "float32")
-        started = Started(*options, BROWSER=str(browser), DISPLAY=":0")
+        started = start(*options, BROWSER=str(browser), DISPLAY=":0")
         assert int(started.port) > port
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{started.port}/") as page:
-            assert page.read().startswith(b"<!doctype html>")
-        while not (tmp_path / "asked").exists():
-            assert started.process.poll() is None
-        asked = (tmp_path / "asked").read_text().strip()
-        assert started.token not in asked
-        [file] = (tmp_path / "edits").iterdir()
-        assert asked == file.as_uri() and stat.S_IMODE(file.stat().st_mode) == 0o600
-        assert ADDRESS.search(file.read_text()).groups() == (started.port, started.token)
-    finally:
-        ended = started.end()
-    assert ended == (0, "")
+    with urllib.request.urlopen(f"http://127.0.0.1:{started.port}/") as page:
+        assert page.read().startswith(b"<!doctype html>")
+    wait_for(lambda: (tmp_path / "asked").exists())
+    asked = (tmp_path / "asked").read_text().strip()
+    assert started.token not in asked
+    [file] = (tmp_path / "edits").iterdir()
+    assert asked == file.as_uri() and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert ADDRESS.search(file.read_text()).groups() == (started.port, started.token)
+    assert started.end() == (0, "")
     assert not list((tmp_path / "edits").iterdir())
 
 
-def test_the_same_address_again(results, tmp_path):
+def test_the_same_address_again(start, results, tmp_path):
     """After a kill, on the same port at once, where the environment names a token."""
     options = (results, "--out", tmp_path, "--no-browser", "--precision", "float32")
     token = "the-same-token-0123456789"
-    first = Started(*options, "--port", 0, **{TOKEN: token})
+    first = start(*options, "--port", 0, **{TOKEN: token})
     first.end(signal.SIGKILL)
-    second = Started(*options, "--port", first.port, **{TOKEN: token})
+    second = start(*options, "--port", first.port, **{TOKEN: token})
     assert second.line == first.line and second.token == token
     assert second.end(signal.SIGTERM) == (0, "")
 
