@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from facemill.data.shards import encode_jpeg
+from facemill.errors import UserError
 from facemill.files import atomic_write
 from facemill.imaging.colors import MIN_PIXELS, region_ids
 from facemill.latent.attributes import GROUPS
@@ -44,8 +45,10 @@ def export_page(paths: Paths, page: str, path: Path) -> None:
         path: the HTML file.
 
     Raises:
-        UserError: A model is missing, or ONNX Runtime Web can neither be fetched nor is cached.
+        UserError: A model is missing, `path` is a folder, or ONNX Runtime Web can neither be fetched nor is cached.
     """
+    if path.is_dir():
+        raise UserError(f"--export {path}: a folder; accepted: an HTML file, such as {path / 'page.html'}")
     runtime, wasm = onnxruntime_web()
     studio = Studio.load(paths, accelerated=False)
     model = gaugan_to_onnx(paths.model).SerializeToString()
