@@ -1,4 +1,4 @@
-"""Frames and states: what is packed is unpacked, and nothing that a stranger may send raises anything but `UserError`."""
+"""Frames and states: they come as they were sent, and what strangers send raises nothing but `UserError`."""
 
 import json
 import struct
