@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import struct
+import threading
 import zlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -106,8 +107,9 @@ def visit(answers):
         async def main():
             async with TestServer(make_app(answers, TOKEN, HTML)) as server, aiohttp.ClientSession() as session:
                 browser = Browser(session, server.port)
-                await visitor(browser)
-                await browser.paints()
+                async with asyncio.timeout(100):
+                    await visitor(browser)
+                    await browser.paints()
 
         asyncio.run(main())
 
@@ -402,6 +404,35 @@ def test_pages_take_turns(visit):
             flooding.cancel()
 
     visit(visitor)
+
+
+def test_the_models_do_one_thing_at_a_time(visit, answers, monkeypatch):
+    busy, paint, style_of = threading.Lock(), answers.studio.paint, answers.studio.style_of
+    clashes = []
+
+    def alone(work):
+        def run(*args):
+            free = busy.acquire(blocking=False)
+            clashes.append(not free)
+            try:
+                return work(*args)
+            finally:
+                if free:
+                    busy.release()
+
+        return run
+
+    monkeypatch.setattr(answers.studio, "paint", alone(paint))
+    monkeypatch.setattr(answers.studio, "style_of", alone(style_of))
+
+    async def visitor(browser):
+        _, [_, picture] = parts_of((await browser.answer("/portrait", pack({"number": 0})))[1])
+        await asyncio.gather(
+            *(browser.paints() for _ in range(5)), *(browser.answer("/photo", picture) for _ in range(5))
+        )
+
+    visit(visitor)
+    assert len(clashes) > 10 and not any(clashes)
 
 
 def bomb() -> bytes:
