@@ -15,8 +15,9 @@ pytestmark = pytest.mark.usefixtures("compiled")
 
 
 def set_seed(editor, slot: str, seed: int) -> None:
-    editor.page.fill(f"#style-{slot}-seed", str(seed))
-    editor.page.press(f"#style-{slot}-seed", "Tab")
+    editor.page.click(f"#style-{slot}-seed")
+    editor.press("Control+a", *str(seed))
+    editor.press("Tab")
     editor.wait(f"studio.state().styles.some(style => style.seed === {seed})")
     editor.rest()
 
