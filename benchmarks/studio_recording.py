@@ -1,0 +1,166 @@
+"""A recording of the studio at work, and a screenshot: docs/studio.webp and docs/studio.png.
+
+    python benchmarks/studio_recording.py --results results/sample --out docs
+
+A session in Chromium on a real studio, a picture after each step; the pointer, which screenshots lack, is drawn.
+"""
+
+import io
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
+from studio import ARGUMENTS, AT_REST, studio, wait, wait_for_painter
+
+from facemill.files import atomic_write
+from facemill.log import log
+from facemill.workflow.command import run
+
+VIEW = {"width": 1280, "height": 800}
+WIDTH = 900
+"""Of the recording, in pixels."""
+PAUSE, STEP = 900, 90
+"""Milliseconds that a picture is shown at the end of an action, and within one."""
+
+POINTER = """() => {
+    const pointer = document.createElement("div");
+    Object.assign(pointer.style, {position: "fixed", zIndex: 99, width: "16px", height: "22px", pointerEvents: "none",
+        background: "#fff", filter: "drop-shadow(0 0 1px #000) drop-shadow(0 0 1px #000)", left: "-50px", top: "0",
+        clipPath: "polygon(0 0, 0 78%, 24% 62%, 44% 100%, 60% 94%, 42% 58%, 75% 58%)"});
+    document.body.append(pointer);
+    addEventListener("pointermove", event => {
+        pointer.style.left = event.clientX + "px";
+        pointer.style.top = event.clientY + "px";
+        pointer.style.opacity = event.target.id === "mask" ? 0 : 1;
+    }, true);
+}"""
+
+Point = tuple[float, float]
+
+
+class Recording:
+    """Pictures of a page, each with the milliseconds that it is shown."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.pictures, self.durations = page, [], []
+        self.at: Point = (0, 0)
+
+    def show(self, duration: int) -> None:
+        picture = Image.open(io.BytesIO(self.page.screenshot())).convert("RGB")
+        height = round(picture.height * WIDTH / picture.width)
+        self.pictures.append(picture.resize((WIDTH, height), Image.Resampling.LANCZOS))
+        self.durations.append(duration)
+
+    def pause(self, duration: int = PAUSE) -> None:
+        wait(self.page, AT_REST)
+        self.show(duration)
+
+    def move(self, x: float, y: float, pictures: int = 4) -> None:
+        """Moves the pointer there, slower at both ends."""
+        (left, top), self.at = self.at, (x, y)
+        for i in range(1, pictures + 1):
+            share = (1 - math.cos(math.pi * i / pictures)) / 2
+            self.page.mouse.move(left + share * (x - left), top + share * (y - top))
+            self.show(STEP)
+
+    def stroke(self, points: Sequence[Point]) -> None:
+        """Paints along points of the mask, as shares of its width and height."""
+        left, top, width, height = self.page.locator("#mask").bounding_box().values()
+        places = [(left + x * width, top + y * height) for x, y in points]
+        self.move(*places[0])
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*place)
+            self.at = place
+            self.page.evaluate("new Promise(requestAnimationFrame)")
+            self.show(STEP)
+        self.page.mouse.up()
+        self.pause()
+
+    def click(self, element: str) -> None:
+        self.page.locator(element).scroll_into_view_if_needed()
+        left, top, width, height = self.page.locator(element).bounding_box().values()
+        self.move(left + width / 2, top + height / 2)
+        self.page.mouse.click(*self.at)
+
+    def slide(self, slider: str, shares: Sequence[float]) -> None:
+        """Drags a slider's thumb through shares of its way."""
+        left, top, width, height = self.page.locator(slider).bounding_box().values()
+        low, high, value = map(float, self.page.locator(slider).evaluate("e => [e.min, e.max, e.value]"))
+        start = (value - low) / (high - low)
+        for i, share in enumerate([start, *shares]):
+            place = (left + 9 + share * (width - 18), top + height / 2)
+            if i == 0:
+                self.move(*place)
+                self.page.mouse.down()
+            self.page.mouse.move(*place)
+            self.at = place
+            wait(self.page, "document.body.dataset.connected === 'true'")
+            self.show(STEP)
+        self.page.mouse.up()
+        self.pause()
+
+    def save(self, path: Path, quality: int) -> None:
+        with atomic_write(path) as tmp:
+            first, *others = self.pictures
+            options = {"duration": self.durations, "loop": 0, "quality": quality, "method": 6}
+            first.save(tmp, "WEBP", save_all=True, append_images=others, minimize_size=True, **options)
+
+
+def curve(*points: Point, steps: int = 6) -> Iterator[Point]:
+    """Points on straight lines from each point to the next."""
+    for (ax, ay), (bx, by) in pairwise(points):
+        yield from ((ax + (bx - ax) * i / steps, ay + (by - ay) * i / steps) for i in range(steps))
+    yield points[-1]
+
+
+def session(recording: Recording) -> None:
+    """Longer hair, in another color, another mouth, and a style of the collection."""
+    page = recording.page
+    recording.pause()
+    page.check("#class-5", force=True)
+    recording.stroke(list(curve((0.27, 0.35), (0.2, 0.6), (0.22, 0.95), steps=7)))
+    recording.stroke(list(curve((0.73, 0.35), (0.8, 0.6), (0.78, 0.95), steps=7)))
+    page.select_option("#to-hair_color", "blue_hair")
+    recording.slide("#amount-hair_color", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    recording.click("#portrait-7")
+    recording.pause()
+    recording.slide("#mix", [0.2, 0.4, 0.6, 0.8])
+    recording.click("#undo")
+    recording.pause()
+
+
+def main(
+    *, results: Path, out: Path, quality: int = 60, compiling: float = 60, chromium: Path = Path("/usr/bin/chromium")
+) -> None:
+    """Records a session.
+
+    Args:
+        results: a dataset's results, best the sample's.
+        out: folder of both pictures.
+        quality: of the recording, 0 to 100.
+        compiling: seconds to wait at most for the fast painter.
+        chromium: the browser.
+    """
+    with studio(results, []) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport=VIEW)
+        page.goto(address)
+        wait(page, AT_REST)
+        wait_for_painter(page, compiling)
+        page.evaluate(POINTER)
+        recording = Recording(page)
+        session(recording)
+        page.mouse.move(1, 1)
+        page.screenshot(path=out / "studio.png")
+        browser.close()
+    recording.save(out / "studio.webp", quality)
+    for name in ("studio.webp", "studio.png"):
+        log.info("%s: %.0f kB", out / name, (out / name).stat().st_size / 1000)
+
+
+if __name__ == "__main__":
+    run("studio_recording:main")
