@@ -27,6 +27,7 @@ from facemill.errors import UserError
 from facemill.workflow.command import run
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 MEASURE = """() => {
@@ -112,7 +113,7 @@ def main(
     moves: int = 240,
     rate: float = 60,
     compiling: float = 60,
-    chromium: Path = Path("/usr/bin/chromium"),
+    chromium: Path | None = None,
     threads: int = 1,
 ) -> None:
     """Measures the latency of painting.
@@ -122,11 +123,11 @@ def main(
         moves: pointer events.
         rate: events a second.
         compiling: seconds to wait at most for the fast painter.
-        chromium: the browser.
+        chromium: the browser; /usr/bin/chromium where not given.
         threads: processor threads that paint.
     """
     with studio(results, ["--threads", str(threads)]) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium or CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
         wait(page, AT_REST)

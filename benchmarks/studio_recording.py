@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
-from studio import ARGUMENTS, AT_REST, studio, wait, wait_for_painter
+from studio import ARGUMENTS, AT_REST, CHROMIUM, studio, wait, wait_for_painter
 
 from facemill.files import atomic_write
 from facemill.log import log
@@ -133,9 +133,7 @@ def session(recording: Recording) -> None:
     recording.pause()
 
 
-def main(
-    *, results: Path, out: Path, quality: int = 60, compiling: float = 60, chromium: Path = Path("/usr/bin/chromium")
-) -> None:
+def main(*, results: Path, out: Path, quality: int = 60, compiling: float = 60, chromium: Path | None = None) -> None:
     """Records a session.
 
     Args:
@@ -143,10 +141,10 @@ def main(
         out: folder of both pictures.
         quality: of the recording, 0 to 100.
         compiling: seconds to wait at most for the fast painter.
-        chromium: the browser.
+        chromium: the browser; /usr/bin/chromium where not given.
     """
     with studio(results, []) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium or CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport=VIEW)
         page.goto(address)
         wait(page, AT_REST)
