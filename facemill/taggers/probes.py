@@ -54,7 +54,8 @@ class Probes(Tagger):
     def feature_probabilities(self, features: np.ndarray) -> np.ndarray:
         """The probability of each attribute, of features (N, D): float (N, names)."""
         scores = [softmax(self._scores(features, group), axis=1) for group in self.groups]
-        return np.concatenate([*scores, *(expit(self._scores(features, name)) for name in self.booleans)], 1)
+        scores += [expit(self._scores(features, name)) for name in self.booleans]
+        return np.concatenate([np.empty((len(features), 0)), *scores], 1)
 
     def _scores(self, features: np.ndarray, key: str) -> np.ndarray:
         return features @ self.tensors[f"{key}.weight"] + self.tensors[f"{key}.bias"]

@@ -60,6 +60,13 @@ def test_too_rare_attributes_have_no_probe(labelled):
     assert probes.booleans == ["hat"] and not probes.knows("smile")
 
 
+def test_without_probes_nothing_is_measured(labelled):
+    latents, labels = labelled
+    probes = fit_probes(latents, labels, min_images=1000)
+    assert probes.feature_probabilities(latents).shape == (600, 0)
+    assert balanced_accuracies(probes, latents, labels) == {}
+
+
 def portraits_of(labels: AttributeLabels, hidden: np.ndarray | None = None) -> list[dict]:
     """Portraits of 8 px in the color of their hair, with a white stripe where they smile; `hidden` ones are black."""
     rows = []
