@@ -76,9 +76,9 @@ class Studio:
         self.painter, self.paths, self.classes, self.segmenter = painter, paths, painter.classes, segmenter
         self.settings = settings or Settings()
         self.labels = self.settings.labels
-        self.vectors = vectors if vectors and painter.generator.z == "encoder" else None
+        self.vectors = vectors if vectors and vectors.names() and painter.generator.z == "encoder" else None
         if self.vectors and {len(v) for v in self.vectors.tensors().values()} != {painter.generator.z_dim}:
-            length = len(next(iter(self.vectors.tensors().values()), ()))
+            length = len(next(iter(self.vectors.tensors().values())))
             raise UserError(f"vectors of {length} numbers; accepted: {painter.generator.z_dim}, as GauGAN's styles")
         self.sliders = Sliders(self.vectors, self.settings.tags, self.classes) if self.vectors else None
         self.collection = read_collection(paths.portraits, paths.masks, self.classes, self.settings.holdout)

@@ -256,6 +256,11 @@ def test_portraits_without_masks_give_styles(results):
     assert studio.portrait(0).mask.size == 0 and len(studio.portrait(0).z) == Z_DIM
 
 
+def test_a_file_without_vectors_gives_no_sliders(results):
+    studio = Studio(Painter.load(results / "gaugan"), find_paths(results), vectors=Vectors({}, {}, {}))
+    assert studio.hello()["groups"] == {} and studio.vectors is None
+
+
 def test_vectors_of_other_styles_are_refused(results):
     short = {pair: vector[:5] for pair, vector in vectors_of(results).pairs.items()}
     with pytest.raises(UserError, match="vectors of 5 numbers; accepted: 8"):
