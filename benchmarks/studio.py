@@ -61,9 +61,9 @@ def wait(page: Page, condition: str) -> None:
 def studio(results: Path, options: Sequence[str]) -> Iterator[str]:
     """The address of a studio that runs as long as the block."""
     with tempfile.TemporaryDirectory() as folder:
-        door = [sys.executable, str(ROOT / "scripts/studio.py"), str(results.absolute()), "--no-browser", "--port", "0"]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        process = subprocess.Popen([*door, *options], cwd=folder, **pipes)  # type: ignore[call-overload]
+        door = [sys.executable, str(ROOT / "scripts/studio.py"), str(results), "--no-browser", "--port", "0"]
+        command = [*door, "--out", folder, *options]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             said = []
             for line in process.stdout:

@@ -117,19 +117,35 @@ def curve(*points: Point, steps: int = 6) -> Iterator[Point]:
     yield points[-1]
 
 
+def prepare(page: Page) -> None:
+    """A portrait of the sample's collection that smiles, with its mask, as the beginning."""
+    page.check("#take-mask", force=True)
+    with page.expect_response("**/portrait"):
+        page.click("#portrait-29")
+    page.uncheck("#take-mask", force=True)
+    page.locator("#portrait-0").scroll_into_view_if_needed()
+    page.wait_for_timeout(2000)  # the styles' thumbnails are painted at leisure
+    wait(page, AT_REST)
+
+
 def session(recording: Recording) -> None:
-    """Longer hair, in another color, another mouth, and a style of the collection."""
+    """Longer hair, in another color, and styles of the collection."""
     page = recording.page
     recording.pause()
-    page.check("#class-5", force=True)
-    recording.stroke(list(curve((0.27, 0.35), (0.2, 0.6), (0.22, 0.95), steps=7)))
-    recording.stroke(list(curve((0.73, 0.35), (0.8, 0.6), (0.78, 0.95), steps=7)))
+    page.focus("#mask")
+    for _ in range(2):
+        page.keyboard.press("BracketRight")
+    recording.stroke(list(curve((0.24, 0.36), (0.19, 0.6), (0.2, 0.95), steps=7)))
+    recording.stroke(list(curve((0.66, 0.38), (0.72, 0.6), (0.71, 0.95), steps=7)))
     page.select_option("#to-hair_color", "blue_hair")
     recording.slide("#amount-hair_color", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    recording.click("#portrait-7")
+    recording.click("#snapshot")
     recording.pause()
-    recording.slide("#mix", [0.2, 0.4, 0.6, 0.8])
-    recording.click("#undo")
+    recording.click("#attributes-reset")
+    for portrait in (5, 8):
+        recording.click(f"#portrait-{portrait}")
+        recording.pause()
+    recording.click("#snapshots .snapshot")
     recording.pause()
 
 
@@ -149,12 +165,14 @@ def main(*, results: Path, out: Path, quality: int = 60, compiling: float = 60, 
         page.goto(address)
         wait(page, AT_REST)
         wait_for_painter(page, compiling)
+        prepare(page)
         page.evaluate(POINTER)
         recording = Recording(page)
         session(recording)
-        page.mouse.move(1, 1)
-        page.screenshot(path=out / "studio.png")
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
+    with atomic_write(out / "studio.png") as tmp:  # 256 colors take half the bytes
+        picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(tmp, "PNG", optimize=True)
     recording.save(out / "studio.webp", quality)
     for name in ("studio.webp", "studio.png"):
         log.info("%s: %.0f kB", out / name, (out / name).stat().st_size / 1000)
