@@ -184,7 +184,7 @@ class Studio:
             return base, None
         if self.sliders is None:
             raise UserError(f"sliders: found {next(iter(moved))!r}; accepted: none, there are no vectors")
-        seen = self._remembered(base, mask, moving) or self._look_at(self.painter.paint(mask, base), mask, base)
+        seen = self._remembered(base, mask, moving) or self._look_at(mask, base)
         return np.asarray(base + self.sliders.step(moved, seen), np.float32), seen
 
     def paint(self, state: State, mask: np.ndarray) -> Portrait:
@@ -203,7 +203,7 @@ class Studio:
         try:
             z, seen = self.code(state, fitted, moving=state.moving)
             pixels = self.painter.paint(fitted, z)
-            seen = seen or self._remembered(z, fitted, state.moving) or self._look_at(pixels, fitted, z)
+            seen = seen or self._remembered(z, fitted, state.moving) or self._look_at(fitted, z, pixels)
         except NoPicture as error:
             z, seen, pixels = self._mixed(state), {}, np.full((*fitted.shape, 3), 128, np.uint8)
             header = {"fault": str(error)}
@@ -244,9 +244,11 @@ class Studio:
         last_mask, seen = self._seen.get(z.tobytes(), (b"", None))
         return seen if any_mask or last_mask == mask.tobytes() else None
 
-    def _look_at(self, pixels: np.ndarray, mask: np.ndarray, z: np.ndarray) -> Seen:
-        """The names seen in a portrait without sliders, which are remembered."""
-        seen: Seen = self.sliders.seen(pixels, mask) if self.sliders else {}
+    def _look_at(self, mask: np.ndarray, z: np.ndarray, pixels: np.ndarray | None = None) -> Seen:
+        """The names seen in a portrait without sliders, which are remembered; painted where no pixels are given."""
+        seen: Seen = dict.fromkeys(self.vectors.groups if self.vectors else ())
+        if self.sliders and self.sliders.palettes:
+            seen = self.sliders.seen(self.painter.paint(mask, z) if pixels is None else pixels, mask)
         self._seen[z.tobytes()] = (mask.tobytes(), seen)
         self._seen.move_to_end(z.tobytes())
         if len(self._seen) > REMEMBERED:

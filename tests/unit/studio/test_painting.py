@@ -197,6 +197,17 @@ def test_while_the_pen_moves_a_slider_costs_no_second_painting(studio, monkeypat
     assert len(painted) == 7
 
 
+@pytest.mark.parametrize("groups", [{}, {"hair_color": list(HAIR)}])
+def test_where_no_name_can_be_seen_a_slider_costs_no_second_painting(studio, results, monkeypatch, groups):
+    vectors = Vectors(groups, vectors_of(results).pairs if groups else {}, vectors_of(results).booleans)
+    plain = Studio(studio.painter, studio.paths, vectors=vectors)
+    painted = []
+    paint_one = studio.painter.paint
+    monkeypatch.setattr(studio.painter, "paint", lambda *args: painted.append(1) or paint_one(*args))
+    assert paint(plain, sliders={"open_mouth": Slider("open_mouth", 0.5)}).seen == dict.fromkeys(groups)
+    assert len(painted) == 1
+
+
 def test_a_mask_of_another_size_is_fitted_by_nearest_pixels(studio):
     large = np.repeat(np.repeat(MASK, 3, 0), 3, 1)
     assert paint(studio, large).body == paint(studio).body
