@@ -54,9 +54,13 @@ def save(studio: Studio, state: State, mask: np.ndarray, out: Path) -> tuple[lis
 
     Returns:
         The three files, and the bytes of the first.
+
+    Raises:
+        UserError: The state names what is not there, or the model returns no picture; nothing is written.
     """
     fitted = studio.fit(mask)
     z, seen = studio.code(state, fitted)
+    studio.painter.paint(fitted, z)  # raises `NoPicture`; as bytes, which `generate` returns, NaN would pass
     pixels = studio.painter.generate(torch.from_numpy(fitted.copy())[None], torch.from_numpy(z)[None])[0]
     about = _about(studio, state, z, mask) | {"seen": seen}
     encoded = _encode_png(pixels, about)

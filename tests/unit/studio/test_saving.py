@@ -133,6 +133,14 @@ def test_what_cannot_be_saved_leaves_nothing(studio, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_no_picture_is_not_saved(results, tmp_path):
+    broken = Studio.load(find_paths(results), accelerated=False)
+    broken.painter.generator.last.bias.data[1] = np.nan
+    with pytest.raises(UserError, match="the model returned no picture"):
+        save(broken, State(styles=[Style(seed=7)], size=MASK.shape), MASK, tmp_path / "edits")
+    assert not (tmp_path / "edits").exists()
+
+
 def test_a_small_file_is_read_whatever_its_header_says():
     state, mask = open_saved(saved(ABOUT | {"unknown": 1}), SEVEN)
     assert mask.tolist() == [[0, 1, 2], [3, 6, 255]] and state.truncation == 1
