@@ -22,7 +22,7 @@ from facemill.networks.store import load_model
 from facemill.networks.vae import Vae
 from facemill.studio.collection import CollectionPortrait, Sheet, read_collection, thumbnails
 from facemill.studio.messages import Look, State, Style
-from facemill.studio.paths import Paths
+from facemill.studio.paths import MODEL, Paths
 from facemill.studio.settings import Settings
 from facemill.studio.sliders import Seen, Sliders
 
@@ -140,7 +140,7 @@ class Studio:
     @cached_property
     def digests(self) -> dict[str, str]:
         """The SHA-256 of the models' files, as they were when this was asked first."""
-        files = {"model": self.paths.model / "model.safetensors", "vectors": self.paths.vectors}
+        files = {"model": self.paths.model / MODEL, "vectors": self.paths.vectors}
         files["style_encoder"] = self.paths.model / "style_encoder.safetensors"
         return {name: sha256(path) for name, path in files.items() if path and path.exists()}
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from facemill.errors import UserError
 
+MODEL = "model.safetensors"
+"""The name of a trained network's file in its folder."""
+
 VERSIONS = ("v4", "v3", "v2", "v1")
 """U-Nets, the best first."""
 
@@ -25,10 +28,6 @@ class Paths:
     """Shards of the collection."""
     masks: tuple[Path, ...] = ()
     """Shards of its pseudo-labels, as many and in the same order."""
-    labels: tuple[Path, ...] = ()
-    """Shards of the labelled portraits."""
-    latents: tuple[Path, ...] = ()
-    """Shards of the collection's latents."""
     review: Path | None = None
     """Folder of the labelme files that `review` wrote."""
     config: Path | None = None
@@ -51,7 +50,7 @@ def find_paths(
 
     Args:
         results: a dataset's results; or GauGAN's folder in them.
-        model: GauGAN's folder or safetensors file, in place of that of `results`.
+        model: GauGAN's folder or its file `model.safetensors`, in place of that of `results`.
         unet: the U-Net's folder or safetensors file, in place of the best of `results`.
         vectors: the safetensors file of vectors, in place of that of `results`.
         config: settings with a section `labels`, in place of those of `results`.
@@ -65,6 +64,8 @@ def find_paths(
     for option, path in options.items():
         if path and not path.exists():
             raise UserError(f"--{option} {path}: no such file or folder")
+    if model and model.is_file() and model.name != MODEL:
+        raise UserError(f"--model {model}: accepted: a folder, or a file {MODEL}")
     if results is None and model is None:
         raise UserError("no model is named; accepted: a results folder, such as results/sample, or --model FOLDER")
     if results and not results.is_dir():
@@ -88,8 +89,6 @@ def find_paths(
         vectors=vectors or _first(base / "attributes/vectors.safetensors"),
         portraits=portraits,
         masks=masks if len(masks) == len(portraits) else (),
-        labels=tuple(sorted((base / "labels").glob("*.parquet"))),
-        latents=_shards(base / "latents"),
         review=_first(base / "review/labelme"),
         config=config or _first(base / "config.yaml"),
         labelled=labelled,

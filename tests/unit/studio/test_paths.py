@@ -20,7 +20,7 @@ def test_all_of_a_results_folder(results, tmp_path):
     assert paths.model == results / "gaugan" and paths.unet == results / "unet/v3"
     assert paths.vectors == results / "attributes/vectors.safetensors"
     assert [path.name for path in paths.portraits] == ["shard-0000.parquet", "shard-0001.parquet"]
-    assert len(paths.masks) == len(paths.latents) == 2 and len(paths.labels) == 3
+    assert len(paths.masks) == 2
     assert paths.review == results / "review/labelme" and paths.config == results / "config.yaml"
     assert paths.labelled is None and paths.out == tmp_path
 
@@ -44,7 +44,7 @@ def test_a_model_alone(results, tmp_path):
     shutil.copytree(results / "gaugan", tmp_path / "gaugan")
     paths = find_paths(model=tmp_path / "gaugan")
     assert (paths.unet, paths.vectors, paths.review, paths.config) == (None, None, None, None)
-    assert paths.portraits == paths.masks == paths.labels == paths.latents == ()
+    assert paths.portraits == paths.masks == ()
 
 
 def test_masks_of_other_shards_are_none_of_the_portraits(results, tmp_path):
@@ -70,6 +70,7 @@ def test_what_is_not_there_is_named(results, tmp_path):
             ({"results": results, name: tmp_path / "file"}, f"--{name} .*file is a file")
             for name in ("labelled", "out")
         ),
+        ({"model": results / "gaugan/style_encoder.safetensors"}, "accepted: a folder, or a file model.safetensors"),
         ({"results": results, "out": tmp_path / "file/deep/edits"}, "--out .*/file is a file"),
     ]:
         with pytest.raises(UserError, match=words):
