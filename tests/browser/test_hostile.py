@@ -111,7 +111,7 @@ def test_headers_of_the_page(studio):
         ({"sliders": {"hair_color": {"from": None, "to": "blond", "amount": 1}}}, MASK, "blond"),
         ({"styles": []}, MASK, "styles"),
         ({"styles": [{"z": [0, 0]}]}, MASK, "8"),
-        ({"styles": [{"z": [11] * 8}]}, MASK, "10"),
+        ({"styles": [{"z": [10**7] * 8}]}, MASK, "z"),
         ({"styles": [{"portrait": 10**6}]}, MASK, "portrait"),
         ({"styles": [{"seed": 10**30}]}, MASK, "seed"),
         ({"mix": 1.5}, MASK, "mix"),
