@@ -29,6 +29,8 @@ MAX_PAGES = 8
 """Pages that are connected at a time."""
 HEARTBEAT = 5.0
 """Seconds after which a silent page is asked whether it is there."""
+GOODBYE = 2.0
+"""Seconds that the pages have to read that the studio ends."""
 HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -111,8 +113,10 @@ class Server:
         response.headers["Content-Security-Policy"] = self.policy.format(port=port_of(request))
 
     async def close_pages(self, app: web.Application) -> None:
-        for page in set(self.pages):
-            await page.close(code=WSCloseCode.GOING_AWAY)
+        """Says goodbye to the pages; to one that does not read, as of a browser that was stopped, in vain."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GOODBYE):
+                await asyncio.gather(*(page.close(code=WSCloseCode.GOING_AWAY) for page in self.pages))
 
     async def end(self, app: web.Application) -> None:
         """Drops what waits for the thread, whose last portrait is not waited for."""

@@ -11,6 +11,7 @@ import zlib
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import aiohttp
 import numpy as np
@@ -28,7 +29,7 @@ from facemill.studio.messages import pack
 from facemill.studio.painting import Studio
 from facemill.studio.paths import find_paths
 from facemill.studio.photos import Photos
-from facemill.studio.server import MAX_BYTES, MAX_MESSAGE, MAX_PAGES, content_policy, make_app
+from facemill.studio.server import GOODBYE, MAX_BYTES, MAX_MESSAGE, MAX_PAGES, content_policy, make_app
 
 TOKEN = "a-token-of-these-tests-0123456789"
 HTML = "<!doctype html><style>a { }</style><script>const a = 1;</script>"
@@ -320,7 +321,7 @@ HOSTILE = {
     "no mask": (state(b""), 17),
     "size": (state(size=[10**9, 10**9]), 17),
     "size below one": (state(b"", size=[0, 0]), 17),
-    "NaN": (pack({})[:0] + struct.pack("<I", 61) + b'{"n":17,"styles":[{"seed":7}],"size":[64,64],"mix":NaN      }', 0),
+    "NaN": (struct.pack("<I", 61) + b'{"n":17,"styles":[{"seed":7}],"size":[64,64],"mix":NaN      }', 0),
     "amount": (state(sliders={"hair_color": SLIDER | {"amount": 1e300}}), 17),
     "group": (state(sliders={"no_such": SLIDER}), 17),
     "name": (state(sliders={"hair_color": SLIDER | {"to": "../grey_hair"}}), 17),
@@ -369,6 +370,34 @@ def test_a_ninth_page_is_told_so_and_gets_in_when_another_has_gone(visit):
         await asyncio.sleep(0.1)
 
     visit(visitor)
+
+
+def test_a_page_that_does_not_read_does_not_hold_up_the_end(answers, monkeypatch):
+    """Nor one whose browser was stopped while portraits came, as many as fit into the sockets."""
+    large = SimpleNamespace(header={}, body=bytes(MAX_MESSAGE // 2))
+    monkeypatch.setattr(answers.studio, "paint", lambda *_: large)
+
+    async def main():
+        server = TestServer(make_app(answers, TOKEN, HTML))
+        await server.start_server(shutdown_timeout=GOODBYE)  # as the studio
+        async with aiohttp.ClientSession() as session:
+            browser = Browser(session, server.port)
+            with suppress(ConnectionError):  # of the clients, which have gone when they say goodbye
+                async with browser.connected() as socket, browser.connected() as other:
+                    await socket.receive()
+                    await other.receive()
+                    socket._response.connection.transport.pause_reading()
+                    for _ in range(8):
+                        await socket.send_bytes(state())
+                        await other.send_bytes(state())  # its portrait comes after the first page's
+                        await other.receive()
+                    async with asyncio.timeout(5 * GOODBYE):
+                        await server.close()
+                    closed.append(server.closed)
+
+    closed: list[bool] = []
+    asyncio.run(main())
+    assert closed == [True]
 
 
 def test_the_newest_state_wins(visit):
