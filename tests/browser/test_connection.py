@@ -77,7 +77,7 @@ def test_a_wrong_address(studio, browser):
     context = browser.new_context()
     page = context.new_page()
     page.goto(f"{studio.origin}/")
-    wait(page, "document.querySelector('#connection').textContent.toLowerCase().includes('address')")
+    wait(page, "document.querySelector('#connection').textContent.startsWith('Open the address')")
     assert page.evaluate("studio.portrait()") is None
     context.close()
 

@@ -59,6 +59,14 @@ def label(editor) -> Path:
     return file
 
 
+def review(editor, key: str) -> None:
+    editor.page.locator("#mask").focus()
+    with editor.page.expect_response("**/review"):
+        editor.press(key)
+    editor.wait("document.body.dataset.rest === 'true'")
+    editor.rest()
+
+
 def drawn(file: Path) -> np.ndarray:
     """The mask in a labelme file, as the workflow draws it."""
     annotation, faults = labelme.read(file)
@@ -167,12 +175,8 @@ def test_portraits_of_review_in_turn(editor, results):
     assert editor.page.evaluate("studio.hello().review") == len(names) == 3
     expected = {name: drawn(results / f"review/labelme/{name}.json") for name in names}
     seen = []
-    editor.page.locator("#mask").focus()
     for key in ("n", "n", "n", "p"):
-        with editor.page.expect_response("**/review"):
-            editor.press(key)
-        editor.wait("document.body.dataset.rest === 'true'")
-        editor.rest()
+        review(editor, key)
         seen.append(editor.mask().tobytes())
     assert seen[:3] == [expected[name].tobytes() for name in names] and seen[3] == seen[1]
 
@@ -185,6 +189,29 @@ def test_specks_are_removed(editor, photo, predicted):
     with editor.page.expect_response("**/specks"):
         editor.page.click("#specks")
     editor.wait(f"studio.mask().pixels[{5 * SIDE + 5}] === 0")
+    assert "Specks cleared" in editor.page.inner_text("#status")
+
+
+def test_a_mask_without_specks_is_no_step(editor):
+    editor.page.click("#specks")
+    editor.wait("document.querySelector('#status').textContent === 'There are no specks'")
+    assert editor.page.get_attribute("#undo", "aria-disabled") == "true"
+
+
+def test_a_labelled_portrait_is_stepped_back_to(editor):
+    """It shows the mask that was saved, and can be taken back."""
+    review(editor, "n")
+    editor.choose(klass=5, size=9)
+    editor.stroke([(20.5, 20.5), (40.5, 30.5)])
+    mask, file = editor.mask(), label(editor)
+    review(editor, "n")
+    assert editor.page.is_hidden("#unlabel")
+    review(editor, "p")
+    np.testing.assert_array_equal(editor.mask(), mask)
+    assert file.name in editor.page.inner_text("#status")
+    with editor.page.expect_response("**/unlabel"):
+        editor.page.click("#unlabel")
+    assert not file.exists()
 
 
 def test_the_photo_lies_under_the_mask(editor, photo):
