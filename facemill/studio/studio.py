@@ -53,7 +53,7 @@ def studio(
 
     Args:
         results: a dataset's results, such as results/sample, with at least gaugan/.
-        model: GauGAN's folder or safetensors file, in place of that of the results; what lies beside it is used.
+        model: GauGAN's folder or its model.safetensors, in place of that of the results; what lies beside it is used.
         unet: the U-Net that masks photos, in place of the best of the results: its folder or safetensors file.
         vectors: attribute vectors (safetensors), in place of those of the results.
         config: settings whose section `labels` names the labels, in place of those of the results.
