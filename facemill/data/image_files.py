@@ -50,8 +50,7 @@ def read_rgb(source: Path | bytes, min_side: int | None = None, *, as_stored: bo
     """
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
-            if picture.width * picture.height > MAX_PIXELS:
-                raise ValueError(f"{picture.width} x {picture.height} pixels could be a decompression bomb")
+            check_pixels(picture)
             if min_side and (shrink := min(picture.size) // min_side) > 1 and picture.mode in ("RGB", "L"):
                 picture.draft(picture.mode, (picture.width // shrink, picture.height // shrink))
             if picture.mode in ("F", "I"):
@@ -70,6 +69,12 @@ def read_rgb(source: Path | bytes, min_side: int | None = None, *, as_stored: bo
             return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     except IMAGE_ERRORS as error:
         raise ValueError(f"cannot be read ({first_line(error)})") from error
+
+
+def check_pixels(picture: Image.Image) -> None:
+    """Raises `ValueError` when a picture, not yet decoded, has more than `MAX_PIXELS`."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ValueError(f"{picture.width} x {picture.height} pixels could be a decompression bomb")
 
 
 def orientation_of(path: Path) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from PIL import Image
 
 from facemill.data.color_profiles import changes_colors
-from facemill.data.image_files import IMAGE_ERRORS, read_rgb
+from facemill.data.image_files import IMAGE_ERRORS, check_pixels, read_rgb
 from facemill.data.shards import IMAGE, encode_jpeg
 from facemill.errors import first_line
 
@@ -155,6 +155,7 @@ def upright_size(content: bytes) -> tuple[int, int]:
     """Width and height of the upright image, from its header. Raises `Unreadable`."""
     try:
         with Image.open(io.BytesIO(content)) as file:
+            check_pixels(file)  # since a PNG is decoded for the EXIF data that may follow its pixels
             turned = file.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # which others write as text, too
             return (file.height, file.width) if turned else file.size
     except IMAGE_ERRORS as error:

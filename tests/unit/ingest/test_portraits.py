@@ -197,3 +197,9 @@ def test_the_size_as_people_see_it():
         assert upright_size(encoded(noise(20, 10), "JPEG", exif=wrong)) == (20, 10)
     with pytest.raises(Unreadable):
         upright_size(b"no image")
+
+
+def test_a_bomb_is_not_decoded_for_its_size(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # as labelme does
+    with pytest.raises(Unreadable, match="decompression bomb"):
+        upright_size(bomb())
