@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from PIL import Image, ImageDraw, ImagePath
 
+from facemill.data.image_files import check_pixels
 from facemill.data.json_faults import malformed
 from facemill.data.text import read_text
 
@@ -185,6 +186,7 @@ def decode_shape_mask(shape: Shape) -> Image.Image:
     """The mask of a shape of type `mask`, as a 1-bit image. Raises `ValueError` when it is missing or broken."""
     try:
         with Image.open(io.BytesIO(decode_base64(shape.mask or ""))) as picture:
+            check_pixels(picture)
             return Image.fromarray(np.asarray(picture).astype(bool))
     except (OSError, SyntaxError, ValueError, TypeError, Image.DecompressionBombError) as error:
         raise ValueError("its mask is not a PNG of one channel in base64") from error

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from facemill.data.classes import IGNORE, ClassTable, parse_classes
-from facemill.data.image_files import IMAGE_ERRORS
+from facemill.data.image_files import IMAGE_ERRORS, check_pixels
 from facemill.errors import first_line
 
 FORMS = "single-channel 8-bit PNG (P or L), or exactly the colors of `classes`"
@@ -52,6 +52,7 @@ def read_mask(source: Path | bytes, classes: ClassTable | None, ids: Sequence[in
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as picture:
             _check_form(picture)
+            check_pixels(picture)
             picture.load()  # for texts behind the pixels, too
             text = picture.info.get("classes")
             table = parse_classes(text) if text else None

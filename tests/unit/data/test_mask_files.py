@@ -136,6 +136,12 @@ def test_a_jpeg_under_a_png_s_name_is_refused():
         decode_mask(file.getvalue(), SEVEN)
 
 
+def test_a_mask_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch):
+    monkeypatch.setattr("facemill.data.image_files.MAX_PIXELS", 15)
+    with pytest.raises(UserError, match="4 x 4 pixels could be a decompression bomb"):
+        decode_mask(encoded(Image.new("L", (4, 4))), SEVEN)
+
+
 def test_a_color_of_two_classes_is_refused():
     table = ClassTable((*SEVEN.root[:6], Class(name="clothes", color=SEVEN.root[5].color, role=None)))
     with pytest.raises(UserError, match="the color #863dc6 of more than one class"):
