@@ -79,7 +79,9 @@ def merged(base: dict, more: dict) -> dict:
 def results_of(project: Path) -> dict[str, str]:
     """The SHA-256 of every product of a run that does not tell the time."""
     files = [path for path in (project / "results").rglob("*") if path.is_file()]
-    timed = re.compile(r"timings/shard-\d+\.json|gate/metrics\.json|summary\.json|report\.html|\.snakemake_timestamp")
+    timed = re.compile(
+        r"timings/shard-\d+\.json|gate/metrics\.json|summary\.(json|html)|report\.html|\.snakemake_timestamp"
+    )
     return {str(p.relative_to(project)): sha256(p) for p in sorted(files) if not timed.search(str(p))}
 
 
