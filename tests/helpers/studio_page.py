@@ -21,11 +21,13 @@ AT_REST = "document.body.dataset.rest === 'true' && window.studio?.portrait()"
 
 TO_BASE64 = "bytes => { let s = ''; for (const b of bytes) s += String.fromCharCode(b); return btoa(s); }"
 
-WAIT = """seconds => new Promise((done, failed) => {
+WAIT = """async seconds => {
     const end = performance.now() + 1000 * seconds;
-    const look = () => (CONDITION) ? done() : performance.now() > end ? failed("waited in vain") : setTimeout(look, 5);
-    look();
-})"""
+    while (!await (CONDITION)) {
+        if (performance.now() > end) throw Error("waited in vain");
+        await new Promise(again => setTimeout(again, 5));
+    }
+}"""
 """Playwright's own wait evaluates strings, which the page's Content-Security-Policy forbids."""
 
 DROP = """([target, name, type, content]) => {
