@@ -50,7 +50,7 @@ def export_page(paths: Paths, page: str, path: Path) -> None:
     if path.is_dir():
         raise UserError(f"--export {path}: a folder; accepted: an HTML file, such as {path / 'page.html'}")
     runtime, wasm = onnxruntime_web()
-    studio = Studio.load(paths, accelerated=False)
+    studio = Studio.load(paths)
     model = gaugan_to_onnx(paths.model).SerializeToString()
     data = json.dumps(_data(studio), ensure_ascii=False).replace("<", "\\u003c")
     page = _replace(page, SEAM, f"{ENGINE.read_text('utf-8')}\nconst EXPORTED = exportedEngine({data});")

@@ -15,7 +15,7 @@ from facemill.data.shards import encode_jpeg
 from facemill.errors import UserError
 from facemill.files import sha256
 from facemill.inference.painter import Painter
-from facemill.inference.painter_backends import NoPicture, Precision
+from facemill.inference.painter_backends import NoPicture
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.vectors import Vectors
 from facemill.networks.store import load_model
@@ -86,14 +86,12 @@ class Studio:
         self._seen: OrderedDict[bytes, tuple[bytes, Seen]] = OrderedDict()
 
     @classmethod
-    def load(cls, paths: Paths, *, threads: int = 1, precision: Precision = "auto", accelerated: bool = True) -> Self:
-        """The studio of these files; the fastest backend is made ready in the background.
+    def load(cls, paths: Paths, *, threads: int = 1) -> Self:
+        """The studio of these files, which paints as `generate_portraits` until its painter is accelerated.
 
         Args:
             paths: the files.
             threads: of the processor, for each portrait.
-            precision: of the numbers in the network; `auto`: bfloat16 where it is fast.
-            accelerated: whether there is a fastest backend; a program that paints a few portraits needs none.
 
         Raises:
             UserError: A file is missing, or of another kind or class table.
@@ -103,16 +101,13 @@ class Studio:
         encoder = paths.model / "style_encoder.safetensors"
         if painter.generator.z == "encoder" and encoder.exists():
             painter.encoder = load_model(Vae, encoder)
-        studio = cls(
+        return cls(
             painter,
             paths,
             segmenter=Segmenter.load(paths.unet, painter.classes) if paths.unet else None,
             vectors=Vectors.load(paths.vectors) if paths.vectors and painter.generator.z == "encoder" else None,
             settings=Settings.load(paths.config),
         )
-        if accelerated:  # last, since whatever cannot be loaded should end the process at once
-            painter.accelerate(threads=threads, precision=precision)
-        return studio
 
     def hello(self) -> dict[str, Any]:
         """The first message to a page: what there is."""

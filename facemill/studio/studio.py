@@ -77,9 +77,10 @@ def studio(
         raise UserError(f"--threads {threads}; accepted: 1 or more")
     token = read_token()
     with listen(port) as listener:
-        models = Studio.load(paths, threads=threads, precision=precision)
+        models = Studio.load(paths, threads=threads)
         labels = Labels(paths.labelled, models.labels, models.classes) if paths.labelled else None
         app = make_app(Answers(models, Photos(models), labels), token, PAGE.read_text("utf-8"))
+        models.painter.accelerate(threads=threads, precision=precision)  # last: a fault above ends the process at once
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/#t={token}"
         asyncio.run(serve(app, listener, address, None if no_browser else paths.out))
 

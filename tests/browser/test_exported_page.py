@@ -46,7 +46,7 @@ def exported(runtime, results, tmp_path_factory) -> SimpleNamespace:
     command = [sys.executable, str(ROOT / "scripts/studio.py"), str(results), "--export", str(page)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=page.parent)
     assert done.returncode == 0, done.stderr
-    return SimpleNamespace(page=page, studio=Studio.load(find_paths(results), accelerated=False))
+    return SimpleNamespace(page=page, studio=Studio.load(find_paths(results)))
 
 
 @pytest.fixture
@@ -143,6 +143,6 @@ def test_a_model_without_styles(runtime, browser, tmp_path):
     editor.choose(klass=4, size=9)
     editor.rest()
     editor.stroke([(20, 20), (40, 22)])
-    assert_painted(editor, Studio.load(paths, accelerated=False))
+    assert_painted(editor, Studio.load(paths))
     assert editor.errors == []
     editor.close()

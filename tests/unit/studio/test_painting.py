@@ -36,7 +36,7 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def studio(results) -> Studio:
-    return Studio.load(find_paths(results), accelerated=False)
+    return Studio.load(find_paths(results))
 
 
 def paint(studio: Studio, mask: np.ndarray = MASK, **state) -> Portrait:
@@ -60,7 +60,7 @@ def test_hello_says_what_there_is(studio, results):
 
 @pytest.mark.parametrize("z", ["normal", "none"])
 def test_styles_that_are_drawn_are_not_read(tmp_path, z):
-    studio = Studio.load(find_paths(write_results(tmp_path, z)), accelerated=False)
+    studio = Studio.load(find_paths(write_results(tmp_path, z)))
     hello = studio.hello()
     assert not hello["encodes"] and not hello["groups"] and not hello["booleans"]
     assert studio.portrait(0).z is None and studio.portrait(0).mask.shape == (64, 64)
@@ -174,7 +174,7 @@ def test_what_is_not_there_is_named(studio, state, fault):
 def test_a_resting_state_alone_decides_the_portrait(studio, results):
     """Whatever was painted before it, moving or not."""
     sliders = {"hair_color": Slider("grey_hair", 1.15)}
-    fresh = paint(Studio.load(find_paths(results), accelerated=False), sliders=sliders)
+    fresh = paint(Studio.load(find_paths(results)), sliders=sliders)
     bald = np.where(MASK == 5, 0, MASK).astype(np.uint8)
     paint(studio, bald, sliders=sliders)
     paint(studio, bald, sliders=sliders, moving=True)
@@ -253,7 +253,7 @@ def test_no_picture_is_gray_and_named():
 def test_a_studio_of_a_model_alone_paints(results, tmp_path):
     shutil.copytree(results / "gaugan", tmp_path / "gaugan")
     (tmp_path / "gaugan/style_encoder.safetensors").unlink()
-    studio = Studio.load(find_paths(model=tmp_path / "gaugan"), accelerated=False)
+    studio = Studio.load(find_paths(model=tmp_path / "gaugan"))
     hello = studio.hello()
     assert (hello["portraits"], hello["review"], hello["groups"], hello["strength"]) == (0, 0, {}, 1.0)
     assert not hello["segments"] and not hello["encodes"]
@@ -263,7 +263,7 @@ def test_a_studio_of_a_model_alone_paints(results, tmp_path):
 
 def test_portraits_without_masks_give_styles(results):
     paths = replace(find_paths(results), masks=())
-    studio = Studio.load(paths, accelerated=False)
+    studio = Studio.load(paths)
     assert studio.portrait(0).mask.size == 0 and len(studio.portrait(0).z) == Z_DIM
 
 

@@ -44,7 +44,7 @@ def results(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def studio(results) -> Studio:
-    return Studio.load(find_paths(results), accelerated=False)
+    return Studio.load(find_paths(results))
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_what_cannot_be_saved_leaves_nothing(studio, tmp_path, monkeypatch):
 
 
 def test_no_picture_is_not_saved(results, tmp_path):
-    broken = Studio.load(find_paths(results), accelerated=False)
+    broken = Studio.load(find_paths(results))
     broken.painter.generator.last.bias.data[1] = np.nan
     with pytest.raises(UserError, match="the model returned no picture"):
         save(broken, State(styles=[Style(seed=7)], size=MASK.shape), MASK, tmp_path / "edits")

@@ -96,7 +96,7 @@ class Browser:
 def answers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("studio")
     paths = find_paths(write_results(folder / "results"), out=folder / "edits", labelled=folder / "labelled")
-    studio = Studio.load(paths, precision="float32", accelerated=False)
+    studio = Studio.load(paths)
     return Answers(studio, Photos(studio), Labels(paths.labelled, studio.labels, studio.classes))
 
 
