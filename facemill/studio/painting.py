@@ -76,6 +76,10 @@ class Studio:
         self.painter, self.paths, self.classes, self.segmenter = painter, paths, painter.classes, segmenter
         self.settings = settings or Settings()
         self.labels = self.settings.labels
+        for name in self.labels.merge if self.labels else ():
+            if name not in self.classes.names:
+                accepted = ", ".join(self.classes.names)
+                raise UserError(f"{paths.config}: labels.merge: found {name!r}; accepted: GauGAN's classes, {accepted}")
         self.vectors = vectors if vectors and vectors.names() and painter.generator.z == "encoder" else None
         if self.vectors and {len(v) for v in self.vectors.tensors().values()} != {painter.generator.z_dim}:
             length = len(next(iter(self.vectors.tensors().values())))

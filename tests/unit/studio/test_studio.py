@@ -39,10 +39,10 @@ class Started:
         self.port, self.token = address.groups()
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
-        """Sends a signal to it and its children, as a terminal does: its exit code, and what it says."""
+        """Sends a signal to it and its children, as a terminal does: its exit code, and the lines after the first."""
         os.killpg(self.process.pid, number)
-        _, said = self.process.communicate(timeout=30)
-        return self.process.returncode, said
+        _, lines = self.process.communicate(timeout=30)
+        return self.process.returncode, lines
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def start():
 
 
 def test_from_the_first_line_to_ctrl_c(start, results, tmp_path):
-    """It opens the browser without telling the token to other users, takes the next port, and ends without a word."""
+    """It opens the browser without its token where other users see it, takes the next port, and ends without a word."""
     browser = tmp_path / "browser"
     browser.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked.part\nmv {tmp_path}/asked.part {tmp_path}/asked\n')
     browser.chmod(0o755)
@@ -100,6 +100,10 @@ def test_the_same_address_again(start, results, tmp_path):
         ({"results": "results", "unet": "results/gaugan"}, "holds a Generator; accepted: a Unet"),
         ({"results": "results", "vectors": "results/config.yaml"}, "not a readable file of vectors"),
         ({"results": "results", "config": "results/unet/v3/model.safetensors"}, "model.safetensors: "),
+        (
+            {"results": "results", "config": "other.yaml"},
+            "labels.merge: found 'crown'; accepted: GauGAN's classes",
+        ),
         ({"results": "results", "port": 70000}, "--port 70000: no port"),
         ({"results": "results", "port": -1}, "--port -1: no port"),
         ({"results": "results", "threads": 0}, "--threads 0; accepted: 1 or more"),
@@ -108,6 +112,8 @@ def test_the_same_address_again(start, results, tmp_path):
 )
 def test_one_line_for_what_is_wrong(results, tmp_path, monkeypatch, options, words):
     monkeypatch.setattr("facemill.studio.studio.serve", None)  # which would not end
+    settings = (results / "config.yaml").read_text().replace("merge:\n", "merge:\n    crown: [tiara]\n")
+    (results.parent / "other.yaml").write_text(settings)
     paths = {key: results.parent / value for key, value in options.items() if isinstance(value, str)}
     with pytest.raises(UserError, match=words) as error:
         studio(**options | paths, out=tmp_path, no_browser=True)
