@@ -39,7 +39,7 @@ MOST_LETTERS = 64
 
 
 class LabelNames(NamedTuple):
-    """The labels of classes in labelme files."""
+    """The labels of classes in labelme files, and how their polygons are read."""
 
     written: Sequence[str]
     """By class id."""
@@ -47,6 +47,9 @@ class LabelNames(NamedTuple):
     """The class ids of all labels that are read; `IGNORE` of those that are ignored."""
     ignored: str | None
     """The label of unlabelled pixels."""
+    tolerance: float
+    fill_gaps: int
+    """As in the config."""
 
 
 class LabelResult(NamedTuple):
@@ -65,9 +68,10 @@ def label_names(settings: LabelsConfig | None, classes: ClassTable) -> LabelName
     A class without a label in them, which the background may be, has its name, which is then no label that is read.
     """
     if settings is None:
-        return LabelNames(classes.names, {name: i for i, name in enumerate(classes.names)}, None)
+        return LabelNames(classes.names, {name: i for i, name in enumerate(classes.names)}, None, 0, 0)
     written = [(settings.merge.get(name) or [name])[0] for name in classes.names]
-    return LabelNames(written, settings.label_ids(classes), next(iter(settings.ignore), None))
+    ids, ignored = settings.label_ids(classes), next(iter(settings.ignore), None)
+    return LabelNames(written, ids, ignored, settings.tolerance, settings.fill_gaps)
 
 
 def safe_stem(name: str) -> str:
@@ -94,8 +98,7 @@ class Labels:
     def __init__(self, folder: Path, settings: LabelsConfig | None, classes: ClassTable) -> None:
         self.folder, self.classes = folder, classes
         self.names = label_names(settings, classes)
-        self.tolerance, self.gap = (settings.tolerance, settings.fill_gaps) if settings else (0.0, 0)
-        self._written: dict[str, str] = {}
+        self._written: set[str] = set()
         self._hashes: dict[tuple[str, int, tuple[int, int]], bytes | None] = {}
 
     def save(self, photo: "Photo", mask: np.ndarray) -> LabelResult:
@@ -113,7 +116,7 @@ class Labels:
             sizes = [f"{width} x {height}" for height, width in (mask.shape, photo.picture.shape[:2])]
             raise UserError(f"a mask of {sizes[0]} pixels for a photo of {sizes[1]}")
         try:
-            files = list(self._files())
+            files = self._files()
             self._check_picture(Image.fromarray(photo.picture), mask, files)
             path = self.folder / f"{self._free(photo.stem, files)}.json"
             content = labelme.as_labelme(path.with_suffix(".png").name, mask.shape, self._shapes(mask))
@@ -122,7 +125,7 @@ class Labels:
         except OSError as error:
             reason = error.strerror or str(error)
             raise OSError(error.errno, reason, str(getattr(error, "output", error.filename) or self.folder)) from error
-        self._written[path.name] = path.stem
+        self._written.add(path.name)
         iou = self._read_back(path, mask)
         worse = [f"{name} differs from what was painted (IoU {value:.3f})" for name, value in iou.items()]
         warnings += [text for text, value in zip(worse, iou.values(), strict=True) if value < MIN_IOU]
@@ -136,12 +139,14 @@ class Labels:
 
         Raises:
             UserError: No label of this name was saved here.
+            OSError: The disk refuses; the label can be taken back later.
         """
         if file not in self._written:
             raise UserError(f"{file}: no label that was saved here since the studio started")
-        for name in (file, f"{self._written.pop(file)}.png"):
-            path = self.folder / name
-            path.rename(path.with_name(f"{name}{REMOVED}"))
+        for name in (file, f"{Path(file).stem}.png"):  # a labelme file without its image would stop the next run
+            with suppress(FileNotFoundError):  # it was renamed before the disk refused the other
+                (self.folder / name).rename(self.folder / f"{name}{REMOVED}")
+        self._written.remove(file)
         return f"{file}{REMOVED}"
 
     def _files(self) -> Sequence[File]:
@@ -185,7 +190,7 @@ class Labels:
             raise UserError(f"unlabelled pixels ({IGNORE}) in it; accepted: classes, or a label in labels.ignore")
         labels = {**dict(enumerate(self.names.written)), IGNORE: self.names.ignored or ""}
         shapes = [(labels[value], outline) for value, outline in polygons(mask)]
-        if self.gap and labels[0] in self.names.ids:  # so that narrow background is no gap between labels
+        if self.names.fill_gaps and labels[0] in self.names.ids:  # so that narrow background is no gap between labels
             right, bottom = mask.shape[1] - 1, mask.shape[0] - 1
             shapes.insert(0, (labels[0], np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]])))
         return shapes
@@ -193,14 +198,14 @@ class Labels:
     def _check_shapes(self, content: dict[str, Any], size: tuple[int, int]) -> list[str]:
         """The warnings of `labelme.check`; raises `UserError` with its errors."""
         annotation = msgspec.convert(content, labelme.Annotation)
-        problems = labelme.check(annotation, size, self.names.ids, self.tolerance)
+        problems = labelme.check(annotation, size, self.names.ids, self.names.tolerance)
         if problems.errors:
             raise UserError("; ".join(problems.errors))
         return problems.warnings
 
     def _read_back(self, path: Path, mask: np.ndarray) -> dict[str, float]:
         """The IoU of each class in either mask, by its name."""
-        drawn = read_labelme(path, self.names.ids, self.tolerance, self.gap).mask
+        drawn = read_labelme(path, self.names.ids, self.names.tolerance, self.names.fill_gaps).mask
         iou = {}
         for class_id, name in enumerate(self.classes.names):
             a, b = mask == class_id, drawn == class_id

@@ -199,6 +199,17 @@ def test_a_label_is_taken_back_with_its_image_and_nothing_is_lost(labels):
     assert labels.save(photo(1, "a"), draw_mask(1)).file == "a-3.json"
 
 
+@pytest.mark.parametrize("refused", ["a.json.removed", "a.png.removed"])
+def test_a_label_that_the_disk_holds_back_can_be_taken_back_later(labels, refused):
+    labels.save(photo(1, "a"), draw_mask(1))
+    (labels.folder / refused).mkdir()
+    with pytest.raises(OSError, match="Is a directory"):
+        labels.remove("a.json")
+    (labels.folder / refused).rmdir()
+    assert labels.remove("a.json") == "a.json.removed"
+    assert names(labels) == ["a.json.removed", "a.png.removed"]
+
+
 def test_only_labels_of_this_studio_are_taken_back(labels):
     labels.save(photo(1, "a"), draw_mask(1))
     with pytest.raises(UserError, match="a.json: no label that was saved here"):
