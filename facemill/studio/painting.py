@@ -61,7 +61,7 @@ class Studio:
         labels: section `labels` of them.
         paths: the files.
         collection: the portraits that are offered.
-        review: the number of `review`'s portraits.
+        review: the labelme files of `review`'s portraits, by name.
     """
 
     def __init__(
@@ -81,12 +81,14 @@ class Studio:
                 accepted = ", ".join(self.classes.names)
                 raise UserError(f"{paths.config}: labels.merge: found {name!r}; accepted: GauGAN's classes, {accepted}")
         self.vectors = vectors if vectors and vectors.names() and painter.generator.z == "encoder" else None
-        if self.vectors and {len(v) for v in self.vectors.tensors().values()} != {painter.generator.z_dim}:
-            length = len(next(iter(self.vectors.tensors().values())))
-            raise UserError(f"vectors of {length} numbers; accepted: {painter.generator.z_dim}, as GauGAN's styles")
+        lengths = {len(v) for v in self.vectors.tensors().values()} if self.vectors else set()
+        if others := lengths - {painter.generator.z_dim}:
+            raise UserError(
+                f"vectors of {min(others)} numbers; accepted: {painter.generator.z_dim}, as GauGAN's styles"
+            )
         self.sliders = Sliders(self.vectors, self.settings.tags, self.classes) if self.vectors else None
         self.collection = read_collection(paths.portraits, paths.masks, self.classes, self.settings.holdout)
-        self.review = len(sorted(paths.review.glob("*.json"))) if paths.review else 0
+        self.review = sorted(paths.review.glob("*.json")) if paths.review else []
         self._seen: OrderedDict[bytes, tuple[bytes, Seen]] = OrderedDict()
 
     @classmethod
@@ -131,7 +133,7 @@ class Studio:
             "segments": self.segmenter is not None,
             "encodes": self.painter.encoder is not None,
             "portraits": len(self.collection),
-            "review": self.review,
+            "review": len(self.review),
             "labelled": str(self.paths.labelled) if self.paths.labelled else None,
             "out": str(self.paths.out),
         }
@@ -157,10 +159,17 @@ class Studio:
         return thumbnails(self.collection)
 
     def style_of(self, pixels: np.ndarray) -> np.ndarray | None:
-        """The style code, float32 (Z,), of uint8 RGB (H, W, 3); None where the model reads none."""
+        """The style code, float32 (Z,), of uint8 RGB (H, W, 3); None where the model reads none.
+
+        Raises:
+            UserError: A number of it is not finite, which JSON cannot say.
+        """
         if self.painter.encoder is None:
             return None
-        return self.painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]).numpy()[0]
+        code = self.painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]).numpy()[0]
+        if not np.isfinite(code).all():
+            raise UserError("the style encoder returned no style")
+        return code
 
     def fit(self, mask: np.ndarray) -> np.ndarray:
         """A mask at the generator's size, as `generate_portraits` fits it."""

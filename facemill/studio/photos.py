@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, Self
 
 import cv2
@@ -54,7 +53,6 @@ class Photos:
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
         self.cropper = Cropper.of(studio)
-        self.review_files = list_review(studio.paths.review)
         self._ids = count(1)
         self._photos: dict[int, Photo] = {}
 
@@ -62,7 +60,7 @@ class Photos:
         """A picture file, upright, in sRGB, cropped, at most `MOST_SIDE` pixels a side.
 
         Raises:
-            UserError: It cannot be read, in `read_rgb`'s words.
+            UserError: It cannot be read, in `read_rgb`'s words, or its style.
         """
         name = name.replace("\\", "/").rpartition("/")[2][-255:] or "photo"
         try:
@@ -78,14 +76,14 @@ class Photos:
         """A portrait of `review`, with the mask of its labelme file.
 
         Raises:
-            UserError: There is none of this number, or its files cannot be read.
+            UserError: There is none of this number, or its files or its style cannot be read.
         """
-        if not 0 <= number < len(self.review_files):
-            raise UserError(f"no portrait {number} to review; there are {len(self.review_files)}, counted from 0")
-        path, labels, classes = self.review_files[number], self.studio.labels, self.studio.classes
+        files = self.studio.review
+        if not 0 <= number < len(files):
+            raise UserError(f"no portrait {number} to review; there are {len(files)}, counted from 0")
+        path, names = files[number], label_names(self.studio.labels, self.studio.classes)
         try:
-            ids = label_names(labels, classes).ids
-            label = read_labelme(path, ids, *((labels.tolerance, labels.fill_gaps) if labels else (0, 0)))
+            label = read_labelme(path, names.ids, names.tolerance, names.fill_gaps)
         except InvalidLabel as error:
             raise UserError(f"{path.name}: {'; '.join(error.args)}") from error
         picture = np.asarray(label.picture)
@@ -112,7 +110,7 @@ class Photos:
 
     def _style_of(self, pixels: np.ndarray) -> list[float] | None:
         z = self.studio.style_of(pixels)
-        return None if z is None else [float(number) for number in z]
+        return None if z is None else z.tolist()
 
 
 @dataclass(frozen=True)
@@ -203,8 +201,3 @@ def segment(segmenter: Segmenter, picture: np.ndarray) -> tuple[np.ndarray, np.n
 def without_specks(mask: np.ndarray) -> np.ndarray:
     """The mask, uint8 (H, W), with regions so small as `review` removes them filled from their neighbors."""
     return polygons.without_specks(mask, round((mask.shape[0] / SPECK) ** 2))
-
-
-def list_review(folder: Path | None) -> list[Path]:
-    """The labelme files that `review` wrote, by name; none without a folder."""
-    return sorted(folder.glob("*.json")) if folder else []

@@ -180,9 +180,15 @@ def test_without_models_a_photo_is_background_without_a_style(studio):
     assert (photo.mask.max(), photo.unsure, photo.z) == (0, None, None)
 
 
+def test_a_style_that_is_no_number_is_refused(studio):
+    studio.painter.encoder.mean.bias.data[0] = np.nan
+    with pytest.raises(UserError, match="the style encoder returned no style"):
+        Photos(studio).add(png(landscape()), "a.png")
+
+
 def test_portraits_of_review_come_with_their_masks(studio, results):
     photos = Photos(studio)
-    assert len(photos.review_files) == studio.review == 3
+    assert [path.stem for path in studio.review] == ["1004", "1005", "1006"]
     photo = photos.review(1)
     assert (photo.stem, photo.name) == ("1005", "1005")
     assert (photo.mask == draw_mask(5)).mean() > 0.995
@@ -198,10 +204,10 @@ def test_portraits_of_review_come_with_their_masks(studio, results):
 
 def test_a_damaged_file_of_review_is_named(studio, tmp_path):
     (tmp_path / "7.json").write_text('{"shapes": [')
-    studio.paths = replace(studio.paths, review=tmp_path)
+    studio.review = [tmp_path / "7.json"]
     with pytest.raises(UserError, match=r"^7.json: not a labelme file"):
         Photos(studio).review(0)
-    studio.paths = replace(studio.paths, review=None)
+    studio.review = []
     with pytest.raises(UserError, match="there are 0"):
         Photos(studio).review(0)
 
