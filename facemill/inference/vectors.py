@@ -76,7 +76,9 @@ class Vectors:
         try:
             tensors, metadata = load_file(path), json.loads(path.with_suffix(".json").read_text())
             pairs = {}
-            for names in metadata["groups"].values():
+            for group, names in metadata["groups"].items():
+                if len(names) < 2:
+                    raise ValueError(f"{group}: {len(names)} name; accepted: 2 or more")
                 for a, b in combinations(names, 2):
                     pairs[a, b] = tensors[f"{a}.{b}"]
                     pairs[b, a] = -pairs[a, b]

@@ -45,3 +45,10 @@ def test_a_damaged_file_is_refused(tmp_path):
     for name in ("vectors.safetensors", "missing.safetensors"):
         with pytest.raises(UserError, match=f"{name}: not a readable"):
             Vectors.load(tmp_path / name)
+
+
+def test_a_group_of_one_name_has_no_vectors(tmp_path):
+    path = tmp_path / "vectors.safetensors"
+    Vectors({"hair_color": ["red_hair"]}, {}, {}).save(path, {"red_hair": 1}, {})
+    with pytest.raises(UserError, match="not a readable file of vectors .hair_color: 1 name; accepted: 2 or more"):
+        Vectors.load(path)
