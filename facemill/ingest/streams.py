@@ -24,6 +24,7 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\xf
 _DAMAGES = (
     *(OSError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError, zipfile.BadZipFile, pa.ArrowException),
     RuntimeError,  # of encrypted members
+    UnicodeDecodeError,  # of names of members
 )
 _LIST_BLOCK = 5_000  # records
 _BETWEEN = re.compile(rb"(?<=[}\]])\s*\n\s*(?=[{\[])")  # values; within one a comma stands there
@@ -34,7 +35,7 @@ class Block(NamedTuple):
     """Consecutive records of a metadata file."""
 
     source: str
-    """The file; of a tar archive also, after a colon, the member."""
+    """The file; of an archive also, after a colon, the member."""
     first: int
     """The line of the first record, or its number where records are in a list or span lines, from 1."""
     records: bytes | list[bytes]

@@ -156,9 +156,11 @@ def test_archives_of_metadata_beside_images(tmp_path: Path, pack):
         list(read_blocks(tmp_path / "m", 1000))
 
 
-def test_a_damaged_zip(tmp_path: Path):
-    content = in_a_zip({"0.json": LINES})
-    (tmp_path / "m").write_bytes(content[: len(content) // 2])
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[: len(content) // 2], lambda content: content.replace("é".encode(), b"\xff\xff")]
+)
+def test_a_damaged_zip(tmp_path: Path, damage):
+    (tmp_path / "m").write_bytes(damage(in_a_zip({"é.json": LINES})))
     with pytest.raises(UserError, match=r"m: cannot be read to its end \(.+\)"):
         list(read_blocks(tmp_path / "m", 1000))
 
