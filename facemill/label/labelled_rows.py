@@ -129,8 +129,8 @@ def _log_warnings(
 ) -> None:
     """Logs a line a kind of warning.
 
-    One of masks of other colors is none of noise, although `labels.index_names` says what indices mean: it says so of
-    masks as they were written, and a mask whose palette was sorted since looks the same in every program.
+    Masks of other colors are warned of although `labels.index_names` names their indices: a program that has sorted a
+    palette since has changed the indices, and shows the same colors.
     """
     for line in list_faults(remarks):
         log.warning("warning: %s", line)

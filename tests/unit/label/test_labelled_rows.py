@@ -163,7 +163,7 @@ def test_masks_of_other_colors_than_the_classes_are_named_once(tmp_path, caplog)
     mask = np.eye(32, dtype=np.uint8)
     others = bytes([9, 90, 190, 190, 90, 9])
     for number, palette in enumerate([SEVEN.palette, None, bytes([0, 0, 0, 99, 99, 99]), others, others]):
-        masks = write_index_mask(tmp_path, name := f"{'m' * (number + 1)}", mask, mode="P" if palette else "L")
+        masks = write_index_mask(tmp_path, name := "m" * (number + 1), mask, mode="P" if palette else "L")
         with Image.open(path := tmp_path / f"masks/{name}.png") as picture:
             if palette:
                 picture.putpalette(palette)
