@@ -1,4 +1,4 @@
-"""All numbers of a run in one JSON, and as a page for the report."""
+"""All numbers of a run in one JSON, and a table of them for the report."""
 
 import json
 from html import escape
@@ -37,7 +37,7 @@ def summarize(
         names: name of each metrics file in the summary.
         metrics: JSON files, one a name.
         summary: the JSON to write.
-        page: HTML of the same as a table, with a dash for what was not measured.
+        page: HTML with a table of them, without lists, and with a dash for what was not measured.
     """
     counts: dict[str, Any] = {
         "posts": count_rows([posts]),
@@ -54,7 +54,7 @@ def summarize(
 
 
 def summary_page(content: dict[str, Any]) -> str:
-    """A page with a row for each number, named as in `summary.json`: `unet.v3.iou.hair`."""
+    """A page with a row for each number that is in no list, named as in `summary.json`: `unet.v3.iou.hair`."""
     rows = "\n".join(f"<tr><td>{escape(name)}<td>{escape(value)}" for name, value in scalars(content))
     return (
         f'<!doctype html>\n<html lang="en"><meta charset="utf-8"><title>All numbers</title><style>{STYLE}</style>\n'
