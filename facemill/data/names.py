@@ -42,8 +42,8 @@ def as_key(name: str) -> str:
     A Mac's file system stores decomposed letters (NFD), where others store composed ones (NFC):
     https://unicode.org/reports/tr15/
     """
-    whole = re.sub(rf"{_SECOND_BYTE}(?!{_ESCAPE}|x5c)", r"\\x5c", printable(name))
-    slashes = re.sub(rf"\\(?!{_ESCAPE})(?!(?<=\\{_ESCAPE}\\)x5c)", "/", whole)
+    escaped = re.sub(rf"{_SECOND_BYTE}(?!{_ESCAPE}|x5c)", r"\\x5c", printable(name))
+    slashes = re.sub(rf"\\(?!{_ESCAPE})(?!(?<=\\{_ESCAPE}\\)x5c)", "/", escaped)
     return unicodedata.normalize("NFC", re.sub(r"^(\./)+", "", slashes))
 
 

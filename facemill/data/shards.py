@@ -49,6 +49,7 @@ def sort_key(row_id: str) -> tuple[int, str]:
 
 def _features(schema: pa.Schema) -> dict:
     def feature(kind: pa.DataType) -> dict:
+        """A type as the library `datasets` describes it in a file's metadata."""
         if kind == IMAGE:
             return {"_type": "Image"}
         if pa.types.is_list(kind):

@@ -53,6 +53,7 @@ def merge_celebamask_parts(*, parts: Path, out: Path, threads: int = 1) -> None:
     check_out("--parts", parts, out, targets.values(), [Path(file.path) for file in files])
 
     def merge(number: int) -> str | None:
+        """Writes the mask of a portrait, or returns why there is none."""
         try:
             mask = merged(portraits[number])
         except ValueError as error:

@@ -37,36 +37,36 @@ def test_a_hidden_folder_above_hides_nothing(tmp_path):
 
 
 def test_links_are_followed_and_each_real_file_is_listed_once_by_its_plain_name(tmp_path, caplog):
-    touch(tmp_path, "root/a.png", "root/sub/b.png", "elsewhere/c.png", "elsewhere/d", "single.png", "root/.annex/e.png")
+    touch(tmp_path, "top/a.png", "top/sub/b.png", "elsewhere/c.png", "elsewhere/d", "single.png", "top/.annex/e.png")
     links = {
-        "root/0-sub": "sub",
-        "root/0-a.png": "a.png",
-        "root/circle": ".",
-        "root/parent": "..",
-        "root/batch2": "../elsewhere",
-        "root/again": "../elsewhere",
-        "root/d.png": "../elsewhere/d",
-        "root/e.png": ".annex/e.png",
-        "root/single.png": "../single.png",
-        "elsewhere/up": "../root",
-        "root/gone.png": "nowhere.png",
-        "root/loop.png": "loop.png",
+        "top/0-sub": "sub",
+        "top/0-a.png": "a.png",
+        "top/circle": ".",
+        "top/parent": "..",
+        "top/batch2": "../elsewhere",
+        "top/again": "../elsewhere",
+        "top/d.png": "../elsewhere/d",
+        "top/e.png": ".annex/e.png",
+        "top/single.png": "../single.png",
+        "elsewhere/up": "../top",
+        "top/gone.png": "nowhere.png",
+        "top/loop.png": "loop.png",
     }
     for link, target in links.items():
         (tmp_path / link).symlink_to(target)
     expected = ["a.png", "again/c.png", "d.png", "e.png", "single.png", "sub/b.png"]
-    assert names_of(tmp_path / "root") == expected
-    assert f"{tmp_path}/root/gone.png: a link to {tmp_path}/root/nowhere.png, which is not there" in caplog.text
-    assert f"{tmp_path}/root/loop.png: a link to" in caplog.text
+    assert names_of(tmp_path / "top") == expected
+    assert f"{tmp_path}/top/gone.png: a link to {tmp_path}/top/nowhere.png, which is not there" in caplog.text
+    assert f"{tmp_path}/top/loop.png: a link to" in caplog.text
 
 
 def test_links_that_point_outside_are_named_where_they_are_not_followed(tmp_path):
-    touch(tmp_path, "root/a.png", "root/.annex/b.png", "elsewhere/c.png")
-    (tmp_path / "root/far").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "root/b.png").symlink_to(".annex/b.png")
+    touch(tmp_path, "top/a.png", "top/.annex/b.png", "elsewhere/c.png")
+    (tmp_path / "top/far").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "top/b.png").symlink_to(".annex/b.png")
     walk = Walk((".png",), follow_links=False)
-    assert [file.name for file in walk.files(tmp_path / "root")] == ["a.png", "b.png"]
-    assert walk.faults == [(f"{tmp_path}/root/far", f"a link that points outside the root, to {tmp_path}/elsewhere")]
+    assert [file.name for file in walk.files(tmp_path / "top")] == ["a.png", "b.png"]
+    assert walk.faults == [(f"{tmp_path}/top/far", f"a link that points outside the root, to {tmp_path}/elsewhere")]
 
 
 def test_a_folder_that_is_none_is_called_so(tmp_path):
@@ -88,25 +88,25 @@ def change(path: Path) -> None:
 @pytest.mark.parametrize(
     "edit",
     [
-        lambda root: touch(root, "sub/new.png"),
-        lambda root: (root / "sub/b.png").write_text("longer than before"),
-        lambda root: change(root / "sub/b.png"),
-        lambda root: (root / "sub/b.png").rename(root / "sub/c.png"),
-        lambda root: (root / "sub/b.png").unlink(),
-        lambda root: change(root.parent / "a.zip"),
-        lambda root: change(root.parent / "elsewhere/far.png"),
+        lambda top: touch(top, "sub/new.png"),
+        lambda top: (top / "sub/b.png").write_text("longer than before"),
+        lambda top: change(top / "sub/b.png"),
+        lambda top: (top / "sub/b.png").rename(top / "sub/c.png"),
+        lambda top: (top / "sub/b.png").unlink(),
+        lambda top: change(top.parent / "a.zip"),
+        lambda top: change(top.parent / "elsewhere/far.png"),
     ],
 )
 def test_a_listing_tells_every_change(tmp_path, edit):
-    root = tmp_path / "root"
-    touch(root, "a.png", "sub/b.png", "sub/notes.txt")
+    top = tmp_path / "top"
+    touch(top, "a.png", "sub/b.png", "sub/notes.txt")
     touch(tmp_path, "a.zip", "elsewhere/far.png")
-    (root / "link").symlink_to(tmp_path / "elsewhere")
-    before = listing([root, tmp_path / "a.zip"], (".png",))
-    touch(root, "sub/more.txt", ".hidden.png")
-    assert listing([root, tmp_path / "a.zip"], (".png",)) == before and before.startswith("4 files, ")
-    edit(root)
-    assert listing([root, tmp_path / "a.zip"], (".png",)) != before
+    (top / "link").symlink_to(tmp_path / "elsewhere")
+    before = listing([top, tmp_path / "a.zip"], (".png",))
+    touch(top, "sub/more.txt", ".hidden.png")
+    assert listing([top, tmp_path / "a.zip"], (".png",)) == before and before.startswith("4 files, ")
+    edit(top)
+    assert listing([top, tmp_path / "a.zip"], (".png",)) != before
 
 
 def test_what_is_written_lies_apart_from_what_is_read(tmp_path):
