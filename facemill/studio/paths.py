@@ -44,7 +44,7 @@ def find_paths(
     vectors: Path | None = None,
     config: Path | None = None,
     labelled: Path | None = None,
-    out: Path = Path("edits"),
+    out: Path | None = None,
 ) -> Paths:
     """The files in a results folder, or beside a model where that alone is given.
 
@@ -55,7 +55,7 @@ def find_paths(
         vectors: the safetensors file of vectors, in place of that of `results`.
         config: settings with a section `labels`, in place of those of `results`.
         labelled: folder that takes new labels; it need not be there.
-        out: folder of what is saved; it need not be there.
+        out: folder of what is saved, `edits` where not given; it need not be there.
 
     Raises:
         UserError: There is no GauGAN, or a path that was named is not there, or of another kind.
@@ -70,6 +70,7 @@ def find_paths(
         raise UserError("no model is named; accepted: a results folder, such as results/sample, or --model FOLDER")
     if results and not results.is_dir():
         raise UserError(f"{results}: no such folder; accepted: a results folder, such as results/sample")
+    out = out or Path("edits")
     for option, folder in {"labelled": labelled, "out": out}.items():
         there = next((path for path in (folder, *folder.absolute().parents) if path.exists()), None) if folder else None
         if there and not there.is_dir():

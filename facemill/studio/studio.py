@@ -12,7 +12,7 @@ import tempfile
 import threading
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -65,9 +65,7 @@ def studio(
         no_browser: prints the address and opens no browser.
         export: writes a page that paints without Python or network, in place of opening one.
     """
-    paths = find_paths(
-        results, model=model, unet=unet, vectors=vectors, config=config, labelled=labelled, out=out or Path("edits")
-    )
+    paths = find_paths(results, model=model, unet=unet, vectors=vectors, config=config, labelled=labelled, out=out)
     if export:
         from facemill.studio.export_page import export_page  # which imports onnx
 
@@ -121,9 +119,14 @@ async def serve(app: web.Application, listener: socket.socket, address: str, fol
     try:
         await web.SockSite(runner, listener).start()
         log.info("studio: %s (Ctrl-C ends it)", address)
-        with redirect_file(address, folder) if folder and has_display() else nullcontext() as file:
-            if file:  # some browsers only return when they are closed
-                threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
+        with ExitStack() as files:
+            if folder and has_display():
+                try:
+                    file = files.enter_context(redirect_file(address, folder))
+                except OSError as error:  # the studio paints, and says so again when something is saved
+                    log.warning("studio: no browser is opened (%s)", error)
+                else:  # some browsers only return when they are closed
+                    threading.Thread(target=webbrowser.open, args=[file.as_uri()], daemon=True).start()
             await ended.wait()
     finally:
         await runner.cleanup()

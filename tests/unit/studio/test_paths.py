@@ -29,6 +29,7 @@ def test_all_of_a_results_folder(results, tmp_path):
 def test_all_beside_a_model(results, model):
     expected = find_paths(results)
     assert find_paths(model=results / model) == find_paths(results / "gaugan") == expected
+    assert expected.out == Path("edits")
 
 
 def test_the_best_unet(results, tmp_path):

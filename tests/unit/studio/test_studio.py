@@ -82,6 +82,16 @@ def test_from_the_first_line_to_ctrl_c(start, results, tmp_path):
     assert not list((tmp_path / "edits").iterdir())
 
 
+def test_no_browser_is_opened_where_the_disk_refuses(start, results):
+    """The studio paints all the same."""
+    options = ("--out", "/proc/edits", "--port", 0, "--precision", "float32")
+    started = start(results, *options, BROWSER="true", DISPLAY=":0")
+    with urllib.request.urlopen(f"http://127.0.0.1:{started.port}/") as page:
+        assert page.read().startswith(b"<!doctype html>")
+    code, lines = started.end()
+    assert code == 0 and re.fullmatch(r"studio: no browser is opened \(.*/proc/edits'?\)\n", lines)
+
+
 def test_the_same_address_again(start, results, tmp_path):
     """After a kill, on the same port at once, where the environment names a token."""
     options = (results, "--out", tmp_path, "--no-browser", "--precision", "float32")
