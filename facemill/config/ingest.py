@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, field_validator, model_validator
 
 from facemill.config.fields import Date, Positive, Section, Share, Size
 from facemill.files import expand_home
@@ -147,6 +147,13 @@ class PersonConfig(Section):
 
 
 CropPlace = Literal["middle", "top", "face"]
+
+
+class Cropping(BaseModel):
+    """How the portraits of a model's collection were cropped, among the settings in its JSON; older ones do not say."""
+
+    crop: CropPlace = "middle"
+    detector: DetectorConfig | None = None
 
 
 class PortraitsConfig(Section):

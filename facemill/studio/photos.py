@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facemill.config.ingest import CropPlace, DetectorConfig
+from facemill.config.ingest import Cropping, CropPlace, DetectorConfig
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError
 from facemill.imaging import polygons
@@ -157,9 +157,8 @@ class Cropper:
         size = (generator.width, generator.height)
         if settings:
             return cls(size, settings.ratio, settings.crop, settings.detector)
-        told = model_settings(studio.paths.model)
-        detector = DetectorConfig.model_validate(told["detector"]) if told.get("detector") else None
-        return cls(size, size[1] / size[0], told.get("crop", "middle"), detector)
+        cropping = Cropping.model_validate(model_settings(studio.paths.model))
+        return cls(size, size[1] / size[0], cropping.crop, cropping.detector)
 
     def place(self, content: bytes) -> Place:
         """The part of a picture file. Raises `ValueError` when it cannot be read."""

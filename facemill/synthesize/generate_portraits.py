@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from facemill.config.ingest import DetectorConfig
+from facemill.config.ingest import Cropping
 from facemill.data.classes import IGNORE
 from facemill.data.mask_files import is_binary, shows_other_colors
 from facemill.data.mask_files import read_mask as read_mask_file
@@ -85,13 +85,12 @@ def style_finder(model: Path, painter: Painter) -> Finder:
 
     It raises `UserError` where portraits lie at faces, and the detector is not there.
     """
-    settings, generator = model_settings(model), painter.generator
-    detector = DetectorConfig.model_validate(settings["detector"]) if settings.get("detector") else None
-    place, ratio = settings.get("crop", "middle"), generator.height / generator.width
+    cropping, generator = Cropping.model_validate(model_settings(model)), painter.generator
+    ratio = generator.height / generator.width
 
     def find(picture: Image.Image) -> tuple[Box | None, Centering]:
         try:
-            return portrait_finder(place, ratio, detector)(picture)
+            return portrait_finder(cropping.crop, ratio, cropping.detector)(picture)
         except UserError as error:
             size = f"{generator.width} x {generator.height}"
             raise UserError(f"--style: {error}, or an image of {size} pixels, cropped as the collection was") from error

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from facemill.config.ingest import CropPlace, DetectorConfig
+from facemill.config.ingest import Cropping, CropPlace, DetectorConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.batching import batched, evenly_spaced
 from facemill.data.dataset import ShardDataset, sample_rows, train_loader
@@ -105,7 +105,7 @@ def half_flipped(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
 
 def cropping(crop: CropPlace, detector: DetectorConfig | None) -> dict[str, Any]:
     """How portraits were cropped, for a model's JSON."""
-    return {"crop": crop, "detector": detector.model_dump(mode="json") if detector else None}
+    return Cropping(crop=crop, detector=detector).model_dump(mode="json")
 
 
 def accepted_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], gate: Path, holdout: float) -> ShardDataset:
