@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from helpers.fake_gpu import fake_cuda
 from scipy.ndimage import maximum_filter
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from facemill.data.classes import SEVEN
 from facemill.inference.backends import CudaGraph
@@ -162,12 +163,6 @@ def test_torch_paints_on_where_openvino_is_missing(monkeypatch, caplog):
     assert "painter: torch paints, since OpenVINO cannot (" in caplog.text
 
 
-def copy_fake(tensor: Tensor, memo: dict[int, Tensor]) -> Tensor:
-    copied = tensor.detach().clone()
-    memo[id(tensor)] = nn.Parameter(copied) if isinstance(tensor, nn.Parameter) else copied
-    return memo[id(tensor)]
-
-
 @pytest.fixture
 def gpu(monkeypatch) -> Iterator[list]:
     """`cuda` is a device of fake tensors; notes what is recorded, which must not depend on the masks' numbers."""
@@ -181,13 +176,7 @@ def gpu(monkeypatch) -> Iterator[list]:
     stream = SimpleNamespace(wait_stream=lambda other: None, synchronize=lambda: recorded.append("synchronized"))
     graph = SimpleNamespace(replay=lambda: recorded.append("replayed"))
     empty = torch.empty
-    torch._C._ensureCUDADeviceGuardSet()
-    monkeypatch.setattr(FakeTensorMode, "avoid_device_init", True)
-    monkeypatch.setattr("torch._subclasses.fake_tensor.init_gpu_context", lambda device: None)
-    monkeypatch.setattr("torch.utils.weakref", SimpleNamespace(getweakrefs=lambda _: ()))  # `to` swaps fake parameters
-    monkeypatch.setattr(FakeTensor, "__deepcopy__", copy_fake, raising=False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
+    fake_cuda(monkeypatch)
     for name in ("Stream", "current_stream"):
         monkeypatch.setattr(torch.cuda, name, lambda: stream)
     monkeypatch.setattr("torch.cuda.stream", lambda _: nullcontext())

@@ -7,7 +7,6 @@ within a step. Gradients are not computed, since autograd asks the driver for st
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
-from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -15,10 +14,11 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from helpers.fake_gpu import fake_cuda
 from helpers.scenes import save_unet
 from helpers.vgg import write_vgg
-from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode, unset_fake_temporarily
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from facemill.config.fields import TrainingConfig
@@ -111,14 +111,8 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
 @pytest.fixture
 def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
     """Tensors are fake, `cuda` is a device, and a training's batches lie there; what needs numbers is left out."""
-    torch._C._ensureCUDADeviceGuardSet()
-    monkeypatch.setattr(FakeTensorMode, "avoid_device_init", True)
-    monkeypatch.setattr("torch._subclasses.fake_tensor.init_gpu_context", lambda device: None)
-    monkeypatch.setattr("torch.utils.weakref", SimpleNamespace(getweakrefs=lambda _: ()))  # `to` swaps fake parameters
-    monkeypatch.setattr(FakeTensor, "__deepcopy__", copy_fake, raising=False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    fake_cuda(monkeypatch)
     monkeypatch.setattr("torch.cuda.is_current_stream_capturing", lambda: False)
-    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda **_: True)
     for module, reader in ((store, "load_file"), (vgg, "load_tensors")):
         monkeypatch.setattr(module, reader, unset_fake_temporarily()(getattr(module, reader)))
     monkeypatch.setattr(Accelerator, "backward", backward)
@@ -146,12 +140,6 @@ def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
     with FakeTensorMode(allow_non_fake_inputs=True), mode:
         yield mode
     AcceleratorState._reset_state(True)
-
-
-def copy_fake(tensor: Tensor, memo: dict[int, Tensor]) -> Tensor:
-    copied = tensor.detach().clone()
-    memo[id(tensor)] = nn.Parameter(copied) if isinstance(tensor, nn.Parameter) else copied
-    return memo[id(tensor)]
 
 
 def backward(accelerator: Accelerator, loss: Tensor) -> None:
