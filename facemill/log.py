@@ -4,6 +4,7 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -11,6 +12,17 @@ from tqdm import tqdm
 log = logging.getLogger("facemill")
 
 T = TypeVar("T")
+
+
+@contextmanager
+def errors_only() -> Iterator[None]:
+    """While it lasts no library logs less than an error, in any thread."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def progress(

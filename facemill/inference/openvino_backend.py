@@ -1,6 +1,5 @@
 """Pseudo-labelling on the processor, by OpenVINO."""
 
-import logging
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
 
 from facemill.inference.backends import Predictions, Stem, Trunk
+from facemill.log import errors_only
 from facemill.networks.device import bf16
 from facemill.networks.unet import Unet
 
@@ -66,9 +66,8 @@ def openvino_graph(network: nn.Module, inputs: tuple[Tensor, ...]) -> openvino.M
     `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it.
     """
     frontend = FrontEndManager().load_by_framework("pytorch")
-    logging.disable(logging.WARNING)  # it warns, with a traceback, of operators that this torch no longer has
-    decoder = TorchFXPythonDecoder.from_exported_program(torch.export.export(network, inputs))
-    logging.disable(logging.NOTSET)
+    with errors_only():  # torch warns, with a traceback, of operators that it no longer has
+        decoder = TorchFXPythonDecoder.from_exported_program(torch.export.export(network, inputs))
     return frontend.convert(frontend.load(decoder))
 
 

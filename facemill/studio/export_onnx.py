@@ -1,7 +1,6 @@
 """Trained networks as ONNX files, for programs without torch: game engines, browsers, ONNX Runtime."""
 
 import json
-import logging
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from facemill.data.controlnet import controlnet_colors
 from facemill.errors import UserError
 from facemill.files import atomic_write
-from facemill.log import log
+from facemill.log import errors_only, log
 from facemill.networks.spade import Generator
 from facemill.networks.spade_graph import GauganGraph
 from facemill.networks.store import load_model, model_classes, network_name
@@ -115,8 +114,7 @@ def to_onnx(
         outputs: names.
         metadata: saved as JSON, each value by its key.
     """
-    logging.disable(logging.WARNING)  # of operators that this torch no longer has
-    with warnings.catch_warnings(action="ignore"):
+    with errors_only(), warnings.catch_warnings(action="ignore"):  # of operators that this torch no longer has
         program = torch.onnx.export(
             network.cpu().eval(),
             tuple(inputs.values()),
@@ -126,7 +124,6 @@ def to_onnx(
             dynamo=True,
             verbose=False,
         )
-    logging.disable(logging.NOTSET)
     assert program is not None
     model = program.model_proto
     model.ir_version, model.opset_import[0].version = IR_VERSION, OPSET
@@ -142,5 +139,5 @@ def to_onnx(
 
 
 def _short(numbers: Any) -> Any:
-    """Numbers, in lists, by the shortest decimals that give the same float32."""
+    """Numbers, in lists, by 9 digits, which give the same float32."""
     return list(map(_short, numbers)) if isinstance(numbers, list) else float(f"{numbers:.9g}")

@@ -1,6 +1,7 @@
 """ONNX files: ONNX Runtime paints and segments as the networks do, and the files hold all that a program needs."""
 
 import json
+import logging
 
 import numpy as np
 import onnx
@@ -17,7 +18,7 @@ from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae, resized, to_pixels, to_signed_range
-from facemill.studio.export_onnx import encoder_to_onnx, export_onnx
+from facemill.studio.export_onnx import encoder_to_onnx, export_onnx, to_onnx
 
 STANDARD = (
     *("Add", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Equal", "Gather"),
@@ -193,3 +194,9 @@ def test_a_model_that_cannot_be_written_is_named(tmp_path):
 class OtherNetwork(nn.Linear):
     def __init__(self):
         super().__init__(1, 1)
+
+
+def test_a_network_that_cannot_be_exported_leaves_the_log_as_it_was():
+    with pytest.raises(Exception, match="Linear|shapes"):
+        to_onnx(OtherNetwork(), {"image": torch.zeros(1, 2)}, ["mask"], {})
+    assert logging.getLogger().isEnabledFor(logging.WARNING)
