@@ -14,7 +14,7 @@ from facemill.errors import UserError
 from facemill.inference.backends import CudaGraph
 from facemill.networks.device import bf16
 from facemill.networks.spade import Generator
-from facemill.networks.spade_graph import GauganGraph
+from facemill.networks.spade_graph import GauganGraph, as_bytes
 
 Precision = Literal["auto", "bfloat16", "float32"]
 """`auto`: bfloat16 where it is fast."""
@@ -66,7 +66,7 @@ class TorchPainter:
         """The picture, uint8 (1, H, W, 3), and its sum (1,): NaN where a number is, which uint8 would hide."""
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bfloat16):
             signed = self._generate(mask, z)
-        return ((signed + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1), signed.sum()[None]
+        return as_bytes(signed), signed.sum()[None]
 
 
 def is_bfloat16(precision: Precision) -> bool:

@@ -28,10 +28,7 @@ def folded_spade(
         shared: convolution of the one-hot masks, and ReLU.
         scale_shift: convolution to gamma and beta.
     """
-    weight, (gamma_bias, beta_bias) = scale_shift.weight, _bias(scale_shift).chunk(2)
-    bias = torch.cat([1 + gamma_bias, beta_bias])
-    if not norm.training:
-        weight, bias = _fold_norm(weight.flatten(1), norm).view_as(weight), _fold_norm(bias[:, None], norm)[:, 0]
+    weight, bias = folded_weights(norm, scale_shift)
     if isinstance(layout, Tensor):
         gamma, beta = F.conv2d(shared(layout), weight, bias, padding=1).chunk(2, 1)
     else:
@@ -39,9 +36,14 @@ def folded_spade(
     return torch.addcmul(beta, norm(x) if norm.training else x, gamma)
 
 
-def _bias(convolution: nn.Conv2d) -> Tensor:
-    assert convolution.bias is not None
-    return convolution.bias
+def folded_weights(norm: nn.BatchNorm2d, scale_shift: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the convolution that gives 1 + gamma, and beta; in evaluation with batch norm in both."""
+    assert scale_shift.bias is not None
+    weight, (gamma_bias, beta_bias) = scale_shift.weight, scale_shift.bias.chunk(2)
+    bias = torch.cat([1 + gamma_bias, beta_bias])
+    if norm.training:
+        return weight, bias
+    return _fold_norm(weight.flatten(1), norm).view_as(weight), _fold_norm(bias[:, None], norm)[:, 0]
 
 
 def _fold_norm(weights: Tensor, norm: nn.BatchNorm2d) -> Tensor:

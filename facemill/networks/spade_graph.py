@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.networks.spade import Generator, Spade
+from facemill.networks.spade_fast import folded_weights
 
 
 class GauganGraph(nn.Module):
@@ -20,7 +21,7 @@ class GauganGraph(nn.Module):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        self.generator = copy.deepcopy(generator)
+        self.generator = copy.deepcopy(generator).eval()
         for block in self.generator.blocks:
             for name, module in list(block.named_children()):
                 if isinstance(module, Spade):
@@ -29,7 +30,7 @@ class GauganGraph(nn.Module):
         self.register_buffer("ids", ids.view(1, -1, 1, 1))
 
     def forward(self, mask: Tensor, z: Tensor | None = None) -> Tensor:
-        return ((self.signed(mask, z) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+        return as_bytes(self.signed(mask, z))
 
     def signed(self, mask: Tensor, z: Tensor | None = None) -> Tensor:
         """The image as `Generator` returns it: float32 (1, 3, H, W) in [-1, 1]."""
@@ -47,20 +48,19 @@ class GauganGraph(nn.Module):
         return generator.last(F.leaky_relu(x, 0.2)).float().tanh()
 
 
+def as_bytes(signed: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] as uint8 RGB (B, H, W, 3)."""
+    return ((signed + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
 class FoldedSpade(nn.Module):
     """`Spade` in evaluation, whose batch norm is folded once, and not by each call, into gamma and beta."""
 
     def __init__(self, spade: Spade) -> None:
         super().__init__()
-        norm, both = spade.norm, spade.scale_shift
-        assert norm.running_mean is not None and norm.running_var is not None and both.bias is not None
-        (gamma, beta), (gamma_bias, beta_bias) = both.weight.chunk(2), both.bias.chunk(2)
-        scale = (norm.running_var + norm.eps).rsqrt()
-        gamma, gamma_bias = gamma * scale[:, None, None, None], (1 + gamma_bias) * scale
-        mean = norm.running_mean
+        weight, bias = folded_weights(spade.norm, spade.scale_shift)
         self.shared = spade.shared
-        self.gamma = _convolution(gamma, gamma_bias)
-        self.beta = _convolution(beta - mean[:, None, None, None] * gamma, beta_bias - mean * gamma_bias)
+        self.gamma, self.beta = map(_convolution, weight.chunk(2), bias.chunk(2))
 
     def forward(self, x: Tensor, layout: Tensor) -> Tensor:
         hidden = self.shared(layout)
@@ -70,4 +70,4 @@ class FoldedSpade(nn.Module):
 def _convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
     layer = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
     layer.weight, layer.bias = nn.Parameter(weight), nn.Parameter(bias)
-    return layer
+    return layer.to(memory_format=torch.channels_last)
