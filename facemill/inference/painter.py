@@ -91,6 +91,7 @@ class Painter:
             return None
 
         def compile_generator() -> None:
+            """Puts OpenVINO in torch's place once it has compiled."""
             try:
                 from facemill.inference.openvino_painter import OpenVinoPainter  # torch paints without it
 

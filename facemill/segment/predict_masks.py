@@ -47,6 +47,7 @@ def predict_masks(
         return read_rgb(path)
 
     def write(prediction: tuple[Path, np.ndarray | ValueError]) -> tuple[Path, str] | None:
+        """Writes the mask of an image; without one, the image and what is wrong with it."""
         path, mask = prediction
         if isinstance(mask, ValueError):
             return path, str(mask)

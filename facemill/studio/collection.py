@@ -75,6 +75,7 @@ def _first(portraits: Sequence[Path], holdout: float | None) -> Iterator[int]:
     trained: list[int] = []
 
     def held_out() -> Iterator[int]:
+        """Those on which GauGAN never trained; on the way the others go to `trained`."""
         for index, row in enumerate(read_rows(portraits, ["id"])):
             if not is_trained_on(row["id"]):
                 yield index
