@@ -2,9 +2,7 @@
 
 import base64
 import gzip
-import hashlib
 import json
-import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from facemill.studio.export_onnx import gaugan_to_onnx
 from facemill.studio.onnxruntime_web import NOTICE, onnxruntime_web
 from facemill.studio.painting import Studio
 from facemill.studio.paths import Paths
+from facemill.studio.policy import inline_sources
 
 ENGINE = Path(__file__).with_name("exported.js")
 SEAM = "const EXPORTED = null;"
@@ -124,14 +123,7 @@ def _packed(content: bytes) -> str:
 
 def _policy(page: str) -> str:
     """A content security policy by which the page's own script and style run, and nothing is fetched from anywhere."""
-    scripts, styles = (
-        re.findall(rf"<{tag}(?: type=\"module\")?>(.*?)</{tag}>", page, re.S) for tag in ("script", "style")
-    )
-    script, style = (" ".join(map(_source, texts)) for texts in (scripts, styles))
+    script, style = inline_sources(page, "script"), inline_sources(page, "style")
     rules = f"default-src 'none'; script-src {script} 'wasm-unsafe-eval'; worker-src blob:; style-src {style}"
     rules += "; img-src blob: data:; base-uri 'none'; form-action 'none'"
     return f'<meta http-equiv="Content-Security-Policy" content="{rules}">'
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

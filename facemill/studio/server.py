@@ -5,10 +5,7 @@ pages take turns, and each has a mailbox of one: a portrait is always of its new
 """
 
 import asyncio
-import base64
-import hashlib
 import hmac
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +17,7 @@ from urllib.parse import unquote
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from facemill.studio.answers import Answer, Answers, fault_frame, fault_of
+from facemill.studio.policy import inline_sources
 
 MAX_BYTES = 32 << 20
 """Bytes of a request: a photo."""
@@ -187,18 +185,9 @@ def refuse(status: int, fault: str) -> web.Response:
 
 
 def content_policy(page: str) -> str:
-    """The Content-Security-Policy of a page, with `{port}` for its own: its scripts and styles by their SHA-256.
-
-    https://www.w3.org/TR/CSP3
-    """
-
-    def hashes(tag: str) -> str:
-        texts = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", page, re.DOTALL)
-        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
-        return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"
-
+    """The Content-Security-Policy of a page, with `{port}` for its own: its scripts and styles alone."""
     return (
-        f"default-src 'none'; script-src {hashes('script')}; style-src {hashes('style')}; img-src blob: data:; "
-        "connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}; "
+        f"default-src 'none'; script-src {inline_sources(page, 'script')}; style-src {inline_sources(page, 'style')}; "
+        "img-src blob: data:; connect-src 'self' ws://127.0.0.1:{port} ws://localhost:{port}; "
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
