@@ -66,6 +66,7 @@ class Answers:
         }
 
     def hello(self) -> bytes:
+        """The greeting of a page, without a body."""
         return pack(self.studio.hello())
 
     def paint(self, frame: bytes) -> bytes:
@@ -82,15 +83,18 @@ class Answers:
             return fault_frame(number, fault_of(error, 422)[1])
 
     def portraits(self, body: bytes, _: str) -> bytes:
+        """The sheet of the collection's thumbnails."""
         sheet = self.studio.thumbnails()
         return pack(sheet.header, sheet.body)
 
     def portrait(self, body: bytes, _: str) -> bytes:
+        """A portrait of the collection: its style, mask and picture."""
         portrait = self.studio.portrait(unpack(body, PortraitRequest)[0].number)
         header = {"size": portrait.mask.shape, "z": portrait.z, "name": portrait.name}
         return pack(header, portrait.mask.tobytes(), portrait.image)
 
     def mask(self, body: bytes, _: str) -> bytes:
+        """The class ids in a mask's PNG, with at most `MOST_SIDE` pixels a side."""
         mask = decode_mask(body, self.studio.classes)
         scale = min(1, MOST_SIDE / max(mask.shape))
         size = [max(1, round(side * scale)) for side in mask.shape]
@@ -98,26 +102,31 @@ class Answers:
         return pack({"size": size}, fitted.tobytes())
 
     def specks(self, body: bytes, _: str) -> bytes:
+        """A mask without its specks."""
         request, ids = unpack(body, MaskMessage)
         mask = without_specks(check_mask(ids, request.size, self.studio.classes))
         return pack({"size": mask.shape}, mask.tobytes())
 
     def save(self, body: bytes, _: str) -> bytes:
+        """Writes a portrait with its mask and state: the files' names, and the PNG."""
         files, png = save(self.studio, *self._state(body), self.studio.paths.out)
         return pack({"files": [file.name for file in files]}, png)
 
     def open(self, body: bytes, _: str) -> bytes:
+        """The look and the mask in a PNG that was saved."""
         state, mask = open_saved(body, self.studio.classes)
         look = {key: value for key, value in msgspec.to_builtins(state).items() if key in Look.__struct_fields__}
         return pack({"state": look, "size": mask.shape}, mask.tobytes())
 
     def label(self, body: bytes, _: str) -> bytes:
+        """Writes a photo's mask as its label: the file, the IoU of each class, and warnings."""
         request, ids = unpack(body, LabelRequest)
         mask = check_mask(ids, request.size, self.studio.classes)
         result = self._labels().save(self.photos.get(request.photo), mask)
         return pack({"file": result.file, "iou": result.iou, "warnings": result.warnings})
 
     def unlabel(self, body: bytes, _: str) -> bytes:
+        """Takes a label back: its file's name now."""
         return pack({"file": self._labels().remove(unpack(body, UnlabelRequest)[0].file)})
 
     def _state(self, frame: bytes) -> tuple[State, np.ndarray]:
@@ -138,6 +147,7 @@ def photo_frame(photo: Photo) -> bytes:
 
 
 def fault_frame(number: int, fault: str) -> bytes:
+    """What is wrong with the state of this number."""
     return pack({"n": number, "fault": fault})
 
 
