@@ -2,15 +2,14 @@
 
 import ast
 import base64
-import io
 import json
 import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
+from helpers.bombs import bomb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -104,16 +103,6 @@ def test_any_labelme_file_is_converted_or_its_faults_are_named(tmp_path, content
         assert "a.json: " in str(error)
     else:
         assert row["id"] == "a"
-
-
-def bomb() -> bytes:
-    """A PNG of a few hundred bytes that claims 40,000 x 40,000 pixels."""
-    file = io.BytesIO()
-    Image.new("1", (8, 8)).save(file, "PNG")
-    content = bytearray(file.getvalue())
-    content[16:24] = (40000).to_bytes(4, "big") * 2
-    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
-    return bytes(content)
 
 
 @pytest.mark.parametrize("place", ["mask", "imageData", "file"])
