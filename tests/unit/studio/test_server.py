@@ -32,7 +32,7 @@ HOSTS = ["studio.example:{port}", "127.0.0.1", "localhost", "127.0.0.1:1", "127.
 
 
 @pytest.mark.parametrize("host", HOSTS)
-def test_another_host_is_assert_refused(visit, host):
+def test_another_host_is_refused(visit, host):
     """A name that is bound to this machine by the page's owner (DNS rebinding), with its own origin, too."""
     assert_refused(visit, host=host)
     assert_refused(visit, host=host, origin=f"http://{host}")
@@ -62,7 +62,7 @@ ORIGINS = ["http://studio.example", "null", "http://127.0.0.1:1", "https://127.0
 
 
 @pytest.mark.parametrize("origin", [*ORIGINS, "http://127.0.0.1:{port}.example", "http://127.0.0.1:{port}/"])
-def test_another_origin_is_assert_refused(visit, origin):
+def test_another_origin_is_refused(visit, origin):
     assert_refused(visit, origin=origin)
 
     async def visitor(browser):
@@ -87,7 +87,7 @@ def test_both_names_of_this_machine_are_taken(visit):
 
 
 @pytest.mark.parametrize("token", ["", "wrong", TOKEN[:-1], TOKEN + "x", TOKEN.upper()])
-def test_another_token_is_assert_refused(visit, token):
+def test_another_token_is_refused(visit, token):
     async def visitor(browser):
         assert (await browser.answer("/portraits", Authorization=f"Bearer {token}"))[0] == 403
         assert (await browser.answer(f"/portraits?t={TOKEN}", without="Authorization", Cookie=f"t={TOKEN}"))[0] == 403
@@ -98,7 +98,7 @@ def test_another_token_is_assert_refused(visit, token):
     visit(visitor)
 
 
-def test_a_token_of_other_characters_is_assert_refused(visit):
+def test_a_token_of_other_characters_is_refused(visit):
     async def visitor(browser):
         head = "POST /portraits HTTP/1.1\nHost: 127.0.0.1:{port}\nOrigin: http://127.0.0.1:{port}\nContent-Length: 0\n"
         assert await browser.raw(f"{head}Authorization: Bearer \xe9\u20ac\n\n") in (400, 403)
@@ -121,7 +121,7 @@ def test_no_path_leads_to_a_file(visit, path):
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
-def test_other_methods_are_assert_refused(visit, method):
+def test_other_methods_are_refused(visit, method):
     async def visitor(browser):
         for path in ("/", "/ws", "/save"):
             headers = {"Origin": "http://studio.example", "Access-Control-Request-Method": "POST"}
@@ -169,7 +169,7 @@ def test_the_page_is_shown_without_a_token(visit):
 
 
 @pytest.mark.parametrize("kind", ["known length", "in parts"])
-def test_a_request_above_the_limit_is_assert_refused(visit, kind):
+def test_a_request_above_the_limit_is_refused(visit, kind):
     body = b"x" * (MAX_BYTES + 2**20)
 
     async def in_parts():
