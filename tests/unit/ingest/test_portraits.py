@@ -1,10 +1,10 @@
 import io
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.bombs import bomb
 from PIL import Image
 
 from facemill.data.shards import decode_image
@@ -96,18 +96,6 @@ def test_of_animations_the_first_frame_is_taken(kind: str):
     frames = [Image.new("RGB", (20, 20), color) for color in ("red", "blue")]
     moving = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
     assert np.abs(decode_image(crop_portrait(moving, None, 20, 20)[0]).astype(int) - (255, 0, 0)).max() < 4
-
-
-def bomb() -> bytes:
-    """A PNG of 40,000 x 40,000 pixels in a few bytes."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(10_000))) + chunk(b"IEND", b"")
-    )
 
 
 def test_a_box_of_the_portrait_s_size_in_a_larger_image_is_cut_out():

@@ -1,12 +1,11 @@
 """Photos: cropped as the collection's portraits, masked by the U-Net, and the portraits of `review`."""
 
 import io
-import struct
-import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.bombs import bomb
 from helpers.faces import faces_at, write_cascade
 from helpers.scenes import ColorUnet
 from helpers.studio_models import draw_mask, draw_portrait, write_results
@@ -127,14 +126,6 @@ def test_settings_of_the_run_come_before_those_of_the_model_and_these_before_non
     studio.paths = replace(studio.paths, model=tmp_path)
     place = Photos(studio).cropper.place(content)
     assert (place.size, place.centering) == ((100, 100), (0.5, 0))
-
-
-def bomb() -> bytes:
-    """A PNG that states 40,000 x 40,000 pixels."""
-    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(99))]
-    lengths = [struct.pack(">I", len(chunk) - 4) for chunk in chunks]
-    sums = [struct.pack(">I", zlib.crc32(chunk)) for chunk in chunks]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(map(b"".join, zip(lengths, chunks, sums, strict=True)))
 
 
 @pytest.mark.parametrize(
