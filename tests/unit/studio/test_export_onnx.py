@@ -197,6 +197,6 @@ class OtherNetwork(nn.Linear):
 
 
 def test_a_network_that_cannot_be_exported_leaves_the_log_as_it_was():
-    with pytest.raises(Exception, match="Linear|shapes"):
+    with pytest.raises(Exception, match="Failed to export"):
         to_onnx(OtherNetwork(), {"image": torch.zeros(1, 2)}, ["mask"], {})
     assert logging.getLogger().isEnabledFor(logging.WARNING)
