@@ -25,6 +25,21 @@ def test_what_is_no_picture_is_refused_in_words(visit, path, content):
     visit(visitor)
 
 
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [(Image.new("RGB", (8, 8), "#787878"), "64 of 64 pixels have others"), (Image.new("L", (8, 8), 7), "class id 7")],
+)
+def test_a_mask_of_other_classes_or_colors_is_refused_in_words(visit, mask, words):
+    file = io.BytesIO()
+    mask.save(file, "PNG")
+
+    async def visitor(browser):
+        status, fault = await browser.fault("/mask", file.getvalue())
+        assert status == 415 and words in fault
+
+    visit(visitor)
+
+
 REQUESTS = {
     "/portrait": {"number": 10**6},
     "/review": {"number": 10**6},
