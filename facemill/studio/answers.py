@@ -13,7 +13,6 @@ from facemill.studio.labels import Labels
 from facemill.studio.messages import (
     MOST_SIDE,
     LabelRequest,
-    Look,
     MaskMessage,
     Number,
     PortraitRequest,
@@ -114,8 +113,7 @@ class Answers:
 
     def open(self, body: bytes, _: str) -> bytes:
         """The look and the mask in a PNG that was saved."""
-        state, mask = open_saved(body, self.studio.classes)
-        look = {key: value for key, value in msgspec.to_builtins(state).items() if key in Look.__struct_fields__}
+        look, mask = open_saved(body, self.studio.classes)
         return pack({"state": look, "size": mask.shape}, mask.tobytes())
 
     def label(self, body: bytes, _: str) -> bytes:

@@ -116,8 +116,8 @@ def _reserve(out: Path) -> str:
     raise AssertionError
 
 
-def open_saved(png: bytes, classes: ClassTable) -> tuple[State, np.ndarray]:
-    """The state and the mask, uint8 (H, W), in a PNG that `save` wrote; no pixel of it is decoded.
+def open_saved(png: bytes, classes: ClassTable) -> tuple[Look, np.ndarray]:
+    """The look and the mask, uint8 (H, W), in a PNG that `save` wrote; no pixel of it is decoded.
 
     Raises:
         UserError: The bytes are no such PNG, or its mask is of other classes.
@@ -130,9 +130,7 @@ def open_saved(png: bytes, classes: ClassTable) -> tuple[State, np.ndarray]:
         raise UserError(f"a saved portrait cannot be read ({error})") from error
     if (names := tuple(saved.classes)) != classes.names:
         raise UserError(f"a saved portrait has the classes {', '.join(names)}; accepted: {', '.join(classes.names)}")
-    look = saved.state
-    state = State(styles=look.styles, mix=look.mix, truncation=look.truncation, sliders=look.sliders, size=look.size)
-    return state, check_mask(mask, look.size, classes)
+    return saved.state, check_mask(mask, saved.state.size, classes)
 
 
 def _text(png: bytes) -> bytes:

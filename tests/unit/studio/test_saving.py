@@ -13,6 +13,7 @@ import torch
 from helpers.studio_models import Z_DIM, draw_mask, write_results
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from PIL import Image
 
 from facemill.data.classes import IGNORE, SEVEN, Class, ClassTable
@@ -102,11 +103,11 @@ def test_the_json_says_how_the_portrait_was_made(studio, results, tmp_path):
 
 
 def test_the_png_brings_the_edit_back(studio, png):
-    state, mask = open_saved(png, SEVEN)
+    look, mask = open_saved(png, SEVEN)
     assert np.array_equal(mask, MASK)
-    assert state.styles == [Style(seed=7), Style(z=studio.portrait(2).z)]  # a collection may change
-    assert (state.mix, state.truncation, state.sliders, state.size) == (0.25, 0.75, STATE.sliders, MASK.shape)
-    assert studio.paint(state, mask).body == studio.paint(STATE, MASK).body
+    assert look.styles == [Style(seed=7), Style(z=studio.portrait(2).z)]  # a collection may change
+    assert (look.mix, look.truncation, look.sliders, look.size) == (0.25, 0.75, STATE.sliders, MASK.shape)
+    assert studio.paint(State(**structs.asdict(look)), mask).body == studio.paint(STATE, MASK).body
 
 
 def test_the_same_again_is_the_same_picture_under_another_name(studio, tmp_path):
@@ -142,8 +143,8 @@ def test_no_picture_is_not_saved(results, tmp_path):
 
 
 def test_a_small_file_is_read_whatever_its_header_says():
-    state, mask = open_saved(saved(ABOUT | {"unknown": 1}), SEVEN)
-    assert mask.tolist() == [[0, 1, 2], [3, 6, 255]] and state.truncation == 1
+    look, mask = open_saved(saved(ABOUT | {"unknown": 1}), SEVEN)
+    assert mask.tolist() == [[0, 1, 2], [3, 6, 255]] and look.truncation == 1
 
 
 @pytest.mark.parametrize(
@@ -193,10 +194,10 @@ def test_no_damage_is_a_fault_of_ours(png, data):
         if damaged:
             damaged[place] = data.draw(st.integers(0, 255))
     try:
-        state, mask = open_saved(bytes(damaged), SEVEN)
+        look, mask = open_saved(bytes(damaged), SEVEN)
     except UserError:
         return
-    assert mask.shape == state.size and ((mask < 7) | (mask == IGNORE)).all()
+    assert mask.shape == look.size and ((mask < 7) | (mask == IGNORE)).all()
 
 
 def test_other_programs_show_the_png(png):
