@@ -12,7 +12,6 @@ import json
 import math
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 from playwright.sync_api import Page, sync_playwright
 
 from facemill.errors import UserError
@@ -65,13 +65,13 @@ def studio(results: Path, options: Sequence[str]) -> Iterator[str]:
         command = [*door, "--out", folder, *options]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
-            said = []
+            output = []
             for line in process.stdout:
-                said.append(line)
+                output.append(line)
                 if address := re.search(r"http://127\.0\.0\.1:\d+/#t=\S+", line):
                     yield address[0]
                     return
-            raise UserError(f"the studio did not start: {''.join(said).strip()}")
+            raise UserError(f"the studio did not start: {''.join(output).strip()}")
         finally:
             process.terminate()
             process.wait()
@@ -101,10 +101,6 @@ def wait_for_painter(page: Page, seconds: float) -> None:
     while page.evaluate("studio.portrait().backend").startswith("torch") and time.monotonic() < end:
         paint(page, 2, 2)
         page.keyboard.press("Control+z")
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 def main(
@@ -140,12 +136,13 @@ def main(
         backend, size = page.evaluate("[studio.portrait().backend, studio.portrait().size]")
         browser.close()
     latencies, models = measured["latencies"], measured["models"]
+    median, high = np.percentile(latencies, [50, 95])
     print(f"{backend}, {size[0]} x {size[1]} pixels, load {os.getloadavg()[0]:.1f}")
     numbers = {
-        "median_ms": round(statistics.median(latencies), 1),
-        "p95_ms": round(percentile(latencies, 0.95), 1),
+        "median_ms": round(median, 1),
+        "p95_ms": round(high, 1),
         "greatest_ms": round(max(latencies), 1),
-        "model_ms": round(statistics.median(models), 1),
+        "model_ms": round(np.median(models), 1),
         "events": len(latencies),
         "portraits": len(models),
     }
