@@ -213,17 +213,16 @@ function exportedEngine(data) {
   }
 
   /** The names that a portrait without sliders shows; as a slider moves, those under an earlier mask will do. */
-  async function look(mask, z, moving, pixels = null) {
+  async function seenIn(mask, z, moving, pixels = null) {
     const key = z.join(), last = seen.get(key);
     if (last && (moving || last.mask.join() === mask.join())) return last.names;
-    const names = {};
-    if (vectors.groups.length) {
+    const names = Object.fromEntries(vectors.groups.map(({ name }) => [name, null]));
+    for (const { group, ids, least, palette } of regions) {
+      if (!palette.length) continue;
       pixels ??= await rgb(mask, z);
-      for (const { group, ids, least, palette } of regions) {
-        const color = palette.length ? regionColor(pixels, mask, size, ids, least) : null;
-        const distance = (colors) => Math.min(...colors.map((typical) => ciede2000(color, typical)));
-        names[group] = color && palette.reduce((best, entry) => (distance(entry.colors) < distance(best.colors) ? entry : best)).name;
-      }
+      const color = regionColor(pixels, mask, size, ids, least);
+      const distance = (colors) => Math.min(...colors.map((typical) => ciede2000(color, typical)));
+      names[group] = color && palette.reduce((best, entry) => (distance(entry.colors) < distance(best.colors) ? entry : best)).name;
     }
     if (seen.size > 16) seen.clear();
     seen.set(key, { mask, names });
@@ -245,7 +244,7 @@ function exportedEngine(data) {
     const fitted = fitMask(mask, header.size, size), [a, b = a] = header.styles.map(codeOf), mix = b === a ? 0 : header.mix;
     const base = a.map((value, i) => header.truncation * ((1 - mix) * value + mix * b[i]) + (1 - header.truncation) * styles.mean[i]);
     const moved = Object.entries(header.sliders ?? {}).filter(([, { amount }]) => amount), z = [...base];
-    const plain = moved.length ? null : await rgb(fitted, base), names = await look(fitted, base, header.moving, plain);
+    const plain = moved.length ? null : await rgb(fitted, base), names = await seenIn(fitted, base, header.moving, plain);
     for (const [key, slider] of moved) step(key, slider, names).forEach((value, i) => (z[i] += value));
     return { z: [...Float32Array.from(z)], seen: names, pixels: plain ?? (await rgb(fitted, z)) };
   }

@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,11 +10,6 @@ from helpers.running import ROOT, wait_for
 from helpers.studio_models import write_results
 from helpers.studio_page import capsules, painted, wait
 
-REASON = """e => {
-    const described = (e.getAttribute("aria-describedby") || "").split(" ");
-    const texts = described.map(id => document.getElementById(id)?.textContent);
-    return [...texts, e.title, e.closest("label")?.title].join(" ");
-}"""
 STROKE = [(10.5 + 4 * i, 12.5 + 20 * (i % 2)) for i in range(11)]
 
 
@@ -46,9 +40,7 @@ def test_a_killed_server_comes_back(start, open_page, painter):
     editor = open_page(studio)
     mask = editor.mask()
     studio.kill()
-    killed = time.monotonic()
     editor.page.wait_for_selector("#connection:visible", timeout=6_000)
-    assert time.monotonic() - killed < 6
     assert "your work is kept" in editor.page.locator("#connection").text_content()
     editor.choose(klass=6, size=9)
     editor.stroke(STROKE)
@@ -114,10 +106,11 @@ def test_a_model_alone(start, open_page, tmp_path):
         shutil.rmtree(folder / name)
     (folder / "config.yaml").unlink()
     editor = open_page(start(folder))
-    for tool in ("#unsure", "#label"):
-        reason = editor.page.locator(tool).evaluate(REASON)
-        assert editor.page.locator(tool).get_attribute("aria-disabled") == "true", tool
-        assert "--" in reason or "review" in reason, (tool, reason)
+    for tool, reason in {"unsure": "No U-Net beside the model", "label": "Load a photo first"}.items():
+        assert editor.page.get_attribute(f"#{tool}", "aria-disabled") == "true", tool
+        assert reason in editor.page.get_attribute(f"#{tool}", "title"), tool
+        editor.page.focus(f"#{tool}")
+        assert editor.page.evaluate("document.activeElement.id") == tool
     before = editor.portrait()
     editor.choose(klass=6, size=30)
     editor.stroke([(10, 10), (50, 50)])

@@ -25,6 +25,20 @@ from facemill.studio.paths import find_paths
 from facemill.studio.saving import open_saved
 from facemill.studio.studio import PAGE
 
+COUNT = """() => {
+    const {postMessage} = Worker.prototype;
+    Object.assign(window, {paintings: 0, portraits: 0});
+    document.addEventListener("portrait", () => { window.portraits++; });
+    Worker.prototype.postMessage = function (...message) {
+        window.paintings++;
+        return postMessage.apply(this, message);
+    };
+}"""
+
+THUMBNAILS = "document.querySelector('#thumb-a')?.dataset.key && document.querySelector('#thumb-b').dataset.key"
+
+FAST_CLOCK = "(() => { const now = performance.now.bind(performance); performance.now = () => 1000 * now(); })()"
+
 VIOLATION = """() => new Promise((done) => {
     document.addEventListener("securitypolicyviolation", (event) => done(event.effectiveDirective));
     fetch("https://example.org/").catch(() => {});
@@ -134,6 +148,30 @@ def test_a_download_opens_in_the_studio(editor, tmp_path):
 def test_the_page_forbids_itself_the_network(editor):
     assert editor.page.evaluate(VIOLATION) == "connect-src"
     editor.errors.clear()  # the browser says so, too
+
+
+def test_without_palettes_a_moved_slider_is_one_painting(runtime, browser, tmp_path):
+    """No names can be seen, so nothing is painted for them."""
+    folder, page = write_results(tmp_path / "results"), tmp_path / "page.html"
+    (folder / "config.yaml").unlink()
+    export_page(find_paths(folder), PAGE.read_text("utf-8"), page)
+    editor = Editor(browser, page.as_uri(), offline=True)
+    editor.wait(THUMBNAILS)
+    editor.page.evaluate(COUNT)
+    editor.slide("#amount-hair_color", 60)
+    editor.rest()
+    assert editor.page.evaluate("paintings") == editor.page.evaluate("portraits") > 0
+    assert editor.page.evaluate("studio.portrait().seen") == {"hair_color": None}
+    editor.close()
+
+
+def test_pictures_of_the_styles_of_a_slow_model(browser, exported):
+    editor = Editor(browser, exported.page.as_uri(), offline=True, script=FAST_CLOCK)
+    editor.wait(THUMBNAILS, 30_000)  # by the fast clock
+    assert editor.page.evaluate("studio.portrait().ms") > 250
+    np.testing.assert_array_equal(editor.shown("#thumb-a"), editor.portrait())
+    assert (editor.shown("#thumb-b") != editor.portrait()).any()
+    editor.close()
 
 
 def test_a_model_without_styles(runtime, browser, tmp_path):

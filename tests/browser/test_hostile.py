@@ -103,7 +103,7 @@ def test_headers_of_the_page(studio):
 
 
 @pytest.mark.parametrize(
-    ("change", "mask", "said"),
+    ("change", "mask", "reason"),
     [
         ({}, b"\xc8" * SIZE**2, "class id 200"),
         ({}, MASK[:-1], "bytes"),
@@ -119,11 +119,11 @@ def test_headers_of_the_page(studio):
         ({"path": "/etc/passwd"}, MASK, "path"),
     ],
 )
-def test_values_that_are_not_accepted(studio, change, mask, said):
+def test_values_that_are_not_accepted(studio, change, mask, reason):
     fault = studio.answer_to(pack(STATE | change, mask))["fault"]
-    assert said in fault and "\n" not in fault and "Traceback" not in fault
-    status, _, content = studio.request("POST", "/save", pack({k: v for k, v in (STATE | change).items()}, mask))
-    assert 400 <= status < 500 and said in msgspec.json.decode(content)["fault"]
+    assert reason in fault and "\n" not in fault and "Traceback" not in fault
+    status, _, content = studio.request("POST", "/save", pack(STATE | change, mask))
+    assert 400 <= status < 500 and reason in msgspec.json.decode(content)["fault"]
     assert not list(studio.out.glob("*"))
 
 
@@ -203,14 +203,14 @@ def test_a_ninth_page(studio):
 
 
 ATTACK = """async ([host, token]) => {
-    const said = {};
+    const outcomes = {};
     const options = {method: "POST", headers: {Authorization: "Bearer " + token}};
-    said.fetch = await fetch(`http://${host}/portraits`, options).then(() => "came", () => "refused");
-    said.simple = await fetch(`http://${host}/portraits`, {method: "POST"}).then(() => "came", () => "refused");
-    said.blind = await fetch(`http://${host}/portraits`, {method: "POST", mode: "no-cors"})
+    outcomes.fetch = await fetch(`http://${host}/portraits`, options).then(() => "came", () => "refused");
+    outcomes.simple = await fetch(`http://${host}/portraits`, {method: "POST"}).then(() => "came", () => "refused");
+    outcomes.blind = await fetch(`http://${host}/portraits`, {method: "POST", mode: "no-cors"})
         .then(answer => answer.type === "opaque" ? "refused" : "came", () => "refused");
-    said.page = await fetch(`http://${host}/`).then(() => "came", () => "refused");
-    said.socket = await new Promise(done => {
+    outcomes.page = await fetch(`http://${host}/`).then(() => "came", () => "refused");
+    outcomes.socket = await new Promise(done => {
         const socket = new WebSocket(`ws://${host}/ws`, "facemill." + token);
         socket.onopen = () => done("came");
         socket.onerror = () => done("refused");
@@ -220,8 +220,8 @@ ATTACK = """async ([host, token]) => {
     frame.src = `http://${host}/#t=${token}`;
     document.body.append(frame);
     await loaded;
-    try { said.frame = frame.contentWindow.document ? "came" : "refused"; } catch { said.frame = "refused"; }
-    return said;
+    try { outcomes.frame = frame.contentWindow.document ? "came" : "refused"; } catch { outcomes.frame = "refused"; }
+    return outcomes;
 }"""
 
 
@@ -244,8 +244,8 @@ def test_a_page_on_another_port_reaches_nothing(studio, browser):
     statuses = []
     page.on("response", lambda answer: statuses.append(answer.status) if studio.host in answer.url else None)
     page.goto(f"http://127.0.0.1:{elsewhere.server_port}/")
-    said = page.evaluate(ATTACK, [studio.host, studio.token])
-    assert set(said.values()) == {"refused"}, said
+    outcomes = page.evaluate(ATTACK, [studio.host, studio.token])
+    assert set(outcomes.values()) == {"refused"}, outcomes
     assert page.frames[1].url.startswith("chrome-error:")
     with page.expect_navigation():
         page.evaluate(

@@ -43,11 +43,13 @@ def test_painting_by_the_keyboard_alone(editor):
 
 
 def test_keys_do_nothing_in_text_fields(editor):
-    mask, state = editor.mask(), editor.state()
+    mask, state, size = editor.mask(), editor.state(), editor.page.input_value("#size")
+    editor.choose(klass=5)
     editor.page.focus("#style-a-seed")
-    editor.press("Space", "h", "r", "x", "[", "]")
+    editor.press("Space", "h", "r", "x", "]")
     np.testing.assert_array_equal(editor.mask(), mask)
     assert editor.state()["styles"] == state["styles"]
+    assert editor.page.is_checked("#class-5") and editor.page.input_value("#size") == size
 
 
 def test_every_control_has_a_name(editor):

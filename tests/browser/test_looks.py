@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-WIDTHS = {"wide": (1280, 800), "tablet": (820, 1180), "phone": (400, 860)}
+WIDTHS = {"wide": (1280, 800), "tablet": (820, 1180), "phone": (400, 800)}
 SCHEMES = [{"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"}, {"contrast": "more"}]
 SIGHTS = ["none", "protanopia", "deuteranopia", "tritanopia"]
 
@@ -29,7 +29,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_cut_off(studio, open_page, folder, width, scheme):
     size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
-    editor = open_page(studio, viewport=size, **scheme)
+    editor = open_page(studio, viewport=size, has_touch=width != "wide", is_mobile=width != "wide", **scheme)
     name = next(iter(scheme.values()))
     editor.page.screenshot(path=folder / f"{width}-{name}.png", full_page=True)
     assert editor.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -38,7 +38,7 @@ def test_nothing_is_cut_off(studio, open_page, folder, width, scheme):
         assert box and box["x"] >= 0 and box["x"] + box["width"] <= size["width"] + 1, part
     for part in ("#mask", "#portrait"):  # both are seen at once, without scrolling
         box = editor.page.locator(part).bounding_box()
-        assert (size["height"] - box["y"]) / box["height"] > 0.5, part
+        assert box["y"] + box["height"] <= size["height"], part
     assert contrast(editor) >= 4.5
     assert editor.errors == []
 
@@ -86,7 +86,7 @@ def test_buttons_for_fingers(studio, open_page, folder):
     """44 px and more (WCAG 2.5.5) where the pointer is coarse."""
     editor = open_page(studio, viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
     editor.page.screenshot(path=folder / "touch.png", full_page=True)
-    for button in ("#undo", "#redo"):
+    for button in ("#undo", "#redo", "#open", "#zoom-in", "#snapshot", "#style-a-dice", "#label", "#hide"):
         box = editor.page.locator(button).bounding_box()
         assert min(box["width"], box["height"]) >= 44, button
 

@@ -1,5 +1,6 @@
 """The page opens, a stroke is exact in the mask and in the portrait, which follows the pen; and the other tools."""
 
+import io
 import signal
 
 import cv2
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 from helpers.studio_page import capsules, painted
 from helpers.studio_process import header_of
+from PIL import Image
+
+from facemill.data.classes import SEVEN
 
 STROKE = [(12.3 + 2 * i, 14.7 + i + 9 * (i % 3)) for i in range(21)]
 """Twenty moves in a zigzag, through hair and face."""
@@ -62,6 +66,17 @@ def test_a_stroke_beyond_the_edge(editor):
     points = [(30, 30), (-20, 40), (-20, -15), (50, -10), (80, 90), (40, 50)]
     editor.stroke(points)
     np.testing.assert_array_equal(editor.mask(), capsules(mask, points, 9, 6))
+
+
+def test_the_corners_are_seen_and_painted(editor):
+    editor.choose(klass=6, size=1)
+    corners = [(0.5, 0.5), (63.5, 0.5), (0.5, 63.5), (63.5, 63.5)]
+    for corner in corners:
+        editor.stroke([corner])
+    assert (editor.mask()[[0, 0, -1, -1], [0, -1, 0, -1]] == 6).all()
+    editor.page.mouse.move(1, 1)
+    board = np.asarray(Image.open(io.BytesIO(editor.page.locator("#mask").screenshot())).convert("RGB"))
+    assert (board[[1, 1, -2, -2], [1, -2, 1, -2]] == SEVEN.colors[6]).all()
 
 
 def test_portraits_come_while_the_pen_is_down(editor):

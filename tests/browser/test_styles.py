@@ -33,12 +33,16 @@ def test_seed_7_is_that_of_generate_portraits(editor, results, painter, tmp_path
     np.testing.assert_allclose(editor.z(), painter.random_styles(1, 7)[0].numpy(), atol=1e-5)
 
 
-def test_the_dice_and_enter_give_the_next_seed(editor):
+def test_the_dice_and_r_give_random_seeds_and_enter_the_next(editor):
+    for roll in (lambda: editor.page.click("#style-a-dice"), lambda: editor.press("r")):
+        set_seed(editor, "a", 7)
+        first = editor.portrait()
+        roll()
+        assert editor.state()["styles"][0]["seed"] not in (7, 8)
+        assert (editor.portrait() != first).any()
     set_seed(editor, "a", 7)
-    first = editor.portrait()
-    editor.page.click("#style-a-dice")
-    editor.wait("studio.state().styles[0].seed !== 7")
-    assert (editor.portrait() != first).any()
+    editor.page.press("#style-a-seed", "Enter")
+    assert editor.state()["styles"][0] == {"seed": 8}
 
 
 def test_a_dropped_picture_is_a_style(editor, painter, tmp_path):
@@ -123,12 +127,13 @@ def test_a_boolean_is_added_and_removed(editor, results):
         np.testing.assert_allclose(editor.z(), z + percent / 100 * vector, atol=1e-4)
 
 
-@pytest.mark.parametrize("z", ["none", "normal"])
-def test_a_model_without_styles_of_pictures(start, open_page, tmp_path, z):
+@pytest.mark.parametrize(("z", "note"), [("none", "has no styles"), ("normal", "styles are drawn, not read")])
+def test_a_model_without_styles_of_pictures(start, open_page, tmp_path, z, note):
     """What the model cannot do is grayed out, and says why; the rest works."""
     editor = open_page(start(write_results(tmp_path / "results", z)))
     assert editor.page.get_attribute("#style-a-picture", "aria-disabled") == "true"
-    assert "drawn, not read" in editor.page.content()
+    assert "drawn, not read" in editor.page.get_attribute("#style-a-picture", "title")
+    assert note in editor.page.inner_text("#style-note")
     before = editor.portrait()
     editor.choose(klass=6, size=20)
     editor.stroke([(10, 10), (50, 50)])

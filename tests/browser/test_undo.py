@@ -91,10 +91,9 @@ def test_a_slider_is_one_entry_from_press_to_release(editor):
     assert editor.state()["sliders"]["hair_color"]["amount"] > 0.8
 
 
-@pytest.mark.parametrize("context", [{"has_touch": True}])
-def test_an_interrupted_stroke_is_one_entry(studio, open_page, context):
+def test_an_interrupted_stroke_is_one_entry(studio, open_page):
     """The system took the pointer away, as for a gesture of its own."""
-    editor = open_page(studio, **context)
+    editor = open_page(studio, has_touch=True)
     before = snapshot(editor)
     editor.choose(klass=6, size=9)
     client = editor.context.new_cdp_session(editor.page)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from playwright.sync_api import Browser, Page, WebSocket
+from playwright.sync_api import Browser, Dialog, Page, WebSocket
 
 from facemill.inference.painter import Painter
 from facemill.networks.vae import to_pixels
@@ -43,8 +43,9 @@ DROP = """([target, name, type, content]) => {
 class Editor:
     """A page that is open at a studio's address; what it says on its console and asks of the network is noted."""
 
-    def __init__(self, browser: Browser, address: str, **context: Any) -> None:
+    def __init__(self, browser: Browser, address: str, *, script: str = "", **context: Any) -> None:
         self.context = browser.new_context(**{"viewport": VIEWPORT, "accept_downloads": True} | context)
+        self.context.add_init_script(script)
         self.page = self.context.new_page()
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -57,8 +58,13 @@ class Editor:
     def listen(self, page: Page) -> None:
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("dialog", self.dismiss)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("websocket", self.follow)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        self.errors.append(f"{dialog.type}: {dialog.message}")
+        dialog.dismiss()
 
     def follow(self, socket: WebSocket) -> None:
         self.sockets.append(socket)
@@ -93,10 +99,10 @@ class Editor:
         height, width = self.page.evaluate("studio.portrait().size")
         return self.bytes_of("studio.portrait().pixels").reshape(height, width, 4)[:, :, :3]
 
-    def shown(self) -> np.ndarray:
-        """What the portrait's canvas shows, uint8 RGB (H, W, 3)."""
+    def shown(self, canvas: str = "#portrait") -> np.ndarray:
+        """What a canvas shows, uint8 RGB (H, W, 3)."""
         self.rest()
-        canvas = "document.querySelector('#portrait')"
+        canvas = f"document.querySelector('{canvas}')"
         height, width = self.page.evaluate(f"[{canvas}.height, {canvas}.width]")
         pixels = self.bytes_of(f"{canvas}.getContext('2d').getImageData(0, 0, {width}, {height}).data")
         return pixels.reshape(height, width, 4)[:, :, :3]
@@ -109,9 +115,8 @@ class Editor:
         return np.frombuffer(base64.b64decode(self.page.evaluate(f"({TO_BASE64})({expression})")), np.uint8)
 
     def fault(self) -> str:
-        """What the alert says, once it says something."""
-        self.wait("document.querySelector('#fault-text').textContent.trim() !== ''")
-        return self.page.locator("#fault-text").text_content().strip()
+        """The text of the alert, once it is shown."""
+        return self.page.locator("#fault-text").inner_text().strip()
 
     # what a person does
 
