@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from facemill.config.avatars import AvatarsConfig
 from facemill.config.fields import Section, Share, TrainingConfig, without_nulls
 from facemill.config.ingest import FilterConfig, PortraitsConfig, SampleConfig, SourceConfig
 from facemill.config.label import AugmentConfig, LabelsConfig
@@ -61,6 +62,8 @@ class Config(Section):
     latents: LatentsConfig
     tags: TagsConfig
     attributes: AttributesConfig
+    avatars: AvatarsConfig
+    also: list[Literal["avatars"]] = Field([], description="further stages that a whole run includes: avatars")
 
     @model_validator(mode="after")
     def _source_fits_kind(self) -> Self:
