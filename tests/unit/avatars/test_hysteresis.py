@@ -1,0 +1,53 @@
+"""Choices in films that noise does not change."""
+
+import numpy as np
+import pytest
+
+from facemill.avatars.hysteresis import Hysteresis, change_rate
+
+
+def choices(rows, keep=0.05, hold=3):
+    chooser = Hysteresis(keep=keep, hold=hold)
+    return [chooser.choose(np.array(row, float)) for row in rows]
+
+
+def test_the_first_choice_is_the_nearest():
+    assert choices([[3, 1, 2]]) == [1]
+
+
+def test_a_clearly_nearer_candidate_is_chosen_in_the_frame_that_completes_the_hold():
+    assert choices([[1, 2], [2, 1], [2, 1], [2, 1], [2, 1]]) == [0, 0, 0, 1, 1]
+
+
+def test_two_frames_of_a_blink_change_nothing():
+    assert choices([[1, 2], [2, 1], [2, 1], [1, 2], [2, 1], [2, 1]]) == [0] * 6
+
+
+@pytest.mark.parametrize(("distance", "chosen"), [(0.96, 0), (0.94, 1)])
+def test_a_candidate_must_be_nearer_by_the_share_kept(distance, chosen):
+    assert choices([[1, 2], *[[1, distance]] * 6])[-1] == chosen
+
+
+def test_candidates_that_take_turns_are_both_nearer_and_the_nearest_is_chosen():
+    assert choices([[1, 9, 9], [5, 1, 2], [5, 2, 1], [5, 1, 2]]) == [0, 0, 0, 1]
+
+
+def test_counts_begin_anew_after_a_change():
+    assert choices([[1, 2], *[[2, 1]] * 3, [1, 2], [1, 2], [1, 2]]) == [0, 0, 0, 1, 1, 1, 0]
+
+
+def test_noise_between_two_alike_candidates_flickers_only_without_hysteresis():
+    distances = 1 + np.random.default_rng(0).uniform(-0.02, 0.02, (200, 2))
+    raw, held = choices(distances, keep=0, hold=1), choices(distances)
+    assert change_rate(raw, 10) > 5
+    assert change_rate(held, 10) == 0
+
+
+def test_without_hysteresis_each_frame_has_its_nearest():
+    distances = np.random.default_rng(1).uniform(0, 1, (50, 4))
+    assert choices(distances, keep=0, hold=1) == distances.argmin(1).tolist()
+
+
+def test_changes_a_second_are_counted_between_frames():
+    assert change_rate([2, 2, 3, 3, 2], 4.0) == 0.5
+    assert change_rate([2], 0.0) == 0
