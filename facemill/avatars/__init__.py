@@ -1,0 +1,1 @@
+"""Avatars: a portrait's parts, matched to the parts of drawing styles."""

@@ -1,0 +1,275 @@
+"""Drawing styles: DiceBear's definitions, read for what can be matched to a portrait.
+
+A style draws a figure from components (eyes, hair, ...), each in several variants. Components that a portrait's masks
+tell about form part roles; the others stay at their plainest variant.
+"""
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from dicebear import Avatar, Style
+
+from facemill.errors import UserError
+
+PartRole = Literal["eyes", "eyebrows", "mouth", "hair", "face", "clothes"]
+
+PART_ROLES: tuple[PartRole, ...] = get_args(PartRole)
+"""Parts of a portrait that are matched to components of a style."""
+
+Choice = dict[str, str]
+"""The variant of each component of a role, `NONE` for a hidden one: `{"hair": "bun", "rearHair": "none"}`."""
+
+NONE = "none"
+"""What stands for the variant of a hidden component."""
+
+_COMPONENTS: dict[PartRole, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "eyes": (("eyes", "eye"), ()),
+    "eyebrows": (("eyebrows", "brows", "eyebrow"), ()),
+    "mouth": (("mouth", "expression"), ()),
+    "hair": (
+        ("hair", "top", "head"),
+        ("rearHair", "frontHair", "sideburns", "beard", "facialHair", "mustache"),
+    ),
+    "face": (("head", "face"), ()),
+    "clothes": (("clothes", "clothing", "outfit", "body"), ()),
+}
+"""Names of each role's main component, the first that a style has, and of others that masks show as the same class."""
+
+_COLORS = {
+    "hair": ("hair", "top", "headContrast", "paperHair"),
+    "skin": ("skin", "base", "face", "paperFace", "paper"),
+    "clothes": ("clothes", "clothing", "shirt", "body"),
+    "eye": ("eyes", "eye"),
+}
+"""Names of the colors of regions of `facemill.imaging.colors.REGIONS`."""
+
+_SAME_COLOR = {"hair": ("facialHair", "beard", "eyebrows")}
+"""Colors that follow that of a region."""
+
+_MAX_CANDIDATES = 256
+_MAX_BYTES = 8 << 20  # the largest of DiceBear's definitions has 1 MB
+_MAX_SHAPES = 100_000  # of the largest figure: nested components multiply
+
+
+@dataclass(frozen=True, eq=False)
+class DrawingStyle:
+    """A drawing style."""
+
+    name: str
+    definition: dict = field(repr=False)
+    """DiceBear's definition, validated."""
+    _style: Style = field(repr=False)
+
+    @classmethod
+    def load(cls, name: str) -> Self:
+        """Loads a style.
+
+        Args:
+            name: a style of the package dicebear-styles, `emoji`, or the path of a definition (.json).
+
+        Raises:
+            UserError: there is no such style or file, or it is no sound definition: DiceBear's schema allows neither
+                scripts nor outside references, and here neither endless nor immense figures.
+        """
+        if name.endswith(".json"):
+            path = Path(name)
+            return cls._parse(path.stem, _read(path), str(path))
+        if "/" not in name and (resource := files("dicebear_styles").joinpath(f"{name}.json")).is_file():
+            return cls._parse(name, resource.read_text(), name)
+        raise UserError(f"style {name!r}: unknown; accepted: one of {', '.join(_names())}, or the path of a .json")
+
+    @classmethod
+    def _parse(cls, name: str, text: str, where: str) -> Self:
+        try:
+            definition = json.loads(text)
+            style = Style(definition)
+            _check_size(definition)
+        except (ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError, as DiceBear's errors are
+            fault = str(error).splitlines()[0][:200]
+            raise UserError(f"{where}: {fault}; accepted: a style definition of DiceBear's schema") from None
+        return cls(name, definition, style)
+
+    @property
+    def creator(self) -> str:
+        """The creator's name."""
+        return self._meta("creator", "name")
+
+    @property
+    def license(self) -> str:
+        """The name of the license."""
+        return self._meta("license", "name")
+
+    @property
+    def license_url(self) -> str:
+        """The license's address."""
+        return self._meta("license", "url")
+
+    @property
+    def source(self) -> str:
+        """The address of the work that the style is a remix of."""
+        return self._meta("source", "url")
+
+    def _meta(self, section: str, key: str) -> str:
+        return self.definition.get("meta", {}).get(section, {}).get(key, "")
+
+    @cached_property
+    def components(self) -> dict[str, tuple[str, ...]]:
+        """The variants of each component, in the definition's order; aliases of components are not listed."""
+        components = self.definition.get("components", {})
+        return {name: tuple(entry["variants"]) for name, entry in components.items() if "variants" in entry}
+
+    @cached_property
+    def roles(self) -> dict[PartRole, tuple[str, ...]]:
+        """The components of each role that the style can show, the main one first."""
+        roles: dict[PartRole, tuple[str, ...]] = {}
+        taken: set[str] = set()
+        for role, (mains, others) in _COMPONENTS.items():
+            main = next((name for name in mains if name in self.components and name not in taken), None)
+            if main:
+                roles[role] = (main, *(name for name in others if name in self.components))
+                taken.update(roles[role])
+        return roles
+
+    @cached_property
+    def candidates(self) -> dict[PartRole, tuple[Choice, ...]]:
+        """The choices of each role that has several.
+
+        The main component is always shown. Hair is every combination with beards and other hair where these are no
+        more than 256, else the main component with the others plain.
+        """
+        candidates = {}
+        for role, (main, *others) in self.roles.items():
+            variants = [self.components[main], *(self._shown_or_not(name) for name in others)]
+            if np.prod([len(names) for names in variants]) > _MAX_CANDIDATES:
+                variants[1:] = [(self.plain[name],) for name in others]
+            choices = tuple(dict(zip((main, *others), names, strict=True)) for names in itertools.product(*variants))
+            if len(choices) > 1:
+                candidates[role] = choices
+        return candidates
+
+    def _shown_or_not(self, component: str) -> tuple[str, ...]:
+        return (NONE, *self.components[component])
+
+    @cached_property
+    def plain(self) -> Choice:
+        """The plainest variant of each component, or `NONE` for one that is not always shown."""
+        entries, roles = self.definition["components"], self.roles
+        mains = {names[0] for names in roles.values()}
+        optional = {name for names in roles.values() for name in names[1:]}
+        plain = {}
+        for name, variants in self.components.items():
+            hidden = name in optional or (name not in mains and entries[name].get("probability", 100) < 100)
+            plain[name] = NONE if hidden else min(variants, key=lambda v: _length(entries[name]["variants"][v]))  # noqa: B023
+        return plain
+
+    @cached_property
+    def unseen(self) -> Choice:
+        """What masks do not tell: components of no matched role, each with its plainest variant or `NONE`."""
+        matched = {component for choices in self.candidates.values() for component in choices[0]}
+        return {
+            name: variant
+            for name, variant in self.plain.items()
+            if name not in matched and (len(self.components[name]) > 1 or variant == NONE)
+        }
+
+    @cached_property
+    def color_options(self) -> dict[str, str]:
+        """The option that colors each region: `{"hair": "hairColor"}`."""
+        colors = self.definition.get("colors", {})
+        names = {region: next((n for n in names if n in colors), None) for region, names in _COLORS.items()}
+        return {region: f"{name}Color" for region, name in names.items() if name}
+
+    def options(
+        self,
+        choices: Mapping[PartRole, Choice],
+        colors: Mapping[str, str] = {},
+        background: str | None = None,
+    ) -> dict[str, Any]:
+        """DiceBear's options of a figure, complete: they give the same SVG again.
+
+        Args:
+            choices: the choice of each role; components of no choice are plain.
+            colors: hex colors by region (`hair`) or by the option's name (`hairColor`); others are the style's first.
+            background: a hex color; none: transparent.
+        """
+        options: dict[str, Any] = {"seed": ""}
+        chosen = self.plain | {name: variant for choice in choices.values() for name, variant in choice.items()}
+        for name, variant in chosen.items():
+            options[f"{name}Probability"] = 0 if variant == NONE else 100
+            if variant != NONE:
+                options[f"{name}Variant"] = variant
+        for name, color in self.definition.get("colors", {}).items():
+            options[f"{name}Color"] = [color["values"][0]]
+        for region, hex_color in colors.items():
+            options[self.color_options.get(region, region)] = [hex_color]
+            for name in _SAME_COLOR.get(region, ()):
+                if f"{name}Color" in options and f"{name}Color" not in colors:
+                    options[f"{name}Color"] = [hex_color]
+        options["backgroundColor"] = [background] if background else []
+        return options
+
+    def svg(self, options: Mapping[str, Any]) -> str:
+        """The figure that DiceBear draws of these options."""
+        return str(Avatar(self._style, dict(options)))
+
+
+def random_options(style: DrawingStyle, rng: np.random.Generator) -> tuple[dict[str, Any], dict[PartRole, Choice]]:
+    """A figure of random choices and colors, and its choices; unseen components are plain."""
+    choices = {role: of[rng.integers(len(of))] for role, of in style.candidates.items()}
+    colors = {}
+    for name, color in style.definition.get("colors", {}).items():
+        colors[f"{name}Color"] = str(rng.choice(color["values"]))
+    return style.options(choices, colors), choices
+
+
+def _names() -> list[str]:
+    return sorted(
+        path.name.removesuffix(".json") for path in files("dicebear_styles").iterdir() if ".json" in path.name
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise UserError(f"{path}: larger than {_MAX_BYTES >> 20} MB; accepted: a smaller style definition")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({error}); accepted: a style definition of DiceBear's schema"
+        ) from None
+
+
+def _length(variant: dict) -> int:
+    return len(json.dumps(variant))
+
+
+def _check_size(definition: dict) -> None:
+    """Raises `ValueError` when a figure would be endless, or of more than `_MAX_SHAPES` shapes."""
+    components, sizes = definition.get("components", {}), {}
+
+    def size(elements: list[dict]) -> int:
+        total = 0
+        for element in elements:
+            total += component_size(element["name"]) if element["type"] == "component" else 1
+            total += size(element.get("children", []))
+        return total
+
+    def component_size(name: str) -> int:
+        if name not in sizes:
+            sizes[name] = None
+            entry = components.get(name, {})
+            entry = components.get(entry.get("extends"), entry)
+            sizes[name] = max((size(v.get("elements", [])) for v in entry.get("variants", {}).values()), default=0)
+        if sizes[name] is None:
+            raise ValueError(f"component {name!r} contains itself")
+        return sizes[name]
+
+    if (shapes := size(definition["canvas"]["elements"])) > _MAX_SHAPES:
+        raise ValueError(f"a figure of {shapes} shapes")
