@@ -1,0 +1,75 @@
+"""Mean and deviation of each role's descriptors over a domain: portraits of a collection, or parts of a style."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from facemill.avatars.descriptors import BLOCKS, DIMENSIONS
+from facemill.avatars.styles import PartRole
+from facemill.errors import Damaged, UserError
+from facemill.files import atomic_write
+
+_LEAST = (0.1, 0.2, 0.05)  # deviation in each block below which a number says nothing
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and deviation of each role's descriptors, float32 (DIMENSIONS,) each."""
+
+    means: Mapping[str, np.ndarray]
+    deviations: Mapping[str, np.ndarray]
+
+    @classmethod
+    def of(cls, descriptors: Mapping[PartRole, np.ndarray]) -> Self:
+        """The statistics of descriptors, float32 (N, DIMENSIONS) for each role; a role with N = 0 has none."""
+        return cls.of_batches([descriptors])
+
+    @classmethod
+    def of_batches(cls, batches: Iterable[Mapping[PartRole, np.ndarray]]) -> Self:
+        """The statistics of descriptors that come in batches."""
+        sums: dict[str, np.ndarray] = {}
+        for batch in batches:
+            for role, rows in batch.items():
+                values = rows.astype(np.float64)
+                moments = np.stack([np.ones(DIMENSIONS) * len(values), values.sum(0), (values**2).sum(0)])
+                sums[role] = sums.get(role, 0) + moments
+        sums = {role: moments for role, moments in sums.items() if moments[0, 0]}
+        means = {role: total / count for role, (count, total, _) in sums.items()}
+        variances = {
+            role: np.maximum(squares / count - means[role] ** 2, 0) for role, (count, _, squares) in sums.items()
+        }
+        return cls(
+            {role: mean.astype(np.float32) for role, mean in means.items()},
+            {role: np.sqrt(variance).astype(np.float32) for role, variance in variances.items()},
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Reads the statistics; raises `UserError` when there are none, `Damaged` when they are not as written."""
+        try:
+            tensors = load_file(path)
+            roles = [name.removesuffix(".mean") for name in tensors if name.endswith(".mean")]
+            return cls({r: tensors[f"{r}.mean"] for r in roles}, {r: tensors[f"{r}.deviation"] for r in roles})
+        except FileNotFoundError as error:
+            raise UserError(f"{path}: no such file; accepted: statistics that describe_collection wrote") from error
+        except (SafetensorError, KeyError) as error:
+            raise Damaged(path, error) from error
+
+    def save(self, path: Path) -> None:
+        """Writes the statistics as safetensors, atomically."""
+        tensors = {f"{role}.mean": mean for role, mean in self.means.items()}
+        tensors |= {f"{role}.deviation": deviation for role, deviation in self.deviations.items()}
+        with atomic_write(path) as tmp:
+            save_file(tensors, tmp)
+
+    def standardize(self, role: PartRole, descriptors: np.ndarray) -> np.ndarray:
+        """Descriptors of a role without the domain's mean, in its deviations: float32 (N, DIMENSIONS)."""
+        least = np.zeros(DIMENSIONS, np.float32)
+        for block, value in zip(BLOCKS, _LEAST, strict=True):
+            least[block] = value
+        return ((descriptors - self.means[role]) / np.maximum(self.deviations[role], least)).astype(np.float32)
