@@ -46,12 +46,12 @@ def load_encoder(encoder: nn.Module, weights: str | Path | None) -> None:
     encoder.load_state_dict(state, strict=False)
 
 
-def download_imagenet_weights() -> Path:
-    """The safetensors file of MobileNetV2's ImageNet weights, downloaded at the first call.
+def download_imagenet_weights(encoder: str = "mobilenet_v2") -> Path:
+    """The safetensors file of an encoder's ImageNet weights, downloaded at the first call.
 
     Hugging Face stores a file under the SHA-256 that the server named; raises `Damaged` when the contents have another.
     """
-    pretrained = encoders["mobilenet_v2"]["pretrained_settings"]["imagenet"]
+    pretrained = encoders[encoder]["pretrained_settings"]["imagenet"]
     link = hf_hub_download(pretrained["repo_id"], "model.safetensors", revision=pretrained["revision"])
     blob = Path(link).resolve()
     if sha256(blob) != blob.name:
