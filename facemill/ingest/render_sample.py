@@ -12,17 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from facemill.config.ingest import SampleConfig
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import ClassTable
 from facemill.data.labelme import as_labelme
-from facemill.data.shards import encode_mask
+from facemill.data.shards import encode_mask, write_shard
 from facemill.errors import UserError
 from facemill.files import atomic_folder, atomic_write, sha256, write_json
 from facemill.imaging.polygons import polygons, rasterize, regions
-from facemill.ingest.drawing import COMPONENT_IDS, LABELS, draw
+from facemill.ingest.drawing import draw
+from facemill.ingest.toon_head import COMPONENT_IDS, LABELS
 from facemill.log import progress
+
+VARIANTS = ("eyes", "eyebrows", "mouth", "hair", "rearHair", "beard", "clothes")
+"""The components of the style that have variants, columns of `truth/variants.parquet`."""
 
 _LABELS = list(LABELS.values())
 _MIN_POSTS_FOR_BROKEN_LINE = 200  # so that one broken line stays well below the share at which ingestion stops
@@ -175,15 +180,18 @@ def render(
     - `metadata.jsonl`: a line a post, in the form of the Danbooru2021 dump;
     - `images/0123/456123.png`: the images, in Danbooru's buckets, id modulo 1000; a few are smaller on purpose;
     - `labelled/456123.png` and `.json`: copies of some of them, with labelme files;
-    - `truth/456123.png`: the exact masks of all, for evaluation only.
+    - `truth/456123.png`: the exact masks of all, for evaluation only;
+    - `truth/variants.parquet`: the variant of each of their parts, for evaluation only.
     """
     ids = part_class_ids(classes, labels)
     post_ids, chosen, faults = choose_ids(settings.portraits, settings.labelled, seed)
     for name in ("images", "labelled", "truth"):
         (folder / name).mkdir(parents=True)
+    variants = []
     with (folder / "metadata.jsonl").open("w") as metadata:
         for post_id in progress(post_ids, "rendering", len(post_ids), "portraits"):
             drawing, fault = draw(post_id, seed), faults.get(post_id)
+            variants.append({"id": str(post_id)} | {name: drawing.variants[name] for name in VARIANTS})
             width = 2 * size if oddity(post_id, seed) != "small" else 2 * size * (50 + post_id % 45) // 100
             png, parts = drawing.image(width), drawing.part_ids(width)
             line = json.dumps(_post(post_id, seed, png, width, drawing.tags), separators=(",", ":"))
@@ -197,3 +205,5 @@ def render(
                 name = f"labelled/{post_id}"
                 (folder / f"{name}.png").write_bytes(png)
                 write_json(folder / f"{name}.json", as_labelme(f"{post_id}.png", (width, width), outline(parts)))
+    schema = pa.schema([(name, pa.string()) for name in ("id", *VARIANTS)])
+    write_shard(folder / "truth/variants.parquet", variants, schema)

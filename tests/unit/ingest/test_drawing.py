@@ -1,3 +1,4 @@
+import hashlib
 import io
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import yaml
 from PIL import Image
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from facemill.ingest.drawing import COMPONENT_IDS, HAIR_COLORS, LABELS, PART_IDS, _without_specks, draw
+from facemill.ingest.drawing import HAIR_COLORS, draw
+from facemill.ingest.toon_head import COMPONENT_IDS, LABELS, PART_IDS, _without_specks, definition
 
 CONFIG = Path(__file__).parents[3] / "config/config.yaml"
 IDS = range(1000, 1006)
@@ -25,6 +27,24 @@ def lab(color: str) -> np.ndarray:
 def test_the_same_id_and_seed_give_the_same_drawing_and_others_another():
     assert draw(1000, 1).image(64) == draw(1000, 1).image(64)
     assert len({draw(post_id, seed).image(64) for post_id in IDS for seed in (1, 2)}) == 2 * len(IDS)
+
+
+def test_portraits_of_a_seed_are_the_same_for_ever():
+    """Labels, measures and models of the sample are of these pictures: SHA-256 of the SVGs and maps' SVGs of a few."""
+    svgs = "".join(drawing.picture + drawing.parts for drawing in (draw(post_id, 1) for post_id in range(1000, 1020)))
+    assert (
+        hashlib.sha256(svgs.encode()).hexdigest() == "e566ba65d65090d8fa36218035ac81d57130aa92d68249b0c476316009f61313"
+    )
+
+
+def test_variants_are_those_that_the_tags_tell():
+    for post_id in range(1000, 1060):
+        drawing = draw(post_id, 1)
+        assert set(drawing.variants) == set(definition()["components"])
+        assert (drawing.variants["rearHair"] == "none") <= ("short_hair" in drawing.tags)
+        assert (drawing.variants["eyes"] == "wink") == ("one_eye_closed" in drawing.tags)
+        assert (drawing.variants["mouth"] == "smile") == ({"closed_mouth", "smile"} <= set(drawing.tags))
+        assert (drawing.variants["beard"] == "none") == ("facial_hair" not in drawing.tags)
 
 
 def test_every_portrait_shows_the_parts_that_all_have():

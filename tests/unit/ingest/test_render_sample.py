@@ -3,6 +3,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from PIL import Image
@@ -17,10 +18,11 @@ from facemill.errors import UserError
 from facemill.files import sha256
 from facemill.imaging.polygons import polygons
 from facemill.ingest.danbooru import read_danbooru
-from facemill.ingest.drawing import COMPONENT_IDS, LABELS, PART_IDS, draw
+from facemill.ingest.drawing import draw
 from facemill.ingest.filter_posts import select
 from facemill.ingest.images import list_images
-from facemill.ingest.render_sample import choose_ids, oddity, outline, part_class_ids, render_sample
+from facemill.ingest.render_sample import VARIANTS, choose_ids, oddity, outline, part_class_ids, render_sample
+from facemill.ingest.toon_head import COMPONENT_IDS, LABELS, PART_IDS
 
 ROOT = Path(__file__).parents[3]
 FILTER = FilterConfig(ratings=["g", "s"], min_score=0, min_size=64, tags_all=["solo"], tags_none=["lying", "from_side"])
@@ -96,13 +98,15 @@ def test_ignored_labels_and_labels_without_a_class():
 def test_fine_classes_change_neither_images_nor_labelme_files(sample: Path, fine_sample: Path):
     coarse, fine = files_of(sample), files_of(fine_sample)
     assert coarse.keys() == fine.keys()
-    assert {name for name in coarse if coarse[name] != fine[name]} == {n for n in coarse if n.startswith("truth/")}
+    assert {name for name in coarse if coarse[name] != fine[name]} == {
+        n for n in coarse if n.startswith("truth/") and n.endswith(".png")
+    }
 
 
 def test_fine_truth_merges_into_the_seven_classes(sample: Path, fine_sample: Path):
     to_seven = np.array([ids_of_labels(SEVEN, MERGE)[name] for name in FINE.names], np.uint8)
     labels = set()
-    for path in (sample / "truth").iterdir():
+    for path in (sample / "truth").glob("*.png"):
         fine = decode_mask((fine_sample / f"truth/{path.name}").read_bytes(), FINE)
         assert (to_seven[fine] == decode_mask(path.read_bytes(), SEVEN)).all()
         labels |= {FINE.names[i] for i in np.unique(fine)}
@@ -137,7 +141,14 @@ def test_truth_is_there_for_every_post_at_the_size_of_its_image(sample: Path):
         truth = decode_mask((sample / f"truth/{path.name}").read_bytes(), SEVEN)
         with Image.open(path) as image:
             assert image.size == truth.shape
-    assert len(list((sample / "truth").iterdir())) == 30
+    assert len(list((sample / "truth").glob("*.png"))) == 30
+
+
+def test_the_variants_of_every_post_are_those_that_were_drawn(sample: Path):
+    rows = pq.read_table(sample / "truth/variants.parquet").to_pylist()
+    assert {row["id"] for row in rows} == {path.stem for path in (sample / "truth").glob("*.png")}
+    assert all(draw(int(row["id"]), 3).variants.items() >= {(name, row[name]) for name in VARIANTS} for row in rows)
+    assert {row["rearHair"] for row in rows} > {"none"} and {row["beard"] for row in rows} > {"none"}
 
 
 @pytest.mark.parametrize("name", ["sample", "fine_sample"])
