@@ -151,7 +151,7 @@ class Library:
 
 
 def descriptors_of(table: pa.Table) -> np.ndarray:
-    """The column `descriptor` of a table: float32 (N, DIMENSIONS). Raises `ValueError` where one is of another length."""
+    """The column `descriptor` of a table: float32 (N, DIMENSIONS). Raises `ValueError` where one has another length."""
     flat = table["descriptor"].combine_chunks().flatten().to_numpy()
     return flat.reshape(len(table), DIMENSIONS)
 

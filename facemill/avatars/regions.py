@@ -85,10 +85,10 @@ def cut_parts(image: np.ndarray, mask: np.ndarray, *, looks: int, seed: int = 0)
     pixels, ids = _upright(*_reduced(image, mask))
     gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     masks = {role: np.isin(ids, SEVEN.role_ids(*roles)).astype(np.uint8) * 255 for role, roles in _ROLES_OF.items()}
-    face = box_of(masks["face"])
+    face = box_of(masks["face"]) or box_of(masks["hair"])
     if face is None:
         return {}
-    skin = float(np.median(gray[masks["face"] > 0]))
+    skin = float(np.median(gray[masks["face"] > 0])) if masks["face"].any() else 255.0
     masks["eyebrows"] = _eyebrows(gray, ids, masks["eyes"], skin)
     moves = _moves(looks, np.random.default_rng(seed))
     parts = {}
