@@ -1,0 +1,245 @@
+"""Frames of films and of folders of images: upright, in RGB, each with the time that its film gives it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import av
+import av.error
+import av.video.reformatter
+import numpy as np
+from av.container import InputContainer
+from av.format import Flags
+from av.sidedata.sidedata import Type as SideData
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from facemill.data.image_files import read_rgb
+from facemill.data.walk import IMAGE_SUFFIXES, files_in
+from facemill.errors import UserError, first_line
+from facemill.log import log
+
+FOLDER_RATE = Fraction(12)
+"""Frames a second of a folder of images, which have no times."""
+
+ITU601, ITU709 = av.video.reformatter.Colorspace.ITU601, av.video.reformatter.Colorspace.ITU709
+_UNKNOWN = 2  # of color spaces, ITU-T H.273
+_HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of H.273
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a film."""
+
+    number: int
+    """Of the frames before it that could be read."""
+    pts: int
+    """Presentation time in units of `time_base`; larger than that of the frame before."""
+    time_base: Fraction
+    """In seconds."""
+    pixels: np.ndarray
+    """uint8 RGB (H, W, 3), upright, square pixels."""
+
+    @property
+    def time(self) -> float:
+        """Presentation time in seconds."""
+        return float(self.pts * self.time_base)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a film's header and its first frame tell. Frames are not counted: headers are often wrong about them."""
+
+    width: int
+    """Of the upright frames, in pixels."""
+    height: int
+    rate: Fraction | None
+    """Mean number of frames a second; None for a folder."""
+    duration: float | None
+    """In seconds."""
+    sound: bool
+
+
+def about(path: Path) -> About:
+    """Size, rate, duration and sound of a film, or of a folder of images.
+
+    Raises:
+        UserError: as `frames`.
+    """
+    first = next(iter(frames(path)))
+    height, width = first.pixels.shape[:2]
+    if path.is_dir():
+        return About(width, height, None, None, sound=False)
+    with open_film(path) as (film, stream):
+        ticks, base = (stream.duration, stream.time_base) if stream.duration else (film.duration, Fraction(1, 10**6))
+        duration = float(ticks * base) if ticks and base else None
+        return About(width, height, stream.average_rate or stream.guessed_rate, duration, bool(film.streams.audio))
+
+
+def frames(path: Path, *, rate: Fraction = FOLDER_RATE) -> Iterator[Frame]:
+    """Yields the frames of a film that FFmpeg reads, or of a folder of images in natural order.
+
+    Frames and images that are damaged are skipped, and counted in the log.
+
+    Args:
+        path: the film or folder.
+        rate: frames a second of a folder.
+
+    Raises:
+        UserError: It is no film, has no pictures, not a single frame that can be read, or frames of several sizes.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no such film or folder")
+    number, size = 0, None
+    for frame in _folder_frames(path, rate) if path.is_dir() else _film_frames(path):
+        size = size or frame.pixels.shape
+        if frame.pixels.shape != size:
+            raise UserError(
+                f"{path}: frame {number} has {_size(frame.pixels.shape)} pixels, those before it {_size(size)}; "
+                "accepted: frames of one size"
+            )
+        yield frame
+        number += 1
+    if not number:
+        raise UserError(f"{path}: not a single frame can be read")
+
+
+@contextmanager
+def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Opens a film and finds its stream of pictures; covers of sound files are none.
+
+    Raises:
+        UserError: as `frames`.
+    """
+    try:
+        film = av.open(film_url(path), "r", metadata_errors="replace", options={"protocol_whitelist": "file"})
+    except (av.error.FFmpegError, OSError) as error:
+        raise UserError(f"{path}: not a film ({reason(error)}); accepted: what FFmpeg reads") from error
+    with film:
+        covers = av.stream.Disposition.attached_pic
+        stream = next((stream for stream in film.streams.video if not stream.disposition & covers), None)
+        if film.format.name == "tty" or stream is None or not stream.codec_context:
+            kinds = ", ".join(sorted({other.type for other in film.streams})) or "nothing"
+            raise UserError(f"{path}: no pictures, only {kinds}; accepted: films")
+        yield film, stream
+
+
+def film_url(path: Path) -> str:
+    """A path as FFmpeg takes it literally: colons begin no protocol."""
+    return f"file:{path}"
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's reason alone, without its number and the file's name."""
+    return str(getattr(error, "strerror", None) or first_line(error))
+
+
+def start_of(film: InputContainer) -> Fraction:
+    """The time in seconds at which a film's clock begins; 0 but for MPEG streams, whose clocks run from anywhere."""
+    runs = film.format.flags & Flags.ts_discont.value
+    return Fraction(film.start_time or 0, 10**6) if runs else Fraction(0)
+
+
+def _film_frames(path: Path) -> Iterator[Frame]:
+    number, damaged, late, last = 0, 0, 0, None
+    with open_film(path) as (film, stream):
+        stream.thread_type = "AUTO"
+        base = stream.time_base or Fraction(1, 1000)
+        step = max(round(1 / (stream.average_rate or FOLDER_RATE) / base), 1)
+        start = round(start_of(film) / base)
+        for decoded in _decoded(film, stream, path):
+            if decoded is None:
+                damaged += 1
+                continue
+            if number == 0:
+                _report_depth(decoded, path)
+            pts = decoded.pts - start if decoded.pts is not None else 0 if last is None else last + step
+            if last is not None and pts <= last:
+                pts, late = last + 1, late + 1
+            yield Frame(number, pts, base, _upright(decoded, stream))
+            number, last = number + 1, pts
+    if damaged:
+        log.warning("%s: %d damaged packets are skipped, %d frames are read", path, damaged, number)
+    if late:
+        log.warning("%s: the times of %d frames do not grow, and are mended", path, late)
+
+
+def _decoded(film: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame | None]:
+    """The decoded frames, None for each damaged packet."""
+    packets = film.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            decoded = packet.decode()
+        except av.error.EOFError:
+            return
+        except av.error.FFmpegError:
+            yield None
+            continue
+        yield from decoded
+
+
+def _folder_frames(folder: Path, rate: Fraction) -> Iterator[Frame]:
+    if rate <= 0:
+        raise UserError(f"rate {rate}: accepted: above 0 frames a second")
+    number, faults = 0, []
+    listed = files_in("film", folder, IMAGE_SUFFIXES, "image")
+    for pts, file in enumerate(sorted(listed, key=lambda file: natural_key(file.name))):
+        try:
+            pixels = np.asarray(read_rgb(Path(file.path)))
+        except ValueError as error:
+            faults.append(f"{file.name}: {error}")
+            continue
+        yield Frame(number, pts, 1 / Fraction(rate), pixels)
+        number += 1
+    if faults:
+        log.warning("%s: %d images are skipped, the first: %s", folder, len(faults), faults[0])
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sorts names as people do: `frame2` before `frame10`."""
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
+
+
+def _upright(frame: VideoFrame, stream: VideoStream) -> np.ndarray:
+    space = frame.colorspace
+    if space == _UNKNOWN:  # as players guess
+        space = ITU709 if frame.width >= 1280 or frame.height > 576 else ITU601
+    width = frame.width
+    if ratio := stream.sample_aspect_ratio:
+        width = 2 * round(width * ratio / 2)
+    alpha = any(component.is_alpha for component in frame.format.components)
+    kind: Literal["rgba", "rgb24"] = "rgba" if alpha else "rgb24"
+    pixels = frame.to_ndarray(format=kind, width=width, src_colorspace=space)
+    if alpha:
+        share = pixels[..., 3:].astype(np.uint16)
+        pixels = ((pixels[..., :3] * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
+    return _turned(pixels, frame)
+
+
+def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    """Turned and flipped as the display matrix says, which decoders leave to players."""
+    if SideData.DISPLAYMATRIX not in frame.side_data:
+        return pixels
+    a, b, _, c, d = np.frombuffer(bytes(frame.side_data[SideData.DISPLAYMATRIX]), np.int32)[:5].astype(float)
+    quarters = round(np.degrees(np.arctan2(b, a)) / 90)
+    if a * d - b * c < 0:
+        raise NotImplementedError
+    return np.ascontiguousarray(np.rot90(pixels, -quarters))
+
+
+def _report_depth(frame: VideoFrame, path: Path) -> None:
+    bits = max(component.bits for component in frame.format.components)
+    hdr = _HDR.get(frame.color_trc)
+    if bits > 8 or hdr:
+        log.warning("%s: %d bits%s, converted to 8", path, bits, f", HDR ({hdr})" if hdr else "")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]} x {shape[0]}"
