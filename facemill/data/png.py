@@ -6,10 +6,13 @@ row to row, so that nearly all differences are zero: a 512 px mask takes a fifth
 
 import struct
 import zlib
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 from isal import isal_zlib
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def encode(pixels: np.ndarray, palette: bytes, text: tuple[str, str]) -> bytes:
@@ -23,7 +26,7 @@ def encode(pixels: np.ndarray, palette: bytes, text: tuple[str, str]) -> bytes:
     lines[0, 1:] = pixels[0]
     np.subtract(pixels[1:], pixels[:-1], out=lines[1:, 1:])
     start, end = _around(height, width, palette, text)
-    return b"".join((start, _chunk(b"IDAT", isal_zlib.compress(lines, 1)), end))
+    return b"".join((start, chunk(b"IDAT", isal_zlib.compress(lines, 1)), end))
 
 
 @cache
@@ -31,9 +34,23 @@ def _around(height: int, width: int, palette: bytes, text: tuple[str, str]) -> t
     """The bytes before and after the pixels, the same for all masks of a size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, palette, no interlacing
     keyword, value = (part.encode("latin-1") for part in text)
-    chunks = _chunk(b"IHDR", header), _chunk(b"PLTE", palette), _chunk(b"tEXt", keyword + b"\0" + value)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks), _chunk(b"IEND", b"")
+    head = chunk(b"IHDR", header), chunk(b"PLTE", palette), chunk(b"tEXt", keyword + b"\0" + value)
+    return SIGNATURE + b"".join(head), chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG: its length, kind, data and checksum."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def chunks(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The kind and data of each chunk of a PNG. Raises `ValueError` for other files, and where it is cut short."""
+    if not png.startswith(SIGNATURE):
+        raise ValueError("not a PNG")
+    place, kind = len(SIGNATURE), b""
+    while kind != b"IEND":
+        length, kind = int.from_bytes(png[place : place + 4], "big"), png[place + 4 : place + 8]
+        place += 12 + length
+        if place > len(png):
+            raise ValueError("a PNG that is cut short")
+        yield kind, png[place - 4 - length : place - 4]
