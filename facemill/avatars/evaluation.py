@@ -1,0 +1,217 @@
+"""What avatars of a collection's portraits are measured by."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from facemill.avatars.drawn import Drawer, Drawn
+from facemill.avatars.expression import (
+    OPEN_MOUTH,
+    Openness,
+    followed,
+    mouth_openness,
+    mouth_pairs,
+    open_mouth_accuracy,
+    rank_correlation,
+)
+from facemill.avatars.matching import Library
+from facemill.avatars.measured import Measured, read_column, read_tags, true_portrait, true_variants
+from facemill.avatars.part_maps import over, picture, seven_mask
+from facemill.avatars.regions import cut_parts, seven_ids
+from facemill.avatars.retrieval import (
+    Answers,
+    Descriptors,
+    Nearest,
+    all_answers,
+    described,
+    nearest_choices,
+    statistics_of,
+)
+from facemill.avatars.stability import mean_of_styles, moved, stability
+from facemill.avatars.statistics import Statistics
+from facemill.avatars.styles import DrawingStyle, PartRole
+from facemill.data.classes import SEVEN, ClassTable
+from facemill.data.shards import decode_image, decode_mask
+from facemill.imaging.colors import Lab, difference, region_colors
+from facemill.latent.rows import sample_ids
+
+OWN_STYLE = "toon-head"
+"""The style in which the sample is drawn."""
+
+TRUE, MOVED, COLORED = 400, 200, 100
+"""Largest numbers of portraits that are cut anew by true masks, that are moved, and whose avatars' colors are read."""
+
+PAIRS = 40
+"""Portraits of each style that are drawn with two mouths."""
+
+COLORS = ("hair", "skin")
+"""Regions whose colors are compared."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_threads(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """The function of each item, in order, computed by as many threads as there are cores."""
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        return list(pool.map(function, items))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Portraits, the styles that they are matched to, and their avatars."""
+
+    measured: Measured
+    statistics: Statistics
+    """Of the collection's parts."""
+    libraries: Mapping[str, Library]
+    """By style."""
+    openness: Mapping[str, Openness]
+    """By style."""
+    portraits: Sequence[Path]
+    pseudo_labels: Sequence[Path]
+    avatars: Mapping[str, Sequence[Path]]
+    """Shards of avatars by style."""
+    classes: ClassTable
+    """Of the masks."""
+    drawer: Drawer
+    seed: int
+
+    @cached_property
+    def nearest(self) -> dict[str, list[Nearest]]:
+        """In each style the nearest choices of the portraits."""
+        return {name: self.match(library, range(len(self.measured.ids))) for name, library in self.libraries.items()}
+
+    def match(self, library: Library, indices: Iterable[int]) -> list[Nearest]:
+        """The nearest choices of some portraits."""
+        return nearest_choices(library, [self.measured.descriptors[i] for i in indices], self.statistics)
+
+    def sample(self, count: int, salt: str) -> list[str]:
+        """The ids of some of the portraits."""
+        return sample_ids(self.measured.ids, count, f"avatars-{salt}-{self.seed}")
+
+    def images(self, ids: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Portraits, uint8 RGB (H, W, 3), with their masks, ids of `SEVEN`, uint8 (H, W)."""
+        encoded, masks = read_column(self.portraits, ids, "image"), read_column(self.pseudo_labels, ids, "mask")
+        return [(decode_image(encoded[i]), seven_ids(decode_mask(masks[i], self.classes), self.classes)) for i in ids]
+
+    def by_true_masks(self, source: Path) -> dict[PartRole, Answers]:
+        """The answers for portraits of the sample, cut from the originals by their exact masks."""
+        library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
+        ids = sample_ids(truths, TRUE, f"avatars-true-{self.seed}")
+
+        def cut(row_id: str) -> Descriptors:
+            image, mask = true_portrait(source, row_id, self.classes)
+            return described(cut_parts(image, seven_ids(mask, self.classes), looks=self.drawer.looks))
+
+        descriptors = in_threads(cut, ids)
+        nearest = nearest_choices(library, descriptors, statistics_of(descriptors))
+        return all_answers(library.style, [truths[i] for i in ids], nearest)
+
+    def by_unet_masks(self, source: Path) -> dict[PartRole, Answers]:
+        """The answers for portraits of the sample, as the collection's are cut: by the U-Net's masks."""
+        library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
+        indices = self.measured.at(truths)
+        nearest = [self.nearest[OWN_STYLE][i] for i in indices]
+        return all_answers(library.style, [truths[self.measured.ids[i]] for i in indices], nearest)
+
+    def color(self) -> dict[str, Any]:
+        """CIEDE2000 between a region's color in the portrait and in its avatar: mean, deviation, n; means by style."""
+        ids, size = self.sample(COLORED, "color"), self.drawer.size
+        wanted = [region_colors(image, mask, SEVEN) for image, mask in self.images(ids)]
+        styles: dict[str, dict[str, list[float]]] = {}
+        for name, library in self.libraries.items():
+            svgs = read_column(self.avatars[name], ids, "svg")
+            drawn = in_threads(partial(drawn_colors, style=library.style, size=size), (svgs[row_id] for row_id in ids))
+            styles[name] = differences(
+                wanted, drawn, [region for region in COLORS if region in library.style.color_options]
+            )
+        every = {region: [value for of in styles.values() for value in of.get(region, ())] for region in COLORS}
+        return {
+            **means(every),
+            "std": {region: float(np.std(values)) if values else None for region, values in every.items()},
+            "n": {region: len(values) for region, values in every.items()},
+            "styles": {name: means(of) for name, of in styles.items()},
+        }
+
+    def expression(self, drawn: Mapping[str, Sequence[Drawn]]) -> dict[str, Any]:
+        """Whether avatars open their mouths where portraits do: all means over styles, and by style."""
+        tags = read_tags(self.portraits, set(self.measured.ids))
+        is_open = {row_id: not tags.get(row_id, set()).isdisjoint(OPEN_MOUTH) for row_id in self.measured.ids}
+        pairs = {
+            name: mouth_pairs(of[:PAIRS], self.openness[name], self.drawer, np.random.default_rng([self.seed, 1]))
+            for name, of in drawn.items()
+        }
+        sources = [(of, statistics_of([side for pair in of for side in pair])) for of in pairs.values() if of]
+        styles = {}
+        for name, library in self.libraries.items():
+            if "mouth" not in library.style.candidates:
+                continue
+            opened = [mouth_openness(nearest, self.openness[name]) for nearest in self.nearest[name]]
+            toggles = [followed(of, library, statistics, self.openness[name]) for of, statistics in sources]
+            toggled = [flag for flags in toggles for flag in flags]
+            accuracy = open_mouth_accuracy(dict(zip(self.measured.ids, opened, strict=True)), is_open)
+            styles[name] = rank_correlation(self.measured.openness, opened) | {
+                "toggle": float(np.mean(toggled)) if toggled else None,
+                "pairs": len(toggled),
+                "open_mouth": accuracy["balanced_accuracy"],
+                "tagged": accuracy["n"],
+            }
+        return mean_of(styles, ("spearman", "toggle", "open_mouth")) | {"styles": styles}
+
+    def stability(self) -> dict[str, Any]:
+        """How often a slightly moved portrait keeps its variants, and how many variants all portraits use."""
+        ids = self.sample(MOVED, "moved")
+        indices = {row_id: i for i, row_id in enumerate(self.measured.ids)}
+
+        def cut(item: tuple[int, tuple[np.ndarray, np.ndarray]]) -> Descriptors:
+            number, portrait = item
+            rng = np.random.default_rng([self.seed, number])
+            return described(cut_parts(*moved(*portrait, rng), looks=self.drawer.looks))
+
+        descriptors = in_threads(cut, enumerate(self.images(ids)))
+        styles = {}
+        for name, library in self.libraries.items():
+            after = nearest_choices(library, descriptors, self.statistics)
+            before = [self.nearest[name][indices[row_id]] for row_id in ids]
+            styles[name] = stability(library.style, self.nearest[name], before, after)
+        return {
+            **dict[str, Any](mean_of_styles(styles)),
+            "portraits": len(self.measured.ids),
+            "moved": len(ids),
+            "styles": styles,
+        }
+
+
+def drawn_colors(svg: str, *, style: DrawingStyle, size: int) -> dict[str, Lab | None]:
+    """The colors of the regions of an avatar, which its map of parts shows."""
+    return region_colors(over(picture(svg, size)), seven_mask(svg, style, size), SEVEN)
+
+
+def differences(
+    wanted: Sequence[Mapping[str, Lab | None]], drawn: Sequence[Mapping[str, Lab | None]], regions: Sequence[str]
+) -> dict[str, list[float]]:
+    """CIEDE2000 of the pairs that both have a region's color, by region."""
+    found: dict[str, list[float]] = {region: [] for region in regions}
+    for one, two in zip(wanted, drawn, strict=True):
+        for region in regions:
+            a, b = one[region], two[region]
+            if a is not None and b is not None:
+                found[region].append(difference(a, b))
+    return found
+
+
+def means(values: Mapping[str, Sequence[float]]) -> dict[str, float | None]:
+    """The mean of each; None of nothing."""
+    return {name: float(np.mean(of)) if of else None for name, of in values.items()}
+
+
+def mean_of(styles: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> dict[str, float | None]:
+    """Means over styles of what is known."""
+    return means({name: [of[name] for of in styles.values() if of[name] is not None] for name in names})
