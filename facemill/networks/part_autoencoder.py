@@ -1,4 +1,4 @@
-"""The autoencoder of "Creating emojis using machine learning" (Akvelon, 2022): a picture of a part of a face to 8 numbers.
+"""The autoencoder of "Creating emojis using machine learning" (Akvelon, 2022): 8 numbers for a picture of a part.
 
 The article published the list of layers, no code. `original` is that list. Its code ends in a ReLU: a dimension that is
 negative for every picture gets no gradient and stays 0, and cosines of codes without negative numbers lie between 0 and
