@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from facemill.avatars.cut_regions import decode_crop
 from facemill.avatars.extractors import picture_of
-from facemill.config.avatars import AvatarsConfig
+from facemill.config.fields import TrainingConfig
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import open_shard
 from facemill.networks.part_autoencoder import SIZE, Kind, PartAutoencoder
@@ -33,7 +33,7 @@ class Crops(ShardDataset):
 
 
 def train_part_encoder(
-    *, regions: list[Path], settings: AvatarsConfig, seed: int, kind: Kind, model: Path, curves: Path
+    *, regions: list[Path], training: TrainingConfig, seed: int, kind: Kind, model: Path, curves: Path
 ) -> None:
     """Trains the autoencoder of parts, one for all roles; the same command resumes a killed run.
 
@@ -42,7 +42,7 @@ def train_part_encoder(
 
     Args:
         regions: shards of parts of portraits.
-        settings: the section `avatars`; its `training`.
+        training: length, batch size and learning rate.
         seed: seed of weights and order.
         kind: `original`: as published, with a ReLU on the code; `fixed`: without, and with a sigmoid at the end.
         model: the trained autoencoder, a safetensors file.
@@ -50,7 +50,6 @@ def train_part_encoder(
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    training = settings.training
     network = PartAutoencoder(kind=kind).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), training.learning_rate, fused=True)
     learner = Learner(accelerator, network, optimizer, lambda step: training.learning_rate)
@@ -61,7 +60,7 @@ def train_part_encoder(
         pictures = (pixels.float() / 255).contiguous(memory_format=torch.channels_last)
         loss = F.mse_loss(learner.net(pictures).float(), pictures)
         learner.step(loss, step)
-        run.record(reconstruction_mse=loss)
+        run.record(loss=loss)
     if accelerator.is_main_process:
         save_model(model, learner.raw, {"kind": kind}, settings_key)
         run.finish(curves)

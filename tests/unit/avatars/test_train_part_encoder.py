@@ -7,7 +7,6 @@ from helpers.training import sigterm_in_step
 from facemill.avatars.cut_regions import REGION_SCHEMA, part_rows
 from facemill.avatars.regions import CROP, Part
 from facemill.avatars.train_part_encoder import Crops, train_part_encoder
-from facemill.config.avatars import AvatarsConfig
 from facemill.config.fields import TrainingConfig
 from facemill.data.shards import write_shard
 from facemill.networks.part_autoencoder import SIZE, PartAutoencoder
@@ -29,13 +28,6 @@ def regions(tmp_path):
     return paths
 
 
-@pytest.fixture
-def settings() -> AvatarsConfig:
-    training = TrainingConfig(images=8, batch=2, learning_rate=1e-3)
-    common = {"extractor": "shape", "autoencoder": "fixed", "size": 64, "looks": 1, "keep": 0.05, "hold": 5, "shown": 1}
-    return AvatarsConfig(styles=["toon-head"], training=training, **common)
-
-
 def test_the_network_sees_crops_over_white(regions):
     crops = Crops(regions)
     assert len(crops) == 8
@@ -47,9 +39,10 @@ def test_the_network_sees_crops_over_white(regions):
 
 
 @pytest.mark.parametrize("kind", ["original", "fixed"])
-def test_a_stopped_training_resumes_to_the_same_bytes(tmp_path, monkeypatch, regions, settings, kind):
+def test_a_stopped_training_resumes_to_the_same_bytes(tmp_path, monkeypatch, regions, kind):
     monkeypatch.chdir(tmp_path)
-    arguments = {"regions": regions, "settings": settings, "seed": 1, "kind": kind}
+    training = TrainingConfig(images=8, batch=2, learning_rate=1e-3)
+    arguments = {"regions": regions, "training": training, "seed": 1, "kind": kind}
     uninterrupted, resumed = (
         {"model": tmp_path / name / "model.safetensors", "curves": tmp_path / f"{name}.csv"}
         for name in ("uninterrupted", "resumed")
