@@ -2,18 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import av
 import av.error
 import av.video.reformatter
 import numpy as np
 from av.container import InputContainer
-from av.format import Flags
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -28,6 +27,7 @@ FOLDER_RATE = Fraction(12)
 
 ITU601, ITU709 = av.video.reformatter.Colorspace.ITU601, av.video.reformatter.Colorspace.ITU709
 _UNKNOWN = 2  # of color spaces, ITU-T H.273
+_TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT of a format's flags
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of H.273
 
 
@@ -121,7 +121,7 @@ def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UserError(f"{path}: not a film ({reason(error)}); accepted: what FFmpeg reads") from error
     with film:
         covers = av.stream.Disposition.attached_pic
-        stream = next((stream for stream in film.streams.video if not stream.disposition & covers), None)
+        stream = next((stream for stream in film.streams.video if not stream.disposition.value & covers.value), None)
         if film.format.name == "tty" or stream is None or not stream.codec_context:
             kinds = ", ".join(sorted({other.type for other in film.streams})) or "nothing"
             raise UserError(f"{path}: no pictures, only {kinds}; accepted: films")
@@ -140,14 +140,12 @@ def reason(error: Exception) -> str:
 
 def start_of(film: InputContainer) -> Fraction:
     """The time in seconds at which a film's clock begins; 0 but for MPEG streams, whose clocks run from anywhere."""
-    runs = film.format.flags & Flags.ts_discont.value
-    return Fraction(film.start_time or 0, 10**6) if runs else Fraction(0)
+    return Fraction(film.start_time or 0, 10**6) if film.format.flags & _TS_DISCONT else Fraction(0)
 
 
 def _film_frames(path: Path) -> Iterator[Frame]:
     number, damaged, late, last = 0, 0, 0, None
     with open_film(path) as (film, stream):
-        stream.thread_type = "AUTO"
         base = stream.time_base or Fraction(1, 1000)
         step = max(round(1 / (stream.average_rate or FOLDER_RATE) / base), 1)
         start = round(start_of(film) / base)
@@ -170,19 +168,24 @@ def _film_frames(path: Path) -> Iterator[Frame]:
 
 def _decoded(film: InputContainer, stream: VideoStream, path: Path) -> Iterator[VideoFrame | None]:
     """The decoded frames, None for each damaged packet."""
-    packets = film.demux(stream)
+    packets, count = film.demux(stream), 0
     while True:
         try:
             packet = next(packets, None)
             if packet is None:
-                return
-            decoded = packet.decode()
+                break
+            count += packet.size > 0
+            decoded = stream.decode(packet)
         except av.error.EOFError:
-            return
+            break
         except av.error.FFmpegError:
             yield None
             continue
         yield from decoded
+    with suppress(av.error.FFmpegError):  # what a damaged end left in the decoder
+        yield from stream.decode(None)
+    if count < stream.frames:
+        log.warning("%s: cut short, %d frames of the %d that its header names are there", path, count, stream.frames)
 
 
 def _folder_frames(folder: Path, rate: Fraction) -> Iterator[Frame]:
@@ -224,14 +227,19 @@ def _upright(frame: VideoFrame, stream: VideoStream) -> np.ndarray:
 
 
 def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    """Turned and flipped as the display matrix says, which decoders leave to players."""
-    if SideData.DISPLAYMATRIX not in frame.side_data:
+    """Turned and flipped as the display matrix says, which decoders leave to players.
+
+    The matrix takes a point (x, y) to (a x + c y, b x + d y): ISO/IEC 14496-12, section 6.2.2.
+    """
+    side_data = cast(Any, frame.side_data)
+    if SideData.DISPLAYMATRIX not in side_data:
         return pixels
-    a, b, _, c, d = np.frombuffer(bytes(frame.side_data[SideData.DISPLAYMATRIX]), np.int32)[:5].astype(float)
-    quarters = round(np.degrees(np.arctan2(b, a)) / 90)
-    if a * d - b * c < 0:
-        raise NotImplementedError
-    return np.ascontiguousarray(np.rot90(pixels, -quarters))
+    a, b, _, c, d = np.frombuffer(bytes(side_data[SideData.DISPLAYMATRIX]), np.int32)[:5].tolist()
+    if abs(b) > abs(a):
+        pixels, flip_x, flip_y = pixels.transpose(1, 0, 2), c < 0, b < 0
+    else:
+        flip_x, flip_y = a < 0, d < 0
+    return np.ascontiguousarray(pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
 
 def _report_depth(frame: VideoFrame, path: Path) -> None:

@@ -1,10 +1,9 @@
 """Sound of a film that is written: copied packet by packet from another film, or encoded from samples."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import av
 import av.error
@@ -91,7 +90,7 @@ class CopiedSound:
         shift = round(self._start / packet.time_base)
         if encoded:
             try:
-                for frame in packet.decode():
+                for frame in cast(list[AudioFrame], packet.decode()):
                     if frame.pts is not None:
                         frame.pts -= shift
                     self._output.mux(target.encode(frame))
