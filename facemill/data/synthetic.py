@@ -124,8 +124,10 @@ def mark_jpeg(jpeg: bytes, mark: Mark) -> bytes:
     packet = _JPEG_HEADER + xmp(mark).encode()
     if len(packet) > 65533:
         raise ValueError(f"{len(packet)} bytes of XMP, accepted: up to 65533 in a JPEG")
-    first, rest, place = [], [], 2
-    while jpeg[place : place + 1] == b"\xff" and 0xE0 <= jpeg[place + 1] <= 0xEF:  # the segments of applications
+    first: list[bytes] = []
+    rest: list[bytes] = []
+    place = 2
+    while re.fullmatch(rb"\xff[\xe0-\xef]", jpeg[place : place + 2]):  # the segments of applications
         end = place + 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
         segment, place = jpeg[place:end], end
         if not segment[4:].startswith(_JPEG_HEADER):  # JFIF's and Exif's own come first
