@@ -10,15 +10,13 @@ import resvg_py
 from PIL import Image
 
 from facemill.avatars.styles import DrawingStyle
-from facemill.data.classes import SEVEN
+from facemill.data.classes import ROLES, Role
 
-_CLASSES = {
-    "eyes": "eye",
+BASE = 1
+"""The id of the base in a part map: what a style draws outside of its components."""
+
+_CLASSES: dict[str, Role] = {
     "eye": "eye",
-    "mouth": "mouth",
-    "expression": "mouth",
-    "hair": "hair",
-    "top": "hair",
     "rearHair": "hair",
     "frontHair": "hair",
     "sideburns": "hair",
@@ -29,19 +27,17 @@ _CLASSES = {
     "ears": "skin",
     "earrings": "skin",
     "neck": "skin",
-    "clothes": "clothes",
-    "clothing": "clothes",
+    "body": "skin",
     "clothesGraphic": "clothes",
-    "outfit": "clothes",
     "hat": "clothes",
 }
-"""The class of each component by its name; others, and what belongs to none, are `face`."""
+"""The class of a component by its name; main components have that of their role, others are `face`."""
 
-_SVG = "http://www.w3.org/2000/svg"
-_COMPONENT = re.compile(r"([A-Za-z0-9]+)-[A-Za-z0-9]+-[0-9a-f]+$")
-_UNPAINTED = {
-    f"{{{_SVG}}}{tag}" for tag in ("mask", "clipPath", "linearGradient", "radialGradient", "pattern", "style")
-}
+_ROLE_CLASSES: dict[str, Role] = {"eyes": "eye", "mouth": "mouth", "hair": "hair", "clothes": "clothes"}
+_MIN_SHARE = 1 / 4096  # of the picture
+_SVG = "{http://www.w3.org/2000/svg}"
+_COMPONENT = re.compile(r"([A-Za-z0-9]+)-([A-Za-z0-9]+)-[0-9a-f]+$")
+_UNPAINTED = {_SVG + tag for tag in ("mask", "clipPath", "linearGradient", "radialGradient", "style")}
 _DROPPED = ("opacity", "fill-opacity", "stroke-opacity", "filter", "shape-rendering")
 
 
@@ -54,40 +50,82 @@ def picture(svg: str, size: int) -> np.ndarray:
 def over(rgba: np.ndarray, color: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
     """The picture over a plain background, uint8 RGB (H, W, 3)."""
     alpha = rgba[..., 3:].astype(np.float32) / 255
-    return (rgba[..., :3] * alpha + np.float32(color) * (1 - alpha) + 0.5).astype(np.uint8)
+    return (rgba[..., :3] * alpha + np.array(color, np.float32) * (1 - alpha) + 0.5).astype(np.uint8)
 
 
 def part_map(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
-    """The component that each pixel's center shows, uint8 (size, size).
+    """The component that each pixel's center shows, without specks: uint8 (size, size).
 
     0: nothing; 1: the base, what the style draws outside of components; from 2 on: `style.components` in order.
 
     Args:
-        svg: a figure of the style without background, as `style.svg` draws it.
+        svg: a figure as `style.svg` draws it; a background of one color is nothing.
         style: its style.
         size: width and height.
     """
-    ids = {name: i for i, name in enumerate(style.components, 2)}
+    return _without_specks(_ids(svg, style, size, skin=None), _class_ids(style))
+
+
+def seven_mask(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
+    """The class of each pixel, ids of `SEVEN`, uint8 (size, size); arguments as those of `part_map`.
+
+    A component that is hair and head in one is told apart by its colors, one that is eyes and mouth by its middle.
+    """
+    classes = _class_ids(style)
+    skin = len(classes)
+    parts = _without_specks(_ids(svg, style, size, skin=skin), np.append(classes, ROLES.index("face")))
+    mask = np.append(classes, ROLES.index("face")).astype(np.uint8)[parts]
+    if "expression" in style.components:
+        rows, columns = np.nonzero(parts == _id(style, "expression"))
+        upper = rows < (rows.min(initial=size) + rows.max(initial=0)) / 2
+        mask[rows[upper], columns[upper]] = ROLES.index("eye")
+    return mask
+
+
+def _id(style: DrawingStyle, component: str) -> int:
+    return BASE + 1 + list(style.components).index(component)
+
+
+def _class_ids(style: DrawingStyle) -> np.ndarray:
+    """The class of each id of a part map, uint8 (2 + components,)."""
+    mains = {names[0]: _ROLE_CLASSES.get(role, "face") for role, names in style.roles.items()}
+    classes = [mains.get(name) or _CLASSES.get(name, "face") for name in style.components]
+    body = "clothes" if "clothes" in style.color_options and "clothes" not in style.roles else "skin"
+    base = body if {"head", "face"} & set(style.components) else "face"
+    return np.array([ROLES.index(role) for role in ["background", base, *classes]], np.uint8)
+
+
+def _ids(svg: str, style: DrawingStyle, size: int, skin: int | None) -> np.ndarray:
+    """As `part_map`, with specks; where a component is hair and head in one, its skin is `skin`, if given."""
     root = ElementTree.fromstring(svg)
+    for group in root.iterfind(f"{_SVG}g"):
+        group.attrib.pop("clip-path", None)  # to the picture: needless
+        _drop_background(group, style)
     _paint(root)
-    root.set("color", _color(1))
+    root.set("color", _color(BASE))
     root.set("fill", root.get("fill", "currentColor"))
     root.set("shape-rendering", "crispEdges")
-    for group in root.iterfind(f"{{{_SVG}}}defs/{{{_SVG}}}g"):
-        if (match := _COMPONENT.match(group.get("id", ""))) and match[1] in ids:
-            group.set("color", _color(ids[match[1]]))
+    for group in root.iterfind(f"{_SVG}defs/{_SVG}g"):
+        if (match := _COMPONENT.match(group.get("id", ""))) and match[1] in style.components:
+            group.set("color", _color(_id(style, match[1])))
+            if skin is not None and match[1] == style.roles.get("hair", ("",))[0] == "head":
+                for shape in _skin(group, style.definition["components"]["head"]["variants"][match[2]]["elements"]):
+                    shape.set("color", _color(skin))
     pixels = picture(ElementTree.tostring(root, encoding="unicode"), size)
     return np.where(pixels[..., 3] >= 128, (pixels[..., 0] & 0xF0) | (pixels[..., 1] >> 4), 0).astype(np.uint8)
 
 
-def seven_mask(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
-    """The class of each pixel, ids of `SEVEN`, uint8 (size, size); arguments as those of `part_map`."""
-    return _class_ids(style)[part_map(svg, style, size)]
+def _skin(group: ElementTree.Element, elements: list[dict]) -> list[ElementTree.Element]:
+    """The shapes of a component's variant that its definition gives the color `skin`."""
+    fills = [element.get("attributes", {}).get("fill") for element in elements]
+    return [shape for shape, fill in zip(group, fills, strict=True) if fill == {"type": "color", "name": "skin"}]
 
 
-def _class_ids(style: DrawingStyle) -> np.ndarray:
-    names = ["background", "face", *(_CLASSES.get(name, "face") for name in style.components)]
-    return np.array([SEVEN.names.index(name) for name in names], np.uint8)
+def _drop_background(group: ElementTree.Element, style: DrawingStyle) -> None:
+    """Removes the rectangle that DiceBear draws of `backgroundColor`, before all that the style draws."""
+    first, drawn = next(iter(group), None), style.definition["canvas"]["elements"][0].get("name") == "rect"
+    if first is not None and first.tag == f"{_SVG}rect" and first.keys() == ["width", "height", "fill"] and not drawn:
+        group.remove(first)
 
 
 def _color(part: int) -> str:
@@ -99,12 +137,33 @@ def _paint(element: ElementTree.Element) -> None:
     """Gives all that is drawn, but for masks and gradients, the current color, opaque."""
     if element.tag in _UNPAINTED:
         return
+    invisible = "0" in (element.get("opacity"), element.get("fill-opacity"))
     for name in _DROPPED:
         element.attrib.pop(name, None)
-    if "mask-type" not in element.get("style", ""):
-        element.attrib.pop("style", None)
+    element.attrib.pop("style", None)  # blending
     for name in ("fill", "stroke"):
         if element.get(name, "none") != "none":
             element.set(name, "currentColor")
+    if invisible:
+        element.set("fill", "none")
     for child in element:
         _paint(child)
+
+
+def _without_specks(parts: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Fills regions below 1/4096 of the picture, bits of an outline under another one, from the nearest pixels.
+
+    Eyes and mouths may be that small. The sample's portraits are cleared by the same rule.
+    """
+    specks = np.zeros_like(parts)
+    for part in np.unique(parts):
+        if ROLES[classes[part]] not in ("eye", "mouth"):
+            _, pieces, stats, _ = cv2.connectedComponentsWithStats((parts == part).astype(np.uint8), connectivity=8)
+            small = stats[:, cv2.CC_STAT_AREA] < parts.size * _MIN_SHARE
+            specks |= ((pieces > 0) & small[pieces]).astype(np.uint8)
+    if not specks.any() or specks.all():
+        return parts
+    _, nearest = cv2.distanceTransformWithLabels(specks, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    values = np.zeros(nearest.max() + 1, np.uint8)
+    values[nearest[specks == 0]] = parts[specks == 0]
+    return values[nearest]

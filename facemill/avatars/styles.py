@@ -16,6 +16,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from dicebear import Avatar, Style
 
+from facemill.avatars import emoji
 from facemill.errors import UserError
 
 PartRole = Literal["eyes", "eyebrows", "mouth", "hair", "face", "clothes"]
@@ -44,7 +45,7 @@ _COMPONENTS: dict[PartRole, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 _COLORS = {
     "hair": ("hair", "top", "headContrast", "paperHair"),
-    "skin": ("skin", "base", "face", "paperFace", "paper"),
+    "skin": ("skin", "base", "face", "paperFace"),
     "clothes": ("clothes", "clothing", "shirt", "body"),
     "eye": ("eyes", "eye"),
 }
@@ -55,7 +56,17 @@ _SAME_COLOR = {"hair": ("facialHair", "beard", "eyebrows")}
 
 _MAX_CANDIDATES = 256
 _MAX_BYTES = 8 << 20  # the largest of DiceBear's definitions has 1 MB
-_MAX_SHAPES = 100_000  # of the largest figure: nested components multiply
+_MAX_SHAPES = 20_000  # of the largest figure: nested components multiply
+_REFUSED = (
+    "use",
+    "symbol",
+    "image",
+    "filter",
+    "marker",
+    "pattern",
+    "svg",
+)  # no style of a face that DiceBear has uses one
+_PACKAGE = files("dicebear_styles")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,23 +89,31 @@ class DrawingStyle:
             UserError: there is no such style or file, or it is no sound definition: DiceBear's schema allows neither
                 scripts nor outside references, and here neither endless nor immense figures.
         """
+        if name == "emoji":
+            return cls._of(name, emoji.definition())
         if name.endswith(".json"):
-            path = Path(name)
-            return cls._parse(path.stem, _read(path), str(path))
-        if "/" not in name and (resource := files("dicebear_styles").joinpath(f"{name}.json")).is_file():
-            return cls._parse(name, resource.read_text(), name)
-        raise UserError(f"style {name!r}: unknown; accepted: one of {', '.join(_names())}, or the path of a .json")
+            return cls._of(Path(name).stem, _read(Path(name)))
+        names = sorted(path.name.removesuffix(".json") for path in _PACKAGE.iterdir() if path.name.endswith(".json"))
+        if name not in names:
+            raise UserError(
+                f"style {name!r}: unknown; accepted: emoji, {', '.join(names)}, or a path that ends in .json"
+            )
+        return cls._of(name, json.loads(_PACKAGE.joinpath(f"{name}.json").read_text(encoding="utf-8")))
 
     @classmethod
-    def _parse(cls, name: str, text: str, where: str) -> Self:
+    def _of(cls, name: str, definition: dict) -> Self:
         try:
-            definition = json.loads(text)
-            style = Style(definition)
-            _check_size(definition)
+            style = cls(name, definition, Style(definition))
+            check_figures(definition)
+            style.svg(style.options({}))  # colors may refer to one another in a circle
         except (ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError, as DiceBear's errors are
-            fault = str(error).splitlines()[0][:200]
-            raise UserError(f"{where}: {fault}; accepted: a style definition of DiceBear's schema") from None
-        return cls(name, definition, style)
+            fault = " ".join(str(error).split())[:200]
+            raise UserError(f"style {name}: {fault}; accepted: DiceBear's schema, plain shapes only") from None
+        if not style.candidates:
+            raise UserError(
+                f"style {name}: draws no face; accepted: components such as eyes, mouth, hair, head, clothes"
+            )
+        return style
 
     @property
     def creator(self) -> str:
@@ -166,7 +185,7 @@ class DrawingStyle:
         plain = {}
         for name, variants in self.components.items():
             hidden = name in optional or (name not in mains and entries[name].get("probability", 100) < 100)
-            plain[name] = NONE if hidden else min(variants, key=lambda v: _length(entries[name]["variants"][v]))  # noqa: B023
+            plain[name] = NONE if hidden else min(variants, key=lambda v: _length(entries[name]["variants"][v]))
         return plain
 
     @cached_property
@@ -182,7 +201,7 @@ class DrawingStyle:
     @cached_property
     def color_options(self) -> dict[str, str]:
         """The option that colors each region: `{"hair": "hairColor"}`."""
-        colors = self.definition.get("colors", {})
+        colors = _colors(self.definition)
         names = {region: next((n for n in names if n in colors), None) for region, names in _COLORS.items()}
         return {region: f"{name}Color" for region, name in names.items() if name}
 
@@ -205,7 +224,7 @@ class DrawingStyle:
             options[f"{name}Probability"] = 0 if variant == NONE else 100
             if variant != NONE:
                 options[f"{name}Variant"] = variant
-        for name, color in self.definition.get("colors", {}).items():
+        for name, color in _colors(self.definition).items():
             options[f"{name}Color"] = [color["values"][0]]
         for region, hex_color in colors.items():
             options[self.color_options.get(region, region)] = [hex_color]
@@ -220,56 +239,73 @@ class DrawingStyle:
         return str(Avatar(self._style, dict(options)))
 
 
-def random_options(style: DrawingStyle, rng: np.random.Generator) -> tuple[dict[str, Any], dict[PartRole, Choice]]:
-    """A figure of random choices and colors, and its choices; unseen components are plain."""
-    choices = {role: of[rng.integers(len(of))] for role, of in style.candidates.items()}
-    colors = {}
-    for name, color in style.definition.get("colors", {}).items():
-        colors[f"{name}Color"] = str(rng.choice(color["values"]))
+def random_options(
+    style: DrawingStyle, rng: np.random.Generator, given: Mapping[PartRole, Choice] = {}
+) -> tuple[dict[str, Any], dict[PartRole, Choice]]:
+    """A figure of random choices, but for those given, and of random colors of the style; returns also its choices.
+
+    Beards and the like are as rare as the style's probabilities say. Unseen components are plain.
+    """
+    choices = {role: _random_choice(style, role, rng) for role in style.candidates} | dict(given)
+    colors = {f"{name}Color": str(rng.choice(color["values"])) for name, color in _colors(style.definition).items()}
     return style.options(choices, colors), choices
 
 
-def _names() -> list[str]:
-    return sorted(
-        path.name.removesuffix(".json") for path in files("dicebear_styles").iterdir() if ".json" in path.name
-    )
+def _random_choice(style: DrawingStyle, role: PartRole, rng: np.random.Generator) -> Choice:
+    candidates = style.candidates[role]
+    choice = dict(candidates[rng.integers(len(candidates))])
+    for name in list(choice)[1:]:
+        if rng.random() * 100 >= style.definition["components"][name].get("probability", 100):
+            choice[name] = NONE
+    return choice if choice in candidates else candidates[0]
 
 
-def _read(path: Path) -> str:
+def _colors(definition: dict) -> dict[str, dict]:
+    return definition.get("colors", {})
+
+
+def _read(path: Path) -> dict:
+    """What a JSON file holds; raises `UserError` when it cannot be read."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise UserError(f"{path}: larger than {_MAX_BYTES >> 20} MB; accepted: a smaller style definition")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path}: cannot be read ({error}); accepted: a style definition of DiceBear's schema"
-        ) from None
+        definition = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; accepted: a style definition (JSON)") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is no JSON ({error}); accepted: a style definition of DiceBear's schema") from None
+    return definition
 
 
 def _length(variant: dict) -> int:
     return len(json.dumps(variant))
 
 
-def _check_size(definition: dict) -> None:
-    """Raises `ValueError` when a figure would be endless, or of more than `_MAX_SHAPES` shapes."""
-    components, sizes = definition.get("components", {}), {}
+def check_figures(definition: dict) -> None:
+    """Raises `ValueError` where figures would be endless or immense, though DiceBear's schema allows them.
 
-    def size(elements: list[dict]) -> int:
+    These are components that contain themselves or multiply, and elements that repeat others or unpack images.
+    """
+    components = definition.get("components", {})
+    sizes: dict[str, int] = {}
+
+    def size(elements: list[dict], outer: tuple[str, ...]) -> int:
         total = 0
         for element in elements:
-            total += component_size(element["name"]) if element["type"] == "component" else 1
-            total += size(element.get("children", []))
+            if element.get("name") in _REFUSED or str(element.get("name")).startswith("fe"):
+                raise ValueError(f"element {element['name']!r}")
+            total += component(element["name"], outer) if element["type"] == "component" else 1
+            total += size(element.get("children", []), outer)
         return total
 
-    def component_size(name: str) -> int:
-        if name not in sizes:
-            sizes[name] = None
-            entry = components.get(name, {})
-            entry = components.get(entry.get("extends"), entry)
-            sizes[name] = max((size(v.get("elements", [])) for v in entry.get("variants", {}).values()), default=0)
-        if sizes[name] is None:
+    def component(name: str, outer: tuple[str, ...]) -> int:
+        if name in outer:
             raise ValueError(f"component {name!r} contains itself")
+        if name not in sizes:
+            entry = components.get(name, {})
+            variants = components.get(entry.get("extends"), entry).get("variants", {}).values()
+            sizes[name] = max((size(variant["elements"], (*outer, name)) for variant in variants), default=0)
         return sizes[name]
 
-    if (shapes := size(definition["canvas"]["elements"])) > _MAX_SHAPES:
-        raise ValueError(f"a figure of {shapes} shapes")
+    if (shapes := size(definition["canvas"]["elements"], ())) > _MAX_SHAPES:
+        raise ValueError(f"figures of {shapes} shapes, over {_MAX_SHAPES}")
