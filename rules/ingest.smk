@@ -41,6 +41,27 @@ rule render_sample:
         "{params.command} 2>&1 | tee {log}"
 
 
+rule film_sample:
+    """The sample's two films with sound, and the truth of all their frames."""
+    output:
+        films=directory("results/{dataset}/films"),
+        truth="results/{dataset}/films.parquet",
+    log:
+        "logs/{dataset}/film_sample.log",
+    params:
+        **door(
+            "film_sample",
+            settings=CONFIG.sample,
+            seed=CONFIG.seed,
+            classes=CONFIG.classes,
+            labels=LabelsConfig(merge=CONFIG.labels.merge, ignore=CONFIG.labels.ignore, validation=0, test=0),
+        ),
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
 rule ingest_posts:
     """A collection's metadata as one typed table of posts; what cannot be used goes to the rejects with its reason."""
     input:

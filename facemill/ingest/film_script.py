@@ -98,7 +98,7 @@ def _pass(share: float) -> str:
     """The pose of somebody smaller who comes from the right and goes again, in the stretch of film b."""
     start, end, _ = _SHOWN["b"][1]
     inside = math.sin(math.pi * min(max((share - start) / (end - start), 0), 1))
-    return pose(CANVAS * (1.2 - 0.42 * inside), CANVAS * 0.72, 0, 0.56)
+    return pose(CANVAS * (0.97 - 0.09 * inside), CANVAS * 0.72, 0, 0.56)
 
 
 def tone(moments: Sequence[Moment]) -> np.ndarray:
