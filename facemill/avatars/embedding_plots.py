@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from facemill.avatars.film_faces import Face
+from facemill.avatars.styles import PartRole
 from facemill.data.classes import ROLES, SEVEN
 
 WIDTH, HEIGHT = 1280, 720
@@ -59,39 +61,28 @@ class RoleState:
     """Whether the avatar's part is another than in the frame before."""
 
 
-@dataclass(frozen=True)
-class Seen:
-    """The face in a frame of the film."""
-
-    pixels: np.ndarray
-    """The square around it: uint8 RGB (S, S, 3)."""
-    mask: np.ndarray
-    """Ids of `SEVEN`, uint8 (S, S)."""
-    square: tuple[float, float, float]
-    """Left, top, side, in the frame's pixels."""
-
-
 class EmbeddingPlots:
     """Draws the frames of a film of embeddings, in their order."""
 
-    def __init__(self, roles: Sequence[str], title: str) -> None:
+    def __init__(self, roles: Sequence[PartRole], title: str, credit: str = "") -> None:
         """Draws what stays: cards, names, axes.
 
         Args:
             roles: the roles that have a card, at most six.
             title: words above all.
+            credit: words below the avatar: whose drawings these are.
         """
         self._cards = {role: _card_place(i) for i, role in enumerate(roles)}
-        self._history: dict[str, deque[tuple[float, RoleState]]] = {role: deque() for role in roles}
-        self._background = _background(self._cards, title)
+        self._history: dict[PartRole, deque[tuple[float, RoleState]]] = {role: deque() for role in roles}
+        self._background = _background(self._cards, title, credit)
 
     def draw(
         self,
         time: float,
         frame: np.ndarray,
-        seen: Seen | None,
+        seen: Face | None,
         avatar: np.ndarray | None,
-        roles: Mapping[str, RoleState],
+        roles: Mapping[PartRole, RoleState],
     ) -> np.ndarray:
         """The next frame: uint8 RGB (HEIGHT, WIDTH, 3).
 
@@ -227,7 +218,7 @@ def _middle(place: Place) -> tuple[int, int]:
     return place[0] + place[2] // 2, place[1] + place[3] // 2
 
 
-def _background(cards: Mapping[str, Place], title: str) -> np.ndarray:
+def _background(cards: Mapping[PartRole, Place], title: str, credit: str) -> np.ndarray:
     times = 4  # drawn so much larger and reduced, which makes the corners round
     large = Image.new("RGB", (WIDTH * times, HEIGHT * times), _PAPER)
     draw = ImageDraw.Draw(large)
@@ -240,6 +231,7 @@ def _background(cards: Mapping[str, Place], title: str) -> np.ndarray:
         _write(canvas, role, (card[0] + 14, card[1] + 20), 17, _INK, "lm")
         for left, top, width, height in (_bars_place(card), _lines_place(card)):
             cv2.line(canvas, (left, top + height // 2), (left + width - 1, top + height // 2), _LINE, 1)
+    _write(canvas, credit, (24, 700), 13, _GRAY, "lm", most=576)
     x = 624
     for text, color in (("face", FACE), ("avatar's part", AVATAR), ("another part", CHANGED)):
         cv2.circle(canvas, (x + 6, 700), 5, color, cv2.FILLED, cv2.LINE_AA)

@@ -1,8 +1,5 @@
 """Hysteresis of the choices in a film: what is chosen stays until another is clearly nearer, for several frames."""
 
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
 
 
@@ -43,8 +40,3 @@ class Hysteresis:
             self.chosen = int(np.where(ready, distances, np.inf).argmin())
             self._counted[:] = 0
         return self.chosen
-
-
-def change_rate(choices: Sequence[int], seconds: float) -> float:
-    """Changes a second in the choices of successive frames that last so long; 0 where they have no length."""
-    return sum(a != b for a, b in pairwise(choices)) / seconds if seconds > 0 else 0.0

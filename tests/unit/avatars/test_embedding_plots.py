@@ -13,8 +13,8 @@ from facemill.avatars.embedding_plots import (
     WIDTH,
     EmbeddingPlots,
     RoleState,
-    Seen,
 )
+from facemill.avatars.film_faces import Face
 from facemill.data.classes import ROLES, SEVEN
 
 ROLE_NAMES = ["eyes", "eyebrows", "mouth", "hair", "face", "clothes"]
@@ -27,7 +27,7 @@ def state(face=0.5, avatar=-0.5, changed=False):
 
 
 def seen(mask=None):
-    return Seen(PIXELS, np.zeros((64, 64), np.uint8) if mask is None else mask, (10.0, 10.0, 40.0))
+    return Face(PIXELS, np.zeros((64, 64), np.uint8) if mask is None else mask, (10.0, 10.0, 40.0))
 
 
 def pixels_of(canvas, color):
@@ -87,7 +87,7 @@ def test_outlines_of_the_mask_lie_where_the_square_lies_in_the_frame(plots):
     mask = np.zeros((64, 64), np.uint8)
     mask[16:48, 16:48] = ROLES.index("eye")
     frame = np.zeros((324, 576, 3), np.uint8)  # as it is shown
-    canvas = plots.draw(0.0, frame, Seen(PIXELS, mask, (100.0, 50.0, 128.0)), PIXELS, {})[60:384, 24:600]
+    canvas = plots.draw(0.0, frame, Face(PIXELS, mask, (100.0, 50.0, 128.0)), PIXELS, {})[60:384, 24:600]
     rows, columns = pixels_of(canvas > 20, (True, True, True)).T
     assert not (pixels_of(canvas, SEVEN.colors[ROLES.index("mouth")])).size
     assert (rows.min(), rows.max()) == pytest.approx((50 + 32, 50 + 95), abs=2)

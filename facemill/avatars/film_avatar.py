@@ -1,0 +1,106 @@
+"""The film of embeddings: a film, the avatar of its face, and what the avatar's parts are chosen by."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+from facemill.avatars.embedding_plots import HEIGHT, WIDTH, EmbeddingPlots
+from facemill.avatars.extractors import load_extractor
+from facemill.avatars.film_choices import Comparer, FilmChoices
+from facemill.avatars.film_faces import FaceFollower
+from facemill.avatars.film_portrayal import Looker, Portrayer
+from facemill.avatars.matching import Library
+from facemill.avatars.statistics import Statistics
+from facemill.data.batching import map_ahead
+from facemill.data.film import FilmWriter, frames
+from facemill.data.synthetic import Mark, film_tags, hashes
+from facemill.errors import UserError
+from facemill.files import write_json
+from facemill.inference.segmenter import Segmenter
+from facemill.log import log
+
+
+def film_avatar(
+    *,
+    film: Path,
+    unet: Path,
+    parts: Path,
+    out: Path,
+    style: str | None = None,
+    statistics: Path | None = None,
+    extractor: Literal["shape", "autoencoder", "resnet50", "mobilenet_v2"] = "shape",
+    weights: Path | None = None,
+    looks: int = 8,
+    keep: float = 0.05,
+    hold: int = 5,
+    no_hold: bool = False,
+    table: Path | None = None,
+    metrics: Path | None = None,
+) -> None:
+    """Makes the film of embeddings of a film: beside each frame its face's avatar, and how its parts are chosen.
+
+    It has 1280 x 720 pixels, and the times and the sound of the film. Frames without a face show the last avatar in
+    gray; of several faces the largest is followed.
+
+    Args:
+        film: a film, or a folder of frames; any size and shape.
+        unet: the U-Net, a safetensors file or the folder that holds it.
+        parts: folder of the styles' parts, for example results/sample/avatars/parts, or the Parquet of one.
+        out: the film to write (.mp4).
+        style: drawing style, of those in the folder.
+        statistics: of the parts of the collection that the U-Net knows; by default statistics.safetensors beside the
+            folder, where there is one.
+        extractor: what compares parts.
+        weights: of an extractor that is a network: the model of train_part_encoder, or of torchvision.
+        looks: slightly moved looks whose mean is compared.
+        keep: share by which another part must be nearer before it is chosen,
+        hold: and for so many frames.
+        no_hold: choose in each frame what is nearest.
+        table: CSV to write: frame, time, role, variant, margin, changed, nearest (the variant without `hold`), move
+            (of the face's embedding since the frame before).
+        metrics: JSON to write: changes a second of each role, with and without `hold`, in all frames and in those in
+            which the face's embedding moves less than by another look at the same picture.
+    """
+    library, source = _library(parts, style)
+    own = statistics or source.parent.parent / "statistics.safetensors"
+    collection = Statistics.load(own) if statistics or own.exists() else library.statistics
+    network = None if extractor == "shape" else load_extractor(extractor, weights=weights)
+    comparer = Comparer(library, collection, network, source)
+    choices = FilmChoices(comparer, keep=0 if no_hold else keep, hold=1 if no_hold else hold)
+    held = "frame by frame" if no_hold else f"a part stays until another is {keep:.0%} nearer for {hold} frames"
+    title = f"{film.name}: parts of {library.style.name} by {extractor}, {held}"
+    plots = EmbeddingPlots(list(comparer.domains), title, _credit(library))
+    portrayer = Portrayer(comparer, choices, plots)
+    mark = Mark("algorithmicMedia", hashes([unet / "model.safetensors" if unet.is_dir() else unet]), hashes([film]))
+    looker, count = Looker(FaceFollower(Segmenter.load(unet)), looks), 0
+    with (
+        ThreadPoolExecutor(1) as pool,
+        FilmWriter(out, like=film, size=(WIDTH, HEIGHT), tags=film_tags(mark)) as writer,
+    ):
+        for look in map_ahead(pool, looker.look, frames(film)):
+            writer.write(portrayer.draw(look), look.frame)
+            count += 1
+        if not portrayer.faces:
+            raise UserError(f"{film}: the U-Net sees no face in its {count} frames; accepted: films with a face")
+    log.info("film_avatar: %d frames, %d of them with a face, in %s", count, portrayer.faces, out)
+    if table:
+        portrayer.write_table(table)
+    if metrics:
+        write_json(metrics, portrayer.measure())
+
+
+def _library(parts: Path, style: str | None) -> tuple[Library, Path]:
+    """A style's parts, and their Parquet."""
+    if parts.is_dir():
+        if style is None:
+            raise UserError(f"--parts {parts}: a folder; accepted: with --style NAME, or the Parquet of a style")
+        parts = parts / f"{style}.parquet"
+    library = Library.load(parts, parts.with_suffix(".json"))
+    if style not in (None, library.style.name):
+        raise UserError(f"--style {style}: {parts} holds parts of {library.style.name}")
+    return library, parts
+
+
+def _credit(library: Library) -> str:
+    style = library.style
+    return f"{style.name} by {style.creator}, {style.license}"

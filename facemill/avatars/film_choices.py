@@ -1,0 +1,176 @@
+"""The choices of an avatar in a film, frame by frame, and the embeddings that they follow from."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from facemill.avatars.descriptors import BLOCKS
+from facemill.avatars.extractors import Extractor
+from facemill.avatars.hysteresis import Hysteresis
+from facemill.avatars.matching import Library
+from facemill.avatars.regions import Part
+from facemill.avatars.statistics import Statistics
+from facemill.avatars.styles import NONE, Choice, PartRole
+from facemill.data.shards import read_table
+
+SHOWN = 8
+"""Numbers of an embedding that a film shows."""
+
+_REACH = 0.7  # of a plot's half height: where the most extreme of a style's parts is
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A role's parts in a style, as an extractor sees them."""
+
+    vectors: np.ndarray
+    """float32 (N, D)."""
+    candidates: np.ndarray
+    """The candidate of each: int (N,)."""
+    scale: np.ndarray | float
+    """What each number counts in a distance: float32 (D,)."""
+
+
+class Comparer:
+    """Compares a face's parts with those of a style: by `shape`, or by the cosine of what a network makes of them."""
+
+    def __init__(self, library: Library, statistics: Statistics, extractor: Extractor | None, parts: Path) -> None:
+        """Prepares the style's parts.
+
+        Args:
+            library: the style's parts.
+            statistics: of the collection of the U-Net, for `shape`.
+            extractor: a network; None: `shape`.
+            parts: the Parquet of the style's parts, whose pictures a network sees.
+        """
+        self.library, self.statistics, self.extractor = library, statistics, extractor
+        domains = _shape_domains(library) if extractor is None else _network_domains(library, extractor, parts)
+        self.domains: dict[PartRole, Domain] = domains
+        self.axes = {role: Axes.of(domain) for role, domain in domains.items()}
+
+    def vector(self, role: PartRole, part: Part) -> np.ndarray:
+        """What the extractor makes of a face's part: float32 (D,)."""
+        if self.extractor is not None:
+            return self.extractor.describe([part])[0]
+        domain = self.statistics if role in self.statistics.means else self.library.statistics
+        return domain.standardize(role, part.descriptor[None])[0]
+
+    def distances(self, role: PartRole, vector: np.ndarray) -> np.ndarray:
+        """From a part's vector to each candidate's nearest part: float32 (C,)."""
+        if self.extractor is None:
+            return self.library.prototypes[role].distances(vector[None])[0]
+        domain = self.domains[role]
+        distances = np.full(domain.candidates.max() + 1, np.inf, np.float32)
+        np.minimum.at(distances, domain.candidates, self.extractor.distances(vector[None], domain.vectors)[0])
+        return np.maximum(distances, 0)
+
+    def move(self, role: PartRole, a: np.ndarray, b: np.ndarray) -> float:
+        """How far two vectors of a role's parts are from each other."""
+        return float(np.linalg.norm((a - b) * self.domains[role].scale))
+
+
+def _shape_domains(library: Library) -> dict[PartRole, Domain]:
+    domains = {}
+    for role, prototypes in library.prototypes.items():
+        scale = np.zeros(prototypes.descriptors.shape[1], np.float32)
+        for block, weight in zip(BLOCKS, prototypes.weights, strict=True):
+            scale[block] = np.sqrt(weight / (block.stop - block.start))
+        domains[role] = Domain(prototypes.descriptors, prototypes.candidates, scale)
+    return domains
+
+
+def _network_domains(library: Library, extractor: Extractor, parts: Path) -> dict[PartRole, Domain]:
+    domains: dict[PartRole, Domain] = {}
+    table = read_table(parts, ["role", "candidate", "crop"])
+    for role in library.prototypes:
+        rows = table.filter(pa.compute.equal(table["role"], role)).to_pylist()
+        crops = [np.asarray(Image.open(io.BytesIO(row["crop"]["bytes"])).convert("RGBA")) for row in rows]
+        vectors = extractor.describe([Part(crop, np.zeros(0, np.float32), None, None) for crop in crops])
+        domains[role] = Domain(vectors, np.array([row["candidate"] for row in rows]), 1.0)
+    return domains
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a film shows of a role's embeddings: eight numbers as they are, of more the first principal components."""
+
+    middle: np.ndarray
+    directions: np.ndarray
+    """float32 (D, up to `SHOWN`)."""
+    candidates: np.ndarray
+    """Each candidate's mean part, as it is shown: float32 (C, up to `SHOWN`)."""
+
+    @classmethod
+    def of(cls, domain: Domain) -> "Axes":
+        """The axes in which the means of a style's candidates differ most; the most extreme lies at `_REACH`."""
+        count = domain.candidates.max() + 1
+        means = np.stack([domain.vectors[domain.candidates == c].mean(0) for c in range(count)]) * domain.scale
+        if means.shape[1] <= SHOWN:
+            middle, directions = np.zeros(means.shape[1], np.float32), np.eye(means.shape[1], dtype=np.float32)
+        else:
+            middle = means.mean(0)
+            directions = np.linalg.svd(means - middle, full_matrices=False)[2][:SHOWN].T
+        shown = (means - middle) @ directions
+        directions = directions * (_REACH / max(float(np.abs(shown).max()), 1e-6))
+        return cls(middle, directions, ((means - middle) @ directions).astype(np.float32))
+
+    def show(self, vector: np.ndarray, domain: Domain) -> np.ndarray:
+        """A part's vector as it is shown: float32 (up to `SHOWN`,), from about -1 to 1."""
+        return ((vector * domain.scale - self.middle) @ self.directions).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The choice of a role in a frame in which it is there."""
+
+    candidate: int
+    nearest: int
+    """The candidate that is nearest in this frame alone."""
+    margin: float
+    """By which share the nearest other candidate is farther; negative where one is nearer than the chosen."""
+    changed: bool
+    vector: np.ndarray
+
+
+class FilmChoices:
+    """Chooses the avatar's parts in a film, frame by frame."""
+
+    def __init__(self, comparer: Comparer, *, keep: float, hold: int) -> None:
+        """Choices that stay until another part is nearer by `keep` for `hold` frames."""
+        self.comparer = comparer
+        self._choosers = {role: Hysteresis(keep=keep, hold=hold) for role in comparer.domains}
+
+    @property
+    def candidates(self) -> dict[PartRole, int]:
+        """The chosen candidate of each role that was there in some frame."""
+        return {role: chooser.chosen for role, chooser in self._choosers.items() if chooser.chosen is not None}
+
+    def next(self, parts: Mapping[PartRole, Part]) -> dict[PartRole, Chosen]:
+        """The choices for the next frame that has a face, of the roles that it shows."""
+        chosen: dict[PartRole, Chosen] = {}
+        for role, chooser in self._choosers.items():
+            if role not in parts:
+                continue
+            before, vector = chooser.chosen, self.comparer.vector(role, parts[role])
+            distances = self.comparer.distances(role, vector)
+            candidate = chooser.choose(distances)
+            changed = before is not None and candidate != before
+            chosen[role] = Chosen(candidate, int(distances.argmin()), _margin(distances, candidate), changed, vector)
+        return chosen
+
+
+def _margin(distances: np.ndarray, candidate: int) -> float:
+    others = np.delete(distances, candidate)
+    own, other = float(distances[candidate]), float(others.min()) if len(others) else np.inf
+    return 1 - own / other if own <= other else other / own - 1
+
+
+def name_of(choice: Choice) -> str:
+    """A choice in a word or two: its variants, but for hidden components."""
+    shown: Sequence[str] = [variant for variant in choice.values() if variant != NONE]
+    return " + ".join(shown) or NONE
