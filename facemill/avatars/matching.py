@@ -69,7 +69,7 @@ class Prototypes:
         squares = (own**2).sum(1)[:, None] + (both**2).sum(1) - 2 * own @ both.T
         upright, mirror = np.split(np.sqrt(np.maximum(squares, 0)), 2, axis=1)
         nearer = np.minimum(upright, mirror * _MIRRORED)
-        return np.stack([nearer[:, self.candidates == c].min(1) for c in range(self.candidates.max() + 1)], 1)
+        return np.stack([nearer[:, self.candidates == c].min(1, initial=np.inf) for c in range(self.candidates.max() + 1)], 1)
 
     def top_1(self, queries: np.ndarray, truths: np.ndarray) -> float:
         """The share of standardized descriptors whose nearest candidate is the true one, int (B,)."""
