@@ -1,6 +1,6 @@
 """Parts of a portrait: each cut from the upright portrait by its mask, and described."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -72,7 +72,9 @@ def seven_ids(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
     return table[mask]
 
 
-def cut_parts(image: np.ndarray, mask: np.ndarray, *, looks: int, seed: int = 0) -> dict[PartRole, Part]:
+def cut_parts(
+    image: np.ndarray, mask: np.ndarray, *, looks: int, seed: int = 0, roles: Collection[PartRole] = PART_ROLES
+) -> dict[PartRole, Part]:
     """The parts of a portrait that are there, each cut from the upright portrait and described.
 
     Args:
@@ -80,6 +82,7 @@ def cut_parts(image: np.ndarray, mask: np.ndarray, *, looks: int, seed: int = 0)
         mask: ids of `SEVEN`, uint8 (H, W).
         looks: slightly moved looks whose mean is the descriptor; the first is not moved.
         seed: of the moves.
+        roles: the parts that are wanted.
     """
     colors = region_colors(image, mask, SEVEN)
     pixels, ids = _upright(*_reduced(image, mask))
@@ -92,7 +95,7 @@ def cut_parts(image: np.ndarray, mask: np.ndarray, *, looks: int, seed: int = 0)
     masks["eyebrows"] = _eyebrows(gray, ids, masks["eyes"], skin)
     moves = _moves(looks, np.random.default_rng(seed))
     parts = {}
-    for role in PART_ROLES:
+    for role in roles:
         if (box := box_of(masks[role])) is not None:
             parts[role] = _part(role, pixels, masks[role], box, face, skin, moves, colors)
     return parts

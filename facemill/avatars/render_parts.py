@@ -93,9 +93,8 @@ def _render(style: DrawingStyle, settings: AvatarsConfig, rng: np.random.Generat
         given = {role: style.candidates[role][candidate] for role, candidate in shown.items()}
         svg = style.svg(random_options(style, rng, given)[0])
         image, mask = over(picture(svg, settings.size)), seven_mask(svg, style, settings.size)
-        for role, part in cut_parts(image, mask, looks=settings.looks).items():
-            if role in shown:
-                rows[role].append((shown[role], part))
+        for role, part in cut_parts(image, mask, looks=settings.looks, roles=shown.keys()).items():
+            rows[role].append((shown[role], part))
     for role, of in rows.items():
         if hidden := len(style.candidates[role]) - len({candidate for candidate, _ in of}):
             log.warning("style %s: %d of %d %s draw nothing", style.name, hidden, len(style.candidates[role]), role)
