@@ -1,6 +1,6 @@
 """Composition of an avatar: the nearest part of each role, in the portrait's colors, drawn by the style."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -11,11 +11,11 @@ from facemill.avatars.matching import Library
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
-from facemill.avatars.styles import Choice, PartRole
+from facemill.avatars.styles import NONE, Choice, DrawingStyle, PartRole
 from facemill.data.classes import SEVEN
 from facemill.imaging.colors import Lab, region_colors
 
-MEASURED = 128
+MEASURED = 96
 """Side in pixels of the drawing on which colors are measured."""
 
 COLOR_OF = {"hair": "hair", "face": "skin", "clothes": "clothes", "eyes": "eye", "mouth": "mouth"}
@@ -41,6 +41,8 @@ class Avatar:
     options: dict
     """DiceBear's, complete: the style draws the same bytes from them again."""
     svg: str
+    picture: np.ndarray
+    """uint8 RGBA (H, W, 4)."""
     roles: dict[PartRole, Matched]
     """The parts that the portrait has."""
     colors: dict[str, Color]
@@ -56,6 +58,7 @@ def make(
     statistics: Statistics,
     *,
     background: str | None = None,
+    size: int = 256,
 ) -> Avatar:
     """The avatar of a portrait.
 
@@ -65,9 +68,10 @@ def make(
         library: the style's parts.
         statistics: of the parts of the portrait's collection.
         background: hex color; None: transparent.
+        size: side of the picture in pixels.
     """
     [roles] = match([{role: part.descriptor for role, part in parts.items()}], library, statistics)
-    return compose(roles, colors, library, background=background)
+    return compose(roles, colors, library, background=background, size=size)
 
 
 def part_colors(labs: Mapping[PartRole, Lab | None]) -> dict[str, Lab]:
@@ -106,38 +110,50 @@ def compose(
     library: Library,
     *,
     background: str | None = None,
+    size: int = 256,
 ) -> Avatar:
     """Draws the avatar of matched parts; its colors are measured by the map of its parts, and corrected once.
+
+    A portrait without hair has an avatar without; other parts that it does not show are the style's plainest.
 
     Args:
         roles: the matched parts.
         colors: of the portrait, by region; those that the style has are used.
         library: the style's parts.
         background: hex color; None: transparent.
+        size: side of the picture in pixels.
     """
     style = library.style
     choices = {role: matched.choice for role, matched in roles.items()}
+    if "hair" not in roles:
+        choices |= _bald(style)
     asked = {region: colors[region] for region in style.color_options if region in colors}
     given = {region: hex_color(lab) for region, lab in asked.items()}
     first = style.svg(style.options(choices, given))
     mask = seven_mask(first, style, MEASURED)
-    rendered = _rendered(first, mask)
-    given = {
-        region: color if (shown := rendered[region]) is None else corrected(color, asked[region], shown)
-        for region, color in given.items()
-    }
+    for region, shown in _shown(picture(first, MEASURED), mask, asked).items():
+        if shown is not None:
+            given[region] = corrected(given[region], asked[region], shown)
     options = style.options(choices, given, background)
     svg = style.svg(options)
-    rendered = _rendered(svg, mask)
+    pixels = picture(svg, size)
+    rendered = _shown(cv2.resize(pixels, mask.shape, interpolation=cv2.INTER_AREA), mask, asked)
     unseen = (*(role for role in style.candidates if role not in roles), *style.unseen)
-    return Avatar(options, svg, dict(roles), compared(asked, given, rendered), unseen)
+    return Avatar(options, svg, pixels, dict(roles), compared(asked, given, rendered), unseen)
 
 
-def _rendered(svg: str, mask: np.ndarray) -> dict[str, Lab | None]:
-    """The colors of a drawing's regions, which `mask` shows."""
-    return region_colors(over(picture(svg, MEASURED)), mask, SEVEN)
+def _bald(style: DrawingStyle) -> dict[PartRole, Choice]:
+    """The hair of a head without any; nothing where the style draws the head with it."""
+    components = style.roles.get("hair", ())
+    return {} if "head" in components or not components else {"hair": dict.fromkeys(components, NONE)}
 
 
-def png(svg: str, size: int) -> bytes:
-    """A drawing as a PNG of `size` x `size` pixels with transparency."""
-    return cv2.imencode(".png", cv2.cvtColor(picture(svg, size), cv2.COLOR_RGBA2BGRA))[1].tobytes()
+def _shown(rgba: np.ndarray, mask: np.ndarray, regions: Iterable[str]) -> dict[str, Lab | None]:
+    """The colors of a drawing's regions, which `mask` shows; None for one with too few pixels."""
+    measured = region_colors(over(rgba), mask, SEVEN)
+    return {region: measured[region] for region in regions}
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """A picture, uint8 RGBA (H, W, 4), as a PNG."""
+    return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGBA2BGRA))[1].tobytes()

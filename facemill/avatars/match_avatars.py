@@ -63,7 +63,7 @@ def match_avatars(
             ]
             for (name, found), roles in zip(batch, match(descriptors, library, collection), strict=True):
                 labs = {row["role"]: row["lab"] and np.array(row["lab"], np.float32) for row in found}
-                yield _row(name, compose(roles, part_colors(labs), library), settings.size)
+                yield _row(name, compose(roles, part_colors(labs), library, size=settings.size))
 
     made = progress(rows(), "match_avatars", total, "portraits")
     batches = (pa.RecordBatch.from_pylist(batch, SCHEMA) for batch in batched(made, BATCH))
@@ -71,7 +71,7 @@ def match_avatars(
     log.info("%d avatars in %s", total, avatars)
 
 
-def _row(name: str, avatar: Avatar, size: int) -> dict:
+def _row(name: str, avatar: Avatar) -> dict:
     matched = {
         role: {"variants": json.dumps(part.choice), "distance": part.distance, "margin": part.margin}
         for role, part in avatar.roles.items()
@@ -80,7 +80,7 @@ def _row(name: str, avatar: Avatar, size: int) -> dict:
         "id": name,
         "options": json.dumps(avatar.options),
         "svg": avatar.svg,
-        "image": {"bytes": png(avatar.svg, size), "path": f"{name}.png"},
+        "image": {"bytes": png(avatar.picture), "path": f"{name}.png"},
         "colors": json.dumps({region: asdict(color) for region, color in avatar.colors.items()}),
         **matched,
     }

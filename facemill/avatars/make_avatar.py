@@ -1,0 +1,171 @@
+"""Avatars of photos and other images, outside the workflow."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from facemill.avatars.composing import Avatar, make, part_colors, png
+from facemill.avatars.matching import Library
+from facemill.avatars.photos import Collection, segmented
+from facemill.avatars.regions import cut_parts
+from facemill.avatars.render_parts import render_parts
+from facemill.avatars.statistics import Statistics
+from facemill.avatars.styles import DrawingStyle
+from facemill.config.avatars import AvatarsConfig
+from facemill.config.fields import TrainingConfig
+from facemill.data.classes import SEVEN
+from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.errors import UserError, list_faults
+from facemill.files import atomic_write, sha256, write_json
+from facemill.inference.segmenter import Segmenter
+from facemill.log import log, progress
+
+LEAST_FACE = 0.01
+"""The share of a portrait below which its face, eyes and mouth are none."""
+
+
+def make_avatar(
+    *,
+    image: Path,
+    unet: Path,
+    style: list[str],
+    out: Path,
+    parts: Path | None = None,
+    statistics: Path | None = None,
+    cascade: Path | None = None,
+    background: str | None = None,
+    size: int = 512,
+    looks: int = 8,
+) -> None:
+    """Makes the avatars of a photo, or of each image of a folder and its subfolders.
+
+    For each image and style there are NAME-STYLE.svg, NAME-STYLE.png and NAME-STYLE.json: the options from which
+    DiceBear draws the same bytes again, what was matched and how surely, colors, creator and license. Images of which
+    no avatar can be made are listed at the end; the exit status is then 1.
+
+    Args:
+        image: an image file, or a folder of them; any sizes.
+        unet: the U-Net, a safetensors file or the folder that holds it.
+        style: drawing styles: names in the package dicebear-styles, `emoji`, or paths of definitions (JSON).
+        out: folder of the avatars, apart from a folder of images.
+        parts: folder of the styles' parts, for example results/sample/avatars/parts; a style without parts there is
+            rendered first, which takes seconds.
+        statistics: of the parts of the collection that the U-Net knows; by default statistics.safetensors beside
+            `parts`. Without any, parts are compared as they are, and fewer kinds are chosen.
+        cascade: OpenCV's cascade of faces (XML): portraits are cropped to the largest face. By default they are
+            cropped as those of the U-Net's collection were, where its results lie around it, or else in the middle.
+        background: color of the background, such as "#a0b1c2"; by default it is transparent.
+        size: side of the PNGs in pixels.
+        looks: slightly moved looks at the portrait whose mean is compared.
+    """
+    libraries = _libraries(style, parts, looks)
+    own = statistics or (parts.parent / "statistics.safetensors" if parts else None)
+    collection = Statistics.load(own) if own and (statistics or own.exists()) else None
+    if collection is None:
+        log.warning("make_avatar: no statistics of the collection: parts are compared as they are, less finely")
+    paths = _paths(image, out, libraries)
+    model = unet / "model.safetensors" if unet.is_dir() else unet
+    segmenter, models = Segmenter.load(unet), {"unet": sha256(model)}
+    faults: list[tuple[Path, str]] = []
+    with ThreadPoolExecutor(2) as pool:
+        portraits = segmented(paths, Collection.of(unet, cascade), segmenter, pool)
+        for path, portrait in progress(portraits, "make_avatar", len(paths)):
+            if isinstance(portrait, ValueError):
+                faults.append((path, str(portrait)))
+                continue
+            pixels, mask = portrait
+            found = cut_parts(pixels, mask, looks=looks)
+            if fault := _fault(mask):
+                faults.append((path, fault))
+                continue
+            colors = part_colors({role: part.lab for role, part in found.items()})
+            for name, library in libraries.items():
+                known = collection or library.statistics
+                avatar = make(found, colors, library, known, background=background, size=size)
+                _write(out / f"{paths[path]}-{name}", avatar, library.style, models | {"image": sha256(path)})
+    log.info("%d avatars in %s", (len(paths) - len(faults)) * len(libraries), out)
+    if faults:
+        missing = f"{len(faults)} of {len(paths)} images have no avatar:"
+        raise UserError("\n  ".join([missing, *list_faults(faults)]))
+
+
+def _fault(mask: np.ndarray) -> str | None:
+    """Why a mask in ids of `SEVEN` is none of a portrait; None for one that is."""
+    face = np.isin(mask, SEVEN.role_ids("face", "eye", "mouth")).mean()
+    if face < LEAST_FACE:
+        return f"the U-Net sees no face in it ({face:.1%} of the pixels; accepted: at least {LEAST_FACE:.0%})"
+    return None
+
+
+def _paths(image: Path, out: Path, styles: Iterable[str]) -> dict[Path, str]:
+    """The images, each with the name of its avatars in `out`: a path where images lie in subfolders."""
+    if not image.is_dir():
+        if not image.exists():
+            raise UserError(f"--image {image}: no such file or folder")
+        return {image: image.stem}
+    files = files_in("--image", image, IMAGE_SUFFIXES, "image")
+    names = {Path(file.path): Path(file.name) for file in files}
+    often = Counter(name.with_suffix("") for name in names.values())
+    paths = {path: str(n if often[n.with_suffix("")] > 1 else n.with_suffix("")) for path, n in names.items()}
+    check_out("--image", image, out, [out / f"{name}-{s}.png" for name in paths.values() for s in styles], paths)
+    return paths
+
+
+def _libraries(styles: Sequence[str], folder: Path | None, looks: int) -> dict[str, Library]:
+    """The styles' parts by name: those of a folder, or else rendered now."""
+    libraries: dict[str, Library] = {}
+    with TemporaryDirectory() as temporary:
+        for style in styles:
+            name = Path(style).stem if style.endswith(".json") else style
+            if name in libraries:
+                raise UserError(f"--style {style}: {name} is named twice; accepted: styles of different names")
+            place = folder if folder and (folder / f"{name}.parquet").exists() else Path(temporary)
+            parts, about, sheet = (place / f"{name}.{suffix}" for suffix in ("parquet", "json", "png"))
+            if place != folder:
+                log.info("make_avatar: the parts of %s are rendered", name)
+                settings = _settings(style, looks)
+                render_parts(style=style, settings=settings, seed=1, parts=parts, about=about, sheet=sheet)
+            libraries[name] = Library.load(parts, about)
+    return libraries
+
+
+def _settings(style: str, looks: int) -> AvatarsConfig:
+    """What `render_parts` needs of the config, `size` and `looks`; the rest is of other rules."""
+    return AvatarsConfig(
+        styles=[style],
+        extractor="shape",
+        autoencoder="fixed",
+        size=256,
+        looks=looks,
+        keep=0,
+        hold=1,
+        shown=1,
+        training=TrainingConfig(images=1, batch=1, learning_rate=1),
+    )
+
+
+def _write(path: Path, avatar: Avatar, style: DrawingStyle, hashes: dict[str, str]) -> None:
+    """Writes the files of an avatar; `path` is that of all without the suffix."""
+    content = {
+        "style": style.name,
+        "creator": style.creator,
+        "license": style.license,
+        "license_url": style.license_url,
+        "source": style.source,
+        "versions": {name: version(name) for name in ("dicebear-core", "dicebear-styles")},
+        "options": avatar.options,
+        "roles": {role: asdict(matched) for role, matched in avatar.roles.items()},
+        "colors": {region: asdict(color) for region, color in avatar.colors.items()},
+        "unseen": avatar.unseen,
+        "sha256": hashes,
+    }
+    for suffix, written in ((".svg", avatar.svg.encode()), (".png", png(avatar.picture))):
+        with atomic_write(path.with_name(path.name + suffix)) as tmp:
+            tmp.write_bytes(written)
+    write_json(path.with_name(f"{path.name}.json"), content)
