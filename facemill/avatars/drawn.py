@@ -68,5 +68,5 @@ class Drawer:
 
 def draw_all(styles: Mapping[str, DrawingStyle], count: int, drawer: Drawer, seed: int) -> dict[str, list[Drawn]]:
     """Portraits of random parts in each style, by its name; those of one style do not depend on the others."""
-    rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode())]) for name in styles}
+    rngs = {name: np.random.default_rng([seed, zlib.crc32(name.encode()), 1]) for name in styles}
     return {name: [drawer.at_random(style, rngs[name]) for _ in range(count)] for name, style in styles.items()}

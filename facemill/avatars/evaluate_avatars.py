@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,11 @@ from facemill.log import log
 MATCHED = 2000
 """Largest number of portraits that are matched."""
 
-DRAWN, AGAIN = 100, 25
-"""Portraits drawn in each style, and of these drawn again for the other styles."""
+DRAWN = 100
+"""Portraits drawn in each style."""
+
+AGAIN = 0.25
+"""Share of these that are drawn again for the other styles."""
 
 RetrievalAnswers = Mapping[tuple[str, str], Mapping[PartRole, Answers]]
 """The answers by kind of masks and style."""
@@ -49,6 +53,7 @@ def evaluate_avatars(
     extractors: Path | None = None,
     settings: AvatarsConfig,
     seed: int,
+    drawn: int = DRAWN,
     metrics: Path,
     table: Path,
     confusion: Path,
@@ -68,6 +73,7 @@ def evaluate_avatars(
         extractors: the JSON of the comparison of extractors.
         settings: section `avatars` of the config.
         seed: of the choice of portraits, and of those that are drawn.
+        drawn: number of portraits that each style draws.
         metrics: JSON of all figures; null is what cannot be measured.
         table: CSV of how often each variant comes back.
         confusion: PNG of variants taken for one another.
@@ -92,16 +98,16 @@ def evaluate_avatars(
         Drawer(settings.size, settings.looks),
         seed,
     )
-    drawn = draw_all({name: library.style for name, library in libraries.items()}, DRAWN, evaluation.drawer, seed)
-    answers = retrieve(evaluation, drawn, source)
+    figures = draw_all({name: library.style for name, library in libraries.items()}, drawn, evaluation.drawer, seed)
+    answers = retrieve(evaluation, figures, source)
     results = {
         "portraits": len(measured.ids),
         "retrieval": summarize(answers),
         "extractors": json.loads(extractors.read_bytes()) if extractors else None,
         "color": evaluation.color(),
-        "expression": evaluation.expression(drawn),
+        "expression": evaluation.expression(figures),
         "stability": evaluation.stability(),
-        "cross_style": cross_style(drawn, libraries, evaluation.drawer, AGAIN, seed),
+        "cross_style": cross_style(figures, libraries, evaluation.drawer, math.ceil(AGAIN * drawn), seed),
     }
     write_json(metrics, results)
     write_table(table, answers)

@@ -1,5 +1,6 @@
 """What avatars of a collection's portraits are measured by."""
 
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -47,8 +48,8 @@ OWN_STYLE = "toon-head"
 TRUE, MOVED, COLORED = 400, 200, 100
 """Largest numbers of portraits that are cut anew by true masks, that are moved, and whose avatars' colors are read."""
 
-PAIRS = 40
-"""Portraits of each style that are drawn with two mouths."""
+PAIRS = 0.4
+"""Share of each style's portraits that are drawn with two mouths."""
 
 COLORS = ("hair", "skin")
 """Regions whose colors are compared."""
@@ -145,7 +146,12 @@ class Evaluation:
         tags = read_tags(self.portraits, set(self.measured.ids))
         is_open = {row_id: not tags.get(row_id, set()).isdisjoint(OPEN_MOUTH) for row_id in self.measured.ids}
         pairs = {
-            name: mouth_pairs(of[:PAIRS], self.openness[name], self.drawer, np.random.default_rng([self.seed, 1]))
+            name: mouth_pairs(
+                of[: math.ceil(PAIRS * len(of))],
+                self.openness[name],
+                self.drawer,
+                np.random.default_rng([self.seed, 1]),
+            )
             for name, of in drawn.items()
         }
         sources = [(of, statistics_of([side for pair in of for side in pair])) for of in pairs.values() if of]

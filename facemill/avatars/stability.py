@@ -50,9 +50,8 @@ def effective(choices: Sequence[str]) -> float | None:
 
 
 def main_component(style: DrawingStyle, role: PartRole) -> str:
-    """The component of a role that has most variants, such as hair's `hair` or `top`."""
-    candidates = style.candidates[role]
-    return max(candidates[0], key=lambda component: len({choice.get(component) for choice in candidates}))
+    """The main component of a role, such as hair's `hair` or `top`: the first of its choices."""
+    return next(iter(style.candidates[role][0]))
 
 
 def stability(
