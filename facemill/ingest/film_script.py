@@ -27,7 +27,7 @@ FIGURES: dict[Shown, int] = {"actor": 1, "actor and passer": 2, "nobody": 0, "bl
 """How many figures a frame shows."""
 
 _SHOWN: dict[str, list[tuple[float, float, Shown]]] = {  # from, to (shares of the frames): what else is shown there
-    "a": [(0.8, 0.83, "nobody"), (0.9, 0.904, "black")],
+    "a": [(0.8, 0.83, "nobody"), (0.9, 0.9, "black")],
     "b": [(0.4, 0.425, "nobody"), (0.7, 0.8, "actor and passer")],
 }
 _ACTS = [  # of film a, until which share of the frames: eyes, eyebrows, mouth
@@ -72,10 +72,17 @@ def script(film: Literal["a", "b"], frames: int, seed: int) -> list[Moment]:
         expression = dict(zip(("eyes", "eyebrows", "mouth"), act or varied, strict=True))
         seconds = float(ticks * TIME_BASE)
         where = _act(share, seconds) if act else _move(seconds, phases)
-        shown = next((shown for start, end, shown in _SHOWN[film] if start <= share < end), "actor")
-        moments.append(Moment(ticks, expression, where, shown, _pass(share)))
+        moments.append(Moment(ticks, expression, where, _shown(film, number, frames), _pass(share)))
         ticks += 4 if film == "b" and share >= 0.5 else 5
     return moments
+
+
+def _shown(film: str, number: int, frames: int) -> Shown:
+    for start, end, shown in _SHOWN[film]:
+        first = math.ceil(start * frames)
+        if first <= number < max(math.ceil(end * frames), first + 1):
+            return shown
+    return "actor"
 
 
 def _move(seconds: float, phases: Sequence[float]) -> str:
