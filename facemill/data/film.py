@@ -14,9 +14,10 @@ from typing import Literal, Protocol, Self
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
 from av.video.stream import VideoStream
 
-from facemill.data.film_frames import FOLDER_RATE, ITU709, About, Frame, about, film_url, frames, open_film
+from facemill.data.film_frames import FOLDER_RATE, About, Frame, about, film_url, frames, open_film
 from facemill.data.film_previews import ImageFolder, Preview, picture_tags
 from facemill.data.film_sound import CopiedSound, EncodedSound, Sound
 from facemill.errors import UserError
@@ -204,7 +205,7 @@ class Encoder:
         height, width = pixels.shape[:2]
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         frame = VideoFrame.from_ndarray(even, "rgb24").reformat(
-            format="yuv420p", dst_colorspace=ITU709, dst_color_range=_LIMITED
+            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=_LIMITED
         )
         frame.pts, frame.time_base = pts, self._base
         if self._sound:

@@ -10,11 +10,11 @@ from typing import Any, Literal, cast
 
 import av
 import av.error
-import av.video.reformatter
 import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
 from facemill.data.image_files import read_rgb
@@ -25,7 +25,6 @@ from facemill.log import log
 FOLDER_RATE = Fraction(12)
 """Frames a second of a folder of images, which have no times."""
 
-ITU601, ITU709 = av.video.reformatter.Colorspace.ITU601, av.video.reformatter.Colorspace.ITU709
 _UNKNOWN = 2  # of color spaces, ITU-T H.273
 _TS_DISCONT = 0x0200  # AVFMT_TS_DISCONT of a format's flags
 _HDR = {16: "PQ", 18: "HLG"}  # transfer characteristics of H.273
@@ -120,12 +119,14 @@ def open_film(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except (av.error.FFmpegError, OSError) as error:
         raise UserError(f"{path}: not a film ({reason(error)}); accepted: what FFmpeg reads") from error
     with film:
-        covers = av.stream.Disposition.attached_pic
-        stream = next((stream for stream in film.streams.video if not stream.disposition.value & covers.value), None)
-        if film.format.name == "tty" or stream is None or not stream.codec_context:
-            kinds = ", ".join(sorted({other.type for other in film.streams})) or "nothing"
-            raise UserError(f"{path}: no pictures, only {kinds}; accepted: films")
-        yield film, stream
+        if film.format.name == "tty":
+            raise UserError(f"{path}: not a film (a text); accepted: what FFmpeg reads")
+        cover = av.stream.Disposition.attached_pic.value
+        pictures = [stream for stream in film.streams.video if not stream.disposition.value & cover]
+        if not pictures or not pictures[0].codec_context:
+            kinds = ", ".join(sorted({f"only {stream.type}" for stream in film.streams})) or "an empty film"
+            raise UserError(f"{path}: no pictures that can be read ({kinds}); accepted: films")
+        yield film, pictures[0]
 
 
 def film_url(path: Path) -> str:
@@ -144,7 +145,7 @@ def start_of(film: InputContainer) -> Fraction:
 
 
 def _film_frames(path: Path) -> Iterator[Frame]:
-    number, damaged, late, last = 0, 0, 0, None
+    number, damaged, late, last, depth = 0, 0, 0, None, ""
     with open_film(path) as (film, stream):
         base = stream.time_base or Fraction(1, 1000)
         step = max(round(1 / (stream.average_rate or FOLDER_RATE) / base), 1)
@@ -153,13 +154,14 @@ def _film_frames(path: Path) -> Iterator[Frame]:
             if decoded is None:
                 damaged += 1
                 continue
-            if number == 0:
-                _report_depth(decoded, path)
+            depth = _depth(decoded)
             pts = decoded.pts - start if decoded.pts is not None else 0 if last is None else last + step
             if last is not None and pts <= last:
                 pts, late = last + 1, late + 1
             yield Frame(number, pts, base, _upright(decoded, stream))
             number, last = number + 1, pts
+    if depth:
+        log.warning("%s: %s, converted to 8", path, depth)
     if damaged:
         log.warning("%s: %d damaged packets are skipped, %d frames are read", path, damaged, number)
     if late:
@@ -213,13 +215,17 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
 def _upright(frame: VideoFrame, stream: VideoStream) -> np.ndarray:
     space = frame.colorspace
     if space == _UNKNOWN:  # as players guess
-        space = ITU709 if frame.width >= 1280 or frame.height > 576 else ITU601
+        space = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
     width = frame.width
     if ratio := stream.sample_aspect_ratio:
         width = 2 * round(width * ratio / 2)
     alpha = any(component.is_alpha for component in frame.format.components)
     kind: Literal["rgba", "rgb24"] = "rgba" if alpha else "rgb24"
-    pixels = frame.to_ndarray(format=kind, width=width, src_colorspace=space)
+    tone: dict[str, Any] = {}
+    if frame.color_trc in _HDR:
+        frame.color_primaries = frame.color_primaries if frame.color_primaries != _UNKNOWN else ColorPrimaries.BT2020
+        tone = {"dst_color_trc": ColorTrc.IEC61966_2_1, "dst_color_primaries": ColorPrimaries.BT709}
+    pixels = frame.to_ndarray(format=kind, width=width, src_colorspace=space, **tone)
     if alpha:
         share = pixels[..., 3:].astype(np.uint16)
         pixels = ((pixels[..., :3] * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
@@ -242,11 +248,10 @@ def _turned(pixels: np.ndarray, frame: VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(pixels[:: -1 if flip_y else 1, :: -1 if flip_x else 1])
 
 
-def _report_depth(frame: VideoFrame, path: Path) -> None:
+def _depth(frame: VideoFrame) -> str:
     bits = max(component.bits for component in frame.format.components)
-    hdr = _HDR.get(frame.color_trc)
-    if bits > 8 or hdr:
-        log.warning("%s: %d bits%s, converted to 8", path, bits, f", HDR ({hdr})" if hdr else "")
+    hdr = f", HDR ({_HDR[frame.color_trc]})" if frame.color_trc in _HDR else ""
+    return f"{bits} bits{hdr}" if bits > 8 or hdr else ""
 
 
 def _size(shape: tuple[int, ...]) -> str:
