@@ -9,6 +9,7 @@ import numpy as np
 from facemill.avatars.colors import Color, compared, corrected, hex_color
 from facemill.avatars.matching import Library
 from facemill.avatars.part_maps import over, picture, seven_mask
+from facemill.avatars.plausible import contradicted
 from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import NONE, Choice, DrawingStyle, PartRole
@@ -82,7 +83,9 @@ def part_colors(labs: Mapping[PartRole, Lab | None]) -> dict[str, Lab]:
 def match(
     portraits: Sequence[Mapping[PartRole, np.ndarray]], library: Library, statistics: Statistics
 ) -> list[dict[PartRole, Matched]]:
-    """The nearest parts of a style for each portrait; a role's descriptors are compared in one product of matrices.
+    """The nearest parts of a style for each portrait that do not contradict it (`plausible`).
+
+    A role's descriptors are compared in one product of matrices.
 
     Args:
         portraits: for each portrait the descriptors, float32 (D,), of its parts by role.
@@ -94,12 +97,14 @@ def match(
         indices = [i for i, portrait in enumerate(portraits) if role in portrait]
         if not indices:
             continue
-        found = library.nearest(role, np.stack([portraits[i][role] for i in indices]), statistics)
+        descriptors = np.stack([portraits[i][role] for i in indices])
+        excluded = contradicted(role, descriptors, [portraits[i].get("face") for i in indices], library)
+        found = library.nearest(role, descriptors, statistics, excluded)
         for i, candidates, distances, margin in zip(
             indices, found.candidates, found.distances, found.margin, strict=True
         ):
             choices = [library.choices(role, int(candidate)) for candidate in candidates]
-            nearest = tuple(zip(choices, map(float, distances), strict=True))
+            nearest = tuple((c, float(d)) for c, d in zip(choices, distances, strict=True) if np.isfinite(d))
             matched[i][role] = Matched(*nearest[0], float(margin), nearest)
     return matched
 

@@ -69,7 +69,9 @@ class Prototypes:
         squares = (own**2).sum(1)[:, None] + (both**2).sum(1) - 2 * own @ both.T
         upright, mirror = np.split(np.sqrt(np.maximum(squares, 0)), 2, axis=1)
         nearer = np.minimum(upright, mirror * _MIRRORED)
-        return np.stack([nearer[:, self.candidates == c].min(1, initial=np.inf) for c in range(self.candidates.max() + 1)], 1)
+        return np.stack(
+            [nearer[:, self.candidates == c].min(1, initial=np.inf) for c in range(self.candidates.max() + 1)], 1
+        )
 
     def top_1(self, queries: np.ndarray, truths: np.ndarray) -> float:
         """The share of standardized descriptors whose nearest candidate is the true one, int (B,)."""
@@ -93,6 +95,8 @@ class Library:
     statistics: Statistics
     """Of its own parts."""
     prototypes: Mapping[PartRole, Prototypes]
+    means: Mapping[PartRole, np.ndarray]
+    """Each candidate's mean descriptor, not standardized, NaN for one that draws nothing: float32 (C, DIMENSIONS)."""
 
     @classmethod
     def load(cls, parts: Path, about: Path) -> Self:
@@ -130,24 +134,37 @@ class Library:
             for role, rows in descriptors.items()
             if len(rows)
         }
-        return cls(style, roles, statistics, prototypes)
+        means = {role: _means(rows, candidates[role], len(roles[role])) for role, rows in descriptors.items()}
+        return cls(style, roles, statistics, prototypes, means)
 
-    def nearest(self, role: PartRole, descriptors: np.ndarray, statistics: Statistics) -> Nearest:
+    def nearest(
+        self, role: PartRole, descriptors: np.ndarray, statistics: Statistics, excluded: np.ndarray | None = None
+    ) -> Nearest:
         """The candidates nearest to parts of a domain.
 
         Args:
             role: one that the library has.
             descriptors: of the parts, float32 (B, DIMENSIONS).
             statistics: of their domain; where it lacks the role, the library's own count.
+            excluded: candidates that are no answer for a part, bool (B, C); they come last, infinitely far.
         """
         domain = statistics if role in statistics.means else self.statistics
         distances = self.prototypes[role].distances(domain.standardize(role, descriptors))
+        if excluded is not None:
+            distances[excluded[:, : distances.shape[1]]] = np.inf
         order = distances.argsort(1, kind="stable")[:, :NEAREST]
         return Nearest(order, np.take_along_axis(distances, order, 1))
 
     def choices(self, role: PartRole, index: int) -> Choice:
         """The candidate of a role with this index."""
         return self.roles[role][index]
+
+
+def _means(descriptors: np.ndarray, candidates: np.ndarray, count: int) -> np.ndarray:
+    means = np.full((count, DIMENSIONS), np.nan, np.float32)
+    for candidate in np.unique(candidates):
+        means[candidate] = descriptors[candidates == candidate].mean(0)
+    return means
 
 
 def descriptors_of(table: pa.Table) -> np.ndarray:
