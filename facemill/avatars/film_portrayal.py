@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from facemill.avatars.composing import Matched, compose, part_colors
-from facemill.avatars.embedding_plots import EmbeddingPlots, RoleState
+from facemill.avatars.embedding_plots import EmbeddingPlots, RoleState, Swatch
 from facemill.avatars.film_choices import Chosen, Comparer, FilmChoices, name_of
 from facemill.avatars.film_faces import Face, FaceFollower
 from facemill.avatars.part_maps import over, picture
@@ -93,8 +93,9 @@ class Portrayer:
         self.comparer, self.choices, self.plots = comparer, choices, plots
         self.faces, self.rows = 0, list[Row]()
         self._colors = FilmColors()
-        self._pictures: dict[Any, np.ndarray] = {}
+        self._drawn: dict[Any, tuple[np.ndarray, list[Swatch]]] = {}
         self._avatar: np.ndarray | None = None
+        self._swatches: list[Swatch] = []
         self._vectors: dict[PartRole, np.ndarray] = {}
         self._noise: defaultdict[PartRole, list[float]] = defaultdict(list)
 
@@ -104,9 +105,11 @@ class Portrayer:
         if look.face is not None:
             self.faces += 1
             self._note(look, chosen)
-            self._avatar = self._portray(self._colors.next(part_colors({r: p.lab for r, p in look.parts.items()})))
+            self._avatar, self._swatches = self._portray(
+                self._colors.next(part_colors({r: p.lab for r, p in look.parts.items()}))
+            )
         states = {role: self._state(role, chosen.get(role)) for role in self.choices.candidates}
-        return self.plots.draw(look.frame.time, look.frame.pixels, look.face, self._avatar, states)
+        return self.plots.draw(look.frame.time, look.frame.pixels, look.face, self._avatar, states, self._swatches)
 
     def _note(self, look: Look, chosen: Mapping[PartRole, Chosen]) -> None:
         for role, c in chosen.items():
@@ -119,15 +122,19 @@ class Portrayer:
                 self._noise[role].append(self.comparer.move(role, c.vector, beside))
         self._vectors = {role: c.vector for role, c in chosen.items()}
 
-    def _portray(self, colors: Mapping[str, Lab]) -> np.ndarray:
+    def _portray(self, colors: Mapping[str, Lab]) -> tuple[np.ndarray, list[Swatch]]:
+        """The avatar of what is chosen, in these colors, and its colors."""
         candidates = self.choices.candidates
-        key = (*candidates.items(), *((region, tuple(lab)) for region, lab in colors.items()))
-        if key not in self._pictures:
+        key = (*candidates.items(), *((region, *lab.tolist()) for region, lab in colors.items()))
+        if key not in self._drawn:
             library = self.comparer.library
             chosen = {role: library.choices(role, index) for role, index in candidates.items()}
-            avatar = compose({r: Matched(c, 0.0, 0.0, ()) for r, c in chosen.items()}, colors, library)
-            self._pictures[key] = over(picture(avatar.svg, _SIZE))
-        return self._pictures[key]
+            avatar = compose({role: Matched(choice, 0, 0, ()) for role, choice in chosen.items()}, colors, library)
+            swatches = [
+                Swatch(region, color.asked, color.rendered, color.difference) for region, color in avatar.colors.items()
+            ]
+            self._drawn[key] = over(picture(avatar.svg, _SIZE)), swatches
+        return self._drawn[key]
 
     def _state(self, role: PartRole, chosen: Chosen | None) -> RoleState:
         axes, index = self.comparer.axes[role], self.choices.candidates[role]
@@ -154,20 +161,30 @@ class Portrayer:
     def measure(self) -> dict[str, Any]:
         """Frames with a face, and of each role the frames, seconds, changes a second as chosen and of the nearest.
 
-        `still` counts the frames alone in which the role's embedding moved less than `noise`, its median move when
-        the same face is cut out a little beside and segmented again.
+        `still` counts the frames alone at which the role's embedding has moved less than `noise` from each of the last
+        `hold` frames to the next, so that no change in them follows a movement before. `noise` is its median move
+        when the same face is cut out a little beside and segmented again.
         """
         roles = {}
         for role in self.comparer.domains:
             rows = [row for row in self.rows if row.role == role]
             noise = float(np.median(self._noise[role])) if self._noise[role] else None
-            still = [noise is not None and row.move is not None and row.move < noise for row in rows]
+            still = _still(rows, noise or 0.0, self.choices.hold)
             roles[role] = _rates(rows, [row.move is not None for row in rows]) | {
                 "variants": len({row.candidate for row in rows}),
                 "noise": noise,
                 "still": _rates(rows, still),
             }
         return {"faces": self.faces, "roles": roles}
+
+
+def _still(rows: list[Row], noise: float, hold: int) -> list[bool]:
+    """Whether the moves of each row and of the `hold` before it are all below the noise."""
+    calm, still = 0, []
+    for row in rows:
+        calm = calm + 1 if row.move is not None and row.move < noise else 0
+        still.append(calm > hold)
+    return still
 
 
 def _rates(rows: list[Row], counted: list[bool]) -> dict[str, Any]:
