@@ -15,7 +15,7 @@ class SampleConfig(Section):
 
     portraits: Positive = Field(description="number of portraits")
     labelled: Positive = Field(description="number of them that have labelme files")
-    frames: Annotated[int, Field(ge=60)] = Field(240, description="number of frames of each of its two films")
+    frames: Annotated[int, Field(ge=20)] = Field(240, description="number of frames of each of its two films")
 
 
 class IndexMasksConfig(Section):

@@ -19,7 +19,7 @@ from facemill.ingest.film_sample import SIZE, film_sample
 from facemill.ingest.film_script import FIGURES, MOUTHS, SOUND_RATE, TIME_BASE, script, tone
 
 MERGE = LabelsConfig(**yaml.safe_load((Path(__file__).parents[3] / "config/config.yaml").read_text())["labels"])
-FEW = 60
+FEW = 24
 
 
 def draw(folder: Path) -> Path:
@@ -119,7 +119,7 @@ def test_expressions_vary_and_faults_are_where_films_have_them(film: str):
     assert {shown: n for shown, n in counts.items() if n and shown != "actor"} == expected
 
 
-@pytest.mark.parametrize("frames", range(60, 400, 17))
+@pytest.mark.parametrize("frames", range(20, 400, 17))
 def test_every_number_of_frames_has_all_faults(frames: int):
     shown = {m.shown for film in ("a", "b") for m in script(film, frames, 1)}  # type: ignore[arg-type]
     assert shown == set(FIGURES)
