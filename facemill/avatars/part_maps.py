@@ -42,9 +42,11 @@ _DROPPED = ("opacity", "fill-opacity", "stroke-opacity", "filter", "shape-render
 
 
 def picture(svg: str, size: int) -> np.ndarray:
-    """The figure, uint8 RGBA (size, size, 4)."""
+    """The figure, uint8 RGBA (size, size, 4); one that is not square lies in the middle."""
     png = resvg_py.svg_to_bytes(svg_string=svg, width=size, height=size, skip_system_fonts=True)
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    missing = [size - side for side in pixels.shape[:2]]
+    return np.pad(pixels, [*((m // 2, m - m // 2) for m in missing), (0, 0)]) if any(missing) else pixels
 
 
 def over(rgba: np.ndarray, color: tuple[int, int, int] = (255, 255, 255)) -> np.ndarray:
@@ -63,7 +65,7 @@ def part_map(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
         style: its style.
         size: width and height.
     """
-    return _without_specks(_ids(svg, style, size, skin=None), _class_ids(style))
+    return _without_specks(*_ids(svg, style, size, skin=None), _class_ids(style))
 
 
 def seven_mask(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
@@ -72,9 +74,9 @@ def seven_mask(svg: str, style: DrawingStyle, size: int) -> np.ndarray:
     A component that is hair and head in one is told apart by its colors, one that is eyes and mouth by its middle.
     """
     classes = _class_ids(style)
-    skin = len(classes)
-    parts = _without_specks(_ids(svg, style, size, skin=skin), np.append(classes, ROLES.index("face")))
-    mask = np.append(classes, ROLES.index("face")).astype(np.uint8)[parts]
+    skin, classes = len(classes), np.append(classes, np.uint8(ROLES.index("face")))
+    parts = _without_specks(*_ids(svg, style, size, skin), classes)
+    mask = classes[parts]
     if "expression" in style.components:
         rows, columns = np.nonzero(parts == _id(style, "expression"))
         upper = rows < (rows.min(initial=size) + rows.max(initial=0)) / 2
@@ -95,8 +97,11 @@ def _class_ids(style: DrawingStyle) -> np.ndarray:
     return np.array([ROLES.index(role) for role in ["background", base, *classes]], np.uint8)
 
 
-def _ids(svg: str, style: DrawingStyle, size: int, skin: int | None) -> np.ndarray:
-    """As `part_map`, with specks; where a component is hair and head in one, its skin is `skin`, if given."""
+def _ids(svg: str, style: DrawingStyle, size: int, skin: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """As `part_map`, with specks; and where colors of several parts are mixed, uint8 (size, size), 1 there.
+
+    Where a component is hair and head in one, its skin is `skin`, if given.
+    """
     root = ElementTree.fromstring(svg)
     for group in root.iterfind(f"{_SVG}g"):
         group.attrib.pop("clip-path", None)  # to the picture: needless
@@ -111,8 +116,10 @@ def _ids(svg: str, style: DrawingStyle, size: int, skin: int | None) -> np.ndarr
             if skin is not None and match[1] == style.roles.get("hair", ("",))[0] == "head":
                 for shape in _skin(group, style.definition["components"]["head"]["variants"][match[2]]["elements"]):
                     shape.set("color", _color(skin))
-    pixels = picture(ElementTree.tostring(root, encoding="unicode"), size)
-    return np.where(pixels[..., 3] >= 128, (pixels[..., 0] & 0xF0) | (pixels[..., 1] >> 4), 0).astype(np.uint8)
+    red, green, blue, alpha = picture(ElementTree.tostring(root, encoding="unicode"), size).transpose(2, 0, 1)
+    ids = np.where(alpha >= 128, (red & 0xF0) | (green >> 4), 0).astype(np.uint8)
+    mixed = (alpha >= 128) & (np.abs(blue.astype(int) - _blue(ids)) > 4)
+    return ids, mixed.astype(np.uint8)
 
 
 def _skin(group: ElementTree.Element, elements: list[dict]) -> list[ElementTree.Element]:
@@ -129,13 +136,19 @@ def _drop_background(group: ElementTree.Element, style: DrawingStyle) -> None:
 
 
 def _color(part: int) -> str:
-    """The color of a part: four bits in red and four in green, each in the middle of its range."""
-    return f"#{(part & 0xF0) | 8:02x}{(part & 0x0F) << 4 | 8:02x}00"
+    """The color of a part: four bits in red and four in green, each in the middle of its range; blue checks them."""
+    return f"#{(part & 0xF0) | 8:02x}{(part & 0x0F) << 4 | 8:02x}{int(_blue(np.array(part))):02x}"
+
+
+def _blue(part: np.ndarray) -> np.ndarray:
+    return part.astype(int) * 151 % 251
 
 
 def _paint(element: ElementTree.Element) -> None:
-    """Gives all that is drawn, but for masks and gradients, the current color, opaque."""
+    """Gives all that is drawn the current color, opaque; makes masks hide or show, nothing between."""
     if element.tag in _UNPAINTED:
+        if element.tag == f"{_SVG}mask":
+            _paint_mask(element)
         return
     invisible = "0" in (element.get("opacity"), element.get("fill-opacity"))
     for name in _DROPPED:
@@ -150,13 +163,23 @@ def _paint(element: ElementTree.Element) -> None:
         _paint(child)
 
 
-def _without_specks(parts: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def _paint_mask(mask: ElementTree.Element) -> None:
+    """Makes white, opaque, all that is not black in a mask."""
+    for element in mask.iter():
+        for name in _DROPPED:
+            element.attrib.pop(name, None)
+        for name in ("fill", "stroke"):
+            if element.get(name, "none") not in ("none", "black", "#000", "#000000"):
+                element.set(name, "#ffffff")
+
+
+def _without_specks(parts: np.ndarray, mixed: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Fills regions below 1/4096 of the picture, bits of an outline under another one, from the nearest pixels.
 
-    Eyes and mouths may be that small. The sample's portraits are cleared by the same rule.
+    Mixed pixels are filled, too. Eyes and mouths may be that small. The sample's portraits are cleared by the same rule.
     """
-    specks = np.zeros_like(parts)
-    for part in np.unique(parts):
+    specks = mixed.copy()
+    for part in np.unique(parts[mixed == 0]):
         if ROLES[classes[part]] not in ("eye", "mouth"):
             _, pieces, stats, _ = cv2.connectedComponentsWithStats((parts == part).astype(np.uint8), connectivity=8)
             small = stats[:, cv2.CC_STAT_AREA] < parts.size * _MIN_SHARE
