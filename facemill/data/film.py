@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
 from facemill.data.film_frames import FOLDER_RATE, About, Frame, about, film_url, frames, open_film
@@ -182,7 +182,7 @@ class Encoder:
         sound: Path | tuple[np.ndarray, int] | None,
     ) -> None:
         options = {"movflags": "use_metadata_tags+faststart"}
-        self._base = base
+        self._base, self._reformatter = base, VideoReformatter()
         self._output = av.open(film_url(path), "w", format="mp4", container_options=options)
         self._output.metadata.update(tags)
         width, height = (side + side % 2 for side in size)
@@ -204,8 +204,9 @@ class Encoder:
     def add(self, pixels: np.ndarray, pts: int) -> None:
         height, width = pixels.shape[:2]
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-        frame = VideoFrame.from_ndarray(even, "rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=_LIMITED
+        rgb = VideoFrame.from_ndarray(even, "rgb24")
+        frame = self._reformatter.reformat(
+            rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=_LIMITED
         )
         frame.pts, frame.time_base = pts, self._base
         if self._sound:

@@ -14,7 +14,7 @@ import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import Type as SideData
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc
+from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
 
 from facemill.data.image_files import read_rgb
@@ -104,7 +104,7 @@ def frames(path: Path, *, rate: Fraction = FOLDER_RATE) -> Iterator[Frame]:
         yield frame
         number += 1
     if not number:
-        raise UserError(f"{path}: not a single frame can be read")
+        raise UserError(f"{path}: not a single frame can be read; accepted: films with frames")
 
 
 @contextmanager
@@ -146,6 +146,7 @@ def start_of(film: InputContainer) -> Fraction:
 
 def _film_frames(path: Path) -> Iterator[Frame]:
     number, damaged, late, last, depth = 0, 0, 0, None, ""
+    reformatter = VideoReformatter()  # one for the film: its tables take a second for HDR
     with open_film(path) as (film, stream):
         base = stream.time_base or Fraction(1, 1000)
         step = max(round(1 / (stream.average_rate or FOLDER_RATE) / base), 1)
@@ -158,7 +159,7 @@ def _film_frames(path: Path) -> Iterator[Frame]:
             pts = decoded.pts - start if decoded.pts is not None else 0 if last is None else last + step
             if last is not None and pts <= last:
                 pts, late = last + 1, late + 1
-            yield Frame(number, pts, base, _upright(decoded, stream))
+            yield Frame(number, pts, base, _upright(decoded, stream, reformatter))
             number, last = number + 1, pts
     if depth:
         log.warning("%s: %s, converted to 8", path, depth)
@@ -207,12 +208,13 @@ def _folder_frames(folder: Path, rate: Fraction) -> Iterator[Frame]:
         log.warning("%s: %d images are skipped, the first: %s", folder, len(faults), faults[0])
 
 
-def natural_key(name: str) -> list[tuple[int, int, str]]:
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Sorts names as people do: `frame2` before `frame10`."""
-    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d+|\D+", name)]
+    parts = re.findall(r"\d+|\D+", name)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], name
 
 
-def _upright(frame: VideoFrame, stream: VideoStream) -> np.ndarray:
+def _upright(frame: VideoFrame, stream: VideoStream, reformatter: VideoReformatter) -> np.ndarray:
     space = frame.colorspace
     if space == _UNKNOWN:  # as players guess
         space = Colorspace.ITU709 if frame.width >= 1280 or frame.height > 576 else Colorspace.ITU601
@@ -225,7 +227,7 @@ def _upright(frame: VideoFrame, stream: VideoStream) -> np.ndarray:
     if frame.color_trc in _HDR:
         frame.color_primaries = frame.color_primaries if frame.color_primaries != _UNKNOWN else ColorPrimaries.BT2020
         tone = {"dst_color_trc": ColorTrc.IEC61966_2_1, "dst_color_primaries": ColorPrimaries.BT709}
-    pixels = frame.to_ndarray(format=kind, width=width, src_colorspace=space, **tone)
+    pixels = reformatter.reformat(frame, format=kind, width=width, src_colorspace=space, **tone).to_ndarray()
     if alpha:
         share = pixels[..., 3:].astype(np.uint16)
         pixels = ((pixels[..., :3] * share + 255 * (255 - share) + 127) // 255).astype(np.uint8)
