@@ -163,31 +163,49 @@ def _letters() -> np.ndarray:
 def write_claim(path: Path, mark: Mark) -> Path:
     """Writes what C2PA would sign about a film beside it, as `NAME.mp4.json`, and returns that path.
 
-    It has the form of the manifests that `c2pa-python` and `c2patool` take together with a certificate. Names and
-    SHA-256 of models and ingredients are in an assertion of our own, since C2PA hashes ingredients as it embeds them.
+    It has the form of the manifests that `c2pa-python` and `c2patool` take together with a certificate. The first
+    ingredient of a composite is what was edited. Ingredients and models bear their SHA-256 as instance ids, and the
+    assertion `facemill.mark` repeats them by name.
     """
-    software = {"name": mark.software.partition(" ")[0], "version": mark.software.partition(" ")[2]}
-    action = "c2pa.edited" if mark.source_type.startswith("composite") else "c2pa.created"
+    software = dict(zip(("name", "version"), mark.software.split(" ", 1), strict=False))
+    edited = mark.source_type.startswith("composite") and bool(mark.ingredients)
+    parts = [(name, digest, "componentOf") for name, digest in mark.ingredients.items()]
+    if edited:
+        parts[0] = (*parts[0][:2], "parentOf")
+    parts += [(name, digest, "inputTo") for name, digest in mark.models.items()]
+    labels = [str(number) for number in range(len(parts))]
+    made = {"action": "c2pa.created", "digitalSourceType": mark.uri, "softwareAgent": software}
+    if edited:  # the specification wants an action first that opens
+        made["action"] = "c2pa.edited"
+    actions = [{"action": "c2pa.opened", "parameters": {"ingredientIds": labels[:1]}}] if edited else []
+    if others := labels[len(actions) :]:
+        made["parameters"] = {"ingredientIds": others}
     claim = {
         "claim_generator_info": [software],
         "title": _readable(path),
-        "format": mimetypes.guess_type(path.name)[0] or "application/octet-stream",
+        "format": _format_of(path.name),
+        "ingredients": [
+            {
+                "title": name,
+                "format": _format_of(name),
+                "relationship": relationship,
+                "label": label,
+                "instance_id": f"sha256:{digest}",
+            }
+            for label, (name, digest, relationship) in zip(labels, parts, strict=True)
+        ],
         "assertions": [
-            {
-                "label": "c2pa.actions.v2",
-                "data": {
-                    "actions": [{"action": action, "digitalSourceType": mark.uri, "softwareAgent": software}],
-                },
-            },
-            {
-                "label": "facemill.mark",
-                "data": {"models": mark.models, "ingredients": mark.ingredients},
-            },
+            {"label": "c2pa.actions.v2", "data": {"actions": [*actions, made]}},
+            {"label": "facemill.mark", "data": {"models": mark.models, "ingredients": mark.ingredients}},
         ],
     }
     beside = path.with_name(f"{path.name}.json")
     write_json(beside, claim)
     return beside
+
+
+def _format_of(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 def read_mark(path: Path) -> Mark | None:

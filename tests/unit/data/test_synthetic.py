@@ -201,15 +201,36 @@ def test_hashes_of_files_and_folders(tmp_path: Path):
     assert read_mark(save(tmp_path / "b.png", mark_png(encode("PNG"), Mark("algorithmicMedia", hashes([raw])))))
 
 
+def actions_of(claim: dict) -> list[dict]:
+    return claim["assertions"][0]["data"]["actions"]
+
+
 def test_a_claim_lies_beside_the_film(tmp_path: Path):
-    beside = write_claim(tmp_path / "a.mp4", MARK)
+    mark = Mark(MARK.source_type, {"model.safetensors": "a" * 64}, {"film.mp4": "b" * 64, "face.png": "c" * 64})
+    beside = write_claim(tmp_path / "a.mp4", mark)
     claim = json.loads(beside.read_text())
     assert beside.name == "a.mp4.json" and claim["title"] == "a.mp4" and claim["format"] == "video/mp4"
-    actions, own = (each["data"] for each in claim["assertions"])
-    assert (actions["actions"][0]["action"], actions["actions"][0]["digitalSourceType"]) == ("c2pa.edited", MARK.uri)
-    assert own == {"models": MARK.models, "ingredients": MARK.ingredients}
-    made = json.loads(write_claim(tmp_path / "b.webp", Mark("trainedAlgorithmicMedia")).read_text())
-    assert made["assertions"][0]["data"]["actions"][0]["action"] == "c2pa.created"
+    parts = [(part["title"], part["relationship"], part["format"]) for part in claim["ingredients"]]
+    assert parts == [
+        ("film.mp4", "parentOf", "video/mp4"),
+        ("face.png", "componentOf", "image/png"),
+        ("model.safetensors", "inputTo", "application/octet-stream"),
+    ]
+    opened, edited = actions_of(claim)
+    labels = [part["label"] for part in claim["ingredients"]]
+    assert opened == {"action": "c2pa.opened", "parameters": {"ingredientIds": labels[:1]}}
+    assert (edited["action"], edited["digitalSourceType"]) == ("c2pa.edited", mark.uri)
+    assert edited["parameters"] == {"ingredientIds": labels[1:]}
+    assert claim["assertions"][1]["data"] == {"models": mark.models, "ingredients": mark.ingredients}
+
+
+@pytest.mark.parametrize("source_type", ["compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia"])
+def test_what_edits_no_film_is_created(source_type: str, tmp_path: Path):
+    claim = json.loads(write_claim(tmp_path / "b.webp", Mark(source_type, {"m": "a"})).read_text())
+    (created,) = actions_of(claim)
+    assert created["action"] == "c2pa.created" and created["parameters"] == {"ingredientIds": ["0"]}
+    (drawn,) = actions_of(json.loads(write_claim(tmp_path / "b.webp", Mark("algorithmicMedia")).read_text()))
+    assert "parameters" not in drawn
 
 
 def test_the_command(tmp_path: Path):
