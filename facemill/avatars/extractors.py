@@ -4,14 +4,13 @@
 using machine learning" (Akvelon, 2022) compared parts: cosine similarity of what the network makes of the picture.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from facemill.avatars.matching import EVEN, Prototypes, Weights
 from facemill.avatars.part_maps import over
@@ -19,7 +18,7 @@ from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
 from facemill.data.batching import batched
 from facemill.errors import UserError
-from facemill.networks.device import autocast, device
+from facemill.networks.device import device
 from facemill.networks.part_autoencoder import SIZE as AUTOENCODER_SIZE
 from facemill.networks.part_autoencoder import PartAutoencoder
 from facemill.networks.pretrained_parts import SIZE as PRETRAINED_SIZE
@@ -95,10 +94,16 @@ class Raw(_Cosine):
 
 
 class NetworkExtractor(_Cosine):
-    """What a network makes of the crop over white."""
+    """What a network makes of the crop over white, in float32: parts of one role differ little."""
 
-    def __init__(self, name: str, network: nn.Module, size: int) -> None:
-        """An extractor by a network that maps pictures, float32 (B, 3, size, size) in [0, 1], to vectors (B, D)."""
+    def __init__(self, name: str, network: Callable[[torch.Tensor], torch.Tensor], size: int) -> None:
+        """An extractor by a network on `device()`.
+
+        Args:
+            name: of the extractor.
+            network: maps pictures, float32 (B, 3, size, size) in [0, 1], to vectors, float32 (B, D).
+            size: side of the pictures.
+        """
         self.name, self.network, self.size = name, network, size
 
     @torch.inference_mode()
@@ -107,8 +112,7 @@ class NetworkExtractor(_Cosine):
         for batch in batched(parts, BATCH):
             pixels = np.stack([picture_of(part.crop, self.size) for part in batch])
             pictures = torch.from_numpy(pixels).to(device()).permute(0, 3, 1, 2).float() / 255
-            with autocast():
-                vectors.append(self.network(pictures).float().cpu().numpy())
+            vectors.append(self.network(pictures).cpu().numpy())
         return np.concatenate(vectors)
 
 
@@ -147,7 +151,7 @@ def load_extractor(
     if name == "autoencoder":
         if not isinstance(weights, Path):
             raise UserError("extractor autoencoder: no model; accepted: the one that train_part_encoder wrote")
-        return NetworkExtractor(name, load_model(PartAutoencoder, weights).encoder, AUTOENCODER_SIZE)
+        return NetworkExtractor(name, load_model(PartAutoencoder, weights).encode, AUTOENCODER_SIZE)
     if weights is None:
         raise UserError(f"avatars.{name}_weights: null; accepted for extractor {name}: imagenet, or a safetensors file")
     return NetworkExtractor(name, PretrainedParts(name, weights), PRETRAINED_SIZE)

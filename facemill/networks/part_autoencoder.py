@@ -7,6 +7,7 @@ negative for every picture gets no gradient and stays 0, and cosines of codes wi
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 SIZE = 306
@@ -32,14 +33,14 @@ class PartAutoencoder(nn.Module):
         """
         super().__init__()
         self.kind = kind
-        self.encoder = nn.Sequential(
+        self.features = nn.Sequential(
             *(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.ReLU(inplace=True)),
             *(nn.Conv2d(16, 64, 3, stride=2, padding=1), nn.ReLU(inplace=True)),
             *(nn.Conv2d(64, 128, 5, stride=3, padding=2), nn.ReLU(inplace=True)),
             *(nn.Conv2d(128, 256, 5, stride=3, padding=1), nn.ReLU(inplace=True)),
-            *(nn.Flatten(), nn.Linear(FLAT, CODE)),
-            *([nn.ReLU()] if kind == "original" else []),
+            nn.Flatten(),
         )
+        self.code = nn.Sequential(nn.Linear(FLAT, CODE), *([nn.ReLU()] if kind == "original" else []))
         self.decoder = nn.Sequential(
             *(nn.Linear(CODE, FLAT), nn.ReLU(inplace=True), nn.Unflatten(1, (256, 8, 8))),
             *(nn.ConvTranspose2d(256, 128, 5, stride=3), nn.ReLU(inplace=True)),
@@ -50,8 +51,10 @@ class PartAutoencoder(nn.Module):
         )
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """The codes of pictures: (B, 8)."""
-        codes: Tensor = self.encoder(pictures)
+        """The codes of pictures: (B, 8), in float32, under autocast too: they are all that is told of a picture."""
+        features = self.features(pictures)
+        with torch.autocast(pictures.device.type, enabled=False):
+            codes: Tensor = self.code(features.float())
         return codes
 
     def decode(self, codes: Tensor) -> Tensor:

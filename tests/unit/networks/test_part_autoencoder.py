@@ -15,7 +15,7 @@ def network(request) -> PartAutoencoder:
 def test_the_layers_are_those_of_the_article(network):
     assert sum(weight.numel() for weight in network.parameters()) == 2_346_507
     sides, pictures = [], torch.rand(1, 3, SIZE, SIZE)
-    for layers in (network.encoder, network.decoder):
+    for layers in (network.features, network.code, network.decoder):
         for layer in layers:
             pictures = layer(pictures)
             if "Conv" in type(layer).__name__:
@@ -41,8 +41,15 @@ def test_codes_of_the_original_are_never_negative_and_those_of_the_fixed_one_are
 
 
 def test_a_code_that_is_negative_for_every_picture_learns_in_the_fixed_one_alone(network):
-    linear = network.encoder[9]
+    linear = network.code[0]
     with torch.no_grad():
         linear.bias[3] = -100
     network(torch.rand(2, 3, SIZE, SIZE)).square().mean().backward()
     assert bool(linear.weight.grad[3].any()) == (network.kind == "fixed")
+
+
+def test_codes_are_precise_under_autocast(network):
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        codes = network.encode(torch.rand(2, 3, SIZE, SIZE))
+    assert codes.dtype == torch.float32
+    assert not torch.equal(codes, codes.bfloat16().float())
