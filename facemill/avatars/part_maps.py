@@ -176,7 +176,7 @@ def _paint_mask(mask: ElementTree.Element) -> None:
 def _without_specks(parts: np.ndarray, mixed: np.ndarray, classes: np.ndarray) -> np.ndarray:
     """Fills regions below 1/4096 of the picture, bits of an outline under another one, from the nearest pixels.
 
-    Mixed pixels are filled, too. Eyes and mouths may be that small. The sample's portraits are cleared by the same rule.
+    Mixed pixels, too. Eyes and mouths may be that small. The sample's portraits are cleared by the same rule.
     """
     specks = mixed.copy()
     for part in np.unique(parts[mixed == 0]):
