@@ -8,11 +8,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from facemill.avatars.retrieval import Answers
-from facemill.avatars.styles import DrawingStyle, PartRole
+from facemill.avatars.styles import DrawingStyle
 from facemill.imaging.figures import CAPTION, INK, PAPER, image_grid, save_picture
 from facemill.imaging.figures import plot as new_plot
 
-CONFUSED: tuple[PartRole, ...] = ("eyes", "mouth", "hair")
+CONFUSED = ("eyes", "mouth", "hair")
 """Roles of the confusion matrices."""
 
 CELL = 128
@@ -57,7 +57,7 @@ def credit(style: DrawingStyle) -> str:
     return ", ".join(filter(None, [made, style.license, style.license_url]))
 
 
-def draw_confusion(answers: Mapping[str, Mapping[PartRole, Answers]], path: Path) -> None:
+def draw_confusion(answers: Mapping[str, Mapping[str, Answers]], path: Path) -> None:
     """Draws matrices of variants taken for one another, a row for each title, a column for each role."""
     shown = {title: of for title, of in answers.items() if any(role in of for role in CONFUSED)}
     if not shown:

@@ -17,7 +17,6 @@ from facemill.avatars.measured import read_column, read_measured
 from facemill.avatars.part_maps import over, picture
 from facemill.avatars.retrieval import Answers, all_answers, described, nearest_choices, statistics_of, summary
 from facemill.avatars.statistics import Statistics
-from facemill.avatars.styles import PartRole
 from facemill.config.avatars import AvatarsConfig
 from facemill.data.classes import SEVEN
 from facemill.data.shards import mask_classes, read_rows
@@ -33,10 +32,10 @@ MATCHED = 2000
 DRAWN = 100
 """Portraits drawn in each style."""
 
-AGAIN = 0.25
+AGAIN = 0.2
 """Share of these that are drawn again for the other styles."""
 
-RetrievalAnswers = Mapping[tuple[str, str], Mapping[PartRole, Answers]]
+RetrievalAnswers = Mapping[tuple[str, str], Mapping[str, Answers]]
 """The answers by kind of masks and style."""
 
 
@@ -118,7 +117,7 @@ def evaluate_avatars(
 
 def retrieve(evaluation: Evaluation, drawn: Mapping[str, Sequence[Drawn]], source: Path | None) -> RetrievalAnswers:
     """The answers for the sample's portraits, by true masks and the U-Net's, and for those that the styles draw."""
-    answers: dict[tuple[str, str], Mapping[PartRole, Answers]] = {}
+    answers: dict[tuple[str, str], Mapping[str, Answers]] = {}
     if source and OWN_STYLE in evaluation.libraries:
         answers["true masks", OWN_STYLE] = evaluation.by_true_masks(source)
         answers["U-Net's masks", OWN_STYLE] = evaluation.by_unet_masks(source)

@@ -36,7 +36,7 @@ from facemill.avatars.retrieval import (
 )
 from facemill.avatars.stability import mean_of_styles, moved, stability
 from facemill.avatars.statistics import Statistics
-from facemill.avatars.styles import DrawingStyle, PartRole
+from facemill.avatars.styles import DrawingStyle
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.shards import decode_image, decode_mask
 from facemill.imaging.colors import Lab, difference, region_colors
@@ -45,10 +45,10 @@ from facemill.latent.rows import sample_ids
 OWN_STYLE = "toon-head"
 """The style in which the sample is drawn."""
 
-TRUE, MOVED, COLORED = 400, 200, 100
+TRUE, MOVED, COLORED = 400, 200, 60
 """Largest numbers of portraits that are cut anew by true masks, that are moved, and whose avatars' colors are read."""
 
-PAIRS = 0.4
+PAIRS = 0.25
 """Share of each style's portraits that are drawn with two mouths."""
 
 COLORS = ("hair", "skin")
@@ -102,7 +102,7 @@ class Evaluation:
         encoded, masks = read_column(self.portraits, ids, "image"), read_column(self.pseudo_labels, ids, "mask")
         return [(decode_image(encoded[i]), seven_ids(decode_mask(masks[i], self.classes), self.classes)) for i in ids]
 
-    def by_true_masks(self, source: Path) -> dict[PartRole, Answers]:
+    def by_true_masks(self, source: Path) -> dict[str, Answers]:
         """The answers for portraits of the sample, cut from the originals by their exact masks."""
         library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
         ids = sample_ids(truths, TRUE, f"avatars-true-{self.seed}")
@@ -115,7 +115,7 @@ class Evaluation:
         nearest = nearest_choices(library, descriptors, statistics_of(descriptors))
         return all_answers(library.style, [truths[i] for i in ids], nearest)
 
-    def by_unet_masks(self, source: Path) -> dict[PartRole, Answers]:
+    def by_unet_masks(self, source: Path) -> dict[str, Answers]:
         """The answers for portraits of the sample, as the collection's are cut: by the U-Net's masks."""
         library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
         indices = self.measured.at(truths)

@@ -9,12 +9,10 @@ import numpy as np
 
 from facemill.avatars.composing import match
 from facemill.avatars.matching import Library
+from facemill.avatars.plausible import BEARDS
 from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import PART_ROLES, Choice, DrawingStyle, PartRole
-
-BEARDS = ("beard", "facialHair", "mustache")
-"""Components of hair that lie in the face, whose outlines masks hardly tell: not among those that must be right."""
 
 TOLD = 5
 """Nearest candidates that an answer names."""
@@ -75,10 +73,16 @@ class Answers:
 
 
 def told_components(style: DrawingStyle, role: PartRole) -> tuple[str, ...]:
-    """The components of a role that an answer must name rightly: those in which its candidates differ, no beards."""
-    candidates = style.candidates[role]
-    differing = [name for name in candidates[0] if len({choice.get(name) for choice in candidates}) > 1]
-    return tuple(name for name in differing if name not in BEARDS) or tuple(candidates[0])[:1]
+    """The components that an answer for a role must name rightly: those in which its candidates differ, but beards.
+
+    Beards lie in the face; they are answered for by themselves.
+    """
+    return tuple(name for name in _differing(style, role) if name not in BEARDS) or tuple(style.candidates[role][0])[:1]
+
+
+def _differing(style: DrawingStyle, role: PartRole) -> list[str]:
+    candidates = style.candidates.get(role, ())
+    return [name for name in candidates[0] if len({choice[name] for choice in candidates}) > 1] if candidates else []
 
 
 def variant_name(choice: Mapping[str, str | None], components: Sequence[str]) -> str:
@@ -106,6 +110,7 @@ def nearest_choices(library: Library, portraits: Sequence[Descriptors], statisti
 def answers_of(
     style: DrawingStyle,
     role: PartRole,
+    told: Sequence[str],
     truths: Sequence[Mapping[str, str | None]],
     nearest: Sequence[Nearest],
 ) -> Answers:
@@ -114,29 +119,33 @@ def answers_of(
     Args:
         style: in which the portraits were drawn.
         role: the part.
+        told: the components that an answer must name rightly.
         truths: of each portrait the variant of each component.
-        nearest: of each portrait the nearest choices, as `nearest_choices` gives them.
+        nearest: of each portrait the nearest choices.
     """
-    told = told_components(style, role)
     answers = [list(dict.fromkeys(variant_name(choice, told) for choice in of.get(role, ()))) for of in nearest]
     variants = len({variant_name(choice, told) for choice in style.candidates[role]})
     return Answers([variant_name(truth, told) for truth in truths], answers, variants)
 
 
 def all_answers(
-    style: DrawingStyle,
-    truths: Sequence[Mapping[str, str | None]],
-    nearest: Sequence[Nearest],
-) -> dict[PartRole, Answers]:
-    """The answers of each role of which the style has more than one variant."""
-    answers = {role: answers_of(style, role, truths, nearest) for role in PART_ROLES if style.candidates.get(role)}
-    return {role: of_role for role, of_role in answers.items() if of_role.variants > 1}
+    style: DrawingStyle, truths: Sequence[Mapping[str, str | None]], nearest: Sequence[Nearest]
+) -> dict[str, Answers]:
+    """The answers of each role that the style has, and of `beard`, where hair has one."""
+    answers: dict[str, Answers] = {
+        role: answers_of(style, role, told_components(style, role), truths, nearest)
+        for role in PART_ROLES
+        if role in style.candidates
+    }
+    if beards := [name for name in _differing(style, "hair") if name in BEARDS]:
+        answers["beard"] = answers_of(style, "hair", beards, truths, nearest)
+    return answers
 
 
-def summary(answers: Mapping[PartRole, Answers]) -> dict[str, Any]:
-    """For each role the share of right answers, as a mean over true variants, and the mean of roles; then details."""
+def summary(answers: Mapping[str, Answers]) -> dict[str, Any]:
+    """For each role the share of right answers, as a mean over true variants, the mean of roles, and details."""
     scores = {role: of_role.scores() for role, of_role in answers.items()}
-    shares = [score["macro"] for score in scores.values() if score["macro"] is not None]
+    shares = [score["macro"] for role, score in scores.items() if role in PART_ROLES and score["macro"] is not None]
     details = {key: {role: score[key] for role, score in scores.items()} for key in ("top1", "top5", "chance")}
     return {
         **{role: score["macro"] for role, score in scores.items()},
