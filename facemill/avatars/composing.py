@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from facemill.avatars.colors import Color, compared, corrected, hex_color
+from facemill.avatars.colors import UNCORRECTED, Color, asked_of, compared, corrected, hex_color
 from facemill.avatars.matching import Library
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.plausible import contradicted
@@ -132,12 +132,12 @@ def compose(
     choices = {role: matched.choice for role, matched in roles.items()}
     if "hair" not in roles:
         choices |= _bald(style)
-    asked = {region: colors[region] for region in style.color_options if region in colors}
+    asked = asked_of(style.color_options, colors)
     given = {region: hex_color(lab) for region, lab in asked.items()}
     first = style.svg(style.options(choices, given))
     mask = seven_mask(first, style, MEASURED)
     for region, shown in _shown(picture(first, MEASURED), mask, asked).items():
-        if shown is not None:
+        if shown is not None and region not in UNCORRECTED:
             given[region] = corrected(given[region], asked[region], shown)
     options = style.options(choices, given, background)
     svg = style.svg(options)

@@ -13,7 +13,6 @@ from facemill.avatars.composing import Avatar, compose, match, part_colors, png
 from facemill.avatars.matching import Library
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import PART_ROLES
-from facemill.config.avatars import AvatarsConfig
 from facemill.data.batching import batched
 from facemill.data.shards import IMAGE, read_rows, write_batches
 from facemill.log import log, progress
@@ -38,9 +37,7 @@ BATCH = 256
 """Portraits that are matched at once."""
 
 
-def match_avatars(
-    *, regions: Path, statistics: Path, parts: Path, about: Path, settings: AvatarsConfig, avatars: Path
-) -> None:
+def match_avatars(*, regions: Path, statistics: Path, parts: Path, about: Path, size: int, avatars: Path) -> None:
     """Matches the parts of a shard's portraits to those of a style, and draws the avatars.
 
     Args:
@@ -48,7 +45,7 @@ def match_avatars(
         statistics: of the parts of all portraits.
         parts: the style's parts, Parquet.
         about: the JSON of the style's parts.
-        settings: size of the avatars' pictures.
+        size: side of the avatars' pictures in pixels.
         avatars: the shard of avatars to write, a row for each portrait that has parts.
     """
     library, collection = Library.load(parts, about), Statistics.load(statistics)
@@ -63,7 +60,7 @@ def match_avatars(
             ]
             for (name, found), roles in zip(batch, match(descriptors, library, collection), strict=True):
                 labs = {row["role"]: row["lab"] and np.array(row["lab"], np.float32) for row in found}
-                yield _row(name, compose(roles, part_colors(labs), library, size=settings.size))
+                yield _row(name, compose(roles, part_colors(labs), library, size=size))
 
     made = progress(rows(), "match_avatars", total, "portraits")
     batches = (pa.RecordBatch.from_pylist(batch, SCHEMA) for batch in batched(made, BATCH))

@@ -24,13 +24,23 @@ SHAVEN = 0.1
 
 
 def openness(descriptors: np.ndarray) -> np.ndarray:
-    """Mean height over width of mouths, or of pairs of eyes: float32 (N,).
+    """Mean height of pairs of eyes over the width of the pair: float32 (N,).
 
     Args:
         descriptors: float32 (N, DIMENSIONS), not standardized.
     """
     ratio, _, _, filled, _ = descriptors[:, PROPORTIONS].T
     return filled * np.exp(-ratio)
+
+
+def thickness(descriptors: np.ndarray) -> np.ndarray:
+    """Mean height of mouths over the face's width: float32 (N,). A small mouth is one pixel high and not open by that.
+
+    Args:
+        descriptors: float32 (N, DIMENSIONS), not standardized.
+    """
+    _, _, height, filled, _ = descriptors[:, PROPORTIONS].T
+    return filled * np.exp(height)
 
 
 def evenness(descriptors: np.ndarray) -> np.ndarray:
@@ -55,11 +65,14 @@ class Trait(NamedTuple):
 
 
 TRAITS: dict[PartRole, tuple[Trait, ...]] = {
-    "eyes": (Trait(openness, 0.12, 0.17), Trait(evenness, 0.4, 0.6)),
-    "mouth": (Trait(openness, 0.2, 0.3),),
+    "eyes": (Trait(openness, 0.06, 0.085), Trait(evenness, 0.4, 0.6)),
+    "mouth": (Trait(thickness, 0.055, 0.08),),
 }
-"""Shut or open; winking or not. Both eyes of 400 anime portraits were open by .19 at least, and even by .77; the shut
-eyes of toon-head measure .07, its wink .22."""
+"""Shut or open, winking or not.
+
+The eyes of 98% of 300 anime portraits are open by more than .09, and even by more than .77. Shut eyes of toon-head
+measure .03, of adventurer .05, winks of both less than .25. Mouths of styles are below .055 or above .08.
+"""
 
 
 def contradicted(
