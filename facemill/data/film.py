@@ -3,21 +3,22 @@
 import math
 import shutil
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Literal, Protocol, Self
 
 import av
+import av.error
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 
-from facemill.data.film_frames import FOLDER_RATE, About, Frame, about, film_url, frames, open_film
+from facemill.data.film_frames import FOLDER_RATE, About, Frame, about, film_url, frames, open_film, reason
 from facemill.data.film_previews import ImageFolder, Preview, picture_tags
 from facemill.data.film_sound import CopiedSound, EncodedSound, Sound
 from facemill.errors import UserError
@@ -122,6 +123,10 @@ class FilmWriter:
         Raises:
             ValueError: The frame has another size, or does not come after the one before.
         """
+        with self._refusals():
+            self._write(pixels, frame)
+
+    def _write(self, pixels: np.ndarray, frame: Frame | None) -> None:
         self.size = self.size or (pixels.shape[1], pixels.shape[0])
         if pixels.shape != (self.size[1], self.size[0], 3) or pixels.dtype != np.uint8:
             raise ValueError(f"{pixels.dtype} pixels {pixels.shape} in a film of {self.size[0]} x {self.size[1]}")
@@ -139,7 +144,7 @@ class FilmWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._stack:
+        with self._stack, self._refusals():
             if error is not None:
                 raise error
             while self._waiting:
@@ -147,6 +152,19 @@ class FilmWriter:
             if self._sink is None:
                 raise UserError(f"{self.path}: not a single frame was written")
             self._sink.finish()
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What FFmpeg refuses in one line; a full disk stays an error of the system."""
+        try:
+            yield
+        except av.error.FFmpegError as error:
+            if isinstance(error, OSError):
+                raise
+            width, height = self.size or (0, 0)
+            raise UserError(
+                f"{self.path}: {width} x {height} pixels cannot be encoded ({reason(error)}); accepted: smaller frames"
+            ) from error
 
     def _open(self, width: int, height: int) -> Sink:
         if self._kind == ".mp4":

@@ -40,7 +40,7 @@ class Preview:
         marks.append(marks[-1] + round(1000 / unit / self._rate))
         durations = [max(end - start, 1) * unit for start, end in pairwise(marks)]
         first, *others = self._pictures
-        tags = json.dumps(self._tags, ensure_ascii=False) if self._tags else ""
+        tags = json.dumps(self._tags) if self._tags else ""
         if unit == 10:
             first.save(
                 self._path, save_all=True, append_images=others, duration=durations, loop=0, comment=tags.encode()
