@@ -46,7 +46,6 @@ _AVATAR: Place = (320, 400, 280, 280)
 _CARD_SIZE = 308, 196
 _CARDS = 6
 _OVER_TIME = (1.0, 0.5, 0.25)  # strengths of the first numbers' lines
-_MINUS = "\N{MINUS SIGN}"
 _FADES = 0.8  # seconds in which the mark of a change fades
 
 
@@ -148,7 +147,7 @@ class EmbeddingPlots:
         color = mix(CHANGED, AVATAR if here else _GRAY, min(since / _FADES, 1))
         right = card[0] + card[2] - 14
         write(canvas, state.variant, (right, card[1] + 20), 15, color, "rm", most=card[2] - 110)
-        margin = f"margin {state.margin:.2f}".replace("-", _MINUS) if here and state.margin is not None else "not seen"
+        margin = f"margin {state.margin:.2f}" if here and state.margin is not None else "not seen"
         write(canvas, margin, (right, card[1] + 40), 12, _GRAY, "rm")
         if here:
             _draw_bars(canvas, _bars_place(card), state)

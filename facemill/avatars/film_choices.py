@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from facemill.avatars.descriptors import BLOCKS
 from facemill.avatars.extractors import Extractor
 from facemill.avatars.hysteresis import Hysteresis
 from facemill.avatars.matching import Library
+from facemill.avatars.plausible import contradicted
 from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import NONE, Choice, PartRole
@@ -34,6 +36,17 @@ class Domain:
     """The candidate of each: int (N,)."""
     scale: np.ndarray | float
     """What each number counts in a distance: float32 (D,)."""
+
+    @property
+    def count(self) -> int:
+        """Of the candidates."""
+        return int(self.candidates.max()) + 1
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """Each candidate's mean part; zeros for one that has none: float32 (C, D)."""
+        own = [self.vectors[self.candidates == c] for c in range(self.count)]
+        return np.stack([rows.mean(0) if len(rows) else np.zeros_like(self.vectors[0]) for rows in own])
 
 
 class Comparer:
@@ -61,13 +74,34 @@ class Comparer:
         return domain.standardize(role, part.descriptor[None])[0]
 
     def distances(self, role: PartRole, vector: np.ndarray) -> np.ndarray:
-        """From a part's vector to each candidate's nearest part: float32 (C,)."""
+        """From a part's vector to each candidate's nearest part: float32 (C,), squares where they are Euclidean."""
         if self.extractor is None:
-            return self.library.prototypes[role].distances(vector[None])[0]
+            return self.library.prototypes[role].distances(vector[None])[0] ** 2
         domain = self.domains[role]
-        distances = np.full(domain.candidates.max() + 1, np.inf, np.float32)
+        distances = np.full(domain.count, np.inf, np.float32)
         np.minimum.at(distances, domain.candidates, self.extractor.distances(vector[None], domain.vectors)[0])
         return np.maximum(distances, 0)
+
+    def compare(self, parts: Mapping[PartRole, Part]) -> dict[PartRole, tuple[np.ndarray, np.ndarray]]:
+        """Vector and distances of each part of a face that the style has, too; infinite to what contradicts it."""
+        compared = {}
+        face = parts["face"].descriptor if "face" in parts else None
+        for role in self.domains:
+            if role in parts:
+                vector = self.vector(role, parts[role])
+                distances = self.distances(role, vector)
+                if self.extractor is None:
+                    out = contradicted(role, parts[role].descriptor[None], [face], self.library)
+                    distances = np.where(out[0, : len(distances)], np.inf, distances)
+                compared[role] = vector, distances
+        return compared
+
+    def apart(self, role: PartRole) -> np.ndarray:
+        """How much nearer each candidate is than each other, for its own mean part: float32 (other C, own C)."""
+        domain = self.domains[role]
+        rows = np.stack([self.distances(role, domain.means[c]) for c in range(domain.count)])
+        nearer = np.nan_to_num(rows.T - rows.diagonal(), nan=0, posinf=0, neginf=0)
+        return np.maximum(nearer, 0)
 
     def move(self, role: PartRole, a: np.ndarray, b: np.ndarray) -> float:
         """How far two vectors of a role's parts are from each other."""
@@ -109,8 +143,7 @@ class Axes:
     def of(cls, domain: Domain) -> "Axes":
         """The axes in which a style's parts differ most; nine in ten of its candidates lie within `_REACH`."""
         parts = domain.vectors * domain.scale
-        count = domain.candidates.max() + 1
-        means = np.stack([parts[domain.candidates == c].mean(0) for c in range(count)])
+        means = domain.means * domain.scale
         if parts.shape[1] <= SHOWN:
             middle, directions = np.zeros(parts.shape[1], np.float32), np.eye(parts.shape[1], dtype=np.float32)
         else:
@@ -141,7 +174,7 @@ class Chosen:
     nearest: int
     """The candidate that is nearest in this frame alone."""
     margin: float
-    """By which share the nearest other candidate is farther; negative where one is nearer than the chosen."""
+    """How much nearer it is than the next, in shares of how much nearer it is for itself; negative: that is nearer."""
     changed: bool
     vector: np.ndarray
 
@@ -152,31 +185,29 @@ class FilmChoices:
     def __init__(self, comparer: Comparer, *, keep: float, hold: int) -> None:
         """Choices that stay until another part is nearer by `keep` for `hold` frames."""
         self.comparer, self.hold = comparer, hold
-        self._choosers = {role: Hysteresis(keep=keep, hold=hold) for role in comparer.domains}
+        self._choosers = {role: Hysteresis(comparer.apart(role), keep=keep, hold=hold) for role in comparer.domains}
 
     @property
     def candidates(self) -> dict[PartRole, int]:
         """The chosen candidate of each role that was there in some frame."""
         return {role: chooser.chosen for role, chooser in self._choosers.items() if chooser.chosen is not None}
 
+    def _margin(self, role: PartRole, distances: np.ndarray) -> float:
+        chooser = self._choosers[role]
+        assert chooser.chosen is not None
+        others = np.delete(distances - min(distances[chooser.chosen], 1e9), chooser.chosen)
+        apart = np.delete(chooser.apart[chooser.chosen], chooser.chosen)
+        return max(float((others / np.maximum(apart, 1e-9)).min(initial=1)), -1.0)
+
     def next(self, parts: Mapping[PartRole, Part]) -> dict[PartRole, Chosen]:
         """The choices for the next frame that has a face, of the roles that it shows."""
         chosen: dict[PartRole, Chosen] = {}
-        for role, chooser in self._choosers.items():
-            if role not in parts:
-                continue
-            before, vector = chooser.chosen, self.comparer.vector(role, parts[role])
-            distances = self.comparer.distances(role, vector)
-            candidate = chooser.choose(distances)
+        for role, (vector, distances) in self.comparer.compare(parts).items():
+            before = self._choosers[role].chosen
+            candidate = self._choosers[role].choose(distances)
             changed = before is not None and candidate != before
-            chosen[role] = Chosen(candidate, int(distances.argmin()), _margin(distances, candidate), changed, vector)
+            chosen[role] = Chosen(candidate, int(distances.argmin()), self._margin(role, distances), changed, vector)
         return chosen
-
-
-def _margin(distances: np.ndarray, candidate: int) -> float:
-    others = np.delete(distances, candidate)
-    own, other = float(distances[candidate]), float(others.min()) if len(others) else np.inf
-    return 1 - own / other if own <= other else other / own - 1
 
 
 def name_of(choice: Choice) -> str:

@@ -13,7 +13,7 @@ from facemill.avatars.composing import Matched, compose, part_colors
 from facemill.avatars.embedding_plots import EmbeddingPlots, RoleState, Swatch
 from facemill.avatars.film_choices import Chosen, Comparer, FilmChoices, name_of
 from facemill.avatars.film_faces import Face, FaceFollower
-from facemill.avatars.part_maps import over, picture
+from facemill.avatars.part_maps import over
 from facemill.avatars.regions import Part, cut_parts
 from facemill.avatars.styles import PartRole
 from facemill.data.film import Frame
@@ -129,11 +129,13 @@ class Portrayer:
         if key not in self._drawn:
             library = self.comparer.library
             chosen = {role: library.choices(role, index) for role, index in candidates.items()}
-            avatar = compose({role: Matched(choice, 0, 0, ()) for role, choice in chosen.items()}, colors, library)
+            avatar = compose(
+                {role: Matched(choice, 0, 0, ()) for role, choice in chosen.items()}, colors, library, size=_SIZE
+            )
             swatches = [
                 Swatch(region, color.asked, color.rendered, color.difference) for region, color in avatar.colors.items()
             ]
-            self._drawn[key] = over(picture(avatar.svg, _SIZE)), swatches
+            self._drawn[key] = over(avatar.picture), swatches
         return self._drawn[key]
 
     def _state(self, role: PartRole, chosen: Chosen | None) -> RoleState:

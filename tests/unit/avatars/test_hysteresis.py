@@ -6,8 +6,9 @@ import pytest
 from facemill.avatars.hysteresis import Hysteresis
 
 
-def choices(rows, keep=0.05, hold=3):
-    chooser = Hysteresis(keep=keep, hold=hold)
+def choices(rows, keep=0.05, hold=3, apart=1.0):
+    count = len(rows[0])
+    chooser = Hysteresis(np.full((count, count), apart), keep=keep, hold=hold)
     return [chooser.choose(np.array(row, float)) for row in rows]
 
 
@@ -23,9 +24,14 @@ def test_two_frames_of_a_blink_change_nothing():
     assert choices([[1, 2], [2, 1], [2, 1], [1, 2], [2, 1], [2, 1]]) == [0] * 6
 
 
-@pytest.mark.parametrize(("distance", "chosen"), [(0.96, 0), (0.94, 1)])
-def test_a_candidate_must_be_nearer_by_the_share_kept(distance, chosen):
-    assert choices([[1, 2], *[[1, distance]] * 6])[-1] == chosen
+@pytest.mark.parametrize(("apart", "distance", "chosen"), [(1, 0.96, 0), (1, 0.94, 1), (4, 0.81, 0), (4, 0.79, 1)])
+def test_a_candidate_must_be_nearer_by_the_share_of_what_lies_between_the_two(apart, distance, chosen):
+    assert choices([[1, 2], *[[1, distance]] * 6], apart=apart)[-1] == chosen
+
+
+def test_what_must_not_be_chosen_never_is_and_leaves_after_the_hold():
+    assert choices([[1, np.inf], [np.inf, 5], [np.inf, 5], [np.inf, 5]]) == [0, 0, 0, 1]
+    assert choices([[1, np.inf]] * 6) == [0] * 6
 
 
 def test_candidates_that_take_turns_are_both_nearer_and_the_nearest_is_chosen():
