@@ -38,7 +38,7 @@ _MIN_SHARE = 1 / 4096  # of the picture
 _SVG = "{http://www.w3.org/2000/svg}"
 _COMPONENT = re.compile(r"([A-Za-z0-9]+)-([A-Za-z0-9]+)-[0-9a-f]+$")
 _UNPAINTED = {_SVG + tag for tag in ("mask", "clipPath", "linearGradient", "radialGradient", "style")}
-_DROPPED = ("opacity", "fill-opacity", "stroke-opacity", "filter", "shape-rendering")
+_DROPPED = ("opacity", "fill-opacity", "stroke-opacity", "filter", "mix-blend-mode", "shape-rendering")
 
 
 def picture(svg: str, size: int) -> np.ndarray:
@@ -150,15 +150,17 @@ def _paint(element: ElementTree.Element) -> None:
         if element.tag == f"{_SVG}mask":
             _paint_mask(element)
         return
-    invisible = "0" in (element.get("opacity"), element.get("fill-opacity"))
-    for name in _DROPPED:
-        element.attrib.pop(name, None)
-    element.attrib.pop("style", None)  # blending
+    for declaration in element.attrib.pop("style", "").split(";"):
+        name, _, value = declaration.partition(":")
+        if value:
+            element.set(name.strip(), value.strip())
+    if element.get("opacity") == "0":
+        element.set("display", "none")
     for name in ("fill", "stroke"):
         if element.get(name, "none") != "none":
-            element.set(name, "currentColor")
-    if invisible:
-        element.set("fill", "none")
+            element.set(name, "none" if element.get(f"{name}-opacity") == "0" else "currentColor")
+    for name in _DROPPED:
+        element.attrib.pop(name, None)
     for child in element:
         _paint(child)
 

@@ -103,12 +103,14 @@ def _render(style: DrawingStyle, settings: AvatarsConfig, rng: np.random.Generat
 
 def _figures(style: DrawingStyle, rng: np.random.Generator) -> list[dict[PartRole, int]]:
     """The candidates that each figure is drawn for, by role; a figure serves all roles but hair, which has most."""
-    orders = {}
+    orders: dict[PartRole, np.ndarray] = {}
     for role, choices in style.candidates.items():
         contexts = CONTEXTS if len(choices) <= _MANY else _FEWER_CONTEXTS
         orders[role] = np.concatenate([rng.permutation(len(choices)) for _ in range(contexts)])
     figures = []
-    for roles in ([role for role in orders if role != "hair"], ["hair"] if "hair" in orders else []):
+    others: list[PartRole] = [role for role in orders if role != "hair"]
+    hair: list[PartRole] = [role for role in orders if role == "hair"]
+    for roles in (others, hair):
         for i in range(max((len(orders[role]) for role in roles), default=0)):
             figures.append({role: int(orders[role][i]) for role in roles if i < len(orders[role])})
     return figures

@@ -148,10 +148,14 @@ def eyes_of(style, size=100):
 def test_what_is_transparent_or_shaded_counts_and_what_is_invisible_does_not(tmp_path):
     rect = {"type": "element", "name": "rect"}
     shown = {"width": "20", "height": "20", "fill": "#000000", "fill-opacity": ".1", "style": "mix-blend-mode:multiply"}
-    hidden = {"x": "30", "width": "20", "height": "20", "fill": "#000000", "opacity": "0"}
-    style = own_style(tmp_path, [rect | {"attributes": shown}, rect | {"attributes": hidden}])
+    hidden = [
+        {"x": "30", "width": "20", "height": "20", "fill": "#000000", "opacity": "0"},
+        {"x": "30", "width": "20", "height": "20", "style": "fill:#000000; fill-opacity:0"},
+    ]
+    inline = {"width": "10", "height": "22", "style": "fill: #000000; opacity: .2"}
+    style = own_style(tmp_path, [rect | {"attributes": attributes} for attributes in (shown, inline, *hidden)])
     expected = np.zeros((100, 100), bool)
-    expected[32:52, 22:42] = True
+    expected[32:52, 22:42] = expected[52:54, 22:32] = True
     assert np.array_equal(eyes_of(style), expected)
 
 

@@ -47,9 +47,8 @@ def test_every_candidate_is_described_in_several_figures(rendered):
     }
     for role, choices in DrawingStyle.load("emoji").candidates.items():
         own = [row for row in rows if row["role"] == role]
-        assert [(row["candidate"], row["context"]) for row in own] == [
-            (c, x) for c in range(5) for x in range(CONTEXTS)
-        ]
+        numbers = list(itertools.product(range(5), range(CONTEXTS)))
+        assert [(row["candidate"], row["context"]) for row in own] == numbers
         assert all(json.loads(row["choice"]) == choices[row["candidate"]] for row in own)
 
 
