@@ -17,7 +17,6 @@ from facemill.avatars.measured import read_column, read_measured
 from facemill.avatars.part_maps import over, picture
 from facemill.avatars.retrieval import Answers, all_answers, described, nearest_choices, statistics_of, summary
 from facemill.avatars.statistics import Statistics
-from facemill.config.avatars import AvatarsConfig
 from facemill.data.classes import SEVEN
 from facemill.data.shards import mask_classes, read_rows
 from facemill.errors import UserError
@@ -29,11 +28,8 @@ from facemill.log import log
 MATCHED = 2000
 """Largest number of portraits that are matched."""
 
-DRAWN = 100
-"""Portraits drawn in each style."""
-
 AGAIN = 0.2
-"""Share of these that are drawn again for the other styles."""
+"""Share of each style's drawn portraits that are drawn again for the other styles."""
 
 RetrievalAnswers = Mapping[tuple[str, str], Mapping[str, Answers]]
 """The answers by kind of masks and style."""
@@ -50,9 +46,11 @@ def evaluate_avatars(
     avatars: list[Path],
     source: Path | None = None,
     extractors: Path | None = None,
-    settings: AvatarsConfig,
+    size: int,
+    looks: int,
+    shown: int,
     seed: int,
-    drawn: int = DRAWN,
+    drawn: int = 100,
     metrics: Path,
     table: Path,
     confusion: Path,
@@ -70,7 +68,9 @@ def evaluate_avatars(
         avatars: shards of avatars, in folders named as the styles.
         source: the folder that the sample was rendered into, where the collection is the sample.
         extractors: the JSON of the comparison of extractors.
-        settings: section `avatars` of the config.
+        size: pixels at which styles are drawn.
+        looks: slightly moved copies of a portrait whose descriptors are averaged.
+        shown: portraits on the contact sheet.
         seed: of the choice of portraits, and of those that are drawn.
         drawn: number of portraits that each style draws.
         metrics: JSON of all figures; null is what cannot be measured.
@@ -94,7 +94,7 @@ def evaluate_avatars(
         pseudo_labels,
         {name: [path for path in avatars if path.parent.name == name] for name in libraries},
         mask_classes(pseudo_labels),
-        Drawer(settings.size, settings.looks),
+        Drawer(size, looks),
         seed,
     )
     figures = draw_all({name: library.style for name, library in libraries.items()}, drawn, evaluation.drawer, seed)
@@ -111,7 +111,7 @@ def evaluate_avatars(
     write_json(metrics, results)
     write_table(table, answers)
     draw_confusion({f"{name}, {masks}": of for (masks, name), of in answers.items()}, confusion)
-    show(evaluation, settings.shown, sheet)
+    show(evaluation, shown, sheet)
     log.info("evaluate_avatars: %s", json.dumps({key: results[key] for key in ("retrieval", "color")}))
 
 
