@@ -9,7 +9,6 @@ from facemill.avatars.extractor_figures import Domains, draw_codes, draw_embeddi
 from facemill.avatars.extractor_measures import Measures, Vectors
 from facemill.avatars.extractors import Extractor, NetworkExtractor, Raw, Shape, load_extractor
 from facemill.avatars.styles import PartRole
-from facemill.config.avatars import AvatarsConfig
 from facemill.files import write_json
 from facemill.log import log
 from facemill.networks.part_autoencoder import SIZE, PartAutoencoder
@@ -31,7 +30,9 @@ def compare_extractors(
     films: Path | None = None,
     truth: Path | None = None,
     unet: Path | None = None,
-    settings: AvatarsConfig,
+    resnet50_weights: Literal["imagenet"] | Path | None = None,
+    size: int,
+    looks: int,
     seed: int,
     extractors: Path,
     embeddings: Path,
@@ -50,7 +51,9 @@ def compare_extractors(
         films: the folder of the sample's films.
         truth: the table of what the films' frames show.
         unet: the U-Net that segments the film's frames; none: the truth's masks.
-        settings: section `avatars` of the config.
+        resnet50_weights: ImageNet's weights of a ResNet50; none: it is left out.
+        size: of drawn portraits, in pixels.
+        looks: slightly moved copies of a portrait whose descriptors are averaged.
         seed: of the choice of portraits, their moves, and of those that are drawn.
         extractors: JSON of all measures, by extractor.
         embeddings: PNG of both domains, portraits and parts of styles, before and after standardizing.
@@ -65,10 +68,11 @@ def compare_extractors(
         film=films / FILM if films else None,
         truth=truth,
         unet=unet,
-        settings=settings,
+        size=size,
+        looks=looks,
         seed=seed,
     )
-    by_name = all_extractors(encoders, mobilenet_weights, settings)
+    by_name = all_extractors(encoders, mobilenet_weights, resnet50_weights)
     results: dict[str, dict[str, Any]] = {}
     domains: dict[str, dict[PartRole, Domains]] = {}
     style = OWN_STYLE if any(path.stem == OWN_STYLE for path in parts) else parts[0].stem
@@ -96,7 +100,9 @@ def _of(domains: Mapping[PartRole, Domains], roles: Sequence[PartRole]) -> dict[
 
 
 def all_extractors(
-    encoders: list[Path], mobilenet_weights: Literal["imagenet"] | Path | None, settings: AvatarsConfig
+    encoders: list[Path],
+    mobilenet_weights: Literal["imagenet"] | Path | None,
+    resnet50_weights: Literal["imagenet"] | Path | None,
 ) -> Mapping[str, Extractor]:
     """The extractors that there are weights for, by name."""
     extractors: dict[str, Extractor] = {"shape": Shape(), "raw": Raw()}
@@ -106,6 +112,6 @@ def all_extractors(
         extractors[name] = NetworkExtractor(name, network.encode, SIZE)
     if mobilenet_weights:
         extractors["mobilenet_v2"] = load_extractor("mobilenet_v2", weights=mobilenet_weights)
-    if settings.resnet50_weights:
-        extractors["resnet50"] = load_extractor("resnet50", weights=settings.resnet50_weights)
+    if resnet50_weights:
+        extractors["resnet50"] = load_extractor("resnet50", weights=resnet50_weights)
     return extractors

@@ -17,7 +17,6 @@ from facemill.avatars.regions import Part, cut_parts, seven_ids
 from facemill.avatars.retrieval import told_components, variant_name
 from facemill.avatars.stability import moved
 from facemill.avatars.styles import DrawingStyle, PartRole
-from facemill.config.avatars import AvatarsConfig
 from facemill.data.film import Frame, frames
 from facemill.data.shards import decode_mask, mask_classes, read_rows, read_table
 from facemill.inference.segmenter import Segmenter
@@ -82,7 +81,9 @@ class ComparedParts:
     film: Mapping[PartRole, Filmed]
 
 
-def read_library(parts: Path, roles: Sequence[PartRole]) -> tuple[DrawingStyle, dict, dict[StyleRole, Named]]:
+def read_library(
+    parts: Path, roles: Sequence[PartRole]
+) -> tuple[DrawingStyle, dict[StyleRole, Weights], dict[StyleRole, Named]]:
     """A style, the weights of `shape` for each role, and its parts in the first `CONTEXTS`."""
     library = Library.load(parts, parts.with_suffix(".json"))
     table = read_table(parts, ["role", "candidate", "context", "crop", "descriptor"])
@@ -96,7 +97,7 @@ def read_library(parts: Path, roles: Sequence[PartRole]) -> tuple[DrawingStyle, 
         names = [variant_name(library.choices(role, row["candidate"]), told) for row in of_role]
         if len(set(names)) > 1:
             named[parts.stem, role] = Named([_part(row) for row in of_role], np.array(names))
-    weights = {(parts.stem, role): of.weights for role, of in library.prototypes.items()}
+    weights: dict[StyleRole, Weights] = {(parts.stem, role): of.weights for role, of in library.prototypes.items()}
     return library.style, weights, named
 
 
@@ -185,8 +186,8 @@ def filmed_parts(
     filmed = {}
     for role, of in shown.items():
         if of:
-            parts_of, names, still = zip(*of, strict=True)
-            filmed[role] = Filmed(parts_of, np.array(names), np.array(still))
+            parts_of, names, nothing_yet = zip(*of, strict=True)
+            filmed[role] = Filmed(parts_of, np.array(names), np.array(nothing_yet))
     return filmed
 
 
@@ -214,16 +215,19 @@ def compared_parts(
     film: Path | None,
     truth: Path | None,
     unet: Path | None,
-    settings: AvatarsConfig,
+    size: int,
+    looks: int,
     seed: int,
 ) -> ComparedParts:
     """Reads, draws and moves all parts; arguments as those of `compare_extractors`."""
-    styles, weights, libraries = {}, {}, {}
+    styles: dict[str, DrawingStyle] = {}
+    weights: dict[StyleRole, Weights] = {}
+    libraries: dict[StyleRole, Named] = {}
     for path in parts:
         styles[path.stem], of_roles, named = read_library(path, ROLES)
         weights |= of_roles
         libraries |= named
-    drawer = Drawer(settings.size, settings.looks)
+    drawer = Drawer(size, looks)
     drawn = draw_all(styles, DRAWN, drawer, seed + SALT)
     ids = sample_ids([row["id"] for row in read_rows(portraits, ["id"])], COLLECTION, f"extractors-{seed}")
     collection = read_collection(regions, ids, ROLES)
@@ -233,7 +237,7 @@ def compared_parts(
         weights,
         drawn_parts(drawn, list(libraries)),
         {role: list(of.values()) for role, of in collection.items()},
-        moved_parts(portraits, pseudo_labels, ids[:MOVED], settings.looks, seed),
+        moved_parts(portraits, pseudo_labels, ids[:MOVED], looks, seed),
         named_portraits(variants, own, collection) if variants and own else {},
-        filmed_parts(film, truth, unet, settings.looks) if film and truth and own else {},
+        filmed_parts(film, truth, unet, looks) if film and truth and own else {},
     )

@@ -9,7 +9,6 @@ import pyarrow as pa
 
 from facemill.avatars.regions import Part, cut_parts, seven_ids
 from facemill.avatars.styles import PartRole
-from facemill.config.avatars import AvatarsConfig
 from facemill.data.classes import ROLES
 from facemill.data.shards import IMAGE, count_rows, decode_image, decode_mask, mask_classes, write_batches
 from facemill.latent.rows import joined_rows
@@ -30,7 +29,7 @@ REGION_SCHEMA = pa.schema(
 _SHOWS_A_HEAD = [ROLES.index(role) for role in ("face", "eye", "hair")]
 
 
-def cut_regions(*, portraits: Path, pseudo_labels: Path, settings: AvatarsConfig, seed: int, regions: Path) -> None:
+def cut_regions(*, portraits: Path, pseudo_labels: Path, looks: int, seed: int, regions: Path) -> None:
     """Cuts the parts of each portrait of a shard, and describes them.
 
     A portrait without a pixel of face, eye and hair has no parts; the log says how many such there are.
@@ -38,7 +37,7 @@ def cut_regions(*, portraits: Path, pseudo_labels: Path, settings: AvatarsConfig
     Args:
         portraits: the shard.
         pseudo_labels: its masks.
-        settings: how many looks a descriptor is the mean of.
+        looks: slightly moved copies of a portrait whose descriptors are averaged.
         seed: of the looks.
         regions: the shard of parts to write.
     """
@@ -52,7 +51,7 @@ def cut_regions(*, portraits: Path, pseudo_labels: Path, settings: AvatarsConfig
             ids = seven_ids(decode_mask(row["mask"]["bytes"], classes), classes)
             parts: dict[PartRole, Part] = {}
             if np.isin(ids, _SHOWS_A_HEAD).any():
-                parts = cut_parts(decode_image(row["image"]["bytes"]), ids, looks=settings.looks, seed=seed)
+                parts = cut_parts(decode_image(row["image"]["bytes"]), ids, looks=looks, seed=seed)
             empty += not parts
             yield pa.RecordBatch.from_pylist(part_rows(row["id"], parts), REGION_SCHEMA)
 

@@ -17,8 +17,6 @@ from facemill.avatars.regions import cut_parts
 from facemill.avatars.render_parts import render_parts
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle
-from facemill.config.avatars import AvatarsConfig
-from facemill.config.fields import TrainingConfig
 from facemill.data.classes import SEVEN
 from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
 from facemill.errors import UserError, list_faults
@@ -129,25 +127,9 @@ def _libraries(styles: Sequence[str], folder: Path | None, looks: int) -> dict[s
             parts, about, sheet = (place / f"{name}.{suffix}" for suffix in ("parquet", "json", "png"))
             if place != folder:
                 log.info("make_avatar: the parts of %s are rendered", name)
-                settings = _settings(style, looks)
-                render_parts(style=style, settings=settings, seed=1, parts=parts, about=about, sheet=sheet)
+                render_parts(style=style, size=256, looks=looks, seed=1, parts=parts, about=about, sheet=sheet)
             libraries[name] = Library.load(parts, about)
     return libraries
-
-
-def _settings(style: str, looks: int) -> AvatarsConfig:
-    """What `render_parts` needs of the config, `size` and `looks`; the rest is of other rules."""
-    return AvatarsConfig(
-        styles=[style],
-        extractor="shape",
-        autoencoder="fixed",
-        size=256,
-        looks=looks,
-        keep=0,
-        hold=1,
-        shown=1,
-        training=TrainingConfig(images=1, batch=1, learning_rate=1),
-    )
 
 
 def _write(path: Path, avatar: Avatar, style: DrawingStyle, hashes: dict[str, str]) -> None:

@@ -18,7 +18,6 @@ from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part, cut_parts
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle, PartRole, random_options
-from facemill.config.avatars import AvatarsConfig
 from facemill.data.shards import IMAGE, write_shard
 from facemill.files import write_json
 from facemill.imaging.figures import INK, PAPER, save_picture
@@ -41,8 +40,9 @@ PART_SCHEMA = pa.schema(
 CONTEXTS = 6
 """Figures in which a candidate is rendered, each of other parts and colors: what hair hides of eyes is known."""
 
-_FEWER_CONTEXTS = 3  # of the roles with more candidates than
-_MANY = 64
+HAIR_CONTEXTS = 2
+"""The same for hair, which nothing hides and which has most candidates."""
+
 _PORTRAITS = 100  # that choose the weights
 _COLUMNS = 24
 _CELL = 64
@@ -51,12 +51,13 @@ Rows = dict[PartRole, list[tuple[int, Part]]]
 """The parts of each role, each with its candidate."""
 
 
-def render_parts(*, style: str, settings: AvatarsConfig, seed: int, parts: Path, about: Path, sheet: Path) -> None:
+def render_parts(*, style: str, size: int, looks: int, seed: int, parts: Path, about: Path, sheet: Path) -> None:
     """Renders the parts of a style, each in several figures, and describes them.
 
     Args:
         style: its name in the package dicebear-styles, `emoji`, or the path of a definition (.json).
-        settings: section `avatars` of the config, of which `size` and `looks` count.
+        size: of the figures, in pixels.
+        looks: slightly moved copies of a figure whose descriptors are averaged.
         seed: of the figures' other parts and colors.
         parts: the table to write: for each part its role, candidate, choice, crop and descriptor.
         about: the JSON about it: creator and license, the candidates, and how descriptors are weighted.
@@ -64,8 +65,8 @@ def render_parts(*, style: str, settings: AvatarsConfig, seed: int, parts: Path,
     """
     loaded = DrawingStyle.load(style)
     rng = np.random.default_rng([seed, zlib.crc32(loaded.name.encode())])
-    library = _render(loaded, settings, rng)
-    queries = _portraits(loaded, settings, rng)
+    library = _render(loaded, size, looks, rng)
+    queries = _portraits(loaded, Drawer(size, looks), rng)
     weighed = {role: _weigh(of, queries[role]) for role, of in library.items() if of and role in queries}
     weights, measured = ({role: pair[i] for role, pair in weighed.items()} for i in (0, 1))
     write_shard(parts, list(_rows(loaded, library)), PART_SCHEMA)
@@ -86,14 +87,14 @@ def _facts(style: DrawingStyle) -> dict:
     }
 
 
-def _render(style: DrawingStyle, settings: AvatarsConfig, rng: np.random.Generator) -> Rows:
+def _render(style: DrawingStyle, size: int, looks: int, rng: np.random.Generator) -> Rows:
     rows: Rows = {role: [] for role in style.candidates}
     figures = _figures(style, rng)
     for shown in progress(figures, f"render_parts {style.name}", len(figures), "figures"):
         given = {role: style.candidates[role][candidate] for role, candidate in shown.items()}
         svg = style.svg(random_options(style, rng, given)[0])
-        image, mask = over(picture(svg, settings.size)), seven_mask(svg, style, settings.size)
-        for role, part in cut_parts(image, mask, looks=settings.looks, roles=shown.keys()).items():
+        image, mask = over(picture(svg, size)), seven_mask(svg, style, size)
+        for role, part in cut_parts(image, mask, looks=looks, roles=shown.keys()).items():
             rows[role].append((shown[role], part))
     for role, of in rows.items():
         if hidden := len(style.candidates[role]) - len({candidate for candidate, _ in of}):
@@ -102,10 +103,10 @@ def _render(style: DrawingStyle, settings: AvatarsConfig, rng: np.random.Generat
 
 
 def _figures(style: DrawingStyle, rng: np.random.Generator) -> list[dict[PartRole, int]]:
-    """The candidates that each figure is drawn for, by role; a figure serves all roles but hair, which has most."""
+    """The candidates that each figure is drawn for, by role; a figure serves all roles but hair."""
     orders: dict[PartRole, np.ndarray] = {}
     for role, choices in style.candidates.items():
-        contexts = CONTEXTS if len(choices) <= _MANY else _FEWER_CONTEXTS
+        contexts = HAIR_CONTEXTS if role == "hair" else CONTEXTS
         orders[role] = np.concatenate([rng.permutation(len(choices)) for _ in range(contexts)])
     figures = []
     others: list[PartRole] = [role for role in orders if role != "hair"]
@@ -116,9 +117,8 @@ def _figures(style: DrawingStyle, rng: np.random.Generator) -> list[dict[PartRol
     return figures
 
 
-def _portraits(style: DrawingStyle, settings: AvatarsConfig, rng: np.random.Generator) -> Rows:
+def _portraits(style: DrawingStyle, drawer: Drawer, rng: np.random.Generator) -> Rows:
     """The parts of portraits that the style draws at random, in some pose."""
-    drawer = Drawer(settings.size, settings.looks)
     rows: Rows = {}
     for _ in progress(range(_PORTRAITS), f"render_parts {style.name}", _PORTRAITS, "portraits"):
         drawn = drawer.at_random(style, rng)

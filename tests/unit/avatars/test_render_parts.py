@@ -9,29 +9,16 @@ import pytest
 from PIL import Image
 
 from facemill.avatars.matching import Library
-from facemill.avatars.render_parts import CONTEXTS, _figures, render_parts
+from facemill.avatars.render_parts import CONTEXTS, HAIR_CONTEXTS, _figures, render_parts
 from facemill.avatars.styles import DrawingStyle
 from facemill.avatars.write_emoji_style import write_emoji_style
-from facemill.config.avatars import AvatarsConfig
 from facemill.errors import UserError
-
-SETTINGS = AvatarsConfig(
-    styles=["emoji"],
-    extractor="shape",
-    autoencoder="fixed",
-    size=64,
-    looks=2,
-    keep=0.05,
-    hold=5,
-    shown=4,
-    training={"images": 8, "batch": 4, "learning_rate": 1e-3},
-)
 
 
 def render(folder, style="emoji"):
     folder.mkdir(exist_ok=True)
     paths = {"parts": folder / "parts.parquet", "about": folder / "about.json", "sheet": folder / "sheet.png"}
-    render_parts(style=style, settings=SETTINGS, seed=3, **paths)
+    render_parts(style=style, size=64, looks=2, seed=3, **paths)
     return paths
 
 
@@ -103,9 +90,9 @@ def test_an_unknown_style_is_refused_before_anything_is_written(tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_figures_serve_all_roles_but_hair_and_hair_of_many_candidates_has_fewer():
+def test_figures_serve_all_roles_but_hair_which_has_fewer():
     style = DrawingStyle.load("toon-head")
     figures = _figures(style, np.random.default_rng(0))
     together, hair = figures[: 5 * CONTEXTS], figures[5 * CONTEXTS :]
     assert all(set(figure) == {"eyes", "eyebrows", "mouth", "clothes"} for figure in together)
-    assert sorted(figure["hair"] for figure in hair) == sorted(list(range(120)) * 3)
+    assert sorted(figure["hair"] for figure in hair) == sorted([*range(120)] * HAIR_CONTEXTS)
