@@ -39,22 +39,27 @@ class Vectors:
     @classmethod
     def of(cls, extractor: Extractor, parts: ComparedParts) -> "Vectors":
         """Describes all parts, each once."""
-        start, count = time.perf_counter(), 0
+        named = [*parts.libraries.values(), *parts.drawn.values(), *parts.own.values(), *parts.film.values()]
+        of_moves = [side for of in parts.moved.values() for side in (of.before, of.after)]
+        everything = [*(of.parts for of in named), *parts.collection.values(), *of_moves]
+        distinct = {id(part): part for of in everything for part in of}
+        rows = {key: row for row, key in enumerate(distinct)}
+        start = time.perf_counter()
+        vectors = extractor.describe(list(distinct.values()))
+        milliseconds = 1000 * (time.perf_counter() - start) / len(distinct)
 
-        def describe(of: Sequence[Part]) -> np.ndarray:
-            nonlocal count
-            count += len(of)
-            return extractor.describe(of)
+        def described(of: Sequence[Part]) -> np.ndarray:
+            return vectors[[rows[id(part)] for part in of]]
 
-        described = (
-            {key: describe(of.parts) for key, of in parts.libraries.items()},
-            {key: describe(of.parts) for key, of in parts.drawn.items()},
-            {role: describe(of) for role, of in parts.collection.items()},
-            {role: (describe(of.before), describe(of.after)) for role, of in parts.moved.items()},
-            {role: describe(of.parts) for role, of in parts.own.items()},
-            {role: describe(of.parts) for role, of in parts.film.items()},
+        return cls(
+            {key: described(of.parts) for key, of in parts.libraries.items()},
+            {key: described(of.parts) for key, of in parts.drawn.items()},
+            {role: described(of) for role, of in parts.collection.items()},
+            {role: (described(of.before), described(of.after)) for role, of in parts.moved.items()},
+            {role: described(of.parts) for role, of in parts.own.items()},
+            {role: described(of.parts) for role, of in parts.film.items()},
+            milliseconds,
         )
-        return cls(*described, milliseconds=1000 * (time.perf_counter() - start) / max(count, 1))
 
 
 class Measures:
@@ -126,7 +131,7 @@ class Measures:
             queries, library = extractor.standardize(queries, domain), extractor.standardize(library, library_domain)
         return extractor.distances(queries, library)
 
-    def portraits(self, mode: Mode) -> dict[str, Any]:
+    def portraits(self, mode: Mode) -> dict[str, dict[str, float]]:
         """Of the collection's portraits, by role, as means over styles.
 
         `unchanged`: the share of choices that a small move leaves; `effective`: the effective number of variants that
@@ -140,7 +145,7 @@ class Measures:
                 count = len(set(self.parts.libraries[name, role].names))
                 used = effective(chosen.tolist()) or 0.0
                 measured.setdefault(role, []).append((float((before == after).mean()), used, count))
-        summary = {}
+        summary: dict[str, dict[str, float]] = {}
         for role, rows in measured.items():
             unchanged, used, counts = np.array(rows).T
             means = {"unchanged": unchanged, "effective": used, "of": counts, "share": used / counts}
