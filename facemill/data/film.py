@@ -15,7 +15,7 @@ import av
 import av.error
 import numpy as np
 from av.video.frame import VideoFrame
-from av.video.reformatter import Colorspace, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 
 from facemill.data.film_frames import FOLDER_RATE, About, Frame, about, film_url, frames, open_film, reason
@@ -224,7 +224,11 @@ class Encoder:
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         rgb = VideoFrame.from_ndarray(even, "rgb24")
         frame = self._reformatter.reformat(
-            rgb, format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=_LIMITED
+            rgb,
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=_LIMITED,
+            interpolation=Interpolation.BILINEAR | Interpolation.ACCURATE_RND,
         )
         frame.pts, frame.time_base = pts, self._base
         if self._sound:

@@ -167,6 +167,12 @@ def test_colors_come_back(tmp_path, codec, color):
     assert all(np.abs(frame.pixels.mean((0, 1)) - color).max() <= 3 for frame in frames(film))
 
 
+def test_films_do_not_grow_darker(tmp_path):
+    """FFmpeg's quick conversions of colors lose a level or two each time."""
+    film = draw(tmp_path / MP4, PICTURES * 2)
+    assert np.abs(np.mean([frame.pixels for frame in frames(film)]) - np.mean(PICTURES)) < 0.5
+
+
 @pytest.mark.skipif(not shutil.which("ffprobe"), reason="no ffprobe")
 def test_ffprobe_reads_what_was_written(tmp_path):
     source = write_film(tmp_path / "source.mov", PICTURES, times=VARIABLE, sound="aac")
