@@ -41,6 +41,11 @@ _COLOR_OF: dict[PartRole, str] = {
     "eyes": "eye",
     "mouth": "mouth",
 }
+_MEMBERS = {
+    role: np.where(np.isin(np.arange(256), SEVEN.role_ids(*roles)), np.uint8(255), np.uint8(0))
+    for role, roles in _ROLES_OF.items()
+}
+_HEAD = np.where(np.isin(np.arange(256), SEVEN.role_ids("skin", "face", "eye", "mouth")), np.uint8(255), np.uint8(0))
 _WIDE = 1.25  # the square that looks are taken from, in crops
 
 
@@ -86,18 +91,20 @@ def cut_parts(
     """
     colors = region_colors(image, mask, SEVEN)
     pixels, ids = _upright(*_reduced(image, mask))
-    gray = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-    masks = {role: np.isin(ids, SEVEN.role_ids(*roles)).astype(np.uint8) * 255 for role, roles in _ROLES_OF.items()}
-    face = box_of(masks["face"]) or box_of(masks["hair"])
-    if face is None:
+    masks = {role: _MEMBERS[role][ids] for role in _MEMBERS}
+    boxes = {role: box for role in masks if (box := box_of(masks[role]))}
+    head = _head(ids, boxes)
+    if head is None:
         return {}
-    skin = float(np.median(gray[masks["face"] > 0])) if masks["face"].any() else 255.0
-    masks["eyebrows"] = _eyebrows(gray, ids, masks["eyes"], skin)
+    if "eyes" in boxes:
+        masks["eyebrows"] = _eyebrows(pixels, ids, boxes["eyes"])
+        if box := box_of(masks["eyebrows"]):
+            boxes["eyebrows"] = box
     moves = _moves(looks, np.random.default_rng(seed))
     parts = {}
-    for role in roles:
-        if (box := box_of(masks[role])) is not None:
-            parts[role] = _part(role, pixels, masks[role], box, face, skin, moves, colors)
+    for role in PART_ROLES:
+        if role in boxes and role in roles:
+            parts[role] = _part(role, pixels, masks[role], boxes, head, moves, colors)
     return parts
 
 
@@ -112,6 +119,16 @@ def box_of(mask: np.ndarray) -> Box | None:
         sides.append(np.interp([0.01 * area, 0.99 * area], ends, np.arange(len(ends))))
     (left, right), (top, bottom) = sides
     return float(left), float(top), max(float(right), left + 1.0), max(float(bottom), top + 1.0)
+
+
+def _head(ids: np.ndarray, boxes: Mapping[PartRole, Box]) -> Box | None:
+    """The box of face and ears, which are skin or, in some masks and styles, face; else that of the hair."""
+    if "face" not in boxes:
+        return boxes.get("hair")
+    _, top, _, bottom = boxes["face"]
+    rows = slice(int(top), int(np.ceil(bottom)))
+    box = box_of(_HEAD[ids[rows]])
+    return (box[0], top, box[2], bottom) if box else boxes["face"]
 
 
 def _reduced(image: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,18 +169,18 @@ def _angle(eyes: np.ndarray) -> float:
     return angle if abs(angle) <= MAX_ANGLE else 0.0
 
 
-def _eyebrows(gray: np.ndarray, ids: np.ndarray, eyes: np.ndarray, skin: float) -> np.ndarray:
-    """How much darker than the skin the face is above the eyes: uint8, 0 elsewhere."""
-    brows = np.zeros_like(eyes)
-    if (box := box_of(eyes)) is None:
-        return brows
-    left, top, right, bottom = box
-    reach, width = 0.35 * (right - left), right - left
-    rows = slice(max(0, int(top - reach)), int(bottom))
+def _eyebrows(pixels: np.ndarray, ids: np.ndarray, eyes: Box) -> np.ndarray:
+    """How much the face differs from its own color above the eyes' middle: uint8, 0 elsewhere."""
+    left, top, right, bottom = eyes
+    width = right - left
+    rows = slice(max(0, int(top - 0.35 * width)), int((top + bottom) / 2))
     columns = slice(max(0, int(left - 0.1 * width)), int(right + 0.1 * width) + 1)
-    darker = np.clip((skin - gray[rows, columns]) * (255 / max(skin, 1) * 1.5), 0, 255)
-    darker[(ids[rows, columns] != ROLES.index("face")) | (darker < 64)] = 0
-    brows[rows, columns] = darker
+    brows = np.zeros_like(ids)
+    face = ids[rows, columns] == ROLES.index("face")
+    if face.any():
+        lab = cv2.cvtColor(pixels[rows, columns].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        away = np.linalg.norm(lab - np.median(lab[face], axis=0), axis=-1)
+        brows[rows, columns] = np.where(face & (away > 12), np.minimum(away * 6, 255), 0)
     return brows
 
 
@@ -178,21 +195,21 @@ def _part(
     role: PartRole,
     pixels: np.ndarray,
     mask: np.ndarray,
-    box: Box,
-    face: Box,
-    skin: float,
+    boxes: Mapping[PartRole, Box],
+    head: Box,
     moves: np.ndarray,
     colors: Mapping[str, np.ndarray | None],
 ) -> Part:
+    layers = np.dstack([pixels, mask])
+    box = boxes[role]
     side = MARGIN * max(box[2] - box[0], box[3] - box[1])
-    middle = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-    square = _square(np.dstack([pixels, mask]), middle, side * _WIDE)
-    start = (len(square) - CROP) // 2
-    crop = square[start : start + CROP, start : start + CROP]
+    crop = _window(layers, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, side, side), CROP, cv2.BORDER_CONSTANT)
+    square = _window(layers, _frame(role, boxes, head), round(CROP * _WIDE), cv2.BORDER_REPLICATE)
     alpha = square[..., 3].astype(np.float32) / 255
     gray = cv2.cvtColor(square[..., :3], cv2.COLOR_RGB2GRAY)
-    inside = np.dstack([alpha, gray * alpha + skin * (1 - alpha)])
-    proportions = geometry(box, float(mask.sum() / 255), face)
+    around = float(np.median(gray[alpha < 0.5])) if (alpha < 0.5).any() else 255.0
+    inside = np.dstack([alpha, gray * alpha + around * (1 - alpha)])
+    proportions = geometry(box, float(mask.sum() / 255), head)
     descriptors = []
     for turn, scale, x, y in moves:
         cells = shrink(_look(inside, turn, scale, x, y))
@@ -202,23 +219,43 @@ def _part(
     return Part(np.ascontiguousarray(crop), np.mean(descriptors, 0), openness, color)
 
 
-def _square(layers: np.ndarray, middle: tuple[float, float], side: float) -> np.ndarray:
-    """A square of RGBA layers, `CROP * _WIDE` pixels on a side; beyond the picture nothing of the part is."""
-    pixels = round(CROP * _WIDE)
-    step = side / pixels
-    while step > 2:  # so that sampling misses nothing
+def _frame(role: PartRole, boxes: Mapping[PartRole, Box], head: Box) -> tuple[float, float, float, float]:
+    """Where a part is described: middle to the right and down, width, height."""
+    left, top, right, bottom = boxes[role]
+    x, y, width, height = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
+    head_width = head[2] - head[0]
+    eyes = boxes.get("eyes")
+    head_x, head_y = (head[0] + head[2]) / 2, (head[1] + head[3]) / 2
+    match role:
+        case "eyes":
+            return x, y, MARGIN * width, MARGIN * max(height, 0.2 * width)
+        case "hair":
+            side = 2 * np.sqrt(head_width * width)
+            return head_x, head_y, side, side
+        case "clothes":
+            return head_x, head[3] + 0.3 * head_width, 1.2 * head_width, 1.2 * head_width
+        case "eyebrows" if eyes:
+            span = eyes[2] - eyes[0]
+            return (eyes[0] + eyes[2]) / 2, eyes[1] - 0.1 * span, 1.2 * span, 0.6 * span
+    side = MARGIN * max(width, height)
+    return x, y, side, side
+
+
+def _window(layers: np.ndarray, frame: tuple[float, float, float, float], pixels: int, border: int) -> np.ndarray:
+    """A frame of RGBA layers as a square of so many pixels; beyond the picture alpha is 0, or goes on (`border`)."""
+    x, y, width, height = frame
+    steps = [width / pixels, height / pixels]
+    while max(steps) > 2:  # so that sampling misses nothing
         layers = cv2.resize(layers, (-(-layers.shape[1] // 2), -(-layers.shape[0] // 2)), interpolation=cv2.INTER_AREA)
-        middle, step = (middle[0] / 2, middle[1] / 2), step / 2
-    start = [m - step * (pixels - 1) / 2 - 0.5 for m in middle]
-    transform = np.array([[step, 0, start[0]], [0, step, start[1]]])
+        x, y, steps = x / 2, y / 2, [step / 2 for step in steps]
+    start = [m - step * (pixels - 1) / 2 - 0.5 for m, step in zip((x, y), steps, strict=True)]
+    transform = np.array([[steps[0], 0, start[0]], [0, steps[1], start[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    colors = cv2.warpAffine(layers[..., :3], transform, (pixels, pixels), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    alpha = cv2.warpAffine(layers[..., 3], transform, (pixels, pixels), flags=flags)
-    return np.dstack([colors, alpha])
+    return cv2.warpAffine(layers, transform, (pixels, pixels), flags=flags, borderMode=border)
 
 
 def _look(inside: np.ndarray, turn: float, scale: float, x: float, y: float) -> np.ndarray:
-    """The crop moved: float32 (2 GRID, 2 GRID, 2)."""
+    """The window moved: float32 (2 GRID, 2 GRID, 2)."""
     step = CROP / (2 * GRID) * scale
     cosine, sine = step * np.cos(turn), step * np.sin(turn)
     middle, half = (len(inside) - 1) / 2, GRID - 0.5
