@@ -5,6 +5,7 @@
 #   snakemake --cores all --configfile config/folder.yaml ...     the same on your own images
 #   snakemake --cores all -- pseudo_labels                        one product, or file, and what it needs
 #   snakemake --cores all -- review label_quality                 portraits to label next, labels to check again
+#   snakemake --cores all -- avatars                              avatars of all portraits in drawing styles
 #
 # Settings are in config/config.yaml, rules in rules/ (one file a stage, in the order data flows), their commands in
 # scripts/, the library in facemill/. Results lie in results/<dataset>/.
@@ -58,6 +59,13 @@ if CONFIG.masked:
 
 include: "rules/synthesize.smk"
 include: "rules/latent.smk"
+
+
+if CONFIG.masked:
+
+    include: "rules/avatars.smk"
+
+
 include: "rules/report.smk"
 
 

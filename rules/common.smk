@@ -62,6 +62,11 @@ def figure(path, category, title, caption):
     return report(path, category=category, labels={"picture": title}, caption=f"report/{caption}.rst")
 
 
+def also(stage, output):
+    """An output whose marks count where the config makes its stage a part of all; the plain path elsewhere."""
+    return output if stage in CONFIG.also else str(output)
+
+
 def marked(mark):
     """The outputs of all rules so far that bear a mark, each with its value."""
     marks = ((path, path.flags.get(mark)) for rule in workflow.rules for path in rule.output)

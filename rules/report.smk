@@ -32,8 +32,8 @@ rule summarize:
         augmented=plain(rules.augment_labels.output.augmented) if CONFIG.masked else [],
         metrics=list(marked("metrics")),
     output:
-        summary=figure("results/{dataset}/summary.json", "6 Numbers", "Numbers as JSON", "summary"),
-        page=figure("results/{dataset}/summary.html", "6 Numbers", "Numbers", "summary"),
+        summary=figure("results/{dataset}/summary.json", "9 Numbers", "Numbers as JSON", "summary"),
+        page=figure("results/{dataset}/summary.html", "9 Numbers", "Numbers", "summary"),
     log:
         "logs/{dataset}/summarize.log",
     params:

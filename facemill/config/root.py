@@ -23,6 +23,7 @@ PRETRAINED = (
     "gaugan.inception_weights",
     "tags.i2v",
     "tags.wd14",
+    "avatars.resnet50_weights",
 )
 """Keys of the files and folders of pretrained networks."""
 
