@@ -4,6 +4,7 @@ import json
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -14,6 +15,7 @@ MAX_BYTES = 1 << 30
 """Of a preview's pixels, all of which Pillow needs at once."""
 
 _DESCRIPTION = 270  # EXIF tag ImageDescription
+_XMP_KEYWORD = "XML:com.adobe.xmp"  # by which other programs know XMP in PNGs
 
 
 class Preview:
@@ -48,9 +50,8 @@ class Preview:
             return
         exif = Image.Exif()
         exif[_DESCRIPTION] = tags
-        first.save(
-            self._path, save_all=True, append_images=others, duration=durations, loop=0, quality=85, exif=exif.tobytes()
-        )
+        known: dict[str, Any] = {"exif": exif.tobytes(), "xmp": self._tags.get("xmp", "").encode()}
+        first.save(self._path, save_all=True, append_images=others, duration=durations, loop=0, quality=85, **known)
 
     def close(self) -> None:
         self._pictures.clear()
@@ -62,7 +63,7 @@ class ImageFolder:
     def __init__(self, folder: Path, tags: dict[str, str]) -> None:
         self._folder, self._number, self._texts = folder, 0, PngImagePlugin.PngInfo()
         for name, value in tags.items():
-            self._texts.add_itxt(name, value)
+            self._texts.add_itxt({"xmp": _XMP_KEYWORD}.get(name, name), value)
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
         Image.fromarray(pixels).save(self._folder / f"{self._number:06}.png", pnginfo=self._texts)
@@ -84,7 +85,8 @@ def picture_tags(path: Path) -> dict[str, str]:
     with Image.open(path) as picture:
         if picture.format == "PNG":
             picture.load()
-            return {name: str(value) for name, value in getattr(picture, "text", {}).items()}
+            texts = getattr(picture, "text", {}).items()
+            return {"xmp" if name == _XMP_KEYWORD else name: str(value) for name, value in texts}
         stored = picture.info.get("comment") or picture.getexif().get(_DESCRIPTION) or ""
     try:
         tags = json.loads(stored)

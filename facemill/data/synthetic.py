@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 from xml.sax.saxutils import quoteattr
 
 import cv2
@@ -228,9 +228,9 @@ def _mark_of_picture(picture: Image.Image) -> Mark | None:
     if picture.format == "PNG" and "xmp" not in picture.info:  # other software puts it behind the pixels
         check_pixels(picture)
         picture.load()
-    comment = picture.info.get("comment", b"")
-    texts = [picture.info.get("xmp", b""), comment.encode() if isinstance(comment, str) else comment]
-    return _parse(texts[0]) or _named(texts[1].decode("utf-8", "replace"))
+    comment = picture.info.get("comment", "")
+    text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
+    return _parse(picture.info.get("xmp", b"")) or _parse(_tags_of(text).get("xmp", "")) or _named(text)
 
 
 def _mark_of_film(path: Path) -> Mark | None:
@@ -249,9 +249,9 @@ def _named(text: str) -> Mark | None:
     return Mark(match[1], software=software[1] if software else "") if match else None  # type: ignore[arg-type]
 
 
-def _parse(packet: bytes | str) -> Mark | None:
-    """The mark in an XMP packet; None where it has none, or is no XML."""
-    packet = packet.encode() if isinstance(packet, str) else packet
+def _parse(packet: Any) -> Mark | None:
+    """The mark in an XMP packet, as bytes or text; None where it has none, or is no XML."""
+    packet = packet if isinstance(packet, bytes) else str(packet).encode("utf-8", "replace")
     if not packet or len(packet) > _MOST_XMP or b"<!DOCTYPE" in packet:  # entities, which XMP does not have
         return None
     try:
@@ -278,8 +278,13 @@ def _property(root: ET.Element, prefix: str, name: str) -> str:
 
 
 def _read_hashes(text: str) -> dict[str, str]:
+    return {name: str(value) for name, value in _tags_of(text).items()}
+
+
+def _tags_of(text: str) -> Mapping[str, Any]:
+    """The JSON object in a text, as previews of films have their tags in a comment; empty for other texts."""
     try:
-        content = json.loads(text or "{}")
+        content = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return {name: str(value) for name, value in content.items()} if isinstance(content, Mapping) else {}
+    return content if isinstance(content, Mapping) else {}

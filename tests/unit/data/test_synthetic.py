@@ -70,11 +70,24 @@ def test_a_mark_is_read_by_content_not_by_suffix(tmp_path: Path):
     assert read_mark(tmp_path / "a.png") == MARK
 
 
-def test_previews_have_the_mark_too(tmp_path: Path):
-    tags = film_tags(MARK)
-    assert read_mark(save(tmp_path / "a.webp", encode("WEBP", xmp=tags["xmp"].encode()))) == MARK
-    short = read_mark(save(tmp_path / "a.gif", encode("GIF", comment=tags["comment"].encode())))
-    assert short == Mark(MARK.source_type, software=MARK.software)
+@pytest.mark.parametrize("name", ["a.mp4", "a.webp", "a.gif", "frames"])
+def test_all_kinds_of_films_have_the_mark(name: str, tmp_path: Path):
+    written = film(tmp_path / name, film_tags(MARK))
+    files = sorted(written.iterdir()) if written.is_dir() else [written]
+    assert [read_mark(file) for file in files] == [MARK] * (3 if written.is_dir() else 1)
+
+
+def test_a_gif_whose_comment_names_the_source_type(tmp_path: Path):
+    content = encode("GIF", comment=film_tags(MARK)["comment"].encode())
+    assert read_mark(save(tmp_path / "a.gif", content)) == Mark(MARK.source_type, software=MARK.software)
+
+
+@pytest.mark.parametrize("name", ["a.webp", "frames"])
+def test_other_programs_know_the_xmp_of_previews_and_frames(name: str, tmp_path: Path):
+    written = film(tmp_path / name, film_tags(MARK))
+    with Image.open(written / "000000.png" if written.is_dir() else written) as picture:
+        packet = picture.info["xmp"]
+    assert (packet if isinstance(packet, str) else packet.decode()) == xmp(MARK)
 
 
 def test_marking_changes_no_pixel_and_no_other_metadata():
