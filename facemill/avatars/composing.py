@@ -14,10 +14,16 @@ from facemill.avatars.regions import Part
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import NONE, Choice, DrawingStyle, PartRole
 from facemill.data.classes import SEVEN
-from facemill.imaging.colors import Lab, region_colors
+from facemill.imaging.colors import Lab, difference, region_colors
 
 MEASURED = 96
 """Side in pixels of the drawing on which colors are measured."""
+
+CORRECTIONS = 2
+"""How often a drawing's colors are corrected at most; those of most styles need none."""
+
+UNSEEN = 1.0
+"""CIEDE2000 that nobody sees, and nothing corrects."""
 
 COLOR_OF = {"hair": "hair", "face": "skin", "clothes": "clothes", "eyes": "eye", "mouth": "mouth"}
 """The region of `imaging.colors.REGIONS` whose color a part's `lab` is, by the part's role."""
@@ -117,7 +123,7 @@ def compose(
     background: str | None = None,
     size: int = 256,
 ) -> Avatar:
-    """Draws the avatar of matched parts; its colors are measured by the map of its parts, and corrected once.
+    """Draws the avatar of matched parts; its colors are measured by the map of its parts, and corrected.
 
     A portrait without hair has an avatar without; other parts that it does not show are the style's plainest.
 
@@ -136,15 +142,46 @@ def compose(
     given = {region: hex_color(lab) for region, lab in asked.items()}
     first = style.svg(style.options(choices, given))
     mask = seven_mask(first, style, MEASURED)
-    for region, shown in _shown(picture(first, MEASURED), mask, asked).items():
-        if shown is not None and region not in UNCORRECTED:
-            given[region] = corrected(given[region], asked[region], shown)
+    given = _corrected(style, choices, asked, given, mask, first)
     options = style.options(choices, given, background)
     svg = style.svg(options)
     pixels = picture(svg, size)
     rendered = _shown(cv2.resize(pixels, mask.shape, interpolation=cv2.INTER_AREA), mask, asked)
     unseen = (*(role for role in style.candidates if role not in roles), *style.unseen)
     return Avatar(options, svg, pixels, dict(roles), compared(asked, given, rendered), unseen)
+
+
+def _corrected(
+    style: DrawingStyle,
+    choices: Mapping[PartRole, Choice],
+    asked: Mapping[str, Lab],
+    given: dict[str, str],
+    mask: np.ndarray,
+    svg: str,
+) -> dict[str, str]:
+    """The colors to give the style so that its drawing, of which `mask` is the map, shows those that are asked.
+
+    Args:
+        style: the drawing style.
+        choices: of its parts.
+        asked: the colors, by region.
+        given: the colors that `svg` was given, by region.
+        mask: ids of `SEVEN`, uint8 (MEASURED, MEASURED).
+        svg: the drawing.
+    """
+    best = {region: np.inf for region in asked if region not in UNCORRECTED}
+    colors = dict(given)
+    for attempt in range(CORRECTIONS + 1):
+        shown = _shown(picture(svg, MEASURED), mask, best)
+        off = {region: difference(asked[region], lab) for region, lab in shown.items() if lab is not None}
+        for region, value in off.items():
+            if value < best[region]:
+                best[region], colors[region] = value, given[region]
+        if attempt == CORRECTIONS or all(value < UNSEEN for value in off.values()):
+            return colors
+        given = given | {region: corrected(given[region], asked[region], shown[region]) for region in off}
+        svg = style.svg(style.options(choices, given))
+    return colors
 
 
 def _bald(style: DrawingStyle) -> dict[PartRole, Choice]:
