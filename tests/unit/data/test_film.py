@@ -118,6 +118,16 @@ def test_sound_of_a_film_cut_short(tmp_path):
     assert copied[:-1] == original[: len(copied) - 1]
 
 
+def test_sound_of_an_unknown_codec_is_left_out(tmp_path, caplog):
+    source = write_film(tmp_path / "source.mkv", PICTURES, sound="flac")
+    content = source.read_bytes()
+    assert content.count(b"A_FLAC") == 1
+    source.write_bytes(content.replace(b"A_FLAC", b"A_NONE"))
+    film = copy(source, tmp_path / MP4)
+    assert not about(film).sound and len(times(film)) == 12
+    assert "sound that FFmpeg does not know is left out" in caplog.text
+
+
 def test_no_sound(tmp_path):
     assert not about(copy(write_film(tmp_path / "source.mp4", PICTURES), tmp_path / MP4)).sound
 
@@ -300,6 +310,20 @@ def test_outputs_that_are_refused(tmp_path):
 def test_frames_that_the_encoder_refuses(tmp_path):
     with pytest.raises(UserError, match=r"a\.mp4: 20000 x 2 pixels cannot be encoded .*accepted: smaller frames"):
         draw(tmp_path / MP4, [np.zeros((2, 20000, 3), np.uint8)])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_nothing(tmp_path):
+    """A limit on a file's size, which a disk that is full behaves like."""
+    script = (
+        "import resource, sys, numpy as np; from pathlib import Path; from facemill.data.film import FilmWriter\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50000, 50000)); rng = np.random.default_rng(0)\n"
+        "with FilmWriter(Path(sys.argv[1])) as film:\n"
+        "    for _ in range(60): film.write(rng.integers(0, 256, (64, 64, 3)).astype(np.uint8))\n"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / MP4)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1 and "OSError: [Errno 27] File too large" in result.stderr
     assert not list(tmp_path.iterdir())
 
 

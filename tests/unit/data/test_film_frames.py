@@ -6,7 +6,10 @@ import shutil
 import subprocess
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import av
 import numpy as np
@@ -164,14 +167,15 @@ def test_10_bits_are_converted_to_8(tmp_path, caplog):
     assert f"{film}: 10 bits, converted to 8" in caplog.text
 
 
-def test_hdr_is_converted(tmp_path, caplog):
-    """White paper of 203 cd/m2, which is .58 in PQ (ITU-R BT.2408), is white; as the numbers are it would be gray."""
-    gray = [np.full((64, 64, 3), level, np.uint8) for level in (0, 90, 150)]
-    color = {"color_trc": 16, "color_primaries": 9, "colorspace": 9}
+@pytest.mark.parametrize(("transfer", "name", "white"), [(16, "PQ", 150), (18, "HLG", 193)])
+def test_hdr_is_converted(tmp_path, caplog, transfer, name, white):
+    """Paper of 203 cd/m2, .58 in PQ and .75 in HLG (ITU-R BT.2408), is white; as the numbers are it would be gray."""
+    gray = [np.full((64, 64, 3), level, np.uint8) for level in (0, white * 6 // 10, white)]
+    color = {"color_trc": transfer, "color_primaries": 9, "colorspace": 9}
     film = write_film(tmp_path / "a.mp4", gray, pixels="yuv420p10le", color=color, **HEVC)
-    black, middle, white = (frame.pixels.mean() for frame in frames(film))
-    assert black < 6 and 50 < middle < 90 and white > 245
-    assert "HDR (PQ)" in caplog.text
+    black, middle, paper = (frame.pixels.mean() for frame in frames(film))
+    assert black < 6 and 50 < middle < 140 and paper > 245
+    assert f"HDR ({name})" in caplog.text
 
 
 def test_black_frames_and_films_of_one_and_two(tmp_path):
@@ -179,6 +183,13 @@ def test_black_frames_and_films_of_one_and_two(tmp_path):
     for count in (1, 2, 3):
         film = write_film(tmp_path / "a.mp4", [black] * count)
         assert [frame.pixels.max() < 4 for frame in frames(film)] == [True] * count
+
+
+def test_an_animated_png(tmp_path):
+    pictures = [Image.fromarray(pixels) for pixels in PICTURES]
+    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], duration=40)
+    assert numbers(tmp_path / "a.png") == list(range(12))
+    assert [round(frame.time * 25) for frame in frames(tmp_path / "a.png")] == list(range(12))
 
 
 @pytest.mark.parametrize(
@@ -201,12 +212,46 @@ def test_what_is_no_film(tmp_path):
         "empty.mp4": b"",
         "text.mp4": b"hello\n" * 99,
         "text.txt": b"hello\n" * 99,
-        "list.m3u8": b"#EXTM3U\n#EXTINF:9,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n",
     }.items():
         (tmp_path / name).write_bytes(content)
         assert refusal(tmp_path / name).startswith("not a film (")
     with pytest.raises(UserError, match="no such film or folder"):
         about(tmp_path / "none.mp4")
+
+
+def test_playlists_fetch_nothing(tmp_path):
+    write_film(tmp_path / "a.ts", PICTURES)
+    asked = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            asked.append(args)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tmp_path)) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/a.ts"
+        for name, content in {
+            "list.m3u8": f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{address}\n#EXT-X-ENDLIST\n",
+            "list.ffconcat": f"ffconcat version 1.0\nfile {address}\n",
+        }.items():
+            (tmp_path / name).write_text(content)
+            assert refusal(tmp_path / name).startswith("not a film (")
+        server.shutdown()
+    assert not asked
+
+
+def test_sound_with_a_cover(tmp_path):
+    with av.open(str(tmp_path / "a.mp3"), "w") as film:
+        sound, cover = film.add_stream("libmp3lame", 48000), film.add_stream("png", 1, width=32, height=32)
+        cover.pix_fmt, cover.disposition = "rgb24", av.stream.Disposition.attached_pic
+        film.mux(cover.encode(av.VideoFrame.from_ndarray(picture(0, 32, 32), "rgb24")))
+        block = av.AudioFrame.from_ndarray(np.zeros((2, 48000), np.float32), "fltp", "stereo")
+        block.rate, block.pts, block.time_base = 48000, 0, Fraction(1, 48000)
+        film.mux(sound.encode(block))
+        film.mux(sound.encode(None))
+    with av.open(str(tmp_path / "a.mp3")) as film:
+        assert film.streams.video
+    assert "no pictures that can be read" in refusal(tmp_path / "a.mp3")
 
 
 def test_sound_alone(tmp_path):
