@@ -1,7 +1,7 @@
 """What is measured of an extractor: whether parts come back, whether choices are stable, what its numbers tell."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Any, Literal
@@ -169,9 +169,9 @@ class Measures:
             return {}
         chosen = self._choose_of_portraits(OWN_STYLE, role, vectors, mode)
         domain, still = self.vectors.collection[role], vectors[filmed.still]
-        steps = self._paired(lambda a, b: self._distances(key, a, domain, b, domain, mode), still[:-1], still[1:])
+        steps = np.diag(self._lengths(key, still, domain, mode), 1)
         means = np.stack([vectors[filmed.names == name].mean(0) for name in np.unique(filmed.names)])
-        between = self._distances(key, means, domain, means, domain, mode)[~np.eye(len(means), dtype=bool)]
+        between = self._lengths(key, means, domain, mode)[~np.eye(len(means), dtype=bool)]
         of_still, changes = chosen[filmed.still], majority_changes(filmed.names, chosen)
         return {
             "n": len(chosen),
@@ -185,9 +185,10 @@ class Measures:
             "changes": len(changes),
         }
 
-    @staticmethod
-    def _paired(distances: Callable, a: np.ndarray, b: np.ndarray) -> list[float]:
-        return [float(distances(a[i : i + 1], b[i : i + 1])[0, 0]) for i in range(len(a))]
+    def _lengths(self, key: StyleRole, vectors: np.ndarray, domain: np.ndarray, mode: Mode) -> np.ndarray:
+        """Distances among vectors of portraits' parts; where they are cosines, those between vectors of length 1."""
+        distances = self._distances(key, vectors, domain, vectors, domain, mode)
+        return distances if self.extractor.name == "shape" else np.sqrt(np.maximum(2 * distances, 0))
 
     def numbers(self) -> dict[str, Any]:
         """What the numbers tell of the collection's portraits.

@@ -64,7 +64,7 @@ def test_of_the_film_what_changes_while_nothing_happens_and_what_follows_when_so
     assert film["right"] == pytest.approx(2 / 3)
     assert (film["followed"], film["changes"]) == (1, 1)
     between = 1 - (2 + 2) / (4 + 1)  # the cosine of two red and one blue with one red and two blue
-    assert film["noise"] == pytest.approx(0.5 / between, rel=1e-4)
+    assert film["noise"] == pytest.approx(np.sqrt(2) / 2 / np.sqrt(2 * between), rel=1e-4)
 
 
 def test_numbers_that_never_change_are_dead(raw):
