@@ -166,6 +166,19 @@ class DrawingStyle:
     def _shown_or_not(self, component: str) -> tuple[str, ...]:
         return (NONE, *self.components[component])
 
+    def frequencies(self, role: PartRole) -> np.ndarray:
+        """How often the style draws each candidate of a role: float64 (C,), of sum 1.
+
+        Beards and the like are as rare as their probability says; else all variants are equally frequent.
+        """
+        shares = np.ones(len(self.candidates[role]))
+        for i, choice in enumerate(self.candidates[role]):
+            for name in self.roles[role][1:]:
+                shown = self.definition["components"][name].get("probability", 100) / 100
+                share = 1 - shown if choice[name] == NONE else shown / len(self.components[name])
+                shares[i] *= max(share, 1e-6)  # what a style always shows may be hidden here
+        return shares / shares.sum()
+
     @cached_property
     def plain(self) -> Choice:
         """The plainest variant of each component, or `NONE` for one that is not always shown."""
@@ -236,18 +249,13 @@ def random_options(
 
     Beards and the like are as rare as the style's probabilities say. Unseen components are plain.
     """
-    choices = {role: _random_choice(style, role, rng) for role in style.candidates} | dict(given)
+    choices = {
+        role: candidates[rng.choice(len(candidates), p=style.frequencies(role))]
+        for role, candidates in style.candidates.items()
+    }
+    choices |= given
     colors = {f"{name}Color": str(rng.choice(color["values"])) for name, color in _colors(style.definition).items()}
     return style.options(choices, colors), choices
-
-
-def _random_choice(style: DrawingStyle, role: PartRole, rng: np.random.Generator) -> Choice:
-    candidates = style.candidates[role]
-    choice = dict(candidates[rng.integers(len(candidates))])
-    for name in list(choice)[1:]:
-        if rng.random() * 100 >= style.definition["components"][name].get("probability", 100):
-            choice[name] = NONE
-    return choice if choice in candidates else candidates[0]
 
 
 def _colors(definition: dict) -> dict[str, dict]:

@@ -98,7 +98,17 @@ def test_given_choices_are_drawn_at_random_around():
 def test_beards_are_as_rare_as_the_style_says():
     lorelei, rng = load("lorelei"), np.random.default_rng(0)
     bearded = [random_options(lorelei, rng)[1]["hair"]["beard"] != NONE for _ in range(300)]
-    assert np.mean(bearded) < 0.1  # 5% of which two in three
+    assert 0.01 < np.mean(bearded) < 0.1  # 5%
+
+
+def test_frequencies_are_those_of_the_style():
+    toon_head = load("toon-head")
+    candidates, frequencies = toon_head.candidates["hair"], toon_head.frequencies("hair")
+    assert frequencies.sum() == pytest.approx(1)
+    for component, share in {"rearHair": 0.5, "beard": 0.5}.items():  # the definition's probabilities
+        assert frequencies[[choice[component] == NONE for choice in candidates]].sum() == pytest.approx(share)
+    assert np.allclose(toon_head.frequencies("eyes"), 1 / 5)
+    assert np.allclose(load("pixel-art").frequencies("hair"), 1 / 45)
 
 
 def test_creator_and_license_are_in_every_picture():
