@@ -1,31 +1,30 @@
 """Avatars of photos and other images, outside the workflow."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
-
-from facemill.avatars.composing import Avatar, make, part_colors, png
+from facemill.avatars.composing import Avatar, Matched, make, part_colors, png
 from facemill.avatars.matching import Library
 from facemill.avatars.photos import Collection, segmented
 from facemill.avatars.regions import cut_parts
 from facemill.avatars.render_parts import render_parts
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle
-from facemill.data.classes import SEVEN
 from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
 from facemill.errors import UserError, list_faults
 from facemill.files import atomic_write, sha256, write_json
 from facemill.inference.segmenter import Segmenter
 from facemill.log import log, progress
 
-LEAST_FACE = 0.01
-"""The share of a portrait below which its face, eyes and mouth are none."""
+MOST = 4096
+"""Pixels on the side of a PNG at most."""
 
 
 def make_avatar(
@@ -62,42 +61,52 @@ def make_avatar(
         size: side of the PNGs in pixels.
         looks: slightly moved looks at the portrait whose mean is compared.
     """
-    libraries = _libraries(style, parts, looks)
-    own = statistics or (parts.parent / "statistics.safetensors" if parts else None)
-    collection = Statistics.load(own) if own and (statistics or own.exists()) else None
-    if collection is None:
-        log.warning("make_avatar: no statistics of the collection: parts are compared as they are, less finely")
-    paths = _paths(image, out, libraries)
-    model = unet / "model.safetensors" if unet.is_dir() else unet
-    segmenter, models = Segmenter.load(unet), {"unet": sha256(model)}
+    styles = _styles(style)
+    paths = _paths(image, out, styles)
+    if background and not re.fullmatch("#[0-9a-fA-F]{6}", background):
+        raise UserError(f"--background {background}: accepted: a color such as '#a0b1c2'")
+    if not 1 <= size <= MOST:
+        raise UserError(f"--size {size}: accepted: 1 to {MOST}")
+    segmenter, collection = Segmenter.load(unet), Collection.of(unet, cascade)
+    libraries = _libraries(styles, parts, looks)
+    known = _statistics(statistics, parts)
+    hashes = {"unet": sha256(unet / "model.safetensors" if unet.is_dir() else unet)}
     faults: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(2) as pool:
-        portraits = segmented(paths, Collection.of(unet, cascade), segmenter, pool)
-        for path, portrait in progress(portraits, "make_avatar", len(paths)):
+        for path, portrait in progress(segmented(paths, collection, segmenter, pool), "make_avatar", len(paths)):
             if isinstance(portrait, ValueError):
                 faults.append((path, str(portrait)))
                 continue
-            pixels, mask = portrait
-            found = cut_parts(pixels, mask, looks=looks)
-            if fault := _fault(mask):
-                faults.append((path, fault))
-                continue
+            found = cut_parts(*portrait, looks=looks)
             colors = part_colors({role: part.lab for role, part in found.items()})
             for name, library in libraries.items():
-                known = collection or library.statistics
-                avatar = make(found, colors, library, known, background=background, size=size)
-                _write(out / f"{paths[path]}-{name}", avatar, library.style, models | {"image": sha256(path)})
+                avatar = make(found, colors, library, known or library.statistics, background=background, size=size)
+                _write(out / f"{paths[path]}-{name}", avatar, library.style, hashes | {"image": sha256(path)})
     log.info("%d avatars in %s", (len(paths) - len(faults)) * len(libraries), out)
     if faults:
         missing = f"{len(faults)} of {len(paths)} images have no avatar:"
         raise UserError("\n  ".join([missing, *list_faults(faults)]))
 
 
-def _fault(mask: np.ndarray) -> str | None:
-    """Why a mask in ids of `SEVEN` is none of a portrait; None for one that is."""
-    face = np.isin(mask, SEVEN.role_ids("face", "eye", "mouth")).mean()
-    if face < LEAST_FACE:
-        return f"the U-Net sees no face in it ({face:.1%} of the pixels; accepted: at least {LEAST_FACE:.0%})"
+def _styles(styles: Sequence[str]) -> dict[str, str]:
+    """The styles, each as it was given, by name."""
+    names: dict[str, str] = {}
+    for style in styles:
+        name = Path(style).stem if style.endswith(".json") else style
+        if name in names:
+            raise UserError(f"--style: {names[name]} and {style} have one name; accepted: styles of different names")
+        names[name] = style
+    return names
+
+
+def _statistics(path: Path | None, parts: Path | None) -> Statistics | None:
+    """The collection's statistics, those beside the folder of parts where none are named; None where there are none."""
+    beside = parts.absolute().parent / "statistics.safetensors" if parts else None
+    if path or (beside and beside.exists()):
+        return Statistics.load(path or beside)
+    log.warning(
+        "make_avatar: without --statistics of a collection parts are compared as they are, and fewer are chosen"
+    )
     return None
 
 
@@ -115,18 +124,16 @@ def _paths(image: Path, out: Path, styles: Iterable[str]) -> dict[Path, str]:
     return paths
 
 
-def _libraries(styles: Sequence[str], folder: Path | None, looks: int) -> dict[str, Library]:
+def _libraries(styles: Mapping[str, str], folder: Path | None, looks: int) -> dict[str, Library]:
     """The styles' parts by name: those of a folder, or else rendered now."""
-    libraries: dict[str, Library] = {}
+    libraries = {}
     with TemporaryDirectory() as temporary:
-        for style in styles:
-            name = Path(style).stem if style.endswith(".json") else style
-            if name in libraries:
-                raise UserError(f"--style {style}: {name} is named twice; accepted: styles of different names")
-            place = folder if folder and (folder / f"{name}.parquet").exists() else Path(temporary)
+        for name, style in styles.items():
+            is_there = folder is not None and (folder / f"{name}.parquet").exists()
+            place = folder if folder and is_there else Path(temporary)
             parts, about, sheet = (place / f"{name}.{suffix}" for suffix in ("parquet", "json", "png"))
-            if place != folder:
-                log.info("make_avatar: the parts of %s are rendered", name)
+            if not is_there:
+                log.info("make_avatar: the parts of %s are rendered first", name)
                 render_parts(style=style, size=256, looks=looks, seed=1, parts=parts, about=about, sheet=sheet)
             libraries[name] = Library.load(parts, about)
     return libraries
@@ -142,7 +149,7 @@ def _write(path: Path, avatar: Avatar, style: DrawingStyle, hashes: dict[str, st
         "source": style.source,
         "versions": {name: version(name) for name in ("dicebear-core", "dicebear-styles")},
         "options": avatar.options,
-        "roles": {role: asdict(matched) for role, matched in avatar.roles.items()},
+        "roles": {role: _told(matched) for role, matched in avatar.roles.items()},
         "colors": {region: asdict(color) for region, color in avatar.colors.items()},
         "unseen": avatar.unseen,
         "sha256": hashes,
@@ -151,3 +158,8 @@ def _write(path: Path, avatar: Avatar, style: DrawingStyle, hashes: dict[str, st
         with atomic_write(path.with_name(path.name + suffix)) as tmp:
             tmp.write_bytes(written)
     write_json(path.with_name(f"{path.name}.json"), content)
+
+
+def _told(matched: Matched) -> dict[str, Any]:
+    nearest = [{"variants": choice, "distance": distance} for choice, distance in matched.nearest]
+    return {"variants": matched.choice, "distance": matched.distance, "margin": matched.margin, "nearest": nearest}

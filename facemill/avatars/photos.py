@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from facemill.avatars.regions import WORKING_SIZE, seven_ids
 from facemill.config.ingest import Cropping, DetectorConfig, PortraitsConfig
+from facemill.data.classes import SEVEN
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError, first_line
 from facemill.inference.segmenter import Segmenter
@@ -22,6 +23,9 @@ from facemill.networks.store import model_settings
 
 LEAST_SIDE = 32
 """Pixels on a portrait's shorter side below which it shows no parts."""
+
+LEAST_FACE = 0.01
+"""The share of a portrait below which its face, eyes and mouth are none."""
 
 
 class _Run(BaseModel):
@@ -121,5 +125,8 @@ def segmented(
     for path, mask in segmenter.predict(paths, read, pool):
         if isinstance(mask, ValueError):
             yield path, mask
-        else:
-            yield path, (portraits.pop(path), seven_ids(mask, segmenter.classes))
+            continue
+        ids = seven_ids(mask, segmenter.classes)
+        face = np.isin(ids, SEVEN.role_ids("face", "eye", "mouth")).mean()
+        seen = portraits.pop(path), ids
+        yield path, seen if face >= LEAST_FACE else ValueError("the U-Net sees no face in it")
