@@ -65,7 +65,7 @@ def draw_confusion(answers: Mapping[str, Mapping[str, Answers]], path: Path) -> 
             axes.set_axis_off()
             axes.text(0.5, 0.5, "no style has eyes, mouth or hair to choose", ha="center", va="center")
         return
-    with new_plot(path, 15, 4.6 * len(shown), nrows=len(shown), ncols=len(CONFUSED), squeeze=False) as (_, grid):
+    with new_plot(path, 15, 4.2 * len(shown), nrows=len(shown), ncols=len(CONFUSED), squeeze=False) as (_, grid):
         for panels, (title, of_roles) in zip(grid, shown.items(), strict=True):
             for axes, role in zip(panels, CONFUSED, strict=True):
                 if role in of_roles:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import cv2
 import numpy as np
@@ -141,9 +140,9 @@ def test_shares_of_right_parts_lie_above_chance(sample):
 def test_all_figures_that_the_sample_has_are_measured(sample):
     figures, _ = sample
     assert figures["extractors"] == {"shape": {"mean": 0.5}}
-    assert 0 <= figures["color"]["hair"] < 30
+    assert 0 <= figures["color"]["hair"] < 3
     assert figures["color"]["n"]["skin"] > 0
-    assert figures["color"]["styles"]["toon-head"]["hair"] < 8
+    assert figures["color"]["styles"]["toon-head"]["hair"] < 3
     assert -1 <= figures["expression"]["spearman"] <= 1
     assert 0 <= figures["expression"]["toggle"] <= 1
     assert figures["expression"]["styles"]["emoji"]["pairs"] == 4
@@ -151,7 +150,7 @@ def test_all_figures_that_the_sample_has_are_measured(sample):
         stable = figures["stability"][role]
         assert 0 <= stable["unchanged"] <= 1
         assert 1 <= stable["effective"] <= stable["of"]
-    assert figures["cross_style"]["n"] == 4
+    assert figures["cross_style"]["n"] == 2
     assert set(figures["cross_style"]["pairs"]) == {"toon-head to emoji", "emoji to toon-head"}
 
 
@@ -172,7 +171,7 @@ def test_the_contact_sheet_shows_portraits_masks_avatars_and_room_for_credits(sa
     assert Image.open(sample[1] / "confusion.png").height > 500
 
 
-def test_a_collection_without_truth_tags_and_labels_has_null_for_what_it_lacks(made, tmp_path):
+def test_a_collection_without_truth_tags_and_labels_has_null_for_what_it_lacks(made, sample, tmp_path):
     schema = pa.schema([("id", TEXT), ("image", IMAGE)])
     bare = tmp_path / "portraits.parquet"
     rows = pa.parquet.read_table(made / "portraits.parquet").select(["id", "image"]).to_pylist()
@@ -181,7 +180,8 @@ def test_a_collection_without_truth_tags_and_labels_has_null_for_what_it_lacks(m
     assert figures["portraits"] == len(rows)
     assert figures["retrieval"]["true_masks"] is figures["retrieval"]["unet_masks"] is figures["extractors"] is None
     assert figures["expression"]["open_mouth"] is None
-    assert figures["retrieval"]["styles"]["toon-head"]["mean"] > 0
+    for of_drawn in (lambda f: f["retrieval"]["styles"], lambda f: f["cross_style"]):
+        assert of_drawn(figures) == of_drawn(sample[0])  # the same seed draws the same
 
 
 def test_where_all_portraits_have_labels_all_are_measured(made, tmp_path):
@@ -196,12 +196,6 @@ def test_a_collection_without_parts_is_refused(made, tmp_path):
     write_shard(empty, [], pa.parquet.read_schema(made / "regions.parquet").remove_metadata())
     with pytest.raises(UserError, match="has no parts of portraits"):
         evaluated(made, tmp_path, regions=[empty])
-
-
-def test_the_same_seed_gives_the_same_figures(sample, made, tmp_path):
-    shutil.copytree(made / "source", tmp_path / "source")
-    again = evaluated(made, tmp_path, source=tmp_path / "source", extractors=made / "extractors.json")
-    assert again == sample[0]
 
 
 def test_agreement_is_of_roles_that_have_several_variants():
