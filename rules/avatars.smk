@@ -128,13 +128,13 @@ rule compare_extractors:
     input:
         *config_file("avatars.resnet50_weights"),
         *config_file("unet.encoder_weights"),
-        *([rules.render_sample.output.source] if CONFIG.kind == "sample" else []),
+        *(SOURCE_FILES if CONFIG.kind == "sample" else []),
         portraits=shards("portraits"),
         pseudo_labels=shards("pseudo_labels"),
         regions=shards("avatars/regions"),
         parts=expand(rules.render_parts.output.parts, style=STYLES, allow_missing=True),
         encoders=expand(rules.train_part_encoder.output.model, kind=["original", "fixed"], allow_missing=True),
-        films=rules.film_sample.output.films if CONFIG.kind == "sample" else [],
+        films=ancient(rules.film_sample.output.films) if CONFIG.kind == "sample" else [],
         truth=rules.film_sample.output.truth if CONFIG.kind == "sample" else [],
         unet="results/{dataset}/unet/v3/model.safetensors",
     output:
@@ -173,7 +173,7 @@ rule evaluate_avatars:
         statistics=rules.describe_collection.output.statistics,
         parts=expand(rules.render_parts.output.parts, style=STYLES, allow_missing=True),
         avatars=expand(rules.match_avatars.output.avatars, style=STYLES, shard=SHARDS, allow_missing=True),
-        source=rules.render_sample.output.source if CONFIG.kind == "sample" else [],
+        source=ancient(rules.render_sample.output.source) if CONFIG.kind == "sample" else [],
         extractors=rules.compare_extractors.output.extractors,
     output:
         metrics=also("avatars", metrics(f"{AVATARS}/metrics.json", "avatars")),
@@ -201,7 +201,7 @@ if FILM:
     rule film_avatar:
         """A film with the avatar of its face, and the embeddings of each part of both, drawn beside it."""
         input:
-            *(config_file("avatars.film") or [rules.film_sample.output.films]),
+            *(config_file("avatars.film") or [ancient(rules.film_sample.output.films), rules.film_sample.output.truth]),
             unet="results/{dataset}/unet/v3/model.safetensors",
             parts=expand(rules.render_parts.output.parts, style=list(STYLES)[0], allow_missing=True),
             statistics=rules.describe_collection.output.statistics,

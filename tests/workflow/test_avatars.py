@@ -1,0 +1,32 @@
+"""The stage `avatars` on a finished run of the tiny config: asked for by name, and as a part of all."""
+
+import json
+
+import av
+from helpers.running import planned, snakemake
+
+from facemill.data.shards import read_rows
+
+
+def test_avatars_of_a_finished_run(project):
+    code, said = snakemake(project, "--", "avatars")
+    assert code == 0, said
+    results = project / "results/tiny"
+    metrics = json.loads((results / "avatars/metrics.json").read_text())
+    assert {"retrieval", "extractors", "color", "expression", "stability", "cross_style"} <= metrics.keys()
+    assert {"shape", "raw", "autoencoder_original", "autoencoder_fixed"} <= metrics["extractors"].keys()
+    avatars = {row["id"] for row in read_rows(sorted(results.glob("avatars/toon-head/shard-*.parquet")))}
+    assert avatars == {row["id"] for row in read_rows(sorted(results.glob("avatars/regions/shard-*.parquet")))}
+    assert len(avatars) > 30
+    with av.open(results / "avatars/film/embeddings.mp4") as film:
+        assert [stream.type for stream in film.streams] == ["video", "audio"]
+        assert sum(1 for _ in film.decode(video=0)) == 20
+    for picture in ("avatars", "confusion", "embeddings", "codes"):
+        assert (results / f"avatars/{picture}.png").stat().st_size > 1000
+    assert planned(project, "--", "avatars") == {}
+
+
+def test_the_config_makes_avatars_a_part_of_all(finished):
+    assert planned(finished) == {}
+    jobs = planned(finished, "--config", "also=[avatars]")
+    assert {"evaluate_avatars", "film_avatar", "summarize", "report", "describe_dataset"} <= jobs.keys()
