@@ -32,14 +32,14 @@ class Color:
 
 def hex_color(lab: Lab) -> str:
     """A CIELAB color as hex, such as `#a0b1c2`; clipped to what sRGB has."""
-    pixel = cv2.cvtColor(np.float32(lab).reshape(1, 1, 3), cv2.COLOR_LAB2RGB)
+    pixel = cv2.cvtColor(np.array([[lab]], np.float32), cv2.COLOR_LAB2RGB)
     red, green, blue = np.rint(pixel[0, 0] * 255).astype(int)
     return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def lab_color(color: str) -> Lab:
     """A hex color in CIELAB."""
-    return cv2.cvtColor(np.float32(rgb(color)).reshape(1, 1, 3), cv2.COLOR_RGB2LAB)[0, 0]
+    return cv2.cvtColor(np.array([[rgb(color)]], np.float32), cv2.COLOR_RGB2LAB)[0, 0]
 
 
 def asked_of(style_regions: Iterable[str], colors: Mapping[str, Lab]) -> dict[str, Lab]:

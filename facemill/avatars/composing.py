@@ -172,14 +172,14 @@ def _corrected(
     best = {region: np.inf for region in asked if region not in UNCORRECTED}
     colors = dict(given)
     for attempt in range(CORRECTIONS + 1):
-        shown = _shown(picture(svg, MEASURED), mask, best)
-        off = {region: difference(asked[region], lab) for region, lab in shown.items() if lab is not None}
-        for region, value in off.items():
-            if value < best[region]:
-                best[region], colors[region] = value, given[region]
+        shown = {region: lab for region, lab in _shown(picture(svg, MEASURED), mask, best).items() if lab is not None}
+        off = {region: difference(asked[region], lab) for region, lab in shown.items()}
+        for region in off:
+            if off[region] < best[region]:
+                best[region], colors[region] = off[region], given[region]
         if attempt == CORRECTIONS or all(value < UNSEEN for value in off.values()):
-            return colors
-        given = given | {region: corrected(given[region], asked[region], shown[region]) for region in off}
+            break
+        given = given | {region: corrected(given[region], asked[region], lab) for region, lab in shown.items()}
         svg = style.svg(style.options(choices, given))
     return colors
 

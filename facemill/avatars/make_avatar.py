@@ -63,13 +63,9 @@ def make_avatar(
     """
     styles = _styles(style)
     paths = _paths(image, out, styles)
-    if background and not re.fullmatch("#[0-9a-fA-F]{6}", background):
-        raise UserError(f"--background {background}: accepted: a color such as '#a0b1c2'")
-    if not 1 <= size <= MOST:
-        raise UserError(f"--size {size}: accepted: 1 to {MOST}")
+    _check(size, background)
     segmenter, collection = Segmenter.load(unet), Collection.of(unet, cascade)
-    libraries = _libraries(styles, parts, looks)
-    known = _statistics(statistics, parts)
+    libraries, known = _libraries(styles, parts, looks), _statistics(statistics, parts)
     hashes = {"unet": sha256(unet / "model.safetensors" if unet.is_dir() else unet)}
     faults: list[tuple[Path, str]] = []
     with ThreadPoolExecutor(2) as pool:
@@ -84,8 +80,14 @@ def make_avatar(
                 _write(out / f"{paths[path]}-{name}", avatar, library.style, hashes | {"image": sha256(path)})
     log.info("%d avatars in %s", (len(paths) - len(faults)) * len(libraries), out)
     if faults:
-        missing = f"{len(faults)} of {len(paths)} images have no avatar:"
-        raise UserError("\n  ".join([missing, *list_faults(faults)]))
+        raise UserError("\n  ".join([f"{len(faults)} of {len(paths)} images have no avatar:", *list_faults(faults)]))
+
+
+def _check(size: int, background: str | None) -> None:
+    if not 1 <= size <= MOST:
+        raise UserError(f"--size {size}: accepted: 1 to {MOST}")
+    if background and not re.fullmatch("#[0-9a-fA-F]{6}", background):
+        raise UserError(f"--background {background}: accepted: a color such as '#a0b1c2'")
 
 
 def _styles(styles: Sequence[str]) -> dict[str, str]:
@@ -101,9 +103,10 @@ def _styles(styles: Sequence[str]) -> dict[str, str]:
 
 def _statistics(path: Path | None, parts: Path | None) -> Statistics | None:
     """The collection's statistics, those beside the folder of parts where none are named; None where there are none."""
-    beside = parts.absolute().parent / "statistics.safetensors" if parts else None
-    if path or (beside and beside.exists()):
-        return Statistics.load(path or beside)
+    if path is None and parts and (beside := parts.absolute().parent / "statistics.safetensors").exists():
+        path = beside
+    if path:
+        return Statistics.load(path)
     log.warning(
         "make_avatar: without --statistics of a collection parts are compared as they are, and fewer are chosen"
     )
