@@ -21,18 +21,18 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, in pixels."""
 
 
-def describe(gray: np.ndarray, soft_mask: np.ndarray, proportions: np.ndarray) -> np.ndarray:
-    """The descriptor of a part: float32 (DIMENSIONS,).
+def describe(looks: np.ndarray, proportions: np.ndarray) -> np.ndarray:
+    """The descriptor of a part, the mean over its looks: float32 (DIMENSIONS,).
 
     Args:
-        gray: float32 (GRID, GRID), the square around the part.
-        soft_mask: float32 (GRID, GRID) from 0 to 1, how much of each cell is the part.
+        looks: float32 (looks * GRID, GRID, 2), one below the other: how much of each cell is the part, from 0 to 1,
+            and its gray value, from 0 to 255.
         proportions: float32 (GEOMETRY,).
     """
-    centered = gray - gray.mean()
-    deviation = float(centered.std())
-    normal = centered / deviation if deviation > 1 else np.zeros_like(centered)  # below a gray level all is noise
-    return np.concatenate([soft_mask.ravel(), normal.ravel(), proportions]).astype(np.float32)
+    cells = looks.reshape(-1, GRID * GRID, 2)
+    gray = cells[..., 1] - cells[..., 1].mean(1, keepdims=True)
+    gray /= np.maximum(gray.std(1, keepdims=True), 1)  # below a gray level all is noise
+    return np.concatenate([cells[..., 0].mean(0), gray.mean(0), proportions]).astype(np.float32)
 
 
 def geometry(box: Box, filled: float, face: Box) -> np.ndarray:
@@ -56,6 +56,6 @@ def mirrored(descriptors: np.ndarray) -> np.ndarray:
     return np.concatenate([grids.reshape(len(descriptors), -1), descriptors[:, PROPORTIONS]], 1)
 
 
-def shrink(square: np.ndarray) -> np.ndarray:
-    """A square of twice `GRID` pixels on a side as cells' means."""
-    return cv2.resize(square, (GRID, GRID), interpolation=cv2.INTER_AREA)
+def shrink(looks: np.ndarray) -> np.ndarray:
+    """Looks of twice `GRID` pixels on a side, one below the other, as cells' means."""
+    return cv2.resize(looks, (GRID, len(looks) // 2), interpolation=cv2.INTER_AREA)

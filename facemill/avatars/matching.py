@@ -149,7 +149,7 @@ class Library:
             excluded: candidates that are no answer for a part, bool (B, C); they come last, infinitely far.
         """
         domain = statistics if role in statistics.means else self.statistics
-        distances = self.prototypes[role].distances(domain.standardize(role, descriptors))
+        distances = self.prototypes[role].distances(domain.standardize(role, descriptors, self.statistics))
         if excluded is not None:
             distances[excluded[:, : distances.shape[1]]] = np.inf
         order = distances.argsort(1, kind="stable")[:, :NEAREST]
@@ -176,8 +176,8 @@ def descriptors_of(table: pa.Table) -> np.ndarray:
 def choose_weights(descriptors: np.ndarray, candidates: np.ndarray, queries: np.ndarray, truths: np.ndarray) -> Weights:
     """The weights, of a 5 x 5 grid, with which most queries come back to their candidate.
 
-    Of nearly equal ones those that count least on gray values, which differ more between domains than silhouettes do,
-    then those that leave the nearest other candidate farther away.
+    Of nearly equal ones those that count least on gray values and proportions, which differ more between domains than
+    silhouettes do, then those that leave the nearest other candidate farther away.
 
     Args:
         descriptors: of a role's parts in the library, float32 (N, DIMENSIONS), not standardized.
@@ -185,23 +185,26 @@ def choose_weights(descriptors: np.ndarray, candidates: np.ndarray, queries: np.
         queries: of the same role in rendered portraits, float32 (B, DIMENSIONS), not standardized.
         truths: the candidate of each query, int (B,).
     """
-    standardized = _standardized(descriptors), _standardized(queries)
+    standardized = standardize_both(descriptors, queries)
     grid = [(1 - share, share, proportions) for share in _GRAY_SHARES for proportions in _PROPORTIONS]
     return max(
         grid, key=lambda weights: _fitness(Prototypes(standardized[0], candidates, weights), standardized[1], truths)
     )
 
 
-def _standardized(descriptors: np.ndarray) -> np.ndarray:
-    return Statistics.of({"face": descriptors}).standardize("face", descriptors)
+def standardize_both(descriptors: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A role's parts in a library and parts of another domain, standardized so that they can be compared."""
+    library, domain = (Statistics.of({"face": rows}) for rows in (descriptors, queries))
+    return library.standardize("face", descriptors), domain.standardize("face", queries, library)
 
 
 def _fitness(prototypes: Prototypes, queries: np.ndarray, truths: np.ndarray) -> float:
-    """Top-1, less the share of gray values, and as its decimals how clear the choices are."""
+    """Top-1, less for gray values and proportions, and as its decimals how clear the choices are."""
     distances = prototypes.distances(queries)
     rows = np.arange(len(truths))
     true = distances[rows, truths]
     distances[rows, truths] = np.inf
     other = np.minimum(distances.min(1), 1e6)  # a role may have one candidate
+    _, gray, proportions = prototypes.weights
     clear = np.clip((other - true) / np.maximum(other, 1e-12), -1, 1)
-    return float((true < other).mean() + 0.01 * clear.mean() - 0.03 * prototypes.weights[1])
+    return float((true < other).mean() + 0.01 * clear.mean() - 0.1 * gray - 0.06 * proportions)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ WORKING_SIZE = 512
 
 MIN_PIXELS = 4
 """A part with fewer pixels is not there."""
+
+WINDOW = 120
+"""Pixels on a side of what looks are taken from: a frame of `CROP` pixels with a margin."""
 
 MARGIN = 1.1
 """The square around a part, in its longer sides."""
@@ -46,7 +50,6 @@ _MEMBERS = {
     for role, roles in _ROLES_OF.items()
 }
 _HEAD = np.where(np.isin(np.arange(256), SEVEN.role_ids("skin", "face", "eye", "mouth")), np.uint8(255), np.uint8(0))
-_WIDE = 1.25  # the square that looks are taken from, in crops
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,9 @@ def cut_parts(
         seed: of the moves.
         roles: the parts that are wanted.
     """
-    colors = region_colors(image, mask, SEVEN)
-    pixels, ids = _upright(*_reduced(image, mask))
+    image, mask = _reduced(image, mask)
+    colors = region_colors(image, np.where(mask == 0, np.uint8(IGNORE), mask), SEVEN)  # not of the background
+    pixels, ids = _upright(image, mask)
     masks = {role: _MEMBERS[role][ids] for role in _MEMBERS}
     boxes = {role: box for role in masks if (box := box_of(masks[role]))}
     head = _head(ids, boxes)
@@ -100,11 +104,12 @@ def cut_parts(
         masks["eyebrows"] = _eyebrows(pixels, ids, boxes["eyes"])
         if box := box_of(masks["eyebrows"]):
             boxes["eyebrows"] = box
-    moves = _moves(looks, np.random.default_rng(seed))
+    layers = np.dstack([pixels, ids])
     parts = {}
     for role in PART_ROLES:
         if role in boxes and role in roles:
-            parts[role] = _part(role, pixels, masks[role], boxes, head, moves, colors)
+            layers[..., 3] = masks[role]
+            parts[role] = _part(role, layers, boxes, head, _look_maps(looks, seed), colors.get(_COLOR_OF.get(role, "")))
     return parts
 
 
@@ -184,39 +189,46 @@ def _eyebrows(pixels: np.ndarray, ids: np.ndarray, eyes: Box) -> np.ndarray:
     return brows
 
 
-def _moves(looks: int, rng: np.random.Generator) -> np.ndarray:
-    """Turn in radians, scale, shift to the right and down in crops, of each look: float64 (looks, 4)."""
-    moves = rng.uniform(-1, 1, (looks, 4)) * [np.radians(2), 0.02, 0.03, 0.03] + [0, 1, 0, 0]
-    moves[0] = 0, 1, 0, 0
-    return moves
+@lru_cache
+def _look_maps(looks: int, seed: int) -> np.ndarray:
+    """Where each look samples a window, x and y: float32 (looks * 2 GRID, 2 GRID, 2).
+
+    A look is turned by 2 degrees, scaled by 2% and shifted by 3% of the frame at most; the first is not moved.
+    """
+    moves = np.random.default_rng(seed).uniform(-1, 1, (looks, 4)) * [np.radians(2), 0.02, 0.03, 0.03]
+    moves[0] = 0
+    angle, scale, *shift = moves.T[:, :, None, None]
+    y, x = (np.mgrid[: 2 * GRID, : 2 * GRID] - GRID + 0.5) * (CROP / (2 * GRID))
+    cosine, sine, middle = np.cos(angle) * (1 + scale), np.sin(angle) * (1 + scale), (WINDOW - 1) / 2
+    maps = x * cosine - y * sine + CROP * shift[0] + middle, x * sine + y * cosine + CROP * shift[1] + middle
+    return np.stack(maps, -1).reshape(-1, 2 * GRID, 2).astype(np.float32)
 
 
 def _part(
     role: PartRole,
-    pixels: np.ndarray,
-    mask: np.ndarray,
+    layers: np.ndarray,
     boxes: Mapping[PartRole, Box],
     head: Box,
-    moves: np.ndarray,
-    colors: Mapping[str, np.ndarray | None],
+    maps: np.ndarray,
+    color: np.ndarray | None,
 ) -> Part:
-    layers = np.dstack([pixels, mask])
+    """A part of a portrait whose layers are RGB and the part's mask: uint8 (H, W, 4)."""
     box = boxes[role]
     side = MARGIN * max(box[2] - box[0], box[3] - box[1])
     crop = _window(layers, ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, side, side), CROP, cv2.BORDER_CONSTANT)
-    square = _window(layers, _frame(role, boxes, head), round(CROP * _WIDE), cv2.BORDER_REPLICATE)
-    alpha = square[..., 3].astype(np.float32) / 255
-    gray = cv2.cvtColor(square[..., :3], cv2.COLOR_RGB2GRAY)
+    window = _window(layers, _frame(role, boxes, head), WINDOW, cv2.BORDER_REPLICATE)
+    alpha = window[..., 3].astype(np.float32) / 255
+    gray = cv2.cvtColor(window[..., :3], cv2.COLOR_RGB2GRAY)
     around = float(np.median(gray[alpha < 0.5])) if (alpha < 0.5).any() else 255.0
-    inside = np.dstack([alpha, gray * alpha + around * (1 - alpha)])
-    proportions = geometry(box, float(mask.sum() / 255), head)
-    descriptors = []
-    for turn, scale, x, y in moves:
-        cells = shrink(_look(inside, turn, scale, x, y))
-        descriptors.append(describe(cells[..., 1], cells[..., 0], proportions))
-    openness = _openness(role, mask) if role in ("eyes", "mouth") else None
-    color = colors.get(_COLOR_OF.get(role, ""))
-    return Part(np.ascontiguousarray(crop), np.mean(descriptors, 0), openness, color)
+    inside = cv2.merge([alpha, gray * alpha + around * (1 - alpha)])
+    looks = cv2.remap(inside, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    mask = layers[..., 3]
+    return Part(
+        crop,
+        describe(shrink(looks), geometry(box, float(mask.sum() / 255), head)),
+        _openness(role, mask) if role in ("eyes", "mouth") else None,
+        color,
+    )
 
 
 def _frame(role: PartRole, boxes: Mapping[PartRole, Box], head: Box) -> tuple[float, float, float, float]:
@@ -236,7 +248,7 @@ def _frame(role: PartRole, boxes: Mapping[PartRole, Box], head: Box) -> tuple[fl
             return head_x, head[3] + 0.3 * head_width, 1.2 * head_width, 1.2 * head_width
         case "eyebrows" if eyes:
             span = eyes[2] - eyes[0]
-            return (eyes[0] + eyes[2]) / 2, eyes[1] - 0.1 * span, 1.2 * span, 0.6 * span
+            return (eyes[0] + eyes[2]) / 2, y, 1.2 * span, 0.5 * span
     side = MARGIN * max(width, height)
     return x, y, side, side
 
@@ -252,21 +264,6 @@ def _window(layers: np.ndarray, frame: tuple[float, float, float, float], pixels
     transform = np.array([[steps[0], 0, start[0]], [0, steps[1], start[1]]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(layers, transform, (pixels, pixels), flags=flags, borderMode=border)
-
-
-def _look(inside: np.ndarray, turn: float, scale: float, x: float, y: float) -> np.ndarray:
-    """The window moved: float32 (2 GRID, 2 GRID, 2)."""
-    step = CROP / (2 * GRID) * scale
-    cosine, sine = step * np.cos(turn), step * np.sin(turn)
-    middle, half = (len(inside) - 1) / 2, GRID - 0.5
-    transform = np.array(
-        [
-            [cosine, -sine, middle + CROP * x - half * (cosine - sine)],
-            [sine, cosine, middle + CROP * y - half * (sine + cosine)],
-        ]
-    )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(inside, transform, (2 * GRID, 2 * GRID), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _openness(role: PartRole, mask: np.ndarray) -> float:

@@ -13,10 +13,9 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facemill.avatars.cut_regions import encode_crop
 from facemill.avatars.drawn import Drawer
-from facemill.avatars.matching import Prototypes, Weights, choose_weights
+from facemill.avatars.matching import Prototypes, Weights, choose_weights, standardize_both
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part, cut_parts
-from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle, PartRole, random_options
 from facemill.data.shards import IMAGE, write_shard
 from facemill.files import write_json
@@ -133,8 +132,7 @@ def _weigh(library: list[tuple[int, Part]], queries: list[tuple[int, Part]]) -> 
     candidates, parts = _arrays(library)
     truths, described = _arrays(queries)
     weights = choose_weights(parts, candidates, described, truths)
-    statistics = [Statistics.of({"hair": of}) for of in (parts, described)]
-    standardized = [s.standardize("hair", of) for s, of in zip(statistics, (parts, described), strict=True)]
+    standardized = standardize_both(parts, described)
     return weights, Prototypes(standardized[0], candidates, weights).top_1(standardized[1], truths)
 
 

@@ -14,7 +14,8 @@ from facemill.avatars.styles import PartRole
 from facemill.errors import Damaged, UserError
 from facemill.files import atomic_write
 
-_LEAST = (0.1, 0.2, 0.05)  # deviation in each block below which a number says nothing
+_LEAST = (0.3, 0.5, 0.1)  # deviations in each block: smaller ones are no larger measure of differences
+_SAME = (0.1, 0.2, 0.05)  # difference of means in each block that two domains may have by chance
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,24 @@ class Statistics:
         with atomic_write(path) as tmp:
             save_file(tensors, tmp)
 
-    def standardize(self, role: PartRole, descriptors: np.ndarray) -> np.ndarray:
-        """Descriptors of a role without the domain's mean, in its deviations: float32 (N, DIMENSIONS)."""
-        least = np.zeros(DIMENSIONS, np.float32)
-        for block, value in zip(BLOCKS, _LEAST, strict=True):
-            least[block] = value
-        return ((descriptors - self.means[role]) / np.maximum(self.deviations[role], least)).astype(np.float32)
+    def standardize(self, role: PartRole, descriptors: np.ndarray, library: "Statistics | None" = None) -> np.ndarray:
+        """Descriptors of a role without the domain's mean, in its deviations: float32 (N, DIMENSIONS).
+
+        Args:
+            role: one that the domain has.
+            descriptors: float32 (N, DIMENSIONS).
+            library: of the parts that these are compared with. Where the domains' means differ by no more than they
+                may by chance (other variants are frequent there, not other shapes), they count as the same; beyond,
+                the difference counts less that much.
+        """
+        mean = self.means[role]
+        if library is not None:
+            apart = mean - library.means[role]
+            mean = library.means[role] + np.sign(apart) * np.maximum(np.abs(apart) - _by_block(_SAME), 0)
+        deviation = np.maximum(self.deviations[role], _by_block(_LEAST))
+        return ((descriptors - mean) / deviation).astype(np.float32)
+
+
+def _by_block(values: tuple[float, float, float]) -> np.ndarray:
+    """A number of each block for each number of a descriptor: float32 (DIMENSIONS,)."""
+    return np.repeat(np.float32(values), [block.stop - block.start for block in BLOCKS])
