@@ -15,6 +15,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from dicebear import Avatar, Style
+from dicebear.errors import ValidationError
 
 from facemill.avatars import emoji
 from facemill.avatars.definitions import check_figures, read_definition
@@ -80,25 +81,24 @@ class DrawingStyle:
                 scripts nor outside references, and here neither endless nor immense figures.
         """
         if name == "emoji":
-            return cls._of(name, emoji.definition())
+            return cls._of(name, emoji.definition(), "style emoji")
         if name.endswith(".json"):
-            return cls._of(Path(name).stem, read_definition(Path(name)))
+            return cls._of(Path(name).stem, read_definition(Path(name)), name)
         names = sorted(path.name.removesuffix(".json") for path in _PACKAGE.iterdir() if path.name.endswith(".json"))
         if name not in names:
             raise UserError(
                 f"style {name!r}: unknown; accepted: emoji, {', '.join(names)}, or a path that ends in .json"
             )
-        return cls._of(name, json.loads(_PACKAGE.joinpath(f"{name}.json").read_text(encoding="utf-8")))
+        return cls._of(name, json.loads(_PACKAGE.joinpath(f"{name}.json").read_text(encoding="utf-8")), f"style {name}")
 
     @classmethod
-    def _of(cls, name: str, definition: dict) -> Self:
+    def _of(cls, name: str, definition: dict, where: str) -> Self:
         try:
             style = cls(name, definition, Style(definition))
             check_figures(definition)
             style.svg(style.options({}))  # colors may refer to one another in a circle
         except (ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError, as DiceBear's errors are
-            fault = " ".join(str(error).split())[:200]
-            raise UserError(f"style {name}: {fault}; accepted: DiceBear's schema, plain shapes only") from None
+            raise UserError(f"{where}: {_fault(error)}; accepted: DiceBear's schema, plain shapes only") from None
         if not style.candidates:
             raise UserError(
                 f"style {name}: draws no face; accepted: components such as eyes, mouth, hair, head, clothes"
@@ -260,6 +260,13 @@ def random_options(
 
 def _colors(definition: dict) -> dict[str, dict]:
     return definition.get("colors", {})
+
+
+def _fault(error: Exception) -> str:
+    """The error in a line; of a definition's faults the deepest, which is the place."""
+    if isinstance(error, ValidationError):
+        return f"wrong at {max((fault.get('instancePath', '') for fault in error.details), key=len) or '/'}"
+    return " ".join(str(error).split())
 
 
 def _length(variant: dict) -> int:

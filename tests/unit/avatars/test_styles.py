@@ -172,7 +172,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_and_useless_definitions_are_refused_in_one_line(tmp_path, change):
-    with pytest.raises(UserError, match="^style mine: .*; accepted: ") as error:
+    with pytest.raises(UserError, match=r"mine\.json: .*; accepted: ") as error:
         DrawingStyle.load(own_style(tmp_path, change))
     assert "\n" not in str(error.value)
 
@@ -192,6 +192,11 @@ def test_files_that_are_no_definition_are_refused_in_one_line(tmp_path, content)
     with pytest.raises(UserError, match=r"bad\.json: .*; accepted: ") as error:
         DrawingStyle.load(str(tmp_path / "bad.json"))
     assert "\n" not in str(error.value)
+
+
+def test_a_wrong_definition_is_told_its_place(tmp_path):
+    with pytest.raises(UserError, match="wrong at /components/eyes/variants/open/elements/2/attributes"):
+        DrawingStyle.load(own_style(tmp_path, HOSTILE["an event handler"]))
 
 
 def test_missing_files_and_unknown_names_are_refused(tmp_path):
