@@ -11,14 +11,11 @@ from facemill.avatars.avatar_figures import CELL, draw_confusion, draw_sheet
 from facemill.avatars.cross_style import cross_style
 from facemill.avatars.drawn import Drawer, Drawn, draw_all
 from facemill.avatars.evaluation import OWN_STYLE, Evaluation
-from facemill.avatars.expression import drawn_openness
-from facemill.avatars.matching import Library
-from facemill.avatars.measured import read_column, read_measured
+from facemill.avatars.measured import Measured, read_column, read_measured
 from facemill.avatars.part_maps import over, picture
 from facemill.avatars.retrieval import Answers, all_answers, described, nearest_choices, statistics_of, summary
-from facemill.avatars.statistics import Statistics
 from facemill.data.classes import SEVEN
-from facemill.data.shards import mask_classes, read_rows
+from facemill.data.shards import read_rows
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import colorize
@@ -78,41 +75,47 @@ def evaluate_avatars(
         confusion: PNG of variants taken for one another.
         sheet: PNG of portraits, masks and avatars.
     """
-    labelled = {row["id"] for row in read_rows(labels or [], ["id"])}
+    found = measured_portraits(portraits, labels or [], regions, seed)
+    drawer = Drawer(size, looks)
+    evaluation = Evaluation(found, statistics, parts, portraits, pseudo_labels, avatars, drawer, seed)
+    figures = draw_all({name: library.style for name, library in evaluation.libraries.items()}, drawn, drawer, seed)
+    answers = retrieve(evaluation, figures, source)
+    write_json(metrics, measure(evaluation, figures, answers, extractors))
+    write_table(table, answers)
+    draw_confusion({f"{name}, {masks}": of for (masks, name), of in answers.items()}, confusion)
+    show(evaluation, shown, sheet)
+
+
+def measured_portraits(
+    portraits: Sequence[Path], labels: Sequence[Path], regions: Sequence[Path], seed: int
+) -> Measured:
+    """At most `MATCHED` of the portraits without labels, or of all where all have some."""
+    labelled = {row["id"] for row in read_rows(labels, ["id"])}
     ids = [row["id"] for row in read_rows(portraits, ["id"])]
     held_out = [row_id for row_id in ids if row_id not in labelled] or ids
     measured = read_measured(regions, sample_ids(held_out, MATCHED, f"avatars-{seed}"))
     if not measured.ids:
         raise UserError(f"{regions[0]}: has no parts of portraits; accepted: masks that show some")
-    libraries = {path.stem: Library.load(path, path.with_suffix(".json")) for path in parts}
-    evaluation = Evaluation(
-        measured,
-        Statistics.load(statistics),
-        libraries,
-        {path.stem: drawn_openness(path, libraries[path.stem].style) for path in parts},
-        portraits,
-        pseudo_labels,
-        {name: [path for path in avatars if path.parent.name == name] for name in libraries},
-        mask_classes(pseudo_labels),
-        Drawer(size, looks),
-        seed,
-    )
-    figures = draw_all({name: library.style for name, library in libraries.items()}, drawn, evaluation.drawer, seed)
-    answers = retrieve(evaluation, figures, source)
+    return measured
+
+
+def measure(
+    evaluation: Evaluation, figures: Mapping[str, Sequence[Drawn]], answers: RetrievalAnswers, extractors: Path | None
+) -> dict[str, Any]:
+    """All figures; arguments as those of `evaluate_avatars`, and the portraits that the styles drew, and answers."""
+    again = math.ceil(AGAIN * max(map(len, figures.values())))
     results = {
-        "portraits": len(measured.ids),
+        "portraits": len(evaluation.measured.ids),
         "retrieval": summarize(answers),
         "extractors": json.loads(extractors.read_bytes()) if extractors else None,
         "color": evaluation.color(),
         "expression": evaluation.expression(figures),
         "stability": evaluation.stability(),
-        "cross_style": cross_style(figures, libraries, evaluation.drawer, math.ceil(AGAIN * drawn), seed),
+        "cross_style": cross_style(figures, evaluation.libraries, evaluation.drawer, again, evaluation.seed),
     }
-    write_json(metrics, results)
-    write_table(table, answers)
-    draw_confusion({f"{name}, {masks}": of for (masks, name), of in answers.items()}, confusion)
-    show(evaluation, shown, sheet)
-    log.info("evaluate_avatars: %s", json.dumps({key: results[key] for key in ("retrieval", "color")}))
+    for (masks, name), of_roles in answers.items():
+        log.info("parts that come back, %s, %s: mean of roles %.3f", name, masks, summary(of_roles)["mean"])
+    return results
 
 
 def retrieve(evaluation: Evaluation, drawn: Mapping[str, Sequence[Drawn]], source: Path | None) -> RetrievalAnswers:
@@ -156,7 +159,7 @@ def write_table(path: Path, answers: RetrievalAnswers) -> None:
 def show(evaluation: Evaluation, shown: int, path: Path) -> None:
     """Draws the contact sheet of some of the portraits."""
     ids = evaluation.sample(shown, "shown")
-    drawings = [read_column(evaluation.avatars[name], ids, "svg") for name in evaluation.libraries]
+    drawings = [read_column(evaluation.avatars_of(name), ids, "svg") for name in evaluation.libraries]
     rows = [
         [image, colorize(mask, SEVEN), *(over(picture(of[row_id], CELL)) for of in drawings)]
         for row_id, (image, mask) in zip(ids, evaluation.images(ids), strict=True)

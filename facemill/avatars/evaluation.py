@@ -15,6 +15,7 @@ from facemill.avatars.drawn import Drawer, Drawn
 from facemill.avatars.expression import (
     OPEN_MOUTH,
     Openness,
+    drawn_openness,
     followed,
     mouth_openness,
     mouth_pairs,
@@ -38,7 +39,7 @@ from facemill.avatars.stability import mean_of_styles, moved, stability
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle
 from facemill.data.classes import SEVEN, ClassTable
-from facemill.data.shards import decode_image, decode_mask
+from facemill.data.shards import decode_image, decode_mask, mask_classes
 from facemill.imaging.colors import Lab, difference, region_colors
 from facemill.latent.rows import sample_ids
 
@@ -69,20 +70,40 @@ class Evaluation:
     """Portraits, the styles that they are matched to, and their avatars."""
 
     measured: Measured
-    statistics: Statistics
+    statistics_file: Path
     """Of the collection's parts."""
-    libraries: Mapping[str, Library]
-    """By style."""
-    openness: Mapping[str, Openness]
-    """By style."""
+    parts: Sequence[Path]
+    """The styles' tables, each named as its style, with the JSON about it beside it."""
     portraits: Sequence[Path]
     pseudo_labels: Sequence[Path]
-    avatars: Mapping[str, Sequence[Path]]
-    """Shards of avatars by style."""
-    classes: ClassTable
-    """Of the masks."""
+    avatars: Sequence[Path]
+    """Shards, in folders named as the styles."""
     drawer: Drawer
     seed: int
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """Of the collection's parts."""
+        return Statistics.load(self.statistics_file)
+
+    @cached_property
+    def libraries(self) -> dict[str, Library]:
+        """By style."""
+        return {path.stem: Library.load(path, path.with_suffix(".json")) for path in self.parts}
+
+    @cached_property
+    def openness(self) -> dict[str, Openness]:
+        """By style."""
+        return {path.stem: drawn_openness(path, self.libraries[path.stem].style) for path in self.parts}
+
+    @cached_property
+    def classes(self) -> ClassTable:
+        """Of the masks."""
+        return mask_classes(self.pseudo_labels)
+
+    def avatars_of(self, name: str) -> list[Path]:
+        """The shards of a style's avatars."""
+        return [path for path in self.avatars if path.parent.name == name]
 
     @cached_property
     def nearest(self) -> dict[str, list[Nearest]]:
@@ -128,7 +149,7 @@ class Evaluation:
         wanted = [region_colors(image, mask, SEVEN) for image, mask in self.images(ids)]
         styles: dict[str, dict[str, list[float]]] = {}
         for name, library in self.libraries.items():
-            svgs = read_column(self.avatars[name], ids, "svg")
+            svgs = read_column(self.avatars_of(name), ids, "svg")
             drawn = in_threads(partial(drawn_colors, style=library.style, size=size), (svgs[row_id] for row_id in ids))
             styles[name] = differences(
                 wanted, drawn, [region for region in COLORS if region in library.style.color_options]
