@@ -104,7 +104,7 @@ def match(
         if not indices:
             continue
         descriptors = np.stack([portraits[i][role] for i in indices])
-        excluded = contradicted(role, descriptors, [portraits[i].get("face") for i in indices], library)
+        excluded = contradicted(role, descriptors, [portraits[i].get("face") for i in indices], library, statistics)
         found = library.nearest(role, descriptors, statistics, excluded)
         for i, candidates, distances, margin in zip(
             indices, found.candidates, found.distances, found.margin, strict=True

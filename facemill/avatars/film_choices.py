@@ -91,7 +91,7 @@ class Comparer:
                 vector = self.vector(role, parts[role])
                 distances = self.distances(role, vector)
                 if self.extractor is None:
-                    out = contradicted(role, parts[role].descriptor[None], [face], self.library)
+                    out = contradicted(role, parts[role].descriptor[None], [face], self.library, self.statistics)
                     distances = np.where(out[0, : len(distances)], np.inf, distances)
                 compared[role] = vector, distances
         return compared

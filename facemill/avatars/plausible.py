@@ -2,18 +2,18 @@
 
 Descriptors are standardized within each domain, so that the usual part of a collection meets the usual part of a style.
 A style has as many bearded heads as others, and closed eyes beside open ones; collections hardly have any. Standardized
-alone, every second face would come to a beard. A beard, closed eyes and an open mouth are told by numbers that mean
-the same in every domain.
+alone, every second face would come to a beard. A beard is told by the outline of the face, shut eyes and open mouths by
+their height beside the usual one of the collection.
 """
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
 from facemill.avatars.descriptors import GRID, PROPORTIONS, SILHOUETTE
 from facemill.avatars.matching import Library
+from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import NONE, PartRole
 
 BEARDS = ("beard", "facialHair", "mustache")
@@ -21,6 +21,25 @@ BEARDS = ("beard", "facialHair", "mustache")
 
 SHAVEN = 0.1
 """The share of the lower face up to which hair on it is none: a strand, or a ragged border."""
+
+_SHUT, _AWAKE = 0.06, 0.085
+"""Openness of eyes up to which a style's are shut, and from which they are not. Shut eyes of toon-head measure .03, of
+adventurer .05; its wink .09."""
+
+_EYES = (0.4, 0.6)
+"""The share of a collection's usual openness up to which eyes are shut, and from which they are not."""
+
+_RARE = 1.5
+"""Deviations below the usual openness from which on eyes may be shut: masks of small eyes are coarse."""
+
+_WINK, _EVEN = 0.4, 0.6
+"""Evenness of eyes up to which a style's wink, and from which a portrait's do not."""
+
+_CLOSED, _OPEN = 0.055, 0.08
+"""Thickness of mouths up to which they are closed, and from which they are open: styles have none between."""
+
+_LIPS = (0.85, 1.15)
+"""The same in shares of a collection's usual thickness, where that is more: masks of photos have the lips in them."""
 
 
 def openness(descriptors: np.ndarray) -> np.ndarray:
@@ -54,29 +73,12 @@ def evenness(descriptors: np.ndarray) -> np.ndarray:
     return eyes.min(1) / np.maximum(eyes.max(1), 1e-6)
 
 
-class Trait(NamedTuple):
-    """A number of a part that means the same in every domain."""
-
-    measure: Callable[[np.ndarray], np.ndarray]
-    low: float
-    """Up to this a part is one thing,"""
-    high: float
-    """and from this on its opposite: what lies between is compared with both."""
-
-
-TRAITS: dict[PartRole, tuple[Trait, ...]] = {
-    "eyes": (Trait(openness, 0.06, 0.085), Trait(evenness, 0.4, 0.6)),
-    "mouth": (Trait(thickness, 0.055, 0.08),),
-}
-"""Shut or open, winking or not.
-
-The eyes of 98% of 300 anime portraits are open by more than .09, and even by more than .77. Shut eyes of toon-head
-measure .03, of adventurer .05, winks of both less than .25. Mouths of styles are below .055 or above .08.
-"""
-
-
 def contradicted(
-    role: PartRole, descriptors: np.ndarray, faces: Sequence[np.ndarray | None], library: Library
+    role: PartRole,
+    descriptors: np.ndarray,
+    faces: Sequence[np.ndarray | None],
+    library: Library,
+    statistics: Statistics,
 ) -> np.ndarray:
     """Which candidates contradict what parts plainly show: bool (B, C). Where all would, none does.
 
@@ -85,16 +87,36 @@ def contradicted(
         descriptors: of the parts, float32 (B, DIMENSIONS), not standardized.
         faces: the descriptor of each portrait's face; None where it shows none.
         library: the style's parts.
+        statistics: of the parts of the portraits' collection.
     """
-    out = np.zeros((len(descriptors), len(library.roles[role])), bool)
-    for measure, low, high in TRAITS.get(role, ()):
-        shown, drawn = measure(descriptors)[:, None], measure(library.means[role])
-        out |= ((shown >= high) & (drawn <= low)) | ((shown <= low) & (drawn >= high))
-    if role == "hair":
+    drawn, shape = library.means[role], (len(descriptors), len(library.roles[role]))
+    known = statistics if role in statistics.means else library.statistics
+    out = np.zeros(shape, bool)
+    if role == "eyes":
+        out = _eyes(descriptors, drawn, known)
+    elif role == "mouth":
+        usual = float(thickness(known.means[role][None])[0])
+        shown, shares = thickness(descriptors)[:, None], thickness(drawn)
+        out |= (shown >= max(_OPEN, _LIPS[1] * usual)) & (shares <= _CLOSED)
+        out |= (shown <= max(_CLOSED, _LIPS[0] * usual)) & (shares >= _OPEN)
+    elif role == "hair":
         bearded = np.array([any(choice.get(name, NONE) != NONE for name in BEARDS) for choice in library.roles[role]])
         shaven = np.array([face is None or beard(face) <= SHAVEN for face in faces])
         out |= shaven[:, None] & bearded
     return out & ~out.all(1, keepdims=True)
+
+
+def _eyes(descriptors: np.ndarray, drawn: np.ndarray, known: Statistics) -> np.ndarray:
+    """Eyes that are shut where the portrait's are not, or the reverse, and winks of even eyes: bool (B, C).
+
+    Nearly all eyes of a collection are open, so that its usual openness is that of open eyes.
+    """
+    usual = float(openness(known.means["eyes"][None])[0])
+    deviation = float(known.deviations["eyes"][PROPORTIONS][0])  # of the logarithm of width over height
+    shown, of = openness(descriptors)[:, None], openness(drawn)
+    are_shut = shown <= usual * min(_EYES[0], np.exp(-_RARE * deviation))
+    out = ((shown >= _EYES[1] * usual) & (of <= _SHUT)) | (are_shut & (of >= _AWAKE))
+    return out | ((evenness(descriptors)[:, None] >= _EVEN) & (evenness(drawn) <= _WINK))
 
 
 def beard(descriptor: np.ndarray) -> float:
