@@ -72,7 +72,7 @@ def test_times_are_those_of_the_source(tmp_path, codec, base):
         ("source.mkv", "flac", "libx264"),
     ],
 )
-@pytest.mark.parametrize("delay", [0, 0.3])
+@pytest.mark.parametrize("delay", [0, 0.30031])
 def test_sound_is_copied_packet_by_packet(tmp_path, caplog, name, sound, codec, delay):
     source = write_film(tmp_path / name, PICTURES * 3, sound=sound, codec=codec, delay=delay)
     copied, original = sound_packets(copy(source, tmp_path / MP4)), sound_packets(source)
@@ -145,7 +145,7 @@ def test_sound_of_ones_own(tmp_path):
 
 def test_sound_and_pictures_lie_side_by_side(tmp_path):
     """Players read both at once; a film with all its sound at the end would have to be loaded first."""
-    film = draw(tmp_path / MP4, PICTURES * 10, rate=Fraction(12), sound=tone(10))
+    film = draw(tmp_path / MP4, [picture(number, 16, 16) for number in range(160)], rate=Fraction(4), sound=tone(40))
     with av.open(str(film)) as opened:
         placed = sorted(
             (packet.pos, packet.stream.type, float(packet.pts * packet.time_base))
@@ -155,7 +155,7 @@ def test_sound_and_pictures_lie_side_by_side(tmp_path):
     latest = {"video": 0.0, "audio": 0.0}
     for _, kind, when in placed:
         latest[kind] = when
-        assert abs(latest["video"] - latest["audio"]) < 4  # the encoder looks ahead
+        assert abs(latest["video"] - latest["audio"]) < 8  # the encoder looks ahead
     content = film.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
