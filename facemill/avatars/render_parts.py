@@ -42,6 +42,9 @@ CONTEXTS = 6
 HAIR_CONTEXTS = 2
 """The same for hair, which nothing hides and which has most candidates."""
 
+MOST_CONTEXTS = 24
+"""The same at most for what hair hides much of, eyebrows and clothes: figures drawn for hair serve these, too."""
+
 _PORTRAITS = 100  # that choose the weights
 _COLUMNS = 24
 _CELL = 64
@@ -102,17 +105,17 @@ def _render(style: DrawingStyle, size: int, looks: int, rng: np.random.Generator
 
 
 def _figures(style: DrawingStyle, rng: np.random.Generator) -> list[dict[PartRole, int]]:
-    """The candidates that each figure is drawn for, by role; a figure serves all roles but hair."""
-    orders: dict[PartRole, np.ndarray] = {}
+    """The candidates that each figure is drawn for, by role: first all roles but hair, then hair."""
+    orders: dict[PartRole, list[int]] = {}
+    contexts = {"hair": HAIR_CONTEXTS, "eyebrows": MOST_CONTEXTS, "clothes": MOST_CONTEXTS}
     for role, choices in style.candidates.items():
-        contexts = HAIR_CONTEXTS if role == "hair" else CONTEXTS
-        orders[role] = np.concatenate([rng.permutation(len(choices)) for _ in range(contexts)])
-    figures = []
-    others: list[PartRole] = [role for role in orders if role != "hair"]
-    hair: list[PartRole] = [role for role in orders if role == "hair"]
-    for roles in (others, hair):
-        for i in range(max((len(orders[role]) for role in roles), default=0)):
-            figures.append({role: int(orders[role][i]) for role in roles if i < len(orders[role])})
+        permutations = [rng.permutation(len(choices)) for _ in range(contexts.get(role, CONTEXTS))]
+        orders[role] = np.concatenate(permutations).tolist()
+    hair = orders.pop("hair", [])
+    first = max((CONTEXTS * len(style.candidates[role]) for role in orders), default=0)
+    figures = [{role: order[i] for role, order in orders.items() if i < len(order)} for i in range(first + len(hair))]
+    for figure, candidate in zip(figures[first:], hair, strict=True):
+        figure["hair"] = candidate
     return figures
 
 

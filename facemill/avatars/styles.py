@@ -100,9 +100,7 @@ class DrawingStyle:
         except (ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError, as DiceBear's errors are
             raise UserError(f"{where}: {_fault(error)}; accepted: DiceBear's schema, plain shapes only") from None
         if not style.candidates:
-            raise UserError(
-                f"style {name}: draws no face; accepted: components such as eyes, mouth, hair, head, clothes"
-            )
+            raise UserError(f"{where}: draws no face; accepted: components such as eyes, mouth, hair, head, clothes")
         return style
 
     @property

@@ -90,9 +90,10 @@ def test_an_unknown_style_is_refused_before_anything_is_written(tmp_path):
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_figures_serve_all_roles_but_hair_which_has_fewer():
-    style = DrawingStyle.load("toon-head")
-    figures = _figures(style, np.random.default_rng(0))
+def test_figures_serve_all_roles_but_hair_and_those_of_hair_also_what_it_hides():
+    figures = _figures(DrawingStyle.load("toon-head"), np.random.default_rng(0))
     together, hair = figures[: 5 * CONTEXTS], figures[5 * CONTEXTS :]
     assert all(set(figure) == {"eyes", "eyebrows", "mouth", "clothes"} for figure in together)
     assert sorted(figure["hair"] for figure in hair) == sorted([*range(120)] * HAIR_CONTEXTS)
+    for role, contexts in {"eyes": CONTEXTS, "mouth": CONTEXTS, "eyebrows": 24, "clothes": 24}.items():
+        assert sorted(f[role] for f in figures if role in f) == sorted([*range(5)] * contexts)
