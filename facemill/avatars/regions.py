@@ -181,11 +181,12 @@ def _eyebrows(pixels: np.ndarray, ids: np.ndarray, eyes: Box) -> np.ndarray:
     rows = slice(max(0, int(top - 0.35 * width)), int((top + bottom) / 2))
     columns = slice(max(0, int(left - 0.1 * width)), int(right + 0.1 * width) + 1)
     brows = np.zeros_like(ids)
-    face = ids[rows, columns] == ROLES.index("face")
+    border = 2 * max(1, round(0.02 * width)) + 1  # where the face mixes with its neighbors
+    face = cv2.erode((ids[rows, columns] == ROLES.index("face")).astype(np.uint8), np.ones((border, border), np.uint8))
     if face.any():
         lab = cv2.cvtColor(pixels[rows, columns].astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
-        away = np.linalg.norm(lab - np.median(lab[face], axis=0), axis=-1)
-        brows[rows, columns] = np.where(face & (away > 12), np.minimum(away * 6, 255), 0)
+        away = np.linalg.norm(lab - np.median(lab[face > 0], axis=0), axis=-1)
+        brows[rows, columns] = np.where((face > 0) & (away > 12), np.minimum(away * 6, 255), 0)
     return brows
 
 
