@@ -36,10 +36,8 @@ _WINK, _EVEN = 0.4, 0.6
 """Evenness of eyes up to which a style's wink, and from which a portrait's do not."""
 
 _CLOSED, _OPEN = 0.055, 0.08
-"""Thickness of mouths up to which they are closed, and from which they are open: styles have none between."""
-
-_LIPS = (0.85, 1.15)
-"""The same in shares of a collection's usual thickness, where that is more: masks of photos have the lips in them."""
+"""Thickness of mouths up to which they are closed, and from which they are open: styles have none between. In a
+collection it is the usual thickness, where that is more: masks of photos have the lips in them."""
 
 
 def openness(descriptors: np.ndarray) -> np.ndarray:
@@ -96,9 +94,9 @@ def contradicted(
         out = _eyes(descriptors, drawn, known)
     elif role == "mouth":
         usual = float(thickness(known.means[role][None])[0])
-        shown, shares = thickness(descriptors)[:, None], thickness(drawn)
-        out |= (shown >= max(_OPEN, _LIPS[1] * usual)) & (shares <= _CLOSED)
-        out |= (shown <= max(_CLOSED, _LIPS[0] * usual)) & (shares >= _OPEN)
+        shown, of = thickness(descriptors)[:, None], thickness(drawn)
+        out |= (shown > max(_OPEN, usual)) & (of <= _CLOSED)
+        out |= (shown < max(_CLOSED, usual)) & (of >= _OPEN)
     elif role == "hair":
         bearded = np.array([any(choice.get(name, NONE) != NONE for name in BEARDS) for choice in library.roles[role]])
         shaven = np.array([face is None or beard(face) <= SHAVEN for face in faces])
