@@ -21,7 +21,7 @@ from facemill.avatars.film_drawing import (
     round_corners,
     write,
 )
-from facemill.avatars.film_faces import Face
+from facemill.avatars.film_faces import Face, Square
 from facemill.avatars.styles import PartRole
 
 WIDTH, HEIGHT = 1280, 720
@@ -122,6 +122,7 @@ class EmbeddingPlots:
             left, top, side = seen.square
             draw_outlines(canvas, seen.mask, (place[0] + left * scale, place[1] + top * scale, side * scale), place)
             inner = paste(canvas, seen.pixels, _SQUARE)
+            _cover_beyond(canvas, inner, seen.square, frame.shape)
             draw_outlines(canvas, seen.mask, (*inner[:2], inner[2]), inner)
         if avatar is not None:
             paste(canvas, avatar if seen else faded(avatar), _AVATAR)
@@ -152,6 +153,17 @@ class EmbeddingPlots:
         if here:
             _draw_bars(canvas, _bars_place(card), state)
         _draw_lines(canvas, _lines_place(card), history, time)
+
+
+def _cover_beyond(canvas: np.ndarray, place: Place, square: Square, shape: tuple[int, ...]) -> None:
+    """Covers what lies beyond the frame in the picture of the square."""
+    left, top, width, height = place
+    scale = width / square[2]
+    x0, y0 = (max(0, round(-start * scale)) for start in square[:2])
+    x1, y1 = (round((side - start) * scale) for side, start in zip(shape[1::-1], square[:2], strict=True))
+    view = canvas[top : top + height, left : left + width]
+    for beyond in (view[:y0], view[max(y1, 0) :], view[:, :x0], view[:, max(x1, 0) :]):
+        beyond[:] = _CARD
 
 
 def _draw_bars(canvas: np.ndarray, place: Place, state: RoleState) -> None:

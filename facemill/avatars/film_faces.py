@@ -20,18 +20,40 @@ MARGIN = 0.5
 _RAISED = 0.05
 """Of the square's side, by which the face's middle is below its own: hair needs more room than the neck."""
 
-LEAST_FACE = 0.05
-"""Share of the square that the face covers at least."""
+LEAST_FOUND = 0.006
+"""Share of the frame that a face covers at least: an eighth of its height, in a wide frame."""
 
-LEAST_FOUND = 0.003
-"""Share of the frame that a face covers at least to be looked at closely; twenty times as large."""
-
+_DOUBTED = 24  # frames in a row in which a followed face would not pass as a new one, after which it is none
 _STILL = 0.04  # of the square's side: a face that moves less leaves it where it is
 _GLIDE = 0.35  # share of the way that the square follows the face in a frame
 _JUMP = 0.25  # of the square's side: a face that moves farther is followed at once
 _FACE = SEVEN.role_ids("face", "eye", "mouth")
 _EYE = SEVEN.role_ids("eye")
-_LEAST_EYES = 0.002  # of the square: what has no eyes is no face
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a piece of face, eyes and mouth must be to count as a face."""
+
+    share: float
+    """Of the square, at least."""
+    confidence: float
+    """Mean probability of its pixels' classes, at least."""
+    eyes: float
+    """Their width over that of the piece, at least."""
+    height: tuple[float, float]
+    """Of the eyes' middle on the piece, from its top."""
+    slender: float
+    """Height over width, at least."""
+    solid: float
+    """Share of its convex hull, at least."""
+
+
+NEW = Limits(share=0.05, confidence=0.85, eyes=0.35, height=(0.2, 0.6), slender=0.75, solid=0.86)
+"""Of a face that comes: what U-Nets take for faces in clouds and letters fails one of these."""
+
+FOLLOWED = Limits(share=0.03, confidence=0.75, eyes=0.15, height=(0.1, 0.7), slender=0.5, solid=0.6)
+"""Of a face that was there in the frame before: hands, profiles and grimaces pass."""
 
 Square = tuple[float, float, float]
 """Left, top and side, in pixels of the frame; it may reach beyond."""
@@ -46,13 +68,15 @@ class Face:
     mask: np.ndarray
     """Ids of `SEVEN`, uint8 (S, S); `IGNORE` beyond the frame."""
     square: Square
+    confidence: float = 1.0
+    """Mean probability of the classes of the face's pixels; 0 without any."""
 
 
 class FaceFollower:
     """Finds a film's face, and follows it: for the frames of one film, in their order.
 
     A new face is the largest connected piece of face, eyes and mouth in the mask of the frame, once the mask of the
-    square around it shows a face with eyes, too. The square then follows: it stands still while the face hardly
+    square around it shows a face, too (`NEW`). The square then follows: it stands still while the face hardly
     moves, since each move changes the mask a little, glides after small moves, and jumps with large ones. A face that
     is lost is looked for in the whole frame.
     """
@@ -61,18 +85,20 @@ class FaceFollower:
         """A follower whose squares have `size` pixels on a side."""
         self.segmenter, self.size = segmenter, size
         self._square: Square | None = None
+        self._doubts = 0
 
     def follow(self, frame: np.ndarray) -> Face | None:
         """The face in the next frame, uint8 RGB (H, W, 3); None where there is none."""
         if self._square is not None:
             face = self.look(frame, self._square)
-            if around := _square_around(face):
+            self._doubts = 0 if _square_around(face, NEW) else self._doubts + 1
+            if self._doubts < _DOUBTED and (around := _square_around(face, FOLLOWED)):
                 self._square = _next_square(self._square, around)
                 return face
-        self._square = None
+        self._square, self._doubts = None, 0
         for square in self._find(frame):
             face = self.look(frame, square)
-            if around := _square_around(face):
+            if around := _square_around(face, NEW):
                 self._square = around
                 return self.look(frame, around)
         return None
@@ -80,11 +106,15 @@ class FaceFollower:
     def look(self, frame: np.ndarray, square: Square) -> Face:
         """A square of the frame with its mask, whatever it shows."""
         pixels, inside = _cut(frame, square, self.size)
-        side = self.segmenter.size
+        side, classes = self.segmenter.size, self.segmenter.classes
         small = cv2.resize(pixels, (side, side), interpolation=cv2.INTER_AREA)
-        logits = self.segmenter.logits([small])[0].cpu().numpy()
-        mask = unletterbox(logits, Letterbox(0, 0, side, side, self.size, self.size))
-        return Face(pixels, np.where(inside, seven_ids(mask, self.segmenter.classes), IGNORE).astype(np.uint8), square)
+        logits = self.segmenter.logits([small])[0]
+        best = logits.softmax(0).max(0)
+        face = np.isin(best.indices.cpu().numpy(), classes.role_ids("face", "eye", "mouth"))
+        confidence = float(best.values.cpu().numpy()[face].mean()) if face.any() else 0.0
+        mask = unletterbox(logits.cpu().numpy(), Letterbox(0, 0, side, side, self.size, self.size))
+        ids = np.where(inside, seven_ids(mask, classes), IGNORE).astype(np.uint8)
+        return Face(pixels, ids, square, confidence)
 
     def _find(self, frame: np.ndarray) -> Iterator[Square]:
         """Squares around what may be the face: around the largest piece in the frame, and then in each part of it."""
@@ -125,15 +155,26 @@ def _around(piece: np.ndarray, left: float, top: float, scale: float = 1.0) -> S
     return x - side / 2, y - side / 2, side
 
 
-def _square_around(face: Face) -> Square | None:
+def _square_around(face: Face, limits: Limits) -> Square | None:
     """The square around the face that a square shows; None where it shows none."""
     piece = _largest_piece(np.isin(face.mask, _FACE))
-    if piece is None or piece.mean() < LEAST_FACE:
+    if piece is None or piece.mean() < limits.share or face.confidence < limits.confidence:
         return None
-    if (np.isin(face.mask, _EYE) & (piece > 0)).mean() < _LEAST_EYES:
+    eyes = box_of((np.isin(face.mask, _EYE) & (piece > 0)).astype(np.uint8) * 255)
+    box = box_of(piece * 255)
+    if eyes is None or box is None:
         return None
+    width, height = box[2] - box[0], box[3] - box[1]
+    at = ((eyes[1] + eyes[3]) / 2 - box[1]) / height
+    hull = cv2.convexHull(cv2.findNonZero(piece))
+    plausible = (
+        eyes[2] - eyes[0] >= limits.eyes * width
+        and limits.height[0] <= at <= limits.height[1]
+        and height >= limits.slender * width
+        and cv2.countNonZero(piece) >= limits.solid * cv2.contourArea(hull)
+    )
     left, top, side = face.square
-    return _around(piece, left, top, side / len(piece))
+    return _around(piece, left, top, side / len(piece)) if plausible else None
 
 
 def _next_square(square: Square, around: Square) -> Square:
