@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -63,15 +64,24 @@ class Prototypes:
 
         A distance is the root of the weighted sum of the blocks' mean squared differences.
         """
-        scale = _scale(self.weights)
-        own, parts = queries * scale, self.descriptors * scale
-        both = np.concatenate([parts, mirrored(parts)])
-        squares = (own**2).sum(1)[:, None] + (both**2).sum(1) - 2 * own @ both.T
+        scale, parts, norms, order, starts = self._index
+        own = queries * scale
+        squares = (own**2).sum(1)[:, None] + norms - 2 * own @ parts
         upright, mirror = np.split(np.sqrt(np.maximum(squares, 0)), 2, axis=1)
-        nearer = np.minimum(upright, mirror * _MIRRORED)
-        return np.stack(
-            [nearer[:, self.candidates == c].min(1, initial=np.inf) for c in range(self.candidates.max() + 1)], 1
-        )
+        nearer = np.minimum(upright, mirror * _MIRRORED)[:, order]
+        distances = np.full((len(queries), self.candidates.max() + 1), np.inf, np.float32)
+        distances[:, self.candidates[order[starts]]] = np.minimum.reduceat(nearer, starts, axis=1)
+        return distances
+
+    @cached_property
+    def _index(self) -> tuple[np.ndarray, ...]:
+        """The blocks' scale, parts and mirror images scaled, their squares, parts in candidates' order, its starts."""
+        scale = _scale(self.weights)
+        parts = self.descriptors * scale
+        both = np.concatenate([parts, mirrored(parts)])
+        order = self.candidates.argsort(kind="stable")
+        starts = np.unique(self.candidates[order], return_index=True)[1]
+        return scale, np.ascontiguousarray(both.T), (both**2).sum(1), order, starts
 
     def top_1(self, queries: np.ndarray, truths: np.ndarray) -> float:
         """The share of standardized descriptors whose nearest candidate is the true one, int (B,)."""
