@@ -11,6 +11,7 @@ from facemill.avatars.regions import Part, cut_parts, seven_ids
 from facemill.avatars.styles import PartRole
 from facemill.data.classes import ROLES
 from facemill.data.shards import IMAGE, count_rows, decode_image, decode_mask, mask_classes, write_batches
+from facemill.errors import UserError
 from facemill.latent.rows import joined_rows
 from facemill.log import log, progress
 
@@ -82,4 +83,7 @@ def encode_crop(crop: np.ndarray) -> bytes:
 
 def decode_crop(encoded: bytes) -> np.ndarray:
     """The crop in a PNG that `encode_crop` wrote: uint8 RGBA (H, W, 4)."""
-    return cv2.cvtColor(cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA)
+    crop = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
+    if crop is None:
+        raise UserError("a part's crop cannot be decoded; accepted: what cut_regions wrote")
+    return cv2.cvtColor(crop, cv2.COLOR_BGRA2RGBA)

@@ -191,8 +191,8 @@ def _eyebrows(pixels: np.ndarray, ids: np.ndarray, eyes: Box) -> np.ndarray:
 
 
 @lru_cache
-def _look_maps(looks: int, seed: int) -> np.ndarray:
-    """Where each look samples a window, x and y: float32 (looks * 2 GRID, 2 GRID, 2).
+def _look_maps(looks: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where each look samples a window, x and y: float32 (looks * 2 GRID, 2 GRID).
 
     A look is turned by 2 degrees, scaled by 2% and shifted by 3% of the frame at most; the first is not moved.
     """
@@ -201,8 +201,9 @@ def _look_maps(looks: int, seed: int) -> np.ndarray:
     angle, scale, *shift = moves.T[:, :, None, None]
     y, x = (np.mgrid[: 2 * GRID, : 2 * GRID] - GRID + 0.5) * (CROP / (2 * GRID))
     cosine, sine, middle = np.cos(angle) * (1 + scale), np.sin(angle) * (1 + scale), (WINDOW - 1) / 2
-    maps = x * cosine - y * sine + CROP * shift[0] + middle, x * sine + y * cosine + CROP * shift[1] + middle
-    return np.stack(maps, -1).reshape(-1, 2 * GRID, 2).astype(np.float32)
+    across = x * cosine - y * sine + CROP * shift[0] + middle
+    down = x * sine + y * cosine + CROP * shift[1] + middle
+    return across.reshape(-1, 2 * GRID).astype(np.float32), down.reshape(-1, 2 * GRID).astype(np.float32)
 
 
 def _part(
@@ -210,7 +211,7 @@ def _part(
     layers: np.ndarray,
     boxes: Mapping[PartRole, Box],
     head: Box,
-    maps: np.ndarray,
+    maps: tuple[np.ndarray, np.ndarray],
     color: np.ndarray | None,
 ) -> Part:
     """A part of a portrait whose layers are RGB and the part's mask: uint8 (H, W, 4)."""
@@ -222,7 +223,7 @@ def _part(
     gray = cv2.cvtColor(window[..., :3], cv2.COLOR_RGB2GRAY)
     around = float(np.median(gray[alpha < 0.5])) if (alpha < 0.5).any() else 255.0
     inside = cv2.merge([alpha, gray * alpha + around * (1 - alpha)])
-    looks = cv2.remap(inside, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    looks = cv2.remap(inside, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     mask = layers[..., 3]
     return Part(
         crop,

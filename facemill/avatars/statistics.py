@@ -88,4 +88,4 @@ class Statistics:
 
 def _by_block(values: tuple[float, float, float]) -> np.ndarray:
     """A number of each block for each number of a descriptor: float32 (DIMENSIONS,)."""
-    return np.repeat(np.float32(values), [block.stop - block.start for block in BLOCKS])
+    return np.repeat(np.array(values, np.float32), [block.stop - block.start for block in BLOCKS])

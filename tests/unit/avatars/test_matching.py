@@ -84,7 +84,7 @@ def test_weights_are_of_what_tells_candidates_apart_and_else_of_silhouettes(rows
     assert choose_weights(rows, CANDIDATES, queries, CANDIDATES) == (1, 0, 0)
     for block in (SILHOUETTE, PROPORTIONS):
         rows[:, block] = queries[:, block] = 0
-    silhouette, gray, _ = choose_weights(rows, CANDIDATES, queries, CANDIDATES)
+    _, gray, _ = choose_weights(rows, CANDIDATES, queries, CANDIDATES)
     assert gray > 0
 
 
