@@ -13,9 +13,10 @@ from facemill.avatars.embedding_plots import (
     WIDTH,
     EmbeddingPlots,
     RoleState,
+    Swatch,
 )
 from facemill.avatars.film_faces import Face
-from facemill.data.classes import ROLES, SEVEN
+from facemill.data.classes import ROLES
 
 ROLE_NAMES = ["eyes", "eyebrows", "mouth", "hair", "face", "clothes"]
 PIXELS = np.full((64, 64, 3), 90, np.uint8)
@@ -88,8 +89,7 @@ def test_outlines_of_the_mask_lie_where_the_square_lies_in_the_frame(plots):
     mask[16:48, 16:48] = ROLES.index("eye")
     frame = np.zeros((324, 576, 3), np.uint8)  # as it is shown
     canvas = plots.draw(0.0, frame, Face(PIXELS, mask, (100.0, 50.0, 128.0)), PIXELS, {})[60:384, 24:600]
-    rows, columns = pixels_of(canvas > 20, (True, True, True)).T
-    assert not (pixels_of(canvas, SEVEN.colors[ROLES.index("mouth")])).size
+    rows, columns = pixels_of(canvas[10:-10, 10:-10] > 20, (True, True, True)).T + 10
     assert (rows.min(), rows.max()) == pytest.approx((50 + 32, 50 + 95), abs=2)
     assert (columns.min(), columns.max()) == pytest.approx((100 + 32, 100 + 95), abs=2)
 
@@ -104,3 +104,20 @@ def test_a_film_that_goes_back_in_time_starts_its_plots_anew(plots):
     for time in (9.0, 0.0, 0.1):
         canvas = plots.draw(time, PIXELS, seen(), PIXELS, {"eyes": state()})
     assert canvas.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_what_lies_beyond_the_frame_is_covered_in_the_square(plots):
+    frame = np.full((64, 64, 3), 90, np.uint8)
+    canvas = plots.draw(0.0, frame, Face(PIXELS, np.zeros((64, 64), np.uint8), (-16.0, -32.0, 64.0)), PIXELS, {})
+    square = canvas[400:680, 24:304]
+    assert (square[10:138, 10:-10] == 255).all()
+    assert (square[142:-10, 10:68] == 255).all()
+    assert (square[142:-10, 72:-10] == 90).all()
+
+
+def test_colors_are_shown_side_by_side_where_a_card_is_left():
+    swatches = [Swatch("hair", "#ff0000", "#0000ff", 3.0), Swatch("skin", "#00ff00", None, None)]
+    for roles, there in ((ROLE_NAMES, 0), (ROLE_NAMES[:5], 1)):
+        canvas = EmbeddingPlots(roles, "a film").draw(0.0, PIXELS, None, None, {}, swatches)[484:680, 940:]
+        counts = [len(pixels_of(canvas, color)) for color in ((255, 0, 0), (0, 0, 255), (0, 255, 0))]
+        assert [count > 1500 for count in counts] == [there] * 3
