@@ -74,10 +74,11 @@ def test_times_are_those_of_the_source(tmp_path, codec, base):
 )
 @pytest.mark.parametrize("delay", [0, 0.30031])
 def test_sound_is_copied_packet_by_packet(tmp_path, caplog, name, sound, codec, delay):
-    source = write_film(tmp_path / name, PICTURES * 3, sound=sound, codec=codec, delay=delay)
+    container = {"movie_timescale": "48000"} if name in ("source.mp4", "source.mov") else {}
+    source = write_film(tmp_path / name, PICTURES * 3, sound=sound, codec=codec, delay=delay, container=container)
     copied, original = sound_packets(copy(source, tmp_path / MP4)), sound_packets(source)
     assert [content for content, _ in copied] == [content for content, _ in original] != []
-    assert max(abs(a - b) for (_, a), (_, b) in zip(copied, original, strict=True)) <= Fraction(1, 48000)
+    assert [when for _, when in copied] == [when for _, when in original]
     assert not caplog.records
 
 
