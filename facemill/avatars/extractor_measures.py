@@ -128,7 +128,8 @@ class Measures:
     ) -> np.ndarray:
         extractor = Shape(self.parts.weights[key]) if self.extractor.name == "shape" else self.extractor
         if mode == "standardized":
-            queries, library = extractor.standardize(queries, domain), extractor.standardize(library, library_domain)
+            queries = extractor.standardize(queries, domain, library_domain)
+            library = extractor.standardize(library, library_domain)
         return extractor.distances(queries, library)
 
     def portraits(self, mode: Mode) -> dict[str, dict[str, float]]:

@@ -46,8 +46,12 @@ class Extractor(Protocol):
     def distances(self, queries: np.ndarray, library: np.ndarray) -> np.ndarray:
         """From each of `queries`, float32 (B, D), to each of `library`, float32 (N, D): float32 (B, N)."""
 
-    def standardize(self, vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
-        """Vectors, float32 (N, D), without the mean of their domain, float32 (M, D), and in its deviations."""
+    def standardize(self, vectors: np.ndarray, domain: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """Vectors, float32 (N, D), without the mean of their domain, float32 (M, D), and in its deviations.
+
+        For `shape`, means of the domain that differ by no more than chance from those of the `other` one, with whose
+        vectors these are compared, count as the same.
+        """
 
 
 class Shape:
@@ -65,15 +69,16 @@ class Shape:
     def distances(self, queries: np.ndarray, library: np.ndarray) -> np.ndarray:
         return Prototypes(library, np.arange(len(library)), self.weights).distances(queries)
 
-    def standardize(self, vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
-        return Statistics.of({"face": domain}).standardize("face", vectors)
+    def standardize(self, vectors: np.ndarray, domain: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        library = None if other is None else Statistics.of({"face": other})
+        return Statistics.of({"face": domain}).standardize("face", vectors, library)
 
 
 class _Cosine:
     def distances(self, queries: np.ndarray, library: np.ndarray) -> np.ndarray:
         return 1 - _unit(queries) @ _unit(library).T
 
-    def standardize(self, vectors: np.ndarray, domain: np.ndarray) -> np.ndarray:
+    def standardize(self, vectors: np.ndarray, domain: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
         deviations = np.maximum(domain.std(0), _LEAST)
         return ((vectors - domain.mean(0)) / deviations).astype(np.float32)
 
