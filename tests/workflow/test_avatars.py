@@ -6,7 +6,6 @@ from helpers.running import planned, snakemake
 
 from facemill.data.shards import read_rows
 
-
 METRICS = "results/tiny/avatars/metrics.json"
 """All but the film, in which so small a U-Net finds no face; tests/unit/avatars/test_film_avatar.py has it."""
 
