@@ -24,6 +24,9 @@ MIN_PIXELS = 4
 WINDOW = 120
 """Pixels on a side of what looks are taken from: a frame of `CROP` pixels with a margin."""
 
+LEAST_BROWS = 0.01
+"""The least area of eyebrows, in squares of the eyes' width: of less, hair hides too much to tell which they are."""
+
 MARGIN = 1.1
 """The square around a part, in its longer sides."""
 
@@ -101,8 +104,9 @@ def cut_parts(
     if head is None:
         return {}
     if "eyes" in boxes:
-        masks["eyebrows"] = _eyebrows(pixels, ids, boxes["eyes"])
-        if box := box_of(masks["eyebrows"]):
+        brows = masks["eyebrows"] = _eyebrows(pixels, ids, boxes["eyes"])
+        span = boxes["eyes"][2] - boxes["eyes"][0]
+        if brows.sum() / 255 >= LEAST_BROWS * span**2 and (box := box_of(brows)):
             boxes["eyebrows"] = box
     layers = np.dstack([pixels, ids])
     parts = {}

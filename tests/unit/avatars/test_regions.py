@@ -119,6 +119,12 @@ def test_a_portrait_without_mouth_or_eyes_has_its_other_parts():
     assert set(cut_parts(image, mask, looks=2)) == {"hair", "face", "clothes"}
 
 
+def test_eyebrows_that_hair_hides_are_no_part():
+    image, mask = portrait()
+    mask[:104] = np.where(mask[:104] == FACE, HAIR, mask[:104])
+    assert "eyebrows" not in cut_parts(image, mask, looks=1)
+
+
 def test_hair_alone_is_a_part_and_nothing_is_none():
     image, mask = portrait()
     assert set(cut_parts(image, np.where(mask == HAIR, HAIR, 0).astype(np.uint8), looks=2)) == {"hair"}
