@@ -138,7 +138,8 @@ class Library:
         weights: Mapping[PartRole, Weights],
     ) -> Self:
         """A library of descriptors (N, DIMENSIONS) and candidates (N,) for each role."""
-        statistics = Statistics.of(descriptors)
+        shares = {role: row_weights(candidates[role], style.frequencies(roles[role])) for role in descriptors}
+        statistics = Statistics.of(descriptors, shares)
         prototypes = {
             role: Prototypes(statistics.standardize(role, rows), candidates[role], weights.get(role, EVEN))
             for role, rows in descriptors.items()
@@ -183,7 +184,25 @@ def descriptors_of(table: pa.Table) -> np.ndarray:
     return flat.reshape(len(table), DIMENSIONS)
 
 
-def choose_weights(descriptors: np.ndarray, candidates: np.ndarray, queries: np.ndarray, truths: np.ndarray) -> Weights:
+def row_weights(candidates: np.ndarray, frequencies: np.ndarray) -> np.ndarray:
+    """How much each row of a library counts, so that candidates count as often as a style draws them: float64 (N,).
+
+    Else the domain of a style with many beards would be bearded, and faces without a beard stand out for having one.
+
+    Args:
+        candidates: the candidate of each row, int (N,).
+        frequencies: of the candidates, float64 (C,).
+    """
+    return (frequencies / np.maximum(np.bincount(candidates, minlength=len(frequencies)), 1))[candidates]
+
+
+def choose_weights(
+    descriptors: np.ndarray,
+    candidates: np.ndarray,
+    queries: np.ndarray,
+    truths: np.ndarray,
+    shares: np.ndarray | None = None,
+) -> Weights:
     """The weights, of a 5 x 5 grid, with which most queries come back to their candidate.
 
     Of nearly equal ones those that count least on gray values and proportions, which differ more between domains than
@@ -194,17 +213,21 @@ def choose_weights(descriptors: np.ndarray, candidates: np.ndarray, queries: np.
         candidates: the candidate of each, int (N,).
         queries: of the same role in rendered portraits, float32 (B, DIMENSIONS), not standardized.
         truths: the candidate of each query, int (B,).
+        shares: how much each part of the library counts in its statistics (`row_weights`).
     """
-    standardized = standardize_both(descriptors, queries)
+    standardized = standardize_both(descriptors, queries, shares)
     grid = [(1 - share, share, proportions) for share in _GRAY_SHARES for proportions in _PROPORTIONS]
     return max(
         grid, key=lambda weights: _fitness(Prototypes(standardized[0], candidates, weights), standardized[1], truths)
     )
 
 
-def standardize_both(descriptors: np.ndarray, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def standardize_both(
+    descriptors: np.ndarray, queries: np.ndarray, shares: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """A role's parts in a library and parts of another domain, standardized so that they can be compared."""
-    library, domain = (Statistics.of({"face": rows}) for rows in (descriptors, queries))
+    library = Statistics.of({"face": descriptors}, None if shares is None else {"face": shares})
+    domain = Statistics.of({"face": queries})
     return library.standardize("face", descriptors), domain.standardize("face", queries, library)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from facemill.avatars.cut_regions import encode_crop
 from facemill.avatars.drawn import Drawer
-from facemill.avatars.matching import Prototypes, Weights, choose_weights, standardize_both
+from facemill.avatars.matching import Prototypes, Weights, choose_weights, row_weights, standardize_both
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part, cut_parts
 from facemill.avatars.styles import DrawingStyle, PartRole, random_options
@@ -69,7 +69,11 @@ def render_parts(*, style: str, size: int, looks: int, seed: int, parts: Path, a
     rng = np.random.default_rng([seed, zlib.crc32(loaded.name.encode())])
     library = _render(loaded, size, looks, rng)
     queries = _portraits(loaded, Drawer(size, looks), rng)
-    weighed = {role: _weigh(of, queries[role]) for role, of in library.items() if of and role in queries}
+    weighed = {
+        role: _weigh(of, queries[role], loaded.frequencies(loaded.candidates[role]))
+        for role, of in library.items()
+        if of and role in queries
+    }
     weights, measured = ({role: pair[i] for role, pair in weighed.items()} for i in (0, 1))
     write_shard(parts, list(_rows(loaded, library)), PART_SCHEMA)
     write_json(about, {"style": style, **_facts(loaded), "weights": weights, "measured": measured})
@@ -130,12 +134,15 @@ def _portraits(style: DrawingStyle, drawer: Drawer, rng: np.random.Generator) ->
     return rows
 
 
-def _weigh(library: list[tuple[int, Part]], queries: list[tuple[int, Part]]) -> tuple[Weights, float]:
+def _weigh(
+    library: list[tuple[int, Part]], queries: list[tuple[int, Part]], frequencies: np.ndarray
+) -> tuple[Weights, float]:
     """The weights of a role that its portraits choose, and the share of these that come back to their candidate."""
     candidates, parts = _arrays(library)
     truths, described = _arrays(queries)
-    weights = choose_weights(parts, candidates, described, truths)
-    standardized = standardize_both(parts, described)
+    shares = row_weights(candidates, frequencies)
+    weights = choose_weights(parts, candidates, described, truths, shares)
+    standardized = standardize_both(parts, described, shares)
     return weights, Prototypes(standardized[0], candidates, weights).top_1(standardized[1], truths)
 
 

@@ -26,18 +26,28 @@ class Statistics:
     deviations: Mapping[str, np.ndarray]
 
     @classmethod
-    def of(cls, descriptors: Mapping[PartRole, np.ndarray]) -> Self:
-        """The statistics of descriptors, float32 (N, DIMENSIONS) for each role; a role with N = 0 has none."""
-        return cls.of_batches([descriptors])
+    def of(
+        cls, descriptors: Mapping[PartRole, np.ndarray], weights: Mapping[PartRole, np.ndarray] | None = None
+    ) -> Self:
+        """The statistics of descriptors, float32 (N, DIMENSIONS) for each role; a role with N = 0 has none.
+
+        With `weights`, (N,) for each role, rows count as often as these say.
+        """
+        return cls.of_batches([descriptors], weights)
 
     @classmethod
-    def of_batches(cls, batches: Iterable[Mapping[PartRole, np.ndarray]]) -> Self:
-        """The statistics of descriptors that come in batches."""
+    def of_batches(
+        cls,
+        batches: Iterable[Mapping[PartRole, np.ndarray]],
+        weights: Mapping[PartRole, np.ndarray] | None = None,
+    ) -> Self:
+        """The statistics of descriptors that come in batches, all of the same weights, if any."""
         sums: dict[str, np.ndarray] = {}
         for batch in batches:
             for role, rows in batch.items():
                 values = rows.astype(np.float64)
-                moments = np.stack([np.ones(DIMENSIONS) * len(values), values.sum(0), (values**2).sum(0)])
+                counts = np.ones(len(values)) if weights is None else weights[role]
+                moments = np.stack([np.ones(DIMENSIONS) * counts.sum(), counts @ values, counts @ values**2])
                 sums[role] = sums.get(role, 0) + moments
         sums = {role: moments for role, moments in sums.items() if moments[0, 0]}
         means = {role: total / count for role, (count, total, _) in sums.items()}

@@ -6,7 +6,7 @@ tell about form part roles; the others stay at their plainest variant.
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import files
@@ -164,14 +164,14 @@ class DrawingStyle:
     def _shown_or_not(self, component: str) -> tuple[str, ...]:
         return (NONE, *self.components[component])
 
-    def frequencies(self, role: PartRole) -> np.ndarray:
-        """How often the style draws each candidate of a role: float64 (C,), of sum 1.
+    def frequencies(self, choices: Sequence[Choice]) -> np.ndarray:
+        """How often the style draws each of a role's candidates: float64 (C,), of sum 1.
 
         Beards and the like are as rare as their probability says; else all variants are equally frequent.
         """
-        shares = np.ones(len(self.candidates[role]))
-        for i, choice in enumerate(self.candidates[role]):
-            for name in self.roles[role][1:]:
+        shares = np.ones(len(choices))
+        for i, choice in enumerate(choices):
+            for name in list(choice)[1:]:
                 shown = self.definition["components"][name].get("probability", 100) / 100
                 share = 1 - shown if choice[name] == NONE else shown / len(self.components[name])
                 shares[i] *= max(share, 1e-6)  # what a style always shows may be hidden here
@@ -248,7 +248,7 @@ def random_options(
     Beards and the like are as rare as the style's probabilities say. Unseen components are plain.
     """
     choices = {
-        role: candidates[rng.choice(len(candidates), p=style.frequencies(role))]
+        role: candidates[rng.choice(len(candidates), p=style.frequencies(candidates))]
         for role, candidates in style.candidates.items()
     }
     choices |= given

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from facemill.avatars.descriptors import DIMENSIONS, GRAY, PROPORTIONS, SILHOUETTE, mirrored
-from facemill.avatars.matching import NEAREST, Library, Prototypes, choose_weights, standardize_both
+from facemill.avatars.matching import NEAREST, Library, Prototypes, choose_weights, row_weights, standardize_both
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import cut_parts
 from facemill.avatars.statistics import Statistics
@@ -133,3 +133,21 @@ def test_a_file_that_says_nothing_of_parts_is_one_line(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps({"style": "toon-head"}))
     with pytest.raises(UserError, match="says nothing"):
         Library.load(tmp_path / "a.parquet", tmp_path / "a.json")
+
+
+def test_rows_count_as_often_as_a_style_draws_their_candidate():
+    weights = row_weights(np.array([0, 0, 1, 3]), np.array([0.5, 0.25, 0.15, 0.1]))
+    assert weights.tolist() == [0.25, 0.25, 0.25, 0.1]
+    rows = np.zeros((4, DIMENSIONS), np.float32)
+    rows[3] = 1
+    statistics = Statistics.of({"hair": rows}, {"hair": weights})
+    np.testing.assert_allclose(statistics.means["hair"], 0.1 / 0.85, rtol=1e-5)
+
+
+def test_beards_are_as_rare_in_a_librarys_statistics_as_in_what_the_style_draws():
+    style = DrawingStyle.load("toon-head")
+    choices = style.candidates["hair"]
+    rows = np.zeros((len(choices), DIMENSIONS), np.float32)
+    rows[[choice["beard"] != "none" for choice in choices]] = 1  # five of six
+    made = Library.of(style, {"hair": choices}, {"hair": rows}, {"hair": np.arange(len(choices))}, {})
+    np.testing.assert_allclose(made.statistics.means["hair"], 0.5, atol=1e-5)
