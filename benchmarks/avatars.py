@@ -1,6 +1,6 @@
 """Avatars of portraits with given masks, against the plain loop of the article that they go back to, in one run.
 
-    python benchmarks/avatars.py [--portraits 400] [--plain 12] [--style toon-head] [--rounds 3]
+    python benchmarks/avatars.py [--portraits 400] [--plain 12] [--style toon-head] [--rounds 3] [--parts FOLDER]
 
 The portraits are figures of the style at 128 px, with their masks, in as many shards as there are cores. Facemill's
 side runs the rules `cut_regions` and `match_avatars` in a process for each shard: reading, eight looks at each part,
@@ -9,14 +9,15 @@ everything when the time begins.
 
 The plain loop takes one portrait at a time, and of it one part at a time: a crop of the part, enlarged to 306 px, its
 code by the article's autoencoder, `torch.cosine_similarity` to the stored code of each of the style's parts in turn;
-then DiceBear's SVG and a PNG, in the colors of the portrait as they are. Torch has all cores. The codes of the style's
-parts are made before the time begins. A second loop shows the search alone: cosines of Facemill's own descriptors.
+then DiceBear's SVG and a PNG, in the colors of the portrait as they are. Torch has all cores. The stored codes are
+random, since their values cost no time. A second loop shows the search alone: cosines of Facemill's own descriptors.
 
 The last line is JSON: `portraits_per_second` of one style, and `vs_plain`, how many times as many as the plain loop.
 """
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -29,8 +30,10 @@ SIZE = 128
 PNG = 256
 
 
-def main(portraits: int = 400, plain: int = 12, style: str = "toon-head", rounds: int = 3) -> None:
-    """Times both sides in turns."""
+def main(
+    portraits: int = 400, plain: int = 12, style: str = "toon-head", rounds: int = 3, parts: Path | None = None
+) -> None:
+    """Times both sides in turns; the style's parts are rendered first, or those of a folder are taken."""
     from facemill.avatars.describe_collection import describe_collection
     from facemill.avatars.render_parts import render_parts
     from facemill.data.shards import count_rows
@@ -38,7 +41,11 @@ def main(portraits: int = 400, plain: int = 12, style: str = "toon-head", rounds
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         products = {"parts": folder / "parts.parquet", "about": folder / "parts.json", "sheet": folder / "parts.png"}
-        render_parts(style=style, size=256, looks=8, seed=1, **products)
+        if parts:
+            for suffix in ("parquet", "json"):
+                shutil.copy(parts / f"{style}.{suffix}", folder / f"parts.{suffix}")
+        else:
+            render_parts(style=style, size=256, looks=8, seed=1, **products)
         generate(folder, portraits, style)
         together(folder, ["cut"])
         describe_collection(
@@ -47,21 +54,27 @@ def main(portraits: int = 400, plain: int = 12, style: str = "toon-head", rounds
         )
         facemill, loop = [], []
         for _ in range(rounds):
-            facemill.append(portraits / together(folder, ["cut", "match"]))
+            facemill.append([value / portraits for value in together(folder, ["cut", "match"])])
             loop.append(plain_loop(folder, plain))
         made = count_rows([folder / f"avatars-{i}.parquet" for i in range(CORES)])
         assert made == portraits, made
         searched, ours = search(folder)
-    ratio = statistics.median(a / b for a, b in zip(facemill, loop, strict=True))
+    wall, worked = (statistics.median(b[i] / a[i] for a, b in zip(facemill, loop, strict=True)) for i in (0, 1))
     print(f"{portraits} portraits of {SIZE} px to {style}, PNGs of {PNG} px, {CORES} processes")
-    print(f"facemill   {statistics.median(facemill):7.1f} portraits/s")
-    print(f"plain loop {statistics.median(loop):7.1f} portraits/s, {plain} portraits")
+    for what, measured in (("facemill", facemill), (f"plain loop, {plain} portraits", loop)):
+        seconds, processor = (statistics.median(column) for column in zip(*measured, strict=True))
+        print(f"{what:26} {1 / seconds:6.1f} portraits/s, {processor * 1e3:6.1f} ms of processors each")
+    print(f"of the processors' time: {worked:.1f}")
     print(f"search alone, a portrait: plain loop {searched * 1e3:.2f} ms, facemill {ours * 1e3:.3f} ms")
-    print(json.dumps({"portraits_per_second": round(statistics.median(facemill), 1), "vs_plain": round(ratio, 1)}))
+    rate = 1 / statistics.median(seconds for seconds, _ in facemill)
+    print(json.dumps({"portraits_per_second": round(rate, 1), "vs_plain": round(wall, 1)}))
 
 
-def together(folder: Path, steps: list[str]) -> float:
-    """The seconds that a process for each shard takes for these steps, after all have imported what they need."""
+def together(folder: Path, steps: list[str]) -> tuple[float, float]:
+    """The seconds that a process for each shard takes for these steps, and those that processors work for them.
+
+    The former begin when all have imported what they need.
+    """
     command = [sys.executable, __file__, "shard", str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     jobs = [subprocess.Popen([*command, str(i), *steps], **pipes) for i in range(CORES)]
@@ -71,18 +84,20 @@ def together(folder: Path, steps: list[str]) -> float:
     for job in jobs:
         job.stdin.write("go\n")
         job.stdin.close()
-    for job in jobs:
-        assert job.wait() == 0
-    return time.perf_counter() - start
+    worked = sum(float(job.stdout.read()) for job in jobs)
+    seconds = time.perf_counter() - start
+    assert not any(job.wait() for job in jobs)
+    return seconds, worked
 
 
 def run_shard(folder: Path, shard: int, steps: list[str]) -> None:
-    """Waits for a line, and works on a shard."""
+    """Waits for a line, works on a shard, and prints the seconds that the processor worked for it."""
     from facemill.avatars.cut_regions import cut_regions
     from facemill.avatars.match_avatars import match_avatars
 
     print("ready", flush=True)
     sys.stdin.readline()
+    before = time.process_time()
     regions = folder / f"regions-{shard}.parquet"
     if "cut" in steps:
         portraits, masks = folder / f"portraits-{shard}.parquet", folder / f"masks-{shard}.parquet"
@@ -96,6 +111,7 @@ def run_shard(folder: Path, shard: int, steps: list[str]) -> None:
             size=PNG,
             avatars=folder / f"avatars-{shard}.parquet",
         )
+    print(time.process_time() - before)
 
 
 def generate(folder: Path, portraits: int, name: str) -> None:
@@ -120,21 +136,22 @@ def generate(folder: Path, portraits: int, name: str) -> None:
             write_shard(folder / f"{what}-{shard}.parquet", rows[shard::CORES], schema, SEVEN)
 
 
-def plain_loop(folder: Path, count: int) -> float:
-    """Portraits a second, one part at a time, by the article's autoencoder and one cosine at a time."""
+def plain_loop(folder: Path, count: int) -> tuple[float, float]:
+    """The seconds of a portrait, one part at a time, by the article's autoencoder and one cosine at a time; and those
+    of processors.
+    """
     import cv2
     import numpy as np
     import torch
 
     from facemill.avatars.colors import hex_color
-    from facemill.avatars.cut_regions import decode_crop
     from facemill.avatars.matching import Library
     from facemill.avatars.part_maps import picture
     from facemill.data.classes import SEVEN
     from facemill.data.shards import decode_image, decode_mask, read_rows
     from facemill.imaging.colors import region_colors
+    from facemill.networks.part_autoencoder import CODE, PartAutoencoder
     from facemill.networks.part_autoencoder import SIZE as SIDE
-    from facemill.networks.part_autoencoder import PartAutoencoder
 
     torch.set_num_threads(CORES)
     network, library = (
@@ -148,11 +165,11 @@ def plain_loop(folder: Path, count: int) -> float:
         return network.encode(torch.from_numpy(enlarged).permute(2, 0, 1)[None])[0]
 
     stored: dict[str, list[tuple[int, torch.Tensor]]] = {}
-    for row in read_rows([folder / "parts.parquet"], ["role", "candidate", "crop"]):
-        stored.setdefault(row["role"], []).append((row["candidate"], code(decode_crop(row["crop"]["bytes"])[..., :3])))
+    for row in read_rows([folder / "parts.parquet"], ["role", "candidate"]):
+        stored.setdefault(row["role"], []).append((row["candidate"], torch.rand(CODE)))
     images = list(read_rows([folder / "portraits-0.parquet"]))[:count]
     masks = list(read_rows([folder / "masks-0.parquet"]))[:count]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), time.process_time()
     for i, (image, mask) in enumerate(zip(images, masks, strict=True)):
         pixels, ids = decode_image(image["image"]["bytes"]), decode_mask(mask["mask"]["bytes"])
         choices = {}
@@ -169,7 +186,7 @@ def plain_loop(folder: Path, count: int) -> float:
         options = library.style.options(choices, colors)
         png = cv2.imencode(".png", cv2.cvtColor(picture(library.style.svg(options), PNG), cv2.COLOR_RGBA2BGRA))[1]
         (folder / f"{i}.png").write_bytes(png.tobytes())
-    return count / (time.perf_counter() - start)
+    return (time.perf_counter() - start) / count, (time.process_time() - before) / count
 
 
 def search(folder: Path) -> tuple[float, float]:
