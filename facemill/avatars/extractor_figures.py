@@ -42,7 +42,9 @@ def draw_embeddings(
         extractors: by name; a row each.
         domains: by name of the extractor and role; a role is two columns.
     """
-    roles = list(next(iter(domains.values())))
+    roles = _roles(domains)
+    if not roles:
+        return _draw_nothing(path)
     columns, size = 2 * len(roles), (2.9 * 2 * len(roles), 2.5 * len(domains) + 0.5)
     with plot(path, *size, nrows=len(domains), ncols=columns, squeeze=False) as (figure, panels):
         for row, (name, of_roles) in zip(panels, domains.items(), strict=True):
@@ -56,6 +58,16 @@ def draw_embeddings(
         ):
             axes.set_title(title)
         figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+
+
+def _roles(domains: Mapping[str, Mapping[PartRole, Domains]]) -> list[PartRole]:
+    return list(next(iter(domains.values()), {}))
+
+
+def _draw_nothing(path: Path) -> None:
+    with plot(path, 9, 1.2) as (_, axes):
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "no part that both the portraits and the style show", ha="center", va="center")
 
 
 def _scatter(axes: Any, domains: Domains) -> None:
@@ -82,7 +94,9 @@ def draw_codes(path: Path, domains: Mapping[str, Mapping[PartRole, Domains]]) ->
         path: the PNG to write.
         domains: by name of the autoencoder, a row each, and role, a column each.
     """
-    roles = list(next(iter(domains.values())))
+    roles = _roles(domains)
+    if not roles:
+        return _draw_nothing(path)
     with plot(
         path, 4.2 * len(roles), 2.7 * len(domains) + 0.5, nrows=len(domains), ncols=len(roles), squeeze=False
     ) as (

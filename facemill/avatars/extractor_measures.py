@@ -1,5 +1,6 @@
 """What is measured of an extractor: whether parts come back, whether choices are stable, what its numbers tell."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -166,7 +167,7 @@ class Measures:
         frequent choice is another one.
         """
         filmed, vectors, key = self.parts.film[role], self.vectors.film[role], (OWN_STYLE, role)
-        if key not in self.vectors.libraries:
+        if key not in self.vectors.libraries or role not in self.vectors.collection:
             return {}
         chosen = self._choose_of_portraits(OWN_STYLE, role, vectors, mode)
         domain, still = self.vectors.collection[role], vectors[filmed.still]
@@ -226,7 +227,7 @@ def majority_changes(truths: np.ndarray, chosen: np.ndarray) -> list[bool]:
 
 
 def _mean(values: Any) -> float:
-    return float(np.mean(values))
+    return float(np.mean(values)) if len(values) else math.nan
 
 
 def _with_mean(shares: Mapping[Any, float]) -> dict[str, float | None]:
