@@ -3,25 +3,11 @@
 import cv2
 import numpy as np
 import pytest
-import torch
-from torch import nn
+from helpers.color_unet import COLORS, ColorUnet
 
 from facemill.avatars.film_faces import FaceFollower
 from facemill.data.classes import IGNORE, ROLES, SEVEN
 from facemill.inference.segmenter import Segmenter
-
-
-class ColorUnet(nn.Module):
-    """A network that knows each class by its color."""
-
-    size = 128
-
-    def __init__(self):
-        super().__init__()
-        self.colors = nn.Parameter(torch.tensor(SEVEN.colors).float() / 255)
-
-    def forward(self, images):
-        return -200 * (images[:, None] - self.colors[None, :, :, None, None]).square().sum(2)
 
 
 def follower():
@@ -30,7 +16,7 @@ def follower():
 
 def draw(frame, x, y, height, eyes=True):
     """A head in the classes' colors, its face so high, around a point of the frame."""
-    color = {role: SEVEN.colors[i] for i, role in enumerate(ROLES)}
+    color = {role: COLORS[i].tolist() for i, role in enumerate(ROLES)}
     width = round(0.4 * height)
     cv2.ellipse(frame, (x, y - height // 6), (round(0.6 * height), round(0.7 * height)), 0, 0, 360, color["hair"], -1)
     cv2.ellipse(frame, (x, y), (width, height // 2), 0, 0, 360, color["face"], -1)
@@ -41,7 +27,7 @@ def draw(frame, x, y, height, eyes=True):
 
 
 def empty(height=360, width=640):
-    return np.full((height, width, 3), SEVEN.colors[0], np.uint8)
+    return np.full((height, width, 3), COLORS[0], np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +98,7 @@ def test_a_doubtful_face_is_let_go():
     films, frame = follower(), draw(empty(), 300, 180, 150)
     films.follow(frame)
     doubtful = frame.copy()
-    cv2.circle(doubtful, (330, 168), 16, SEVEN.colors[ROLES.index("face")], -1)  # one eye is left
+    cv2.circle(doubtful, (330, 168), 16, COLORS[ROLES.index("face")].tolist(), -1)  # one eye is left
     assert follower().follow(doubtful) is None
     faces = [films.follow(doubtful) is not None for _ in range(40)]
     assert faces[0]
