@@ -114,7 +114,7 @@ def measure(
         "cross_style": cross_style(figures, evaluation.libraries, evaluation.drawer, again, evaluation.seed),
     }
     for (masks, name), of_roles in answers.items():
-        log.info("parts that come back, %s, %s: mean of roles %.3f", name, masks, summary(of_roles)["mean"])
+        log.info("parts that come back, %s, %s: mean of roles %s", name, masks, summary(of_roles)["mean"])
     return results
 
 

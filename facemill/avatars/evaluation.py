@@ -175,13 +175,17 @@ class Evaluation:
             )
             for name, of in drawn.items()
         }
-        sources = [(of, statistics_of([side for pair in of for side in pair])) for of in pairs.values() if of]
+        collections = {
+            name: statistics_of([described(portrait.parts) for portrait in of]) for name, of in drawn.items()
+        }
         styles = {}
         for name, library in self.libraries.items():
             if "mouth" not in library.style.candidates:
                 continue
             opened = [mouth_openness(nearest, self.openness[name]) for nearest in self.nearest[name]]
-            toggles = [followed(of, library, statistics, self.openness[name]) for of, statistics in sources]
+            toggles = [
+                followed(of, library, collections[source], self.openness[name]) for source, of in pairs.items() if of
+            ]
             toggled = [flag for flags in toggles for flag in flags]
             accuracy = open_mouth_accuracy(dict(zip(self.measured.ids, opened, strict=True)), is_open)
             styles[name] = rank_correlation(self.measured.openness, opened) | {

@@ -6,6 +6,8 @@ import json
 import cv2
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
 import pytest
 from helpers.configs import sample_config
 from PIL import Image
@@ -189,6 +191,22 @@ def test_where_all_portraits_have_labels_all_are_measured(made, tmp_path):
     assert figures["portraits"] > 20
     assert figures["cross_style"]["agreement"] is None  # one style alone
     assert figures["retrieval"]["true_masks"] is None
+
+
+def test_masks_that_show_hair_alone_leave_other_roles_unmeasured(made, tmp_path):
+    table = pa.parquet.read_table(made / "regions.parquet")
+    hair = tmp_path / "regions.parquet"
+    rows = table.filter(pa.compute.equal(table["role"], "hair")).to_pylist()
+    write_shard(hair, rows, table.schema.remove_metadata())
+    figures = evaluated(
+        made, tmp_path, regions=[hair], parts=[made / "parts/toon-head.parquet"], source=made / "source"
+    )
+    assert figures["retrieval"]["unet_masks"]["eyes"] == 0  # a part that is not seen is not right
+    assert figures["retrieval"]["unet_masks"]["hair"] > 0
+    assert figures["expression"]["spearman"] is None
+    assert set(figures["stability"]["styles"]["toon-head"]) >= {"hair", "eyes"}
+    assert figures["stability"]["styles"]["toon-head"]["eyes"]["unchanged"] is None
+    assert "eyes" not in figures["stability"]
 
 
 def test_a_collection_without_parts_is_refused(made, tmp_path):
