@@ -71,7 +71,7 @@ class Comparer:
         if self.extractor is not None:
             return self.extractor.describe([part])[0]
         domain = self.statistics if role in self.statistics.means else self.library.statistics
-        return domain.standardize(role, part.descriptor[None])[0]
+        return domain.standardize(role, part.descriptor[None], self.library.statistics)[0]
 
     def distances(self, role: PartRole, vector: np.ndarray) -> np.ndarray:
         """From a part's vector to each candidate's nearest part: float32 (C,), squares where they are Euclidean."""

@@ -1,4 +1,4 @@
-"""The config of stage avatars: drawing styles, extractors, films."""
+"""The config of stage avatars: drawing styles, the comparison of extractors, films."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,19 +14,17 @@ class AvatarsConfig(Section):
     styles: Annotated[list[str], Field(min_length=1)] = Field(
         description="names in the package dicebear-styles, emoji, or paths of style definitions (JSON)"
     )
-    extractor: Literal["shape", "autoencoder", "resnet50"] = Field(
-        description="what compares parts: shape (masks, gray values, proportions), autoencoder or resnet50"
-    )
-    autoencoder: Literal["original", "fixed"] = Field(
-        description="original: as published, with a ReLU on the code; fixed: without"
-    )
     resnet50_weights: Literal["imagenet"] | Path | None = Field(
         None, description="imagenet (downloaded) or a safetensors file; null: resnet50 is left out of the comparison"
     )
     size: Positive = Field(description="pixels at which styles are rendered")
     looks: Positive = Field(description="slightly moved copies of a portrait whose descriptors are averaged")
-    keep: Share = Field(description="in films another variant must be nearer by this share,")
+    keep: Share = Field(
+        description="in films another variant must be nearer by this share of what it would be for itself,"
+    )
     hold: Positive = Field(description="and for so many frames")
     shown: Positive = Field(description="held-out portraits on the contact sheet")
     film: Path | None = Field(None, description="a film, or folder of frames, for the film of embeddings")
-    training: TrainingConfig = Field(description="training of the autoencoder, in parts of portraits")
+    training: TrainingConfig = Field(
+        description="training of each autoencoder of the comparison, in parts of portraits"
+    )
