@@ -3,4 +3,4 @@
 from facemill.workflow.command import run
 
 if __name__ == "__main__":
-    run("facemill.avatars.film_avatar:film_avatar")
+    run("facemill.avatars.film_avatar:film_avatar", gpu=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from facemill.avatars.compared_parts import OWN_STYLE, ROLES, compared_parts
+from facemill.avatars.compared_parts import OWN_STYLE, ROLES, ComparedParts, compared_parts
 from facemill.avatars.extractor_figures import Domains, draw_codes, draw_embeddings
 from facemill.avatars.extractor_measures import Measures, Vectors
 from facemill.avatars.extractors import Extractor, NetworkExtractor, Raw, Shape, load_extractor
@@ -73,20 +73,27 @@ def compare_extractors(
         seed=seed,
     )
     by_name = all_extractors(encoders, mobilenet_weights, resnet50_weights)
+    style = OWN_STYLE if any(path.stem == OWN_STYLE for path in parts) else parts[0].stem
+    results, domains = measure_all(by_name, compared, style)
+    write_json(extractors, results)
+    draw_embeddings(embeddings, by_name, {name: _of(of, ("eyes", "mouth")) for name, of in domains.items()})
+    draw_codes(codes, {name: _of(of, ROLES) for name, of in domains.items() if name.startswith("autoencoder")})
+
+
+def measure_all(
+    extractors: Mapping[str, Extractor], compared: ComparedParts, style: str
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[PartRole, Domains]]]:
+    """By extractor, `shape` first: all measures, and the parts of portraits beside those of a style."""
     results: dict[str, dict[str, Any]] = {}
     domains: dict[str, dict[PartRole, Domains]] = {}
-    style = OWN_STYLE if any(path.stem == OWN_STYLE for path in parts) else parts[0].stem
-    for name, extractor in by_name.items():
+    for name, extractor in extractors.items():
         vectors = Vectors.of(extractor, compared)
         results[name] = Measures(extractor, compared, vectors).summary()
         ours, theirs = results["shape"]["mean"], results[name]["mean"]
         results[name]["behind_shape"] = None if theirs is None else ours - theirs
         domains[name] = domains_of(vectors, style)
         log.info("compare_extractors: %s, mean top-1 %s", name, "not measured" if theirs is None else f"{theirs:.3f}")
-    write_json(extractors, results)
-    draw_embeddings(embeddings, by_name, {name: _of(of, ("eyes", "mouth")) for name, of in domains.items()})
-    coders = {name: _of(of, ROLES) for name, of in domains.items() if name.startswith("autoencoder")}
-    draw_codes(codes, coders)
+    return results, domains
 
 
 def domains_of(vectors: Vectors, style: str) -> dict[PartRole, Domains]:

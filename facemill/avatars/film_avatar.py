@@ -39,8 +39,7 @@ def film_avatar(
 ) -> None:
     """Makes the film of embeddings of a film: beside each frame its face's avatar, and how its parts are chosen.
 
-    It has 1280 x 720 pixels, and the times and the sound of the film. Frames without a face show the last avatar in
-    gray; of several faces the largest is followed.
+    It has 1280 x 720 pixels, the film's times and sound; without a face it shows the last avatar in gray.
 
     Args:
         film: a film, or a folder of frames; any size and shape.
@@ -48,8 +47,7 @@ def film_avatar(
         parts: folder of the styles' parts, for example results/sample/avatars/parts, or the Parquet of one.
         out: the film to write (.mp4).
         style: drawing style, of those in the folder.
-        statistics: of the parts of the collection that the U-Net knows; by default statistics.safetensors beside the
-            folder, where there is one.
+        statistics: of the collection's parts; by default statistics.safetensors beside the folder, where there is one.
         extractor: what compares parts.
         weights: of an extractor that is a network: the model of train_part_encoder, or of torchvision.
         looks: slightly moved looks whose mean is compared.
@@ -58,25 +56,20 @@ def film_avatar(
         no_hold: choose in each frame what is nearest.
         table: CSV to write: frame, time, role, variant, margin, changed, nearest (the variant without `hold`), move
             (of the face's embedding since the frame before).
-        metrics: JSON to write: changes a second of each role, with and without `hold`, in all frames and in those in
-            which the face's embedding moves less than by another look at the same picture.
+        metrics: JSON to write: changes a second of each role, with and without `hold`, in all frames and in still ones:
+            the face's embedding moves less than by another look at the same picture.
     """
     library, source = _library(parts, style)
-    own = statistics or source.parent.parent / "statistics.safetensors"
-    collection = Statistics.load(own) if statistics or own.exists() else library.statistics
     network = None if extractor == "shape" else load_extractor(extractor, weights=weights)
-    comparer = Comparer(library, collection, network, source)
+    comparer = Comparer(library, _collection(library, source, statistics), network, source)
     choices = FilmChoices(comparer, keep=0 if no_hold else keep, hold=1 if no_hold else hold)
     held = "frame by frame" if no_hold else f"a part stays until another is {keep:.0%} nearer for {hold} frames"
     title = f"{film.name}: parts of {library.style.name} by {extractor}, {held}"
-    plots = EmbeddingPlots(list(comparer.domains), title, _credit(library))
-    portrayer = Portrayer(comparer, choices, plots)
+    portrayer = Portrayer(comparer, choices, EmbeddingPlots(list(comparer.domains), title, _credit(library)))
     mark = Mark("algorithmicMedia", hashes([unet / "model.safetensors" if unet.is_dir() else unet]), hashes([film]))
     looker, count = Looker(FaceFollower(Segmenter.load(unet)), looks), 0
-    with (
-        ThreadPoolExecutor(1) as pool,
-        FilmWriter(out, like=film, size=(WIDTH, HEIGHT), tags=film_tags(mark)) as writer,
-    ):
+    writer = FilmWriter(out, like=film, size=(WIDTH, HEIGHT), tags=film_tags(mark))
+    with ThreadPoolExecutor(1) as pool, writer:
         for look in map_ahead(pool, looker.look, frames(film)):
             writer.write(portrayer.draw(look), look.frame)
             count += 1
@@ -99,6 +92,12 @@ def _library(parts: Path, style: str | None) -> tuple[Library, Path]:
     if style not in (None, library.style.name):
         raise UserError(f"--style {style}: {parts} holds parts of {library.style.name}")
     return library, parts
+
+
+def _collection(library: Library, parts: Path, statistics: Path | None) -> Statistics:
+    """The statistics that are given, or those beside the folder of parts; the library's where there are none."""
+    beside = statistics or parts.parent.parent / "statistics.safetensors"
+    return Statistics.load(beside) if statistics or beside.exists() else library.statistics
 
 
 def _credit(library: Library) -> str:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 TORCH = ("torch", "torchvision", "accelerate", "segmentation_models_pytorch", "safetensors.torch", "openvino")
 """Packages that import torch, or are as slow."""
 
-COMMANDS = {"predict_masks", "generate_portraits", "export_onnx", "studio"}
+COMMANDS = {"predict_masks", "generate_portraits", "make_avatar", "export_onnx", "studio"}
 """Doors with a network that wait for no GPU: commands for users, of no rule."""
 
 DOORS = [
