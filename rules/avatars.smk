@@ -1,9 +1,16 @@
 # Avatars, when asked for: the parts of portraits (eyes, mouth, hair, face, clothes), as the masks show them, matched to
 # the parts of drawing styles.
 # Needs portraits/, pseudo_labels/ and unet/, of the sample also source/ and films/; makes avatars/.
+import re
+
 STYLES = {Path(style).stem: style for style in CONFIG.avatars.styles}
 AVATARS = "results/{dataset}/avatars"
 FILM = CONFIG.avatars.film or (f"results/{CONFIG.dataset}/films/a.mp4" if CONFIG.kind == "sample" else None)
+
+
+wildcard_constraints:
+    style="|".join(map(re.escape, STYLES)),
+    kind="original|fixed",
 
 
 rule avatars:

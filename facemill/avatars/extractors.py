@@ -135,7 +135,7 @@ def picture_of(crop: np.ndarray, size: int) -> np.ndarray:
 def load_extractor(
     name: ExtractorName,
     *,
-    weights: Path | Literal["imagenet"] | None = None,
+    weights: Literal["imagenet"] | Path | None = None,
     shape_weights: Weights = EVEN,
 ) -> Extractor:
     """The extractor of this name.

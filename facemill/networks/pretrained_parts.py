@@ -29,7 +29,7 @@ class PretrainedParts(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, architecture: Architecture, weights: Path | Literal["imagenet"]) -> None:
+    def __init__(self, architecture: Architecture, weights: Literal["imagenet"] | Path) -> None:
         """A frozen network, in evaluation mode, on `device()`.
 
         Args:
@@ -54,7 +54,7 @@ class PretrainedParts(nn.Module):
         return features.mean((2, 3))
 
 
-def _load_resnet50(encoder: nn.Module, weights: Path | Literal["imagenet"]) -> None:
+def _load_resnet50(encoder: nn.Module, weights: Literal["imagenet"] | Path) -> None:
     key, accepted = "avatars.resnet50_weights", "torchvision's ResNet50"
     expected = {name: t for name, t in encoder.state_dict().items() if not name.endswith("num_batches_tracked")}
     if weights == "imagenet":
