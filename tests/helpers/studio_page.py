@@ -116,7 +116,9 @@ class Editor:
 
     def fault(self) -> str:
         """The text of the alert, once it is shown."""
-        return self.page.locator("#fault-text").inner_text().strip()
+        text = self.page.locator("#fault-text")
+        text.wait_for(state="visible")  # `inner_text` waits for the element alone, and is empty while it is hidden
+        return text.inner_text().strip()
 
     # what a person does
 
