@@ -221,6 +221,7 @@ class Encoder:
         self._output.container_options["movie_timescale"] = str(self._timescale())
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
+        """Encodes a frame, uint8 RGB (H, W, 3), and writes the sound before it."""
         height, width = pixels.shape[:2]
         even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
         rgb = VideoFrame.from_ndarray(even, "rgb24")
@@ -237,12 +238,14 @@ class Encoder:
         self._output.mux(self._stream.encode(frame))
 
     def finish(self) -> None:
+        """Writes the frames that the encoder holds, the remaining sound and the header."""
         self._output.mux(self._stream.encode(None))
         if self._sound:
             self._sound.write(None)
         self._output.close()
 
     def close(self) -> None:
+        """Closes the film and what its sound is copied from, after a fault too."""
         if self._sound:
             self._sound.close()
         with suppress(Exception):  # the first error was raised

@@ -94,17 +94,16 @@ def frames(path: Path, *, rate: Fraction = FOLDER_RATE) -> Iterator[Frame]:
     """
     if not path.exists():
         raise UserError(f"{path}: no such film or folder")
-    number, size = 0, None
+    size = None
     for frame in _folder_frames(path, rate) if path.is_dir() else _film_frames(path):
         size = size or frame.pixels.shape
         if frame.pixels.shape != size:
             raise UserError(
-                f"{path}: frame {number} has {_size(frame.pixels.shape)} pixels, those before it {_size(size)}; "
+                f"{path}: frame {frame.number} has {_size(frame.pixels.shape)} pixels, those before it {_size(size)}; "
                 "accepted: frames of one size"
             )
         yield frame
-        number += 1
-    if not number:
+    if size is None:
         raise UserError(f"{path}: not a single frame can be read; accepted: films with frames")
 
 

@@ -30,12 +30,14 @@ class Preview:
         self._times: list[int] = []
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
+        """Adds a frame, uint8 RGB (H, W, 3). Raises `UserError` beyond `MAX_BYTES`."""
         if pixels.nbytes * (len(self._pictures) + 1) > MAX_BYTES:
             raise UserError(f"{len(self._pictures)} frames fill a preview; accepted: .mp4 for longer films")
         self._pictures.append(Image.fromarray(pixels))
         self._times.append(pts)
 
     def finish(self) -> None:
+        """Writes all frames: the last one lasts as long as the rate says."""
         unit = 10 if self._path.suffix.lower() == ".gif" else 1
         ticks = self._base * 1000 / unit
         marks = [round((time - self._times[0]) * ticks) for time in self._times]
@@ -54,6 +56,7 @@ class Preview:
         first.save(self._path, save_all=True, append_images=others, duration=durations, loop=0, quality=85, **known)
 
     def close(self) -> None:
+        """Gives back the frames' memory."""
         self._pictures.clear()
 
 
@@ -66,14 +69,15 @@ class ImageFolder:
             self._texts.add_itxt({"xmp": _XMP_KEYWORD}.get(name, name), value)
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
+        """Writes a frame, uint8 RGB (H, W, 3); its time is not stored."""
         Image.fromarray(pixels).save(self._folder / f"{self._number:06}.png", pnginfo=self._texts)
         self._number += 1
 
     def finish(self) -> None:
-        pass
+        """Does nothing: every frame is written."""
 
     def close(self) -> None:
-        pass
+        """Does nothing: no file is open."""
 
 
 def picture_tags(path: Path) -> dict[str, str]:

@@ -49,21 +49,23 @@ class CopiedSound:
         self._next: Packet | None = next(self._packets, None)
 
     def write(self, until: Fraction | None) -> None:
+        """Copies or encodes what begins before a time in seconds; all of it for None."""
         while (packet := self._next) is not None and (until is None or self._time(packet) < until):
             self._write(packet)
             try:
                 self._next = next(self._packets, None)
-            except av.error.FFmpegError:
-                self._skipped += 1
-        if until is None:
-            for target, encoded in self._targets.values():
-                if encoded:
-                    self._output.mux(target.encode(None))
-        if until is None and self._skipped:
+            except av.error.FFmpegError:  # which ends the packets
+                self._next, self._skipped = None, self._skipped + 1
+        if until is not None:
+            return
+        for target, encoded in self._targets.values():
+            if encoded:
+                self._output.mux(target.encode(None))
+        if self._skipped:
             log.warning("%s: %d damaged packets of sound are skipped", self._path, self._skipped)
-            self._skipped = 0
 
     def close(self) -> None:
+        """Closes the film that is copied from."""
         self._stack.close()
 
     def _add(self, stream: AudioStream) -> None:
@@ -116,6 +118,7 @@ class EncodedSound:
         self._target, self._done = add_aac(output, rate, 1), 0
 
     def write(self, until: Fraction | None) -> None:
+        """Encodes what begins before a time in seconds; all of it for None."""
         end = len(self._samples) if until is None else min(int(until * self._rate), len(self._samples))
         while self._done < end:
             block = self._samples[self._done : self._done + _BLOCK]
@@ -127,7 +130,7 @@ class EncodedSound:
             self._output.mux(self._target.encode(None))
 
     def close(self) -> None:
-        pass
+        """Does nothing: the samples are no file."""
 
 
 def add_aac(output: OutputContainer, rate: int, channels: int) -> AudioStream:
