@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from facemill.data.png import XMP_KEYWORD
 from facemill.errors import UserError
 
 MAX_BYTES = 1 << 30
 """Of a preview's pixels, all of which Pillow needs at once."""
 
 _DESCRIPTION = 270  # EXIF tag ImageDescription
-_XMP_KEYWORD = "XML:com.adobe.xmp"  # by which other programs know XMP in PNGs
 
 
 class Preview:
@@ -66,7 +66,7 @@ class ImageFolder:
     def __init__(self, folder: Path, tags: dict[str, str]) -> None:
         self._folder, self._number, self._texts = folder, 0, PngImagePlugin.PngInfo()
         for name, value in tags.items():
-            self._texts.add_itxt({"xmp": _XMP_KEYWORD}.get(name, name), value)
+            self._texts.add_itxt({"xmp": XMP_KEYWORD}.get(name, name), value)
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
         """Writes a frame, uint8 RGB (H, W, 3); its time is not stored."""
@@ -90,10 +90,14 @@ def picture_tags(path: Path) -> dict[str, str]:
         if picture.format == "PNG":
             picture.load()
             texts = getattr(picture, "text", {}).items()
-            return {"xmp" if name == _XMP_KEYWORD else name: str(value) for name, value in texts}
-        stored = picture.info.get("comment") or picture.getexif().get(_DESCRIPTION) or ""
+            return {"xmp" if name == XMP_KEYWORD else name: str(value) for name, value in texts}
+        return tags_in(picture.info.get("comment") or picture.getexif().get(_DESCRIPTION) or "")
+
+
+def tags_in(text: str | bytes) -> dict[str, str]:
+    """The JSON object in a text, as previews have their tags; empty for other texts."""
     try:
-        tags = json.loads(stored)
-    except ValueError:
+        tags = json.loads(text)
+    except (ValueError, RecursionError):
         return {}
-    return {str(name): str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}
+    return {name: str(value) for name, value in tags.items()} if isinstance(tags, dict) else {}

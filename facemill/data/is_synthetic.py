@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from facemill.data.synthetic import Mark, read_mark
+from facemill.data.synthetic import Mark, read_mark, readable
 from facemill.errors import UserError, first_names
 
 
@@ -15,13 +15,13 @@ def is_synthetic(files: list[Path]) -> None:
         files: pictures and films.
 
     Raises:
-        UserError: A file has no mark, which is told when all are printed; or one cannot be read.
+        UserError: A file has no mark, once all are printed; or one cannot be read.
     """
     without = []
     for path in files:
         if (mark := read_mark(path)) is None:
             without.append(path)
-        print(f"{path}: {_in_words(mark) if mark else 'no mark'}", flush=True)
+        print(f"{readable(str(path))}: {_in_words(mark) if mark else 'no mark'}", flush=True)
     if without:
         raise UserError(f"{len(without)} of {len(files)} files without a mark: {first_names(without)}")
 

@@ -1,4 +1,4 @@
-"""Palette PNGs written fast: each row as its difference from the one above, packed by ISA-L.
+"""Palette PNGs written fast: each row as its difference from the one above, packed by ISA-L; chunks of any PNG.
 
 Format: https://www.w3.org/TR/png-3/ (chunks in section 11, filter type 2, "Up", in section 9). Masks change little from
 row to row, so that nearly all differences are zero: a 512 px mask takes a fifth of Pillow's fastest time.
@@ -13,6 +13,8 @@ import numpy as np
 from isal import isal_zlib
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+XMP_KEYWORD = "XML:com.adobe.xmp"
+"""Of the text that is a PNG's XMP packet."""
 
 
 def encode(pixels: np.ndarray, palette: bytes, text: tuple[str, str]) -> bytes:

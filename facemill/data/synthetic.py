@@ -11,7 +11,7 @@ import json
 import mimetypes
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,8 +22,9 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from facemill.data.film_previews import tags_in
 from facemill.data.image_files import IMAGE_ERRORS, check_pixels
-from facemill.data.png import chunk, chunks
+from facemill.data.png import SIGNATURE, XMP_KEYWORD, chunk, chunks
 from facemill.errors import UserError, first_line
 from facemill.files import sha256, write_json
 
@@ -38,7 +39,6 @@ _NAMESPACES = {
     "facemill": "urn:facemill:mark/",
 }
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_PNG_KEYWORD = b"XML:com.adobe.xmp"
 _JPEG_HEADER = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_XMP = 1 << 24  # bytes of a packet that is parsed
 _WORD = "synthetic"
@@ -67,20 +67,20 @@ class Mark:
 
 def hashes(paths: Iterable[Path]) -> dict[str, str]:
     """The SHA-256 of each file by its name, for a mark; of a folder, of `sha256sum`'s lines for its files by name."""
-    found = {}
+    digests = {}
     for path in paths:
         if path.is_dir():
             files = sorted(file for file in path.iterdir() if file.is_file())
-            lines = "".join(f"{sha256(file)}  {_readable(file)}\n" for file in files)
-            found[_readable(path)] = hashlib.sha256(lines.encode()).hexdigest()
+            lines = "".join(f"{sha256(file)}  {readable(file.name)}\n" for file in files)
+            digests[readable(path.name)] = hashlib.sha256(lines.encode()).hexdigest()
         else:
-            found[_readable(path)] = sha256(path)
-    return found
+            digests[readable(path.name)] = sha256(path)
+    return digests
 
 
-def _readable(path: Path) -> str:
-    """A path's name as text, where a name of other bytes than UTF-8 is not."""
-    return path.name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def readable(name: str) -> str:
+    """A file's name as text, where a name of other bytes than UTF-8 is not."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def xmp(mark: Mark) -> str:
@@ -111,10 +111,11 @@ def film_tags(mark: Mark) -> dict[str, str]:
 
 def mark_png(png: bytes, mark: Mark) -> bytes:
     """A PNG with the mark; its pixels stay, an earlier XMP packet is replaced. Raises `ValueError` for other files."""
-    text = _PNG_KEYWORD + b"\0\0\0\0\0" + xmp(mark).encode()  # uncompressed, no language, no translated keyword
+    keyword = XMP_KEYWORD.encode() + b"\0"
+    text = keyword + b"\0\0\0\0" + xmp(mark).encode()  # uncompressed, no language, no translated keyword
     header, *others = chunks(png)
-    kept = [chunk(kind, data) for kind, data in others if not (kind == b"iTXt" and data.startswith(_PNG_KEYWORD))]
-    return b"".join((png[:8], chunk(*header), chunk(b"iTXt", text), *kept))
+    rest = [chunk(kind, data) for kind, data in others if not (kind == b"iTXt" and data.startswith(keyword))]
+    return b"".join((SIGNATURE, chunk(*header), chunk(b"iTXt", text), *rest))
 
 
 def mark_jpeg(jpeg: bytes, mark: Mark) -> bytes:
@@ -130,10 +131,10 @@ def mark_jpeg(jpeg: bytes, mark: Mark) -> bytes:
     while re.fullmatch(rb"\xff[\xe0-\xef]", jpeg[place : place + 2]):  # the segments of applications
         end = place + 2 + int.from_bytes(jpeg[place + 2 : place + 4], "big")
         segment, place = jpeg[place:end], end
-        if not segment[4:].startswith(_JPEG_HEADER):  # JFIF's and Exif's own come first
+        if not segment[4:].startswith(_JPEG_HEADER):  # JFIF's and Exif's segments come first
             (first if segment[1] == 0xE0 or segment[4:].startswith(b"Exif\0") else rest).append(segment)
-    own = b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
-    return b"".join((jpeg[:2], *first, own, *rest, jpeg[place:]))
+    marked = b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
+    return b"".join((jpeg[:2], *first, marked, *rest, jpeg[place:]))
 
 
 def draw_mark(pixels: np.ndarray) -> np.ndarray:
@@ -182,7 +183,7 @@ def write_claim(path: Path, mark: Mark) -> Path:
         made["parameters"] = {"ingredientIds": others}
     claim = {
         "claim_generator_info": [software],
-        "title": _readable(path),
+        "title": readable(path.name),
         "format": _format_of(path.name),
         "ingredients": [
             {
@@ -230,7 +231,7 @@ def _mark_of_picture(picture: Image.Image) -> Mark | None:
         picture.load()
     comment = picture.info.get("comment", "")
     text = comment.decode("utf-8", "replace") if isinstance(comment, bytes) else comment
-    return _parse(picture.info.get("xmp", b"")) or _parse(_tags_of(text).get("xmp", "")) or _named(text)
+    return _parse(picture.info.get("xmp", b"")) or _parse(tags_in(text).get("xmp", "")) or _named(text)
 
 
 def _mark_of_film(path: Path) -> Mark | None:
@@ -238,8 +239,8 @@ def _mark_of_film(path: Path) -> Mark | None:
 
     with open_film(path) as (film, _):
         tags = {key.lower(): value for key, value in film.metadata.items()}  # Matroska has them in capitals
-    found = (_parse(tags.get("xmp", "").encode()), *map(_named, tags.values()))
-    return next((mark for mark in found if mark), None)
+    marks = (_parse(tags.get("xmp", "")), *map(_named, tags.values()))
+    return next((mark for mark in marks if mark), None)
 
 
 def _named(text: str) -> Mark | None:
@@ -261,7 +262,7 @@ def _parse(packet: Any) -> Mark | None:
     named = _named(_property(root, "Iptc4xmpExt", "DigitalSourceType"))
     if named is None:
         return None
-    models, ingredients = (_read_hashes(_property(root, "facemill", name)) for name in ("models", "ingredients"))
+    models, ingredients = (tags_in(_property(root, "facemill", name)) for name in ("models", "ingredients"))
     return Mark(named.source_type, models, ingredients, _property(root, "xmp", "CreatorTool"))
 
 
@@ -275,16 +276,3 @@ def _property(root: ET.Element, prefix: str, name: str) -> str:
         if value:
             return value.strip()
     return ""
-
-
-def _read_hashes(text: str) -> dict[str, str]:
-    return {name: str(value) for name, value in _tags_of(text).items()}
-
-
-def _tags_of(text: str) -> Mapping[str, Any]:
-    """The JSON object in a text, as previews of films have their tags in a comment; empty for other texts."""
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, Mapping) else {}

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -262,13 +263,20 @@ def test_the_command(tmp_path: Path):
     assert errors == f"is_synthetic.py: 1 of 2 files without a mark: {plain}\n"
 
 
+def test_a_name_that_is_not_utf_8_is_printed(tmp_path: Path):
+    path = save(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x8a.png")), mark_png(encode("PNG"), MARK))
+    line = [sys.executable, str(ROOT / "scripts/is_synthetic.py"), str(path)]
+    done = subprocess.run(line, capture_output=True, env=os.environ | {"PYTHONIOENCODING": "utf-8:strict"})
+    assert done.returncode == 0 and done.stdout.decode().startswith(f"{tmp_path}/\ufffd.png: composite")
+
+
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [(None, "no such file"), (b"", "not a film"), (b"text", "not a film"), (encode("PNG")[:99], "cannot be read")],
 )
-def test_what_is_neither_a_picture_nor_a_film(content: bytes | None, said: str, tmp_path: Path):
+def test_what_is_neither_a_picture_nor_a_film(content: bytes | None, message: str, tmp_path: Path):
     path = tmp_path / "a.mp4"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(UserError, match=said):
+    with pytest.raises(UserError, match=message):
         read_mark(path)
