@@ -10,7 +10,7 @@ from facemill.avatars.colors import UNCORRECTED, Color, asked_of, compared, corr
 from facemill.avatars.matching import Library
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.plausible import contradicted
-from facemill.avatars.regions import Part
+from facemill.avatars.regions import COLOR_OF, Part
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import NONE, Choice, DrawingStyle, PartRole
 from facemill.data.classes import SEVEN
@@ -24,9 +24,6 @@ CORRECTIONS = 2
 
 UNSEEN = 1.0
 """CIEDE2000 that nobody sees, and nothing corrects."""
-
-COLOR_OF = {"hair": "hair", "face": "skin", "clothes": "clothes", "eyes": "eye", "mouth": "mouth"}
-"""The region of `imaging.colors.REGIONS` whose color a part's `lab` is, by the part's role."""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,15 @@ MARGIN = 1.1
 MAX_ANGLE = 20
 """Degrees by which a portrait is turned upright at most."""
 
+COLOR_OF: dict[PartRole, str] = {
+    "hair": "hair",
+    "face": "skin",
+    "clothes": "clothes",
+    "eyes": "eye",
+    "mouth": "mouth",
+}
+"""The region of `imaging.colors.REGIONS` whose color a part's `lab` is, by the part's role."""
+
 _ELONGATED = 2.5  # length over thickness of two eyes, whose axis says how the head is turned
 _ROLES_OF: dict[PartRole, tuple[Role, ...]] = {
     "eyes": ("eye",),
@@ -41,18 +50,15 @@ _ROLES_OF: dict[PartRole, tuple[Role, ...]] = {
     "face": ("face", "eye", "mouth"),
     "clothes": ("clothes",),
 }
-_COLOR_OF: dict[PartRole, str] = {
-    "hair": "hair",
-    "face": "skin",
-    "clothes": "clothes",
-    "eyes": "eye",
-    "mouth": "mouth",
-}
-_MEMBERS = {
-    role: np.where(np.isin(np.arange(256), SEVEN.role_ids(*roles)), np.uint8(255), np.uint8(0))
-    for role, roles in _ROLES_OF.items()
-}
-_HEAD = np.where(np.isin(np.arange(256), SEVEN.role_ids("skin", "face", "eye", "mouth")), np.uint8(255), np.uint8(0))
+
+
+def _members(*roles: Role) -> np.ndarray:
+    """255 for each id of `SEVEN` that has one of these roles, else 0: uint8 (256,)."""
+    return np.isin(np.arange(256), SEVEN.role_ids(*roles)) * np.uint8(255)
+
+
+_MEMBERS = {role: _members(*roles) for role, roles in _ROLES_OF.items()}
+_HEAD = _members("skin", "face", "eye", "mouth")
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ def cut_parts(
     for role in PART_ROLES:
         if role in boxes and role in roles:
             layers[..., 3] = masks[role]
-            parts[role] = _part(role, layers, boxes, head, _look_maps(looks, seed), colors.get(_COLOR_OF.get(role, "")))
+            parts[role] = _part(role, layers, boxes, head, _look_maps(looks, seed), colors.get(COLOR_OF.get(role, "")))
     return parts
 
 
