@@ -87,7 +87,7 @@ class StudioProcess:
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(20)
+        self.process.wait(120)  # as long as it may take to start: the painter may still be compiled
 
     def converse(self, talk: Callable[[ClientWebSocketResponse], Awaitable[Any]]) -> Any:
         """What `talk` returns on a socket with the right token; on a thread, since Playwright has this one's loop."""
