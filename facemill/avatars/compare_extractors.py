@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from facemill.avatars.compared_parts import OWN_STYLE, ROLES, ComparedParts, compared_parts
+from facemill.avatars.compared_parts import ROLES, ComparedParts, compared_parts
 from facemill.avatars.extractor_figures import Domains, draw_codes, draw_embeddings
 from facemill.avatars.extractor_measures import Measures, Vectors
 from facemill.avatars.extractors import Extractor, NetworkExtractor, Raw, Shape, load_extractor
+from facemill.avatars.measured import SAMPLE_STYLE
 from facemill.avatars.styles import PartRole
 from facemill.files import write_json
 from facemill.log import log
@@ -73,7 +74,7 @@ def compare_extractors(
         seed=seed,
     )
     by_name = all_extractors(encoders, mobilenet_weights, resnet50_weights)
-    style = OWN_STYLE if any(path.stem == OWN_STYLE for path in parts) else parts[0].stem
+    style = SAMPLE_STYLE if any(path.stem == SAMPLE_STYLE for path in parts) else parts[0].stem
     results, domains = measure_all(by_name, compared, style)
     write_json(extractors, results)
     draw_embeddings(embeddings, by_name, {name: _of(of, ("eyes", "mouth")) for name, of in domains.items()})

@@ -12,7 +12,7 @@ from PIL import Image
 from facemill.avatars.cut_regions import decode_crop
 from facemill.avatars.drawn import Drawer, Drawn, draw_all
 from facemill.avatars.matching import Library, Weights
-from facemill.avatars.measured import rows_of
+from facemill.avatars.measured import SAMPLE_STYLE, masked_portraits, rows_of
 from facemill.avatars.regions import Part, cut_parts, seven_ids
 from facemill.avatars.retrieval import told_components, variant_name
 from facemill.avatars.stability import moved
@@ -20,13 +20,10 @@ from facemill.avatars.styles import DrawingStyle, PartRole
 from facemill.data.film import Frame, frames
 from facemill.data.shards import decode_mask, mask_classes, read_rows, read_table
 from facemill.inference.segmenter import Segmenter
-from facemill.latent.rows import images_of, masks_of, sample_ids
+from facemill.latent.rows import sample_ids
 
 ROLES: tuple[PartRole, ...] = ("eyes", "mouth", "hair", "face")
 """Parts that are compared, where a style has several."""
-
-OWN_STYLE = "toon-head"
-"""The style in which the sample is drawn."""
 
 CONTEXTS = 2
 """Contexts of each variant that are compared with: of the six, since networks are slow."""
@@ -134,11 +131,8 @@ def moved_parts(
     portraits: Sequence[Path], pseudo_labels: Sequence[Path], ids: Sequence[str], looks: int, seed: int
 ) -> dict[PartRole, Moved]:
     """The parts of some portraits, and of the same ones moved `MOVES` times."""
-    classes = mask_classes(pseudo_labels)
-    images, masks = images_of(portraits, ids), masks_of(pseudo_labels, ids, classes)
     pairs: dict[PartRole, list[tuple[Part, Part]]] = {}
-    for number, row_id in enumerate(ids):
-        portrait = images[row_id], seven_ids(masks[row_id], classes)
+    for number, portrait in enumerate(masked_portraits(portraits, pseudo_labels, ids)):
         before = cut_parts(*portrait, looks=looks)
         for move in range(MOVES):
             after = cut_parts(*moved(*portrait, np.random.default_rng([seed, number, move])), looks=looks)
@@ -231,7 +225,7 @@ def compared_parts(
     drawn = draw_all(styles, DRAWN, drawer, seed + SALT)
     ids = sample_ids([row["id"] for row in read_rows(portraits, ["id"])], COLLECTION, f"extractors-{seed}")
     collection = read_collection(regions, ids, ROLES)
-    own = styles.get(OWN_STYLE)
+    own = styles.get(SAMPLE_STYLE)
     return ComparedParts(
         libraries,
         weights,

@@ -10,8 +10,8 @@ from typing import Any
 from facemill.avatars.avatar_figures import CELL, draw_confusion, draw_sheet
 from facemill.avatars.cross_style import cross_style
 from facemill.avatars.drawn import Drawer, Drawn, draw_all
-from facemill.avatars.evaluation import OWN_STYLE, Evaluation
-from facemill.avatars.measured import Measured, read_column, read_measured
+from facemill.avatars.evaluation import Evaluation
+from facemill.avatars.measured import SAMPLE_STYLE, Measured, read_column, read_measured
 from facemill.avatars.part_maps import over, picture
 from facemill.avatars.retrieval import Answers, all_answers, described, nearest_choices, statistics_of, summary
 from facemill.data.classes import SEVEN
@@ -121,9 +121,9 @@ def measure(
 def retrieve(evaluation: Evaluation, drawn: Mapping[str, Sequence[Drawn]], source: Path | None) -> RetrievalAnswers:
     """The answers for the sample's portraits, by true masks and the U-Net's, and for those that the styles draw."""
     answers: dict[tuple[str, str], Mapping[str, Answers]] = {}
-    if source and OWN_STYLE in evaluation.libraries:
-        answers["true masks", OWN_STYLE] = evaluation.by_true_masks(source)
-        answers["U-Net's masks", OWN_STYLE] = evaluation.by_unet_masks(source)
+    if source and SAMPLE_STYLE in evaluation.libraries:
+        answers["true masks", SAMPLE_STYLE] = evaluation.by_true_masks(source)
+        answers["U-Net's masks", SAMPLE_STYLE] = evaluation.by_unet_masks(source)
     for name, library in evaluation.libraries.items():
         descriptors = [described(portrait.parts) for portrait in drawn[name]]
         nearest = nearest_choices(library, descriptors, statistics_of(descriptors))

@@ -23,7 +23,15 @@ from facemill.avatars.expression import (
     rank_correlation,
 )
 from facemill.avatars.matching import Library
-from facemill.avatars.measured import Measured, read_column, read_tags, true_portrait, true_variants
+from facemill.avatars.measured import (
+    SAMPLE_STYLE,
+    Measured,
+    masked_portraits,
+    read_column,
+    read_tags,
+    true_portrait,
+    true_variants,
+)
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import cut_parts, seven_ids
 from facemill.avatars.retrieval import (
@@ -39,12 +47,9 @@ from facemill.avatars.stability import mean_of_styles, moved, stability
 from facemill.avatars.statistics import Statistics
 from facemill.avatars.styles import DrawingStyle
 from facemill.data.classes import SEVEN, ClassTable
-from facemill.data.shards import decode_image, decode_mask, mask_classes
+from facemill.data.shards import mask_classes
 from facemill.imaging.colors import Lab, difference, region_colors
 from facemill.latent.rows import sample_ids
-
-OWN_STYLE = "toon-head"
-"""The style in which the sample is drawn."""
 
 TRUE, MOVED, COLORED = 400, 200, 60
 """Largest numbers of portraits that are cut anew by true masks, that are moved, and whose avatars' colors are read."""
@@ -120,12 +125,11 @@ class Evaluation:
 
     def images(self, ids: Sequence[str]) -> list[tuple[np.ndarray, np.ndarray]]:
         """Portraits, uint8 RGB (H, W, 3), with their masks, ids of `SEVEN`, uint8 (H, W)."""
-        encoded, masks = read_column(self.portraits, ids, "image"), read_column(self.pseudo_labels, ids, "mask")
-        return [(decode_image(encoded[i]), seven_ids(decode_mask(masks[i], self.classes), self.classes)) for i in ids]
+        return masked_portraits(self.portraits, self.pseudo_labels, ids)
 
     def by_true_masks(self, source: Path) -> dict[str, Answers]:
         """The answers for portraits of the sample, cut from the originals by their exact masks."""
-        library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
+        library, truths = self.libraries[SAMPLE_STYLE], true_variants(source, self.measured.ids)
         ids = sample_ids(truths, TRUE, f"avatars-true-{self.seed}")
 
         def cut(row_id: str) -> Descriptors:
@@ -138,13 +142,16 @@ class Evaluation:
 
     def by_unet_masks(self, source: Path) -> dict[str, Answers]:
         """The answers for portraits of the sample, as the collection's are cut: by the U-Net's masks."""
-        library, truths = self.libraries[OWN_STYLE], true_variants(source, self.measured.ids)
+        library, truths = self.libraries[SAMPLE_STYLE], true_variants(source, self.measured.ids)
         indices = self.measured.at(truths)
-        nearest = [self.nearest[OWN_STYLE][i] for i in indices]
+        nearest = [self.nearest[SAMPLE_STYLE][i] for i in indices]
         return all_answers(library.style, [truths[self.measured.ids[i]] for i in indices], nearest)
 
     def color(self) -> dict[str, Any]:
-        """CIEDE2000 between a region's color in the portrait and in its avatar: mean, deviation, n; means by style."""
+        """CIEDE2000 between a region's color in the portrait and in its avatar: mean, deviation, n; means by style.
+
+        The least that a drawing can reach is what colors of 8 bits leave, which is the same in every style.
+        """
         ids, size = self.sample(COLORED, "color"), self.drawer.size
         wanted = [region_colors(image, mask, SEVEN) for image, mask in self.images(ids)]
         styles: dict[str, dict[str, list[float]]] = {}
@@ -163,7 +170,13 @@ class Evaluation:
         }
 
     def expression(self, drawn: Mapping[str, Sequence[Drawn]]) -> dict[str, Any]:
-        """Whether avatars open their mouths where portraits do: all means over styles, and by style."""
+        """Whether avatars open their mouths where portraits do: means over styles, and by style.
+
+        `spearman`: correlation of the openness of both mouths, of `n` portraits. `toggle`: of `pairs` of drawings that
+        differ in the mouth alone, the share of which the more open one gets the more open mouth. `open_mouth`: the
+        balanced accuracy with which the avatar's mouth tells the tag, on the half of the portraits (`tagged`, 0 without
+        tags) by which the threshold was not chosen.
+        """
         tags = read_tags(self.portraits, set(self.measured.ids))
         is_open = {row_id: not tags.get(row_id, set()).isdisjoint(OPEN_MOUTH) for row_id in self.measured.ids}
         pairs = {

@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from facemill.avatars.compared_parts import OWN_STYLE, ComparedParts, StyleRole
+from facemill.avatars.compared_parts import ComparedParts, StyleRole
 from facemill.avatars.extractors import Extractor, Shape
+from facemill.avatars.measured import SAMPLE_STYLE
 from facemill.avatars.regions import Part
 from facemill.avatars.stability import effective
 from facemill.avatars.styles import PartRole
@@ -96,10 +97,10 @@ class Measures:
         shares = {role: float(np.mean([of[role] for of in styles.values() if role in of])) for role in sorted(roles)}
         own = {
             role: float(
-                (self._choose_of_portraits(OWN_STYLE, role, vectors, mode) == self.parts.own[role].names).mean()
+                (self._choose_of_portraits(SAMPLE_STYLE, role, vectors, mode) == self.parts.own[role].names).mean()
             )
             for role, vectors in self.vectors.own.items()
-            if (OWN_STYLE, role) in self.vectors.libraries
+            if (SAMPLE_STYLE, role) in self.vectors.libraries
         }
         return {
             "retrieval": _with_mean(shares),
@@ -166,10 +167,10 @@ class Measures:
         variant, as a mean over variants, and `followed`: the share of the figure's `changes` after which the most
         frequent choice is another one.
         """
-        filmed, vectors, key = self.parts.film[role], self.vectors.film[role], (OWN_STYLE, role)
+        filmed, vectors, key = self.parts.film[role], self.vectors.film[role], (SAMPLE_STYLE, role)
         if key not in self.vectors.libraries or role not in self.vectors.collection:
             return {}
-        chosen = self._choose_of_portraits(OWN_STYLE, role, vectors, mode)
+        chosen = self._choose_of_portraits(SAMPLE_STYLE, role, vectors, mode)
         domain, still = self.vectors.collection[role], vectors[filmed.still]
         steps = np.diag(self._lengths(key, still, domain, mode), 1)
         means = np.stack([vectors[filmed.names == name].mean(0) for name in np.unique(filmed.names)])

@@ -10,10 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.avatars.matching import descriptors_of
+from facemill.avatars.regions import seven_ids
 from facemill.avatars.retrieval import Descriptors
 from facemill.avatars.styles import PartRole
 from facemill.data.classes import ClassTable
-from facemill.data.shards import decode_image, decode_mask, open_shard, read_rows
+from facemill.data.shards import decode_image, decode_mask, mask_classes, open_shard, read_rows
+
+SAMPLE_STYLE = "toon-head"
+"""The style in which the sample is drawn."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,15 @@ def read_column(paths: Sequence[Path], ids: Collection[str], column: str) -> dic
     """A column of some rows by id; of images the encoded file."""
     rows = (row for table in rows_of(paths, ids, [column]) for row in table.to_pylist())
     return {row["id"]: row[column]["bytes"] if isinstance(row[column], dict) else row[column] for row in rows}
+
+
+def masked_portraits(
+    portraits: Sequence[Path], pseudo_labels: Sequence[Path], ids: Sequence[str]
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Portraits, uint8 RGB (H, W, 3), with their masks, ids of `SEVEN`, uint8 (H, W)."""
+    classes = mask_classes(pseudo_labels)
+    encoded, masks = read_column(portraits, ids, "image"), read_column(pseudo_labels, ids, "mask")
+    return [(decode_image(encoded[i]), seven_ids(decode_mask(masks[i], classes), classes)) for i in ids]
 
 
 def true_variants(source: Path, ids: Collection[str]) -> dict[str, Mapping[str, str]]:
