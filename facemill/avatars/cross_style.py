@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from facemill.avatars.drawn import Drawer, Drawn
+from facemill.avatars.evaluation import mean_of
 from facemill.avatars.matching import Library
 from facemill.avatars.retrieval import Nearest, described, nearest_choices, statistics_of, told_components, variant_name
 from facemill.avatars.styles import PART_ROLES, DrawingStyle
@@ -18,7 +19,8 @@ def cross_style(
 
     `agreement`: of figures of one style that are drawn twice (other pose, background, noise) the share of roles whose
     nearest variant in the other style is the same. `returned`: of figures whose nearest parts in the other style are
-    drawn and matched back, the share of roles that come back to the variant they had.
+    drawn and matched back, the share of roles that come back to the variant they had; a role that the other style
+    lacks, or draws in one way only, comes back by chance at most. `n` is the number of figures.
 
     Args:
         drawn: portraits by style.
@@ -52,21 +54,17 @@ def cross_style(
                 "agreement": same(there, once_more, libraries[b].style),
                 "returned": same(truths[:pairs], back, libraries[a].style),
             }
-    means = {name: _mean([of[name] for of in of_pairs.values()]) for name in ("agreement", "returned")}
+    means = mean_of(of_pairs, ("agreement", "returned"))
     return {**means, "n": min([pairs, *map(len, drawn.values())], default=0) * len(of_pairs), "pairs": of_pairs}
 
 
 def same(first: Sequence[Nearest], second: Sequence[Nearest], style: DrawingStyle) -> float | None:
     """The share of the first portraits' roles of which the second have the same variant, of all that have several."""
-    told = {role: told_components(style, role) for role in PART_ROLES if role in style.candidates}
-    return _mean([
+    components = {role: told_components(style, role) for role in PART_ROLES if role in style.candidates}
+    flags = [
         role in two and variant_name(one[role][0], names) == variant_name(two[role][0], names)
         for one, two in zip(first, second, strict=True)
-        for role, names in told.items()
+        for role, names in components.items()
         if role in one
-    ])  # fmt: skip
-
-
-def _mean(values: Sequence[float | bool | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    ]
+    return float(np.mean(flags)) if flags else None
