@@ -64,21 +64,28 @@ class Shape:
         self.weights = weights
 
     def describe(self, parts: Sequence[Part]) -> np.ndarray:
+        """The descriptors, as they are."""
         return np.stack([part.descriptor for part in parts]).astype(np.float32)
 
     def distances(self, queries: np.ndarray, library: np.ndarray) -> np.ndarray:
+        """As matching has them: the root of the weighted sum over blocks."""
         return Prototypes(library, np.arange(len(library)), self.weights).distances(queries)
 
     def standardize(self, vectors: np.ndarray, domain: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """As matching does it."""
         library = None if other is None else Statistics.of({"face": other})
         return Statistics.of({"face": domain}).standardize("face", vectors, library)
 
 
 class _Cosine:
+    """Comparison by cosine."""
+
     def distances(self, queries: np.ndarray, library: np.ndarray) -> np.ndarray:
+        """1 minus the cosine of each pair."""
         return 1 - _unit(queries) @ _unit(library).T
 
     def standardize(self, vectors: np.ndarray, domain: np.ndarray, other: np.ndarray | None = None) -> np.ndarray:
+        """Vectors without the mean of their domain, and in its deviations; `other` does not count."""
         deviations = np.maximum(domain.std(0), _LEAST)
         return ((vectors - domain.mean(0)) / deviations).astype(np.float32)
 
@@ -95,6 +102,7 @@ class Raw(_Cosine):
     name = "raw"
 
     def describe(self, parts: Sequence[Part]) -> np.ndarray:
+        """Pixels in [0, 1], row by row: D = 3 * `RAW_SIZE`^2."""
         return np.stack([picture_of(part.crop, RAW_SIZE).ravel() for part in parts]).astype(np.float32) / 255
 
 
@@ -113,6 +121,7 @@ class NetworkExtractor(_Cosine):
 
     @torch.inference_mode()
     def describe(self, parts: Sequence[Part]) -> np.ndarray:
+        """What the network yields, by batches of `BATCH`."""
         vectors = []
         for batch in batched(parts, BATCH):
             pixels = np.stack([picture_of(part.crop, self.size) for part in batch])

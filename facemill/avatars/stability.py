@@ -87,6 +87,7 @@ def _of_role(
     before: Sequence[Nearest],
     after: Sequence[Nearest],
 ) -> dict[str, float | int | None]:
+    """The scores of one role, as `stability` names them."""
     main, pairs = main_component(style, role), list(zip(before, after, strict=True))
     both = [(b[role][0], a[role][0] if role in a else None) for b, a in pairs if role in b]
     same = [a is not None and a[main] == b[main] for b, a in both]
