@@ -15,16 +15,15 @@ from facemill.errors import UserError
 from facemill.latent.rows import joined_rows
 from facemill.log import log, progress
 
-REGION_SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("role", pa.string()),
-        ("crop", IMAGE),
-        ("descriptor", pa.list_(pa.float32())),
-        ("openness", pa.float32()),
-        ("lab", pa.list_(pa.float32())),
-    ]
-)
+PART_FIELDS = [
+    ("crop", IMAGE),
+    ("descriptor", pa.list_(pa.float32())),
+    ("openness", pa.float32()),
+    ("lab", pa.list_(pa.float32())),
+]
+"""Columns of a part, of a portrait or of a style."""
+
+REGION_SCHEMA = pa.schema([("id", pa.string()), ("role", pa.string()), *PART_FIELDS])
 """A row for each part that a portrait shows, in the portraits' order."""
 
 _SHOWS_A_HEAD = [ROLES.index(role) for role in ("face", "eye", "hair")]
@@ -42,38 +41,38 @@ def cut_regions(*, portraits: Path, pseudo_labels: Path, looks: int, seed: int, 
         seed: of the looks.
         regions: the shard of parts to write.
     """
+    write_batches(regions, _batches(portraits, pseudo_labels, looks, seed), REGION_SCHEMA)
+
+
+def _batches(portraits: Path, pseudo_labels: Path, looks: int, seed: int) -> Iterator[pa.RecordBatch]:
+    """Yields the parts of each portrait; logs at the end how many portraits have none."""
     classes = mask_classes([pseudo_labels])
     empty = 0
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        nonlocal empty
-        rows = joined_rows(([pseudo_labels], ["mask"]), ([portraits], ["image"]))
-        for row in progress(rows, f"cut_regions {portraits.stem}", count_rows([portraits])):
-            ids = seven_ids(decode_mask(row["mask"]["bytes"], classes), classes)
-            parts: dict[PartRole, Part] = {}
-            if np.isin(ids, _SHOWS_A_HEAD).any():
-                parts = cut_parts(decode_image(row["image"]["bytes"]), ids, looks=looks, seed=seed)
-            empty += not parts
-            yield pa.RecordBatch.from_pylist(part_rows(row["id"], parts), REGION_SCHEMA)
-
-    write_batches(regions, batches(), REGION_SCHEMA)
+    rows = joined_rows(([pseudo_labels], ["mask"]), ([portraits], ["image"]))
+    for row in progress(rows, f"cut_regions {portraits.stem}", count_rows([portraits])):
+        ids = seven_ids(decode_mask(row["mask"]["bytes"], classes), classes)
+        parts: dict[PartRole, Part] = {}
+        if np.isin(ids, _SHOWS_A_HEAD).any():
+            parts = cut_parts(decode_image(row["image"]["bytes"]), ids, looks=looks, seed=seed)
+        empty += not parts
+        yield pa.RecordBatch.from_pylist(part_rows(row["id"], parts), REGION_SCHEMA)
     if empty:
         log.info("%s: %d portraits without face, eyes and hair have no parts", portraits.stem, empty)
 
 
 def part_rows(row_id: str, parts: Mapping[PartRole, Part]) -> list[dict]:
     """Rows of `REGION_SCHEMA` for the parts of a portrait."""
-    return [
-        {
-            "id": row_id,
-            "role": role,
-            "crop": {"bytes": encode_crop(part.crop), "path": f"{row_id}-{role}.png"},
-            "descriptor": part.descriptor,
-            "openness": part.openness,
-            "lab": part.lab,
-        }
-        for role, part in parts.items()
-    ]
+    return [{"id": row_id, "role": role, **part_cells(part, f"{row_id}-{role}.png")} for role, part in parts.items()]
+
+
+def part_cells(part: Part, path: str) -> dict:
+    """The cells of `PART_FIELDS` for a part; `path` names its crop."""
+    return {
+        "crop": {"bytes": encode_crop(part.crop), "path": path},
+        "descriptor": part.descriptor,
+        "openness": part.openness,
+        "lab": part.lab,
+    }
 
 
 def encode_crop(crop: np.ndarray) -> bytes:

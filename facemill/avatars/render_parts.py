@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image, ImageDraw, ImageFont
 
-from facemill.avatars.cut_regions import encode_crop
+from facemill.avatars.cut_regions import PART_FIELDS, part_cells
 from facemill.avatars.drawn import Drawer
 from facemill.avatars.matching import Prototypes, Weights, choose_weights, row_weights, standardize_both
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part, cut_parts
 from facemill.avatars.styles import DrawingStyle, PartRole, random_options
-from facemill.data.shards import IMAGE, write_shard
+from facemill.data.shards import write_shard
 from facemill.files import write_json
 from facemill.imaging.figures import INK, PAPER, save_picture
 from facemill.log import log, progress
@@ -28,10 +28,7 @@ PART_SCHEMA = pa.schema(
         ("candidate", pa.int32()),
         ("choice", pa.string()),
         ("context", pa.int32()),
-        ("crop", IMAGE),
-        ("descriptor", pa.list_(pa.float32())),
-        ("openness", pa.float32()),
-        ("lab", pa.list_(pa.float32())),
+        *PART_FIELDS,
     ]
 )
 """A row for each rendered part."""
@@ -159,10 +156,7 @@ def _rows(style: DrawingStyle, library: Rows) -> Iterator[dict]:
                 "candidate": candidate,
                 "choice": json.dumps(style.candidates[role][candidate]),
                 "context": contexts[candidate],
-                "crop": {"bytes": encode_crop(part.crop), "path": f"{role}-{candidate}-{contexts[candidate]}.png"},
-                "descriptor": part.descriptor,
-                "openness": part.openness,
-                "lab": part.lab,
+                **part_cells(part, f"{role}-{candidate}-{contexts[candidate]}.png"),
             }
             contexts[candidate] += 1
 
