@@ -1,4 +1,4 @@
-"""Films for tests, written by FFmpeg alone, not by the code that is tested."""
+"""Films for tests: by FFmpeg alone, not by the code that is tested, and by `FilmWriter`."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -8,6 +8,8 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
+
+from facemill.data.film import FilmWriter, frames
 
 WIDTH, HEIGHT = 96, 64
 
@@ -23,6 +25,9 @@ def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray
 def number_of(pixels: np.ndarray) -> int:
     """The number that `picture` put into a frame, below 28."""
     return round((float(pixels[..., 2].mean()) - 20) / 7)
+
+
+PICTURES = [picture(number) for number in range(12)]
 
 
 def tone(seconds: float, rate: int = 48000) -> np.ndarray:
@@ -98,3 +103,24 @@ def sound_packets(path: Path) -> list[tuple[bytes, Fraction]]:
     with av.open(str(path)) as film:
         packets = film.demux(audio=0) if film.streams.audio else []
         return [(bytes(packet), packet.pts * packet.time_base) for packet in packets if packet.size]
+
+
+def copy(source: Path, target: Path, **options) -> Path:
+    """Writes a film's frames, unchanged, as all users of films do."""
+    with FilmWriter(target, like=source, **options) as film:
+        for frame in frames(source):
+            film.write(frame.pixels, frame)
+    return target
+
+
+def draw(target: Path, pictures=PICTURES, **options) -> Path:
+    """Writes pictures, uint8 RGB, at the film's rate."""
+    with FilmWriter(target, **options) as film:
+        for pixels in pictures:
+            film.write(pixels)
+    return target
+
+
+def times(path: Path) -> list[Fraction]:
+    """The exact times of a film's frames, in seconds."""
+    return [frame.pts * frame.time_base for frame in frames(path)]
