@@ -57,7 +57,8 @@ _TAGS = {  # what a variant of a part shows, in Danbooru's words
     "background:dots": ["polka_dot_background"],
 }
 
-_EYES = ("happy", "wide", "wink")  # the style's other eyes are closed: two lines of a pixel in a small picture
+EYES = ("happy", "wide", "wink")
+"""The variants of eyes that are drawn; the style's others are closed: two lines of a pixel in a small picture."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _choose_variants(rng: random.Random, girl: bool) -> dict[str, str]:
     """A variant for each component of the style; rear hair and beard may be `none`."""
     components = definition()["components"]
     variants = {name: rng.choice(sorted(component["variants"])) for name, component in components.items()}
-    variants["eyes"] = rng.choice(_EYES)
+    variants["eyes"] = rng.choice(EYES)
     if rng.random() > (0.85 if girl else 0.15):
         variants["rearHair"] = "none"
     if girl or rng.random() > 0.35:

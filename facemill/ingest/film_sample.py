@@ -1,33 +1,29 @@
 """The sample's two films: a drawn actor each, with the truth of every frame, and with the faults that films have."""
 
-import io
 import random
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from facemill.config.ingest import SampleConfig
 from facemill.config.label import LabelsConfig
 from facemill.data.classes import ClassTable
 from facemill.data.film import FilmWriter, Frame
+from facemill.data.image_files import read_rgb
 from facemill.data.shards import IMAGE, encode_mask, write_shard
 from facemill.data.synthetic import Mark, film_tags
 from facemill.files import atomic_folder
 from facemill.ingest.backgrounds import CANVAS, draw_background
-from facemill.ingest.film_script import FIGURES, SOUND_RATE, TIME_BASE, Moment, script, tone
+from facemill.ingest.film_script import FIGURES, SOUND_RATE, TIME_BASE, Film, Moment, script, tone
 from facemill.ingest.render_sample import part_class_ids
 from facemill.ingest.toon_head import Figure, Scene, scene
 from facemill.log import progress
 
 SIZE = 256
 """Width and height of the films, in pixels."""
-
-Film = Literal["a", "b"]
 
 
 def _person(hair_color: str, skin: str, clothes_color: str, **variants: str) -> Figure:
@@ -105,7 +101,7 @@ def _write_film(path: Path, moments: list[Moment], drawn: list[Scene]) -> None:
     tags = film_tags(Mark("algorithmicMedia"))
     with FilmWriter(path, rate=Fraction(12), tags=tags, sound=tone(moments), sound_rate=SOUND_RATE) as film:
         for number, moment in enumerate(progress(moments, f"film {path.stem}", len(moments), "frames")):
-            pixels = np.asarray(Image.open(io.BytesIO(drawn[number].image(SIZE))).convert("RGB"))
+            pixels = np.asarray(read_rgb(drawn[number].image(SIZE)))
             film.write(pixels, Frame(number, moment.ticks, TIME_BASE, pixels))
 
 

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 from facemill.ingest.backgrounds import CANVAS
-from facemill.ingest.toon_head import pose
+from facemill.ingest.drawing import EYES
+from facemill.ingest.toon_head import definition, pose
 
 TIME_BASE = Fraction(1, 60)
 SOUND_RATE = 48000
@@ -19,14 +20,13 @@ SOUND_RATE = 48000
 
 MOUTHS = {"sad": 0.0, "smile": 0.0, "angry": 0.45, "laugh": 0.7, "agape": 1.0}
 """How far each mouth is open."""
-_EYES = ("happy", "wide", "wink")
-_EYEBROWS = ("angry", "happy", "neutral", "raised", "sad")
 
+Film = Literal["a", "b"]
 Shown = Literal["actor", "actor and passer", "nobody", "black"]
 FIGURES: dict[Shown, int] = {"actor": 1, "actor and passer": 2, "nobody": 0, "black": 0}
 """How many figures a frame shows."""
 
-_SHOWN: dict[str, list[tuple[float, float, Shown]]] = {  # from, to (shares of the frames): what else is shown there
+_SHOWN: dict[Film, list[tuple[float, float, Shown]]] = {  # from, to (shares of the frames): what else is shown there
     "a": [(0.8, 0.83, "nobody"), (0.9, 0.9, "black")],
     "b": [(0.4, 0.425, "nobody"), (0.7, 0.8, "actor and passer")],
 }
@@ -55,13 +55,14 @@ class Moment:
     """Pose of the other figure."""
 
 
-def script(film: Literal["a", "b"], frames: int, seed: int) -> list[Moment]:
+def script(film: Film, frames: int, seed: int) -> list[Moment]:
     """The moments of a film; all that happens there lasts longer with more frames.
 
     There are 12 frames a second, in the second half of film b 15.
     """
     rng = random.Random(f"film:{seed}:{film}")
-    expressions = [(eyes, rng.choice(_EYEBROWS), mouth) for eyes, mouth in product(_EYES, MOUTHS)]
+    eyebrows = sorted(definition()["components"]["eyebrows"]["variants"])
+    expressions = [(eyes, rng.choice(eyebrows), mouth) for eyes, mouth in product(EYES, MOUTHS)]
     rng.shuffle(expressions)
     phases = [rng.random() for _ in range(4)]
     moments, ticks = [], 0
@@ -77,7 +78,7 @@ def script(film: Literal["a", "b"], frames: int, seed: int) -> list[Moment]:
     return moments
 
 
-def _shown(film: str, number: int, frames: int) -> Shown:
+def _shown(film: Film, number: int, frames: int) -> Shown:
     for start, end, shown in _SHOWN[film]:
         first = math.ceil(start * frames)
         if first <= number < max(math.ceil(end * frames), first + 1):
