@@ -12,7 +12,7 @@ from facemill.avatars.film_portrayal import Looker, Portrayer
 from facemill.avatars.matching import Library
 from facemill.avatars.statistics import Statistics
 from facemill.data.batching import map_ahead
-from facemill.data.film import FilmWriter, frames
+from facemill.data.film import FilmWriter, about, frames
 from facemill.data.synthetic import Mark, film_tags, hashes
 from facemill.errors import UserError
 from facemill.files import write_json
@@ -59,6 +59,7 @@ def film_avatar(
         metrics: JSON to write: changes a second of each role, with and without `hold`, in all frames and in still ones:
             the face's embedding moves less than by another look at the same picture.
     """
+    _check(looks, keep, hold)
     library, source = _library(parts, style)
     network = None if extractor == "shape" else load_extractor(extractor, weights=weights)
     comparer = Comparer(library, _collection(library, source, statistics), network, source)
@@ -66,8 +67,9 @@ def film_avatar(
     held = "frame by frame" if no_hold else f"a part stays until another is {keep:.0%} nearer for {hold} frames"
     title = f"{film.name}: parts of {library.style.name} by {extractor}, {held}"
     portrayer = Portrayer(comparer, choices, EmbeddingPlots(list(comparer.domains), title, _credit(library)))
-    mark = Mark("algorithmicMedia", hashes([unet / "model.safetensors" if unet.is_dir() else unet]), hashes([film]))
     looker, count = Looker(FaceFollower(Segmenter.load(unet)), looks), 0
+    about(film)  # names its fault where it has one, as the line before does for the U-Net
+    mark = Mark("algorithmicMedia", hashes([unet / "model.safetensors" if unet.is_dir() else unet]), hashes([film]))
     writer = FilmWriter(out, like=film, size=(WIDTH, HEIGHT), tags=film_tags(mark))
     with ThreadPoolExecutor(1) as pool, writer:
         for look in map_ahead(pool, looker.look, frames(film)):
@@ -80,6 +82,12 @@ def film_avatar(
         portrayer.write_table(table)
     if metrics:
         write_json(metrics, portrayer.measure())
+
+
+def _check(looks: int, keep: float, hold: int) -> None:
+    if looks < 1 or keep < 0 or hold < 1:
+        given = f"--looks {looks}, --keep {keep:g}, --hold {hold}"
+        raise UserError(f"{given}; accepted: 1 or more looks and frames, and a share of 0 or more")
 
 
 def _library(parts: Path, style: str | None) -> tuple[Library, Path]:
