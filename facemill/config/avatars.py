@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from facemill.config.fields import Positive, Section, Share, TrainingConfig
 
@@ -28,3 +28,12 @@ class AvatarsConfig(Section):
     training: TrainingConfig = Field(
         description="training of each autoencoder of the comparison, in parts of portraits"
     )
+
+    @field_validator("styles")
+    @classmethod
+    def _names_differ(cls, value: list[str]) -> list[str]:
+        """Their files are named after styles, and definitions after the file's name without its suffix."""
+        names = [Path(style).stem for style in value]
+        if twice := [style for style, name in zip(value, names, strict=True) if names.count(name) > 1]:
+            raise ValueError(f"found {', '.join(twice)}; accepted: styles of different names")
+        return value

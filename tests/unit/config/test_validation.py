@@ -101,6 +101,14 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"kind": "celeba", "source": {"images": ".", "attributes": "."}},
             "source.labelled: found nothing; accepted: a path, here or in source.masks; or no color in tags.sources",
         ),
+        (
+            {"kind": "folder", "source": {"images": "."}, "tags": {"sources": ["tags"]}, "also": ["avatars"]},
+            r"also: found avatars; accepted: \[\] without masks in source.labelled or source.masks",
+        ),
+        (
+            {"avatars": {"styles": ["lorelei", "a/toon-head.json", "toon-head"]}},
+            "avatars.styles: found a/toon-head.json, toon-head; accepted: styles of different names",
+        ),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
         ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),
         ({"vae": None}, "vae: found None; accepted: .*"),
