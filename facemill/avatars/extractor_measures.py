@@ -1,7 +1,6 @@
 """What is measured of an extractor: whether parts come back, whether choices are stable, what its numbers tell."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -13,7 +12,7 @@ from facemill.avatars.compared_parts import ComparedParts, StyleRole
 from facemill.avatars.extractors import Extractor, Shape
 from facemill.avatars.measured import SAMPLE_STYLE
 from facemill.avatars.regions import Part
-from facemill.avatars.stability import effective
+from facemill.avatars.stability import effective, mean_of_styles
 from facemill.avatars.styles import PartRole
 
 Mode = Literal["plain", "standardized"]
@@ -35,8 +34,6 @@ class Vectors:
     moved: Mapping[PartRole, tuple[np.ndarray, np.ndarray]]
     own: Mapping[PartRole, np.ndarray]
     film: Mapping[PartRole, np.ndarray]
-    milliseconds: float
-    """Time for a part."""
 
     @classmethod
     def of(cls, extractor: Extractor, parts: ComparedParts) -> "Vectors":
@@ -46,9 +43,7 @@ class Vectors:
         everything = [*(of.parts for of in named), *parts.collection.values(), *of_moves]
         distinct = {id(part): part for of in everything for part in of}
         rows = {key: row for row, key in enumerate(distinct)}
-        start = time.perf_counter()
         vectors = extractor.describe(list(distinct.values()))
-        milliseconds = 1000 * (time.perf_counter() - start) / len(distinct)
 
         def described(of: Sequence[Part]) -> np.ndarray:
             return vectors[[rows[id(part)] for part in of]]
@@ -60,7 +55,6 @@ class Vectors:
             {role: (described(of.before), described(of.after)) for role, of in parts.moved.items()},
             {role: described(of.parts) for role, of in parts.own.items()},
             {role: described(of.parts) for role, of in parts.film.items()},
-            milliseconds,
         )
 
 
@@ -134,29 +128,26 @@ class Measures:
             library = extractor.standardize(library, library_domain)
         return extractor.distances(queries, library)
 
-    def portraits(self, mode: Mode) -> dict[str, dict[str, float]]:
+    def portraits(self, mode: Mode) -> dict[PartRole, dict[str, float | None]]:
         """Of the collection's portraits, by role, as means over styles.
 
         `unchanged`: the share of choices that a small move leaves; `effective`: the effective number of variants that
-        the portraits choose, `of` how many there are, and `share` of these.
+        the portraits choose, `of` how many there are, and `share` of these; `n` portraits, `moves` of them.
         """
-        measured: dict[PartRole, list[tuple[float, float, int]]] = {}
+        styles: dict[str, dict[PartRole, dict[str, float | int | None]]] = {}
         for name, role in self.vectors.libraries:
             if role in self.vectors.moved and role in self.vectors.collection:
                 before, after = (self._choose_of_portraits(name, role, v, mode) for v in self.vectors.moved[role])
                 chosen = self._choose_of_portraits(name, role, self.vectors.collection[role], mode)
-                count = len(set(self.parts.libraries[name, role].names))
-                used = effective(chosen.tolist()) or 0.0
-                measured.setdefault(role, []).append((float((before == after).mean()), used, count))
-        summary: dict[str, dict[str, float]] = {}
-        for role, rows in measured.items():
-            unchanged, used, counts = np.array(rows).T
-            means = {"unchanged": unchanged, "effective": used, "of": counts, "share": used / counts}
-            summary[role] = {key: float(values.mean()) for key, values in means.items()} | {
-                "n": len(self.vectors.collection[role]),
-                "moves": len(self.vectors.moved[role][0]),
-            }
-        return summary
+                styles.setdefault(name, {})[role] = {
+                    "unchanged": float((before == after).mean()),
+                    "effective": effective(chosen.tolist()),
+                    "of": len(set(self.parts.libraries[name, role].names)),
+                }
+        return {
+            role: means | {"n": len(self.vectors.collection[role]), "moves": len(self.vectors.moved[role][0])}
+            for role, means in mean_of_styles(styles).items()
+        }
 
     def film(self, role: PartRole, mode: Mode) -> dict[str, float | int | None]:
         """Of the sample's film.
@@ -198,7 +189,7 @@ class Measures:
 
         `dimensions`; `dead` ones that are the same for all parts, of the styles too; `effective_dimensions`, as
         means over roles: (sum of l)^2 / sum of l^2 over the eigenvalues l of their covariance; `cosine`, the mean
-        cosine of two portraits' parts of one role, which is 1 where all are alike; `milliseconds` for a part.
+        cosine of two portraits' parts of one role, which is 1 where all are alike.
         """
         everything = np.concatenate([*self.vectors.collection.values(), *self.vectors.libraries.values()])
         spread, alike = [], []
@@ -212,7 +203,6 @@ class Measures:
             "dead": int((everything.std(0) < SAME).sum()),
             "effective_dimensions": _mean(spread),
             "cosine": _mean(alike),
-            "milliseconds": self.vectors.milliseconds,
         }
 
 

@@ -105,9 +105,9 @@ def _of_role(
 
 def mean_of_styles(
     styles: Mapping[str, Mapping[PartRole, Mapping[str, float | int | None]]],
-) -> dict[str, dict[str, float | None]]:
+) -> dict[PartRole, dict[str, float | None]]:
     """The means over styles of `unchanged`, `effective`, `of`, and `share`, which is effective over of; by role."""
-    means: dict[str, dict[str, float | None]] = {}
+    means: dict[PartRole, dict[str, float | None]] = {}
     for role in PART_ROLES:
         rows = [of[role] for of in styles.values() if role in of and of[role]["unchanged"] is not None]
         if rows:
