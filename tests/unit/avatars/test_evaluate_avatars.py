@@ -135,22 +135,23 @@ def test_shares_of_right_parts_lie_above_chance(sample):
         for role in scores["top1"]:
             assert 0 <= scores[role] <= 1
             assert scores["top5"][role] >= scores["top1"][role]
-    assert retrieval["true_masks"]["top1"]["eyes"] > 0.5
+    for masks in ("true_masks", "unet_masks"):
+        assert retrieval[masks]["top1"]["eyes"] > 0.5
     assert set(retrieval["styles"]) == set(STYLES)
 
 
 def test_all_figures_that_the_sample_has_are_measured(sample):
     figures, _ = sample
     assert figures["extractors"] == {"shape": {"mean": 0.5}}
-    assert 0 <= figures["color"]["hair"] < 3
+    assert 0 < figures["color"]["hair"] < 3
     assert figures["color"]["n"]["skin"] > 0
     assert figures["color"]["styles"]["toon-head"]["hair"] < 3
-    assert -1 <= figures["expression"]["spearman"] <= 1
-    assert 0 <= figures["expression"]["toggle"] <= 1
+    assert figures["expression"]["spearman"] > 0.5
+    assert figures["expression"]["toggle"] > 0.5
     assert figures["expression"]["styles"]["emoji"]["pairs"] == 4
     for role in ("eyes", "mouth", "hair"):
         stable = figures["stability"][role]
-        assert 0 <= stable["unchanged"] <= 1
+        assert stable["unchanged"] > 0.7
         assert 1 <= stable["effective"] <= stable["of"]
     assert figures["cross_style"]["n"] == 2
     assert set(figures["cross_style"]["pairs"]) == {"toon-head to emoji", "emoji to toon-head"}
