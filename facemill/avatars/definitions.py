@@ -32,6 +32,7 @@ def check_figures(definition: dict) -> None:
     sizes: dict[str, int] = {}
 
     def size(elements: list[dict], outer: tuple[str, ...]) -> int:
+        """The shapes that these elements draw at most; `outer` are the components that they lie in."""
         total = 0
         for element in elements:
             if element.get("name") in _REFUSED or str(element.get("name")).startswith("fe"):
@@ -41,6 +42,7 @@ def check_figures(definition: dict) -> None:
         return total
 
     def component(name: str, outer: tuple[str, ...]) -> int:
+        """The shapes of a component's largest variant."""
         if name in outer:
             raise ValueError(f"component {name!r} contains itself")
         if name not in sizes:

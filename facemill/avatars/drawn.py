@@ -8,7 +8,7 @@ import numpy as np
 
 from facemill.avatars.part_maps import over, picture, seven_mask
 from facemill.avatars.regions import Part, cut_parts
-from facemill.avatars.styles import NONE, Choice, DrawingStyle, PartRole, random_options
+from facemill.avatars.styles import Choice, DrawingStyle, PartRole, merged, random_options, variant_options
 
 ROTATION, SCALE, SHIFT = 10, 0.1, 5
 """Greatest change of a pose: degrees, share of the size, and percent of the picture."""
@@ -30,7 +30,7 @@ class Drawn:
     @property
     def variants(self) -> dict[str, str]:
         """The variant of each component that a role has."""
-        return {name: variant for choice in self.choices.values() for name, variant in choice.items()}
+        return merged(self.choices)
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,8 @@ class Drawer:
         return replace(drawn, parts=parts)
 
     def with_choices(self, drawn: Drawn, choices: Mapping[PartRole, Choice], rng: np.random.Generator) -> Drawn:
-        """A portrait with other parts in place of its own, drawn again."""
-        options = {**drawn.options}
-        for component, variant in (item for choice in choices.values() for item in choice.items()):
-            options[f"{component}Probability"] = 0 if variant == NONE else 100
-            if variant != NONE:
-                options[f"{component}Variant"] = variant
+        """A portrait with these parts in place of those of the same roles, drawn again."""
+        options = drawn.options | variant_options(merged(choices))
         return self.again(replace(drawn, options=options, choices={**drawn.choices, **choices}), rng)
 
 

@@ -1,4 +1,4 @@
-"""The style `emoji`, our own: round yellow faces of 5 shapes, 5 pairs of eyes and 5 mouths, 125 in all.
+"""The style `emoji`, our own: faces of 5 shapes, 5 pairs of eyes and 5 mouths, 125 in all.
 
 Also the example of how to write a style of one's own. A definition names colors and components; each component has
 variants of SVG elements, and the canvas says where the components lie. Names count: parts are matched by them.
@@ -59,8 +59,8 @@ def _eyes() -> dict[str, list[Element]]:
         "open": [_disc(12, 11, 5.5, 7.5), _disc(44, 11, 5.5, 7.5)],
         "wide": [*_wide(12), *_wide(44)],
         "happy": [
-            _shape("path", d="M3 15c3 -12 15 -12 18 0", **_LINE),
-            _shape("path", d="M35 15c3 -12 15 -12 18 0", **_LINE),
+            _line("M3 15c3 -12 15 -12 18 0"),
+            _line("M35 15c3 -12 15 -12 18 0"),
         ],
         "closed": [_line("M3 11h18"), _line("M35 11h18")],
         "wink": [_disc(12, 11, 5.5, 7.5), _line("M36 13c4 -5 12 -5 16 0")],

@@ -124,8 +124,9 @@ def _ids(svg: str, style: DrawingStyle, size: int, skin: int | None) -> tuple[np
 
 def _skin(group: ElementTree.Element, elements: list[dict]) -> list[ElementTree.Element]:
     """The shapes of a component's variant that its definition gives the color `skin`."""
-    fills = [element.get("attributes", {}).get("fill") for element in elements]
-    return [shape for shape, fill in zip(group, fills, strict=True) if fill == {"type": "color", "name": "skin"}]
+    fills = [element.get("attributes", {}).get("fill") for element in elements if element["type"] == "element"]
+    shapes = [child for child in group if child.tag != f"{_SVG}use"]  # of a component, which may be hidden
+    return [shape for shape, fill in zip(shapes, fills, strict=True) if fill == {"type": "color", "name": "skin"}]
 
 
 def _drop_background(group: ElementTree.Element, style: DrawingStyle) -> None:

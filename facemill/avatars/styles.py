@@ -99,7 +99,7 @@ class DrawingStyle:
             style.svg(style.options({}))  # colors may refer to one another in a circle
         except (ValueError, RuntimeError) as error:  # RecursionError is a RuntimeError, as DiceBear's errors are
             raise UserError(f"{where}: {_fault(error)}; accepted: DiceBear's schema, plain shapes only") from None
-        if not style.candidates:
+        if not style.candidates or not definition["canvas"]["elements"]:
             raise UserError(f"{where}: draws no face; accepted: components such as eyes, mouth, hair, head, clothes")
         return style
 
@@ -219,12 +219,7 @@ class DrawingStyle:
             colors: hex colors by region (`hair`) or by the option's name (`hairColor`); others are the style's first.
             background: a hex color; none: transparent.
         """
-        options: dict[str, Any] = {"seed": ""}
-        chosen = self.plain | {name: variant for choice in choices.values() for name, variant in choice.items()}
-        for name, variant in chosen.items():
-            options[f"{name}Probability"] = 0 if variant == NONE else 100
-            if variant != NONE:
-                options[f"{name}Variant"] = variant
+        options = {"seed": "", **variant_options(self.plain | merged(choices))}
         for name, color in _colors(self.definition).items():
             options[f"{name}Color"] = [color["values"][0]]
         for region, hex_color in colors.items():
@@ -238,6 +233,21 @@ class DrawingStyle:
     def svg(self, options: Mapping[str, Any]) -> str:
         """The figure that DiceBear draws of these options."""
         return str(Avatar(self._style, dict(options)))
+
+
+def merged(choices: Mapping[PartRole, Choice]) -> Choice:
+    """The variant of each component that a role has."""
+    return {name: variant for choice in choices.values() for name, variant in choice.items()}
+
+
+def variant_options(choice: Choice) -> dict[str, Any]:
+    """DiceBear's options that show these variants and hide components whose variant is `NONE`."""
+    options: dict[str, Any] = {}
+    for name, variant in choice.items():
+        options[f"{name}Probability"] = 0 if variant == NONE else 100
+        if variant != NONE:
+            options[f"{name}Variant"] = variant
+    return options
 
 
 def random_options(

@@ -122,6 +122,18 @@ def test_hair_and_face_of_one_component_are_told_apart():
     assert rows["hair"] < rows["eye"] < rows["mouth"] < rows["clothes"]
 
 
+def test_text_and_hidden_components_in_a_head_do_not_shift_its_skin(tmp_path):
+    definition = emoji.definition()
+    variants = definition["components"].pop("face")
+    definition["components"] |= {"head": variants, "glasses": definition["components"]["eyes"] | {"probability": 0}}
+    definition["canvas"]["elements"][0]["name"] = "head"
+    for variant in variants["variants"].values():
+        variant["elements"][:0] = [{"type": "text", "value": " "}, {"type": "component", "name": "glasses"}]
+    (tmp_path / "mine.json").write_text(json.dumps(definition))
+    style = DrawingStyle.load(str(tmp_path / "mine.json"))
+    assert ROLES[seven_mask(style.svg(style.options({})), style, 96)[15, 48]] == "face"
+
+
 def test_bare_bodies_are_skin_and_dressed_ones_clothes():
     toon_head, miniavs = load("toon-head"), load("miniavs")  # both have a component `body`
     bare = seven_mask(toon_head.svg(toon_head.options({})), toon_head, 128)

@@ -167,6 +167,7 @@ HOSTILE = {
     "components that multiply": _nested,
     "colors in a circle": _circular_colors,
     "no canvas": lambda d: d.pop("canvas"),
+    "an empty canvas": lambda d: d["canvas"].update(elements=[]),
     "no face": lambda d: d.update(components={}, canvas=d["canvas"] | {"elements": [_element("path", d="M0 0h9v9Z")]}),
 }
 
