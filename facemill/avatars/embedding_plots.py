@@ -56,7 +56,7 @@ class RoleState:
     variant: str
     """Of the avatar."""
     margin: float | None
-    """By which share the second candidate is farther than the first; None where the film shows no such part."""
+    """As in `film_choices.Chosen`; None where the film shows no such part."""
     face: np.ndarray | None
     """Embedding of the face's part: float (up to `SHOWN`,), about -1 to 1; None where the film shows none."""
     avatar: np.ndarray | None

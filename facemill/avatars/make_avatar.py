@@ -52,7 +52,7 @@ def make_avatar(
         style: drawing styles: names in the package dicebear-styles, `emoji`, or paths of definitions (JSON).
         out: folder of the avatars, apart from a folder of images.
         parts: folder of the styles' parts, for example results/sample/avatars/parts; a style without parts there is
-            rendered first, which takes seconds.
+            rendered first, in half a minute or more.
         statistics: of the parts of the collection that the U-Net knows; by default statistics.safetensors beside
             `parts`. Without any, parts are compared as they are, and fewer kinds are chosen.
         cascade: OpenCV's cascade of faces (XML): portraits are cropped to the largest face. By default they are
@@ -63,7 +63,7 @@ def make_avatar(
     """
     styles = _styles(style)
     paths = _paths(image, out, styles)
-    _check(size, background)
+    _check(size, looks, background)
     segmenter, collection = Segmenter.load(unet), Collection.of(unet, cascade)
     libraries, known = _libraries(styles, parts, looks), _statistics(statistics, parts)
     hashes = {"unet": sha256(unet / "model.safetensors" if unet.is_dir() else unet)}
@@ -75,17 +75,20 @@ def make_avatar(
                 continue
             found = cut_parts(*portrait, looks=looks)
             colors = part_colors({role: part.lab for role, part in found.items()})
+            sources = hashes | {"image": sha256(path)}
             for name, library in libraries.items():
                 avatar = make(found, colors, library, known or library.statistics, background=background, size=size)
-                _write(out / f"{paths[path]}-{name}", avatar, library.style, hashes | {"image": sha256(path)})
+                _write(out / f"{paths[path]}-{name}", avatar, library.style, sources)
     log.info("%d avatars in %s", (len(paths) - len(faults)) * len(libraries), out)
     if faults:
         raise UserError("\n  ".join([f"{len(faults)} of {len(paths)} images have no avatar:", *list_faults(faults)]))
 
 
-def _check(size: int, background: str | None) -> None:
+def _check(size: int, looks: int, background: str | None) -> None:
     if not 1 <= size <= MOST:
         raise UserError(f"--size {size}: accepted: 1 to {MOST}")
+    if looks < 1:
+        raise UserError(f"--looks {looks}: accepted: 1 or more")
     if background and not re.fullmatch("#[0-9a-fA-F]{6}", background):
         raise UserError(f"--background {background}: accepted: a color such as '#a0b1c2'")
 

@@ -53,6 +53,7 @@ def match_avatars(*, regions: Path, statistics: Path, parts: Path, about: Path, 
     total = len({row["id"] for row in read_rows([regions], ["id"])})
 
     def rows() -> Iterator[dict]:
+        """The avatars' rows, in the order of the portraits."""
         portraits = groupby(read_rows([regions], columns), lambda row: row["id"])
         for batch in batched(((name, list(found)) for name, found in portraits), BATCH):
             descriptors = [

@@ -27,9 +27,7 @@ EVEN: Weights = (0.5, 0.5, 0.1)
 
 _GRAY_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _PROPORTIONS = (0.0, 0.03, 0.1, 0.3, 1.0)
-_MIRRORED = (
-    1.02  # by which a mirror image is farther, so that of two variants that mirror one another the true one wins
-)
+_MIRROR_FACTOR = 1.02  # so that of two variants that mirror one another the true one wins
 
 
 @dataclass(frozen=True)
@@ -65,10 +63,10 @@ class Prototypes:
         A distance is the root of the weighted sum of the blocks' mean squared differences.
         """
         scale, parts, norms, order, starts = self._index
-        own = queries * scale
-        squares = (own**2).sum(1)[:, None] + norms - 2 * own @ parts
+        scaled = queries * scale
+        squares = (scaled**2).sum(1)[:, None] + norms - 2 * scaled @ parts
         upright, mirror = np.split(np.sqrt(np.maximum(squares, 0)), 2, axis=1)
-        nearer = np.minimum(upright, mirror * _MIRRORED)[:, order]
+        nearer = np.minimum(upright, mirror * _MIRROR_FACTOR)[:, order]
         distances = np.full((len(queries), self.candidates.max() + 1), np.inf, np.float32)
         distances[:, self.candidates[order[starts]]] = np.minimum.reduceat(nearer, starts, axis=1)
         return distances

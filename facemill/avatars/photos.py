@@ -89,15 +89,16 @@ class Collection:
 def _settings(base: Path) -> tuple[float, tuple[int, int] | None, Cropping]:
     """Ratio, size and cropping of the portraits of the results in a folder."""
     config, gaugan = base / "config.yaml", base / "gaugan"
+    source = config if config.exists() else gaugan / "model.json"
     try:
-        if config.exists():
+        if source == config:
             portraits = _Run.model_validate(yaml.safe_load(config.read_text())).portraits
             cropping = Cropping(crop=portraits.crop, detector=portraits.detector)
             return portraits.ratio, (portraits.width, portraits.size), cropping
+        if source.exists():
+            return 1, None, Cropping.model_validate(model_settings(gaugan))
     except (ValidationError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{config}: {first_line(error)}; accepted: settings of a run") from error
-    if (gaugan / "model.json").exists():
-        return 1, None, Cropping.model_validate(model_settings(gaugan))
+        raise UserError(f"{source}: {first_line(error)}; accepted: settings of a run") from error
     return 1, None, Cropping()
 
 

@@ -64,11 +64,13 @@ class Statistics:
         """Reads the statistics; raises `UserError` when there are none, `Damaged` when they are not as written."""
         try:
             tensors = load_file(path)
+            if {tensor.shape for tensor in tensors.values()} != {(DIMENSIONS,)}:
+                raise ValueError(f"it does not hold vectors of {DIMENSIONS} numbers")
             roles = [name.removesuffix(".mean") for name in tensors if name.endswith(".mean")]
             return cls({r: tensors[f"{r}.mean"] for r in roles}, {r: tensors[f"{r}.deviation"] for r in roles})
         except FileNotFoundError as error:
             raise UserError(f"{path}: no such file; accepted: statistics that describe_collection wrote") from error
-        except (SafetensorError, KeyError) as error:
+        except (SafetensorError, ValueError, KeyError) as error:
             raise Damaged(path, error) from error
 
     def save(self, path: Path) -> None:

@@ -128,6 +128,7 @@ def test_statistics_beside_the_parts_are_those_of_the_collection(unet, parts, ph
         ({"background": "blue"}, "--background blue: accepted"),
         ({"background": "#12345g"}, "accepted"),
         ({"size": 0}, "--size 0: accepted"),
+        ({"looks": 0}, "--looks 0: accepted"),
         ({"unet": "nowhere"}, "nowhere"),
         ({"statistics": "gone.safetensors"}, "gone.safetensors: no such file"),
     ],

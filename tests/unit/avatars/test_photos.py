@@ -100,3 +100,8 @@ def test_faults_of_settings_and_detectors_are_one_line(results, tmp_path):
     (results / "config.yaml").write_text("portraits: {size: 7}")
     with pytest.raises(UserError, match=r"config.yaml: .*accepted: settings of a run"):
         Collection.of(results / "unet/v3")
+    (results / "config.yaml").unlink()
+    (results / "gaugan").mkdir()
+    (results / "gaugan/model.json").write_text(json.dumps({"settings": {"crop": "sideways"}}))
+    with pytest.raises(UserError, match=r"model.json: .*accepted: settings of a run"):
+        Collection.of(results / "unet/v3")

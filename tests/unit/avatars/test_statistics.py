@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from facemill.avatars.descriptors import DIMENSIONS
 from facemill.avatars.statistics import Statistics
@@ -50,6 +51,13 @@ def test_statistics_come_back_from_their_file(rows, tmp_path):
     again = Statistics.load(tmp_path / "s.safetensors")
     assert set(again.means) == {"eyes", "hair"}
     np.testing.assert_array_equal(again.standardize("hair", rows), statistics.standardize("hair", rows))
+
+
+@pytest.mark.parametrize("tensors", [{}, {"a": np.ones(3)}, {"eyes.mean": np.ones(3), "eyes.deviation": np.ones(3)}])
+def test_a_file_of_something_else_is_no_statistics(tensors, tmp_path):
+    save_file(tensors, tmp_path / "s.safetensors")
+    with pytest.raises(Damaged, match="vectors of"):
+        Statistics.load(tmp_path / "s.safetensors")
 
 
 def test_a_missing_or_damaged_file_is_one_line(rows, tmp_path):
