@@ -226,7 +226,7 @@ class Evaluation:
             before = [self.nearest[name][indices[row_id]] for row_id in ids]
             styles[name] = stability(library.style, self.nearest[name], before, after)
         return {
-            **dict[str, Any](mean_of_styles(styles)),
+            **{str(group): mean for group, mean in mean_of_styles(styles).items()},
             "portraits": len(self.measured.ids),
             "moved": len(ids),
             "styles": styles,
