@@ -56,17 +56,15 @@ def film_avatar(
         no_hold: choose in each frame what is nearest.
         table: CSV to write: frame, time, role, variant, margin, changed, nearest (the variant without `hold`), move
             (of the face's embedding since the frame before).
-        metrics: JSON to write: changes a second of each role, with and without `hold`, in all frames and in still ones:
-            the face's embedding moves less than by another look at the same picture.
+        metrics: JSON to write: changes a second of each role, with and without `hold`, in all and in still frames.
     """
     _check(looks, keep, hold)
+    keep, hold = (0, 1) if no_hold else (keep, hold)
     library, source = _library(parts, style)
     network = None if extractor == "shape" else load_extractor(extractor, weights=weights)
     comparer = Comparer(library, _collection(library, source, statistics), network, source)
-    choices = FilmChoices(comparer, keep=0 if no_hold else keep, hold=1 if no_hold else hold)
-    held = "frame by frame" if no_hold else f"a part stays until another is {keep:.0%} nearer for {hold} frames"
-    title = f"{film.name}: parts of {library.style.name} by {extractor}, {held}"
-    portrayer = Portrayer(comparer, choices, EmbeddingPlots(list(comparer.domains), title, _credit(library)))
+    title = f"{film.name}: parts of {library.style.name} by {extractor}, {_rule(keep, hold)}"
+    portrayer = Portrayer(comparer, FilmChoices(comparer, keep=keep, hold=hold), _plots(comparer, title))
     looker, count = Looker(FaceFollower(Segmenter.load(unet)), looks), 0
     about(film)  # names its fault where it has one, as the line before does for the U-Net
     mark = Mark("algorithmicMedia", hashes([unet / "model.safetensors" if unet.is_dir() else unet]), hashes([film]))
@@ -90,6 +88,13 @@ def _check(looks: int, keep: float, hold: int) -> None:
         raise UserError(f"{given}; accepted: 1 or more looks and frames, and a share of 0 or more")
 
 
+def _rule(keep: float, hold: int) -> str:
+    """In words, when a part gives way to another."""
+    if keep == 0 and hold == 1:
+        return "frame by frame"
+    return f"a part stays until another is {keep:.0%} nearer for {hold} frames"
+
+
 def _library(parts: Path, style: str | None) -> tuple[Library, Path]:
     """A style's parts, and their Parquet."""
     if parts.is_dir():
@@ -108,6 +113,6 @@ def _collection(library: Library, parts: Path, statistics: Path | None) -> Stati
     return Statistics.load(beside) if statistics or beside.exists() else library.statistics
 
 
-def _credit(library: Library) -> str:
-    style = library.style
-    return f"{style.name} by {style.creator}, {style.license}"
+def _plots(comparer: Comparer, title: str) -> EmbeddingPlots:
+    style = comparer.library.style
+    return EmbeddingPlots(list(comparer.domains), title, f"{style.name} by {style.creator}, {style.license}")
