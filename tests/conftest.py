@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from helpers.running import new_project, snakemake
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
-
+settings.register_profile("repeatable", derandomize=True)  # the same examples in each run
+settings.load_profile("repeatable")
 
 pytest_plugins = ["helpers.scenes", "helpers.colorist", "helpers.training", "helpers.sharing"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from helpers.bombs import bomb
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -147,6 +147,7 @@ POST = st.fixed_dictionaries({"id": st.integers(0, 3) | JSON}, optional={field: 
 
 
 @FUZZ
+@example(lines=[b"\0\0\0\0"])
 @given(lines=st.lists((POST | JSON).map(lambda v: json.dumps(v).encode()) | st.binary(max_size=40), max_size=6))
 def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
     images, metadata = images_of(tmp_path, "1.png"), tmp_path / "metadata.jsonl"
@@ -154,7 +155,7 @@ def test_any_metadata_becomes_posts_and_rejects(tmp_path, lines):
     try:
         posts, rejects = collected(tmp_path, lambda collection: read_danbooru([metadata], images, collection, 0.99))
     except UserError as error:
-        assert re.search("broken|JSON list|not UTF-|metadata.jsonl: cannot be read to its end", str(error))
+        assert re.search("broken|JSON list|not UTF-|holds zeros|metadata.jsonl: cannot be read to its end", str(error))
         return
     assert set(posts["path"]) <= set(images["path"]) and set(posts["id"]) <= {"1"}
     assert len(rejects) + len(posts) >= 1
