@@ -132,16 +132,19 @@ class Segmenter:
         """
 
         def prepare(source: T) -> tuple[T, Letterboxed | ValueError]:
+            """A source with its letterboxed picture, or the error of reading it."""
             try:
                 return source, letterbox(read(source), self.size)
             except ValueError as error:
                 return source, error
 
         def finish(item: tuple[T, Letterboxed | ValueError]) -> tuple[T, np.ndarray | ValueError]:
+            """A source with its mask at the picture's size, or its error."""
             source, logits = item
             return source, logits if isinstance(logits, ValueError) else unletterbox(*logits)
 
         def through_network() -> Iterator[tuple[T, Letterboxed | ValueError]]:
+            """Yields each source with the logits of its letterboxed picture, or its error."""
             for batch in batched(map_ahead(pool, prepare, sources, ahead=BATCH), BATCH):
                 squares = [square[0] for _, square in batch if not isinstance(square, ValueError)]
                 logits = iter(self.logits(squares).cpu().numpy() if squares else ())

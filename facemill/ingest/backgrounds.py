@@ -13,6 +13,7 @@ def draw_background(rng: random.Random, figure: list[str]) -> tuple[str, str]:
     """The kind of a background and its SVG, in colors that stand out from those of the figure."""
 
     def color() -> str:
+        """A random color that none of the figure's is near."""
         while True:
             candidate = random_color(rng)
             if all(_square_distance(candidate, other) > 0.05 for other in figure):
