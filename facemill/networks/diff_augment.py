@@ -4,9 +4,15 @@ Source: Zhao et al. 2020 (https://arxiv.org/abs/2006.10738): color, translation 
 cutout of a quarter of the area. A portrait's mask is translated and cut out like the portrait.
 """
 
+from collections.abc import Collection
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+Augmentation = Literal["color", "translation", "cutout"]
+AUGMENTATIONS: tuple[Augmentation, ...] = ("color", "translation", "cutout")
 
 
 class DiffAugment:
@@ -19,7 +25,16 @@ class DiffAugment:
         cutout: float32 (B, 1, H, W), 0 in the box that is cut out.
     """
 
-    def __init__(self, batch: int, height: int, width: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        batch: int,
+        height: int,
+        width: int,
+        device: torch.device,
+        augmentations: Collection[Augmentation] = AUGMENTATIONS,
+    ) -> None:
+        self.augmentations = augmentations
+
         def draw(low: int, high: int) -> Tensor:
             return torch.randint(low, high, (batch,), device=device)
 
@@ -34,17 +49,24 @@ class DiffAugment:
 
     def __call__(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Images (B, 3, H, W) in [-1, 1] and one-hot masks (B, classes, H, W), both augmented."""
-        images = images + self.brightness - 0.5
-        gray = images.mean(1, keepdim=True)
-        images = gray + (images - gray) * 2 * self.saturation
-        mean = images.mean((1, 2, 3), keepdim=True)
-        images = mean + (images - mean) * (self.contrast + 0.5)
-        return self._translate_and_cut(images), self._translate_and_cut(masks)
+        return self.images(images), self._translate_and_cut(masks)
+
+    def images(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) in [-1, 1], augmented."""
+        if "color" in self.augmentations:
+            images = images + self.brightness - 0.5
+            gray = images.mean(1, keepdim=True)
+            images = gray + (images - gray) * 2 * self.saturation
+            mean = images.mean((1, 2, 3), keepdim=True)
+            images = mean + (images - mean) * (self.contrast + 0.5)
+        return self._translate_and_cut(images)
 
     def _translate_and_cut(self, images: Tensor) -> Tensor:
-        shift_y, shift_x = self.max_shifts
-        padded = F.pad(images, (shift_x, shift_x, shift_y, shift_y)).flatten(2)
-        return padded.gather(2, self.sources.expand(-1, images.shape[1], -1)).view(images.shape) * self.cutout
+        if "translation" in self.augmentations:
+            shift_y, shift_x = self.max_shifts
+            padded = F.pad(images, (shift_x, shift_x, shift_y, shift_y)).flatten(2)
+            images = padded.gather(2, self.sources.expand(-1, images.shape[1], -1)).view(images.shape)
+        return images * self.cutout if "cutout" in self.augmentations else images
 
 
 def box_masks(

@@ -1,0 +1,62 @@
+"""The config of stage stylegan: the generator out of nothing, and its discriminator."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from facemill.config.fields import Positive, Section, Size, TrainingConfig
+
+DEVIATION_GROUP = 4
+"""Images of a part of a batch are a multiple of it: the minibatch deviation is computed among so many."""
+
+
+class StyleganConfig(Section):
+    """StyleGAN2's networks, and their training."""
+
+    size: Size = Field(description="height in pixels; portraits are shrunk to it")
+    preset: Literal["tiny", "small", "medium", "large", "wide", "paper"] = Field(
+        description="channels (facemill/networks/stylegan2.py): tiny, small, medium, large, wide or paper"
+    )
+    loss: Literal["logistic", "relativistic"] = Field(
+        description="logistic (non-saturating), or relativistic (R3GAN's), which penalizes generated portraits, too"
+    )
+    r1: float = Field(ge=0, description="weight of the gradient penalty at 64 x 64 pixels; it grows with their number")
+    penalty_every: Positive = Field(description="steps from one gradient penalty to the next")
+    style_mixing: Annotated[float, Field(ge=0, le=1)] = Field(description="share of the steps in which two styles meet")
+    noise: bool = Field(description="noise after each convolution, for hair at 256 pixels and more")
+    mirror: bool = Field(description="whether half of the portraits are mirrored")
+    diff_augment: list[Literal["color", "translation", "cutout"]] = Field(
+        description="differentiable augmentation: color (which leaks into generated colors), translation, cutout"
+    )
+    conditions: list[str] = Field(
+        description="what can be asked for: hair_color, skin_color, eye_color, or tags such as Smiling"
+    )
+    discriminator: Literal["projection", "acgan"] = Field(
+        description="how the discriminator is told conditions: projection or acgan"
+    )
+    condition_weight: float = Field(ge=0, description="weight of acgan's cross-entropies, mean over conditions")
+    condition_ramp: tuple[Annotated[float, Field(ge=0, le=1)], Annotated[float, Field(ge=0, le=1)]] = Field(
+        description="shares of the training between which conditions come in"
+    )
+    initial: Path | None = Field(None, description="folder of a finished stylegan to start from")
+    grad_accumulation: Positive = Field(description="parts in which a batch is computed; more need less memory")
+    gpus: Positive = Field(description="GPUs that share a batch")
+    training: TrainingConfig
+
+    @model_validator(mode="after")
+    def _batch_has_parts(self) -> Self:
+        parts = self.grad_accumulation * self.gpus * DEVIATION_GROUP
+        if self.training.batch % parts:
+            raise ValueError(
+                f"training.batch: found {self.training.batch}; accepted: a multiple of {DEVIATION_GROUP} times "
+                f"grad_accumulation times gpus, {parts}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _ramp_rises(self) -> Self:
+        start, end = self.condition_ramp
+        if start > end:
+            raise ValueError(f"condition_ramp: found [{start:g}, {end:g}]; accepted: two shares, the lower first")
+        return self

@@ -1,0 +1,63 @@
+"""Portraits as StyleGAN is trained on them: shrunk, with the slots of their conditions."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from facemill.data.dataset import ShardDataset
+from facemill.errors import UserError
+from facemill.stylegan.conditions import Conditions
+
+MEMORY = 2 << 30
+"""Bytes of portraits that are kept decoded, where no processes of the loader decode for a GPU."""
+
+
+class StylePortraits(ShardDataset):
+    """Rows of portrait shards: `(image uint8 (3, H, W), slots int64 (groups,))`.
+
+    Args:
+        portraits: the shards.
+        height: to which portraits are shrunk, by averaging.
+        conditions: of the portraits.
+        keep: selects rows by id.
+    """
+
+    def __init__(
+        self, portraits: Sequence[Path], height: int, conditions: Conditions, keep: Callable[[str], bool]
+    ) -> None:
+        super().__init__(portraits, keep=keep)
+        self.height, self.conditions = height, conditions
+        self._decoded: dict[int, Tensor] = {}
+        self._most = 0 if torch.cuda.is_available() else MEMORY // (3 * height * height)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        image = self._decoded.get(index)
+        if image is None:
+            image = self._shrunk(index)
+            if len(self._decoded) < self._most:
+                self._decoded[index] = image
+        return image, torch.tensor(self.slots(index), dtype=torch.int64)
+
+    def slots(self, index: int) -> tuple[int, ...]:
+        """The slots of a portrait's conditions; one without tags has no name."""
+        return self.conditions.slots.get(self.ids[index], self.conditions.none)
+
+    def _shrunk(self, index: int) -> Tensor:
+        item = super().__getitem__(index)
+        pixels = item if isinstance(item, Tensor) else item[0]
+        factor, rest = divmod(pixels.shape[1], self.height)
+        if rest or not factor:
+            raise UserError(
+                f"{self.images[0]}: portraits of {pixels.shape[1]} pixels; accepted: a multiple of {self.height}, "
+                "stylegan.size"
+            )
+        return pixels if factor == 1 else F.avg_pool2d(pixels.float(), factor).round().to(torch.uint8)
+
+
+def aspect_ratio(rows: StylePortraits) -> int:
+    """Height : width of the portraits."""
+    height, width = rows[0][0].shape[1:]
+    return height // width

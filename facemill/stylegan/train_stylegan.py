@@ -1,0 +1,214 @@
+"""Training of StyleGAN: a generator of portraits out of nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from facemill.config.stylegan import StyleganConfig
+from facemill.data.dataset import train_loader
+from facemill.data.shards import read_rows
+from facemill.data.splits import held_out, trained_on
+from facemill.errors import UserError
+from facemill.imaging.figures import image_grid, save_picture
+from facemill.inference.sampler import Sampler
+from facemill.log import log
+from facemill.networks.device import device
+from facemill.networks.store import load_model, save_model
+from facemill.networks.style_discriminator import StyleDiscriminator
+from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
+from facemill.networks.vae import to_signed_range
+from facemill.stylegan.conditions import Conditions, combination_shares, read_conditions
+from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
+from facemill.stylegan.portraits import StylePortraits, aspect_ratio
+from facemill.training.optimization import make_accelerator
+from facemill.training.run import CURVE_POINTS, Run
+
+SNAPSHOTS = 8
+"""Number of snapshots that a training saves in its folder under `work/`."""
+SNAPSHOT_SIDE = 8
+"""Rows and columns of a snapshot: the same codes in each."""
+MIN_PORTRAITS = 100
+"""Least number of portraits to train on."""
+FEW_PORTRAITS = 5000
+"""With fewer a discriminator without augmentation soon knows them all (Karras et al. 2020, 2006.06676, figure 1)."""
+WATCHED = 64
+"""Held-out portraits whose logits tell whether the discriminator overfits."""
+
+
+def train_stylegan(
+    *,
+    settings: StyleganConfig,
+    seed: int,
+    holdout: float,
+    portraits: list[Path],
+    gate: Path | None = None,
+    tags: list[Path] | None = None,
+    min_images: int = 1,
+    model: Path,
+    discriminator: Path,
+    curves: Path,
+) -> None:
+    """Trains StyleGAN on portraits; the same command resumes a killed run.
+
+    Args:
+        settings: the section `stylegan`.
+        seed: seed of weights, order, codes and augmentation.
+        holdout: share of the portraits that is held out; the collection's own test split is not trained on either.
+        portraits: shards of the collection.
+        gate: shard that says which portraits are accepted, where there are masks.
+        tags: shards of the portraits' tags, for conditions.
+        min_images: least number of portraits of a name that can be asked for.
+        model: the EMA generator, a safetensors file.
+        discriminator: the discriminator, from which another training can start, a safetensors file.
+        curves: CSV of losses and logits.
+    """
+    torch.manual_seed(seed)
+    accelerator = make_accelerator()
+    conditions = read_conditions(tags or [], settings.conditions, min_images)
+    rows = training_rows(settings, conditions, portraits, gate, holdout)
+    combinations, shares = combination_shares([rows.slots(index) for index in range(len(rows))])
+    ratio = aspect_ratio(rows)
+    gan = build_gan(accelerator, settings, ratio, conditions.names, combinations, shares)
+    if settings.initial:
+        start_from(settings.initial, gan)
+    settings_key = {"seed": seed, "holdout": holdout, "min_images": min_images} | settings.model_dump(mode="json")
+    inputs = [*portraits, *(tags or []), *([gate] if gate else []), *initial_files(settings)]
+    run = Run("stylegan", settings_key, inputs, gan.learners)
+    save_snapshot = snapshot_callback(Sampler(gan.generator.ema), run.folder, settings.training.steps)
+    watch = overfitting_gauge(gan, portraits, conditions, holdout)
+    images, batch = settings.training.images, settings.training.batch
+    batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
+    for step, (pixels, slots) in zip(run.steps(images, batch, seed), batches, strict=False):
+        real = to_signed_range(pixels)
+        run.record(**gan.step(mirrored(real) if settings.mirror else real, slots, step))
+        if accelerator.is_main_process:
+            if (step + 1) % max(settings.training.steps // CURVE_POINTS, 1) == 0:
+                run.extra_metrics |= watch(run.means((step + 1) * batch), step)
+            save_snapshot(step, (step + 1) * batch)
+    if accelerator.is_main_process:
+        finish_generator(gan.generator.ema)
+        kwargs = generator_kwargs(settings, ratio, conditions.names, len(combinations))
+        save_model(model, gan.generator.ema, kwargs, settings_key)
+        slots_of = gan.generator.raw.slots
+        save_model(discriminator, gan.discriminator.raw, discriminator_kwargs(settings, ratio, slots_of), settings_key)
+        run.finish(curves)
+
+
+def training_rows(
+    settings: StyleganConfig, conditions: Conditions, portraits: list[Path], gate: Path | None, holdout: float
+) -> StylePortraits:
+    """The portraits that `gate`, if any, accepts and that are not held out (`trained_on`).
+
+    Raises:
+        UserError: Fewer than `MIN_PORTRAITS`.
+    """
+    learned = trained_on(portraits, holdout)
+    accepted = None
+    if gate:
+        accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
+    rows = StylePortraits(
+        portraits,
+        settings.size,
+        conditions,
+        lambda row_id: (accepted is None or row_id in accepted) and learned(row_id),
+    )
+    if len(rows) < MIN_PORTRAITS:
+        raise UserError(f"stylegan: found {len(rows)} portraits to learn from; accepted: {MIN_PORTRAITS} or more")
+    if len(rows) < FEW_PORTRAITS and not settings.diff_augment:
+        log.warning(
+            "stylegan: %d portraits without stylegan.diff_augment: watch `overfit` in the curves, which nears 1 when "
+            "the discriminator knows them by heart",
+            len(rows),
+        )
+    log.info("stylegan: learns from %d portraits", len(rows))
+    return rows
+
+
+def mirrored(images: Tensor) -> Tensor:
+    """Images (B, 3, H, W), each mirrored or not, at random."""
+    flips = torch.rand((len(images), 1, 1, 1), device=images.device) < 0.5
+    return torch.where(flips, images.flip(3), images)
+
+
+def initial_files(settings: StyleganConfig) -> list[Path]:
+    """The weights that a training starts from."""
+    names = ("model", "discriminator")
+    return [settings.initial / f"{name}.safetensors" for name in names] if settings.initial else []
+
+
+def start_from(folder: Path, gan: StyleGan) -> None:
+    """Copies the weights of a finished model into networks in training.
+
+    Raises:
+        UserError: The model has other channels, another size or other conditions, or no discriminator beside it.
+    """
+    networks: list[tuple[str, type, torch.nn.Module]] = [
+        ("model", StyleGenerator, gan.generator.raw),
+        ("discriminator", StyleDiscriminator, gan.discriminator.raw),
+    ]
+    for name, kind, network in networks:
+        path = folder / f"{name}.safetensors"
+        state: dict[str, Tensor] = load_model(kind, path).state_dict()
+        expected = network.state_dict()
+        buffers = ("w_mean", "combinations", "shares")
+        for key, tensor in expected.items():
+            if key not in buffers and (key not in state or state[key].shape != tensor.shape):
+                shape = tuple(state[key].shape) if key in state else None
+                raise UserError(
+                    f"stylegan.initial: {path} has {key} of {shape}; accepted: {tuple(tensor.shape)}, a model of the "
+                    "same preset, size, ratio, noise, conditions and discriminator"
+                )
+        network.load_state_dict({key: expected[key] if key in buffers else state[key] for key in expected})
+    gan.generator.ema.load_state_dict(gan.generator.raw.state_dict())
+
+
+def snapshot_callback(sampler: Sampler, folder: Path, total: int) -> Callable[[int, int], None]:
+    """A callback for every step that saves portraits of the same seeds, `SNAPSHOTS` times in `total` steps."""
+    seeds = range(SNAPSHOT_SIDE**2)
+    codes, slots = sampler.codes(seeds), sampler.slots(seeds)
+
+    def save_snapshot(step: int, images: int) -> None:
+        if (step + 1) % max(total // SNAPSHOTS, 1) == 0:
+            rows = np.split(sampler.generate(sampler.styles(codes, slots)), SNAPSHOT_SIDE)
+            grid = image_grid([list(row) for row in rows], cell=sampler.generator.height)
+            save_picture(grid, folder / f"samples-{images:09d}.png")
+
+    return save_snapshot
+
+
+def overfitting_gauge(
+    gan: StyleGan, portraits: list[Path], conditions: Conditions, holdout: float
+) -> Callable[[dict[str, float], int], dict[str, float]]:
+    """A function of the mean logits and the step that tells the held-out portraits' mean logit, and `overfit`.
+
+    `overfit` is the share of the way from generated to training portraits that the held-out ones lack: 0 where the
+    discriminator cannot tell them from those of the training, 1 where it takes them for generated (Karras et al. 2020,
+    https://arxiv.org/abs/2006.06676, equation 1, r_v).
+    """
+    rows = StylePortraits(portraits, gan.settings.size, conditions, lambda row_id: held_out(row_id, holdout))
+    if not len(rows):
+        return lambda means, step: {}
+    items = [rows[index] for index in range(min(len(rows), WATCHED))]
+    pixels, slots = (torch.stack(tensors).to(device()) for tensors in zip(*items, strict=True))
+    condition = gan.generator.raw.condition(slots)
+
+    @torch.no_grad()
+    def watch(means: dict[str, float], step: int) -> dict[str, float]:
+        images = gan.augmented(to_signed_range(pixels))
+        logit = float(gan.discriminator.net(images, condition, gan.ramp(step)).logits.mean())
+        gap = means["logit_real"] - means["logit_fake"]
+        return {"logit_held_out": logit, "overfit": (means["logit_real"] - logit) / gap if gap else 0.0}
+
+    return watch
+
+
+@torch.inference_mode()
+def finish_generator(generator: StyleGenerator) -> None:
+    """Stores the mean of w, around which styles are truncated."""
+    random = torch.Generator().manual_seed(0)
+    z = torch.randn((MEAN_STYLES, generator.z_dim), generator=random)
+    slots = generator.draw_slots(MEAN_STYLES, random)
+    generator.w_mean.copy_(generator.map(z.to(device()), generator.condition(slots)).mean(0))
