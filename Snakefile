@@ -66,6 +66,7 @@ if CONFIG.masked:
     include: "rules/avatars.smk"
 
 
+include: "rules/stylegan.smk"
 include: "rules/report.smk"
 
 

@@ -12,6 +12,7 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
+from facemill.config.stylegan import StyleganConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.data.classes import SEVEN, ClassTable
 
@@ -64,6 +65,7 @@ class Config(Section):
     tags: TagsConfig
     attributes: AttributesConfig
     avatars: AvatarsConfig
+    stylegan: StyleganConfig
     also: list[Literal["avatars"]] = Field([], description="further stages that a whole run includes: avatars")
 
     @model_validator(mode="after")
@@ -104,6 +106,8 @@ class Config(Section):
                     f"unet.versions.{name}.downscale: found {preset.downscale}; accepted: a number that makes the "
                     f"portraits' width, {width}, a multiple of 32 still"
                 )
+        if self.stylegan.size > size:
+            raise ValueError(f"stylegan.size: found {self.stylegan.size}; accepted: at most portraits.size, {size}")
         if self.pseudo_labels.version == "v4" and self.self_training is None:
             raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
         return self

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.networks.stylegan2 import BASE_RESOLUTION, GAIN, EqualLinear
+from facemill.networks.style_layers import GAIN, EqualLinear
+from facemill.networks.stylegan2 import BASE_RESOLUTION
 
 GROUP = 4
 """Images of a batch among which the deviation is computed."""

@@ -1,0 +1,48 @@
+# StyleGAN, when asked for: portraits out of nothing, with figures, and ways to steer them.
+# Needs portraits/, where there are masks also pseudo_labels/ and unet/, with conditions also tags/; makes stylegan/.
+
+STYLEGAN = "results/{dataset}/stylegan"
+
+
+rule stylegan:
+    """StyleGAN, trained on all portraits but the held-out ones."""
+    localrule: True
+    input:
+        f"results/{CONFIG.dataset}/stylegan/model.safetensors",
+
+
+rule train_stylegan:
+    """StyleGAN2's generator and discriminator, trained on the portraits that the gate accepts."""
+    input:
+        *(f"{path}/{name}.safetensors" for path in config_file("stylegan.initial") for name in ("model", "discriminator")),
+        portraits=shards("portraits"),
+        gate=plain(rules.gate_pseudo_labels.output.gate) if CONFIG.masked else [],
+        tags=shards("tags") if CONFIG.stylegan.conditions else [],
+    output:
+        f"{STYLEGAN}/model.json",
+        f"{STYLEGAN}/discriminator.json",
+        model=f"{STYLEGAN}/model.safetensors",
+        discriminator=f"{STYLEGAN}/discriminator.safetensors",
+        curves=curves(f"{STYLEGAN}/curves.csv", "loss_g", "loss_d", "overfit"),
+    log:
+        "logs/{dataset}/train_stylegan.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_stylegan.tsv"
+    params:
+        **door(
+            "train_stylegan",
+            launcher=f"-m facemill.workflow.launch {CONFIG.stylegan.gpus}",
+            settings=CONFIG.stylegan,
+            min_images=CONFIG.attributes.min_images,
+            seed=CONFIG.seed,
+            holdout=CONFIG.holdout,
+        ),
+    threads: 8 * CONFIG.stylegan.gpus
+    resources:
+        mem_mb=mem_per_attempt(CONFIG.stylegan.gpus * (12000 + loader_mb())),
+        runtime="7d",
+        gpu=CONFIG.stylegan.gpus,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
