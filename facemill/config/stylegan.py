@@ -1,11 +1,11 @@
-"""The config of stage stylegan: the generator out of nothing, and its discriminator."""
+"""The config of stage stylegan: the generator out of nothing, and what it generates."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from facemill.config.fields import Positive, Section, Size, TrainingConfig
+from facemill.config.fields import Positive, Section, Share, Size, TrainingConfig
 
 DEVIATION_GROUP = 4
 """Images of a part of a batch are a multiple of it: the minibatch deviation is computed among so many."""
@@ -60,3 +60,11 @@ class StyleganConfig(Section):
         if start > end:
             raise ValueError(f"condition_ramp: found [{start:g}, {end:g}]; accepted: two shares, the lower first")
         return self
+
+
+class GeneratedConfig(Section):
+    """Portraits that StyleGAN generates, with their masks."""
+
+    portraits: Positive = Field(description="number of portraits")
+    truncation: float = Field(ge=0, le=1.5, description="truncation of their styles: 0 the mean portrait, 1 none")
+    min_confidence: Share = Field(description="least mean confidence of an accepted portrait's mask")

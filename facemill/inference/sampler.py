@@ -10,7 +10,7 @@ from torch import Tensor
 
 from facemill.networks.device import autocast
 from facemill.networks.store import load_model
-from facemill.networks.stylegan2 import StyleGenerator
+from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_pixels
 
 BATCH = 64
@@ -45,6 +45,24 @@ class Sampler:
     def styles(self, codes: Tensor, slots: Tensor) -> Tensor:
         """Styles w, float32 (N, w_dim) on the generator's device, of codes z and slots (N, groups)."""
         return self.generator.map(codes.to(self.device), self.generator.condition(slots))
+
+    @torch.inference_mode()
+    def centers(self, slots: Tensor) -> Tensor:
+        """The styles around which those of slots (N, groups) are truncated, float32 (N, w_dim).
+
+        The mean of w; with conditions, that of the styles with the same slots.
+        """
+        if not self.generator.slots:
+            return self.generator.w_mean.expand(len(slots), -1)
+        codes = torch.randn((MEAN_STYLES, self.generator.z_dim), generator=_random(0))
+        unique, index = slots.unique(dim=0, return_inverse=True)
+        means = [self.styles(codes, slot.expand(MEAN_STYLES, -1)).mean(0) for slot in unique]
+        return torch.stack(means)[index.to(self.device)]
+
+    def truncated(self, seeds: Sequence[int], psi: float, slots: Tensor | None = None) -> Tensor:
+        """Styles w, float32 (N, w_dim), of seeds, truncated to `psi`; by default with the slots of the seeds."""
+        slots = self.slots(seeds) if slots is None else slots
+        return self.generator.truncated(self.styles(self.codes(seeds), slots), psi, self.centers(slots))
 
     @torch.inference_mode()
     def generate(self, styles: Tensor) -> np.ndarray:
