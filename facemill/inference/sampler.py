@@ -65,16 +65,6 @@ class Sampler:
         return self.generator.truncated(self.styles(self.codes(seeds), slots), psi, self.centers(slots))
 
     @torch.inference_mode()
-    def centers(self, slots: Tensor) -> Tensor:
-        """Mean styles, float32 (N, w_dim), of all portraits, or of those of the same slots (N, groups)."""
-        if not self.generator.slots:
-            return self.generator.w_mean.expand(len(slots), -1)
-        codes = torch.randn((MEAN_STYLES, self.generator.z_dim), generator=_random(0))
-        distinct, index = torch.unique(slots.cpu(), dim=0, return_inverse=True)
-        means = [self.styles(codes, asked.expand(MEAN_STYLES, -1)).mean(0) for asked in distinct]
-        return torch.stack(means)[index]
-
-    @torch.inference_mode()
     def generate(self, styles: Tensor) -> np.ndarray:
         """Portraits, uint8 RGB (N, H, W, 3), of styles (N, w_dim), or of each layer (N, layers, w_dim)."""
         pictures = []
