@@ -1,0 +1,428 @@
+"""StyleGAN's networks and training steps against plain ones of the same weights.
+
+    python benchmarks/stylegan.py --portraits results/sample/portraits/shard-0000.parquet
+
+The plain networks compute what Karras et al. 2020 (https://arxiv.org/abs/1912.04958) print, as it stands there: weights
+(B, O, I, 3, 3) of each image, modulated and demodulated (equations 1 to 3), a convolution grouped by images,
+enlargement by zero insertion and a padded 4x4 filter, bias and scaled leaky ReLU as passes of their own, NCHW and
+float32. Their training takes turns: the discriminator, its penalty in every eighth step, then the generator. Ours runs
+as shipped, in bfloat16 where that is fast, or in float32.
+
+All take turns, so that other work on the machine disturbs them alike; medians count. The last line has ratios at 64
+pixels and the preset medium as JSON, and `max_difference`, the largest of any pixel of a range of 2, against a plain
+generator with the same interpolation (at the edges zero insertion fades out).
+"""
+
+import copy
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import torch
+from gaugan import turns
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facemill.config.fields import TrainingConfig
+from facemill.config.stylegan import StyleganConfig
+from facemill.data.shards import decode_image, read_rows
+from facemill.errors import UserError
+from facemill.networks.device import autocast, bf16
+from facemill.networks.diff_augment import Augmentation, DiffAugment
+from facemill.networks.style_discriminator import EqualConv, ResidualBlock, StyleDiscriminator, with_deviation
+from facemill.networks.style_layers import GAIN, ModulatedConv, ToRgb
+from facemill.networks.stylegan2 import StyleGenerator, enlarged
+from facemill.networks.vae import to_signed_range
+from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
+from facemill.training.optimization import make_accelerator
+from facemill.workflow.command import run
+
+Enlargement = Literal["zeros", "bilinear", "transposed"]
+LEVEL = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
+FILTER = (LEVEL[:, None] * LEVEL)[None, None]
+"""The papers' filter, (1, 1, 4, 4); its sum is 1."""
+DIFF_AUGMENT: list[Augmentation] = ["translation", "cutout"]
+PENALTY_EVERY = 8
+R1 = 3.0
+
+
+def filtered(x: Tensor, pad: tuple[int, int], gain: float = 1) -> Tensor:
+    """Maps padded by zeros (before, after) on both axes, then filtered."""
+    padded = F.pad(x.reshape(-1, 1, *x.shape[2:]), (*pad, *pad))
+    return F.conv2d(padded, gain * FILTER).unflatten(0, x.shape[:2])[:, :, 0]
+
+
+def inserted(x: Tensor) -> Tensor:
+    """Maps of twice the size by zero insertion and filter."""
+    batch, channels, height, width = x.shape
+    zeros = x.new_zeros(batch, channels, height, 2, width, 2)
+    zeros[:, :, :, 0, :, 0] = x
+    return filtered(zeros.reshape(batch, channels, 2 * height, 2 * width), (2, 1), 4)
+
+
+class PlainGenerator(nn.Module):
+    """The published forward pass with a generator's weights: codes z to images.
+
+    Args:
+        generator: the generator.
+        enlarges: how maps are enlarged: by zero insertion as in the paper; `bilinear`, as ours; or `transposed`, zero
+            insertion and convolution in one, of a quarter of the products, before the filter.
+    """
+
+    def __init__(self, generator: StyleGenerator, enlarges: Enlargement) -> None:
+        super().__init__()
+        self.generator, self.enlarges = generator, enlarges
+
+    def forward(self, z: Tensor) -> Tensor:
+        w, x = self.generator.map(z), self.generator.constant.expand(len(z), -1, -1, -1)
+        enlarge = enlarged if self.enlarges == "bilinear" else inserted
+        image = torch.zeros(())
+        for level in self.generator.levels:
+            for index, conv in enumerate(level.convs):
+                x = self.convolve(x, w, conv, enlarges=not (level.lowest or index))
+            rgb = plain_rgb(x, w, level.to_rgb)
+            image = rgb if level.lowest else enlarge(image) + rgb
+        return image
+
+    def convolve(self, x: Tensor, w: Tensor, conv: ModulatedConv, *, enlarges: bool) -> Tensor:
+        """A modulated convolution by weights of each image (equations 1 to 3), after enlargement or not."""
+        style = conv.style(w)[:, None, :, None, None]
+        weight = conv.weight / math.sqrt(conv.weight[0].numel()) * style
+        weight = weight * (weight.square().sum((2, 3, 4), keepdim=True) + 1e-8).rsqrt()
+        if enlarges and self.enlarges == "transposed":
+            grouped = weight.flip(3, 4).transpose(1, 2).flatten(0, 1)
+            y = F.conv_transpose2d(x.reshape(1, -1, *x.shape[2:]), grouped, stride=2, groups=len(x))
+            y = filtered(y.unflatten(1, (len(x), -1))[0], (1, 1), 4)
+        else:
+            x = (enlarged(x) if self.enlarges == "bilinear" else inserted(x)) if enlarges else x
+            y = grouped_conv(x, weight, padding=1)
+        return F.leaky_relu(y + conv.bias, 0.2) * GAIN
+
+
+def plain_rgb(x: Tensor, w: Tensor, to_rgb: ToRgb) -> Tensor:
+    """RGB by weights of each image."""
+    weight = to_rgb.weight * to_rgb.style(w)[:, None, :, None, None]
+    return grouped_conv(x, weight, padding=0) + to_rgb.bias[:, None, None]
+
+
+def grouped_conv(x: Tensor, weight: Tensor, padding: int) -> Tensor:
+    """A convolution of maps (B, I, H, W) with weights of each image (B, O, I, k, k)."""
+    y = F.conv2d(x.reshape(1, -1, *x.shape[2:]), weight.flatten(0, 1), padding=padding, groups=len(x))
+    return y.unflatten(1, (len(x), -1))[0]
+
+
+class PlainDiscriminator(nn.Module):
+    """The published forward pass with a discriminator's weights: images to logits.
+
+    Args:
+        discriminator: the discriminator.
+        averages: whether averages over 2x2 pixels halve maps, as ours do, or the papers' filter and a stride of 2.
+    """
+
+    def __init__(self, discriminator: StyleDiscriminator, averages: bool) -> None:
+        super().__init__()
+        self.discriminator, self.averages = discriminator, averages
+
+    def forward(self, images: Tensor) -> Tensor:
+        network = self.discriminator
+        x = activated(plain_conv(images, network.from_rgb, padding=0))
+        for block in network.blocks:
+            x = self.block(x, block)
+        x = activated(plain_conv(with_deviation(x), network.conv, padding=1))
+        linear = network.linear
+        x = activated(F.linear(x.flatten(1), linear.weight / math.sqrt(linear.weight.shape[1]), linear.bias))
+        return network.logit(x)[:, 0]
+
+    def block(self, x: Tensor, block: ResidualBlock) -> Tensor:
+        """A residual block."""
+        y = activated(plain_conv(x, block.first, padding=1))
+        if self.averages:
+            y = activated(plain_conv(F.avg_pool2d(y, 2), block.second, padding=1))
+            shortcut = plain_conv(F.avg_pool2d(x, 2), block.shortcut, padding=0)
+        else:
+            y = activated(plain_conv(filtered(y, (2, 2)), block.second, padding=0, stride=2))
+            shortcut = plain_conv(filtered(x, (1, 1)), block.shortcut, padding=0, stride=2)
+        return (y + shortcut) / math.sqrt(2)
+
+
+def plain_conv(x: Tensor, conv: EqualConv, padding: int, stride: int = 1) -> Tensor:
+    """A convolution with an equalized learning rate; gains follow in passes of their own."""
+    weight = conv.weight / math.sqrt(conv.weight[0].numel())
+    return F.conv2d(x, weight, conv.bias, padding=padding, stride=stride)
+
+
+def activated(x: Tensor) -> Tensor:
+    return F.leaky_relu(x, 0.2) * GAIN
+
+
+@dataclass
+class PlainGan:
+    """The published training.
+
+    Attributes:
+        generator: codes z to images.
+        discriminator: images to logits.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+
+    def __post_init__(self) -> None:
+        self.ema = copy.deepcopy(self.generator).requires_grad_(False)
+        networks = (self.generator, self.discriminator)
+        self.adams = [torch.optim.Adam(n.parameters(), 3e-3, betas=(0.0, 0.99), fused=True) for n in networks]
+
+    def iteration(self, real: Tensor, z: Tensor, step: int) -> None:
+        """A step of both networks."""
+        self.step_discriminator(real, z)
+        if step % PENALTY_EVERY == 0:
+            self.step_penalty(real)
+        self.discriminator.requires_grad_(False)
+        generator_adam, _ = self.adams
+        generator_adam.zero_grad()
+        F.softplus(-self.discriminator(augmented(self.generator(z)))).mean().backward()
+        generator_adam.step()
+        self.discriminator.requires_grad_(True)
+        with torch.no_grad():
+            torch._foreach_lerp_([*self.ema.parameters()], [*self.generator.parameters()], 0.002)
+
+    def step_discriminator(self, real: Tensor, z: Tensor) -> None:
+        """A step of the discriminator on real and on new images."""
+        with torch.no_grad():
+            fake = self.generator(z)
+        losses = F.softplus(self.discriminator(augmented(fake))), F.softplus(-self.discriminator(augmented(real)))
+        self._move_discriminator(losses[0].mean() + losses[1].mean())
+
+    def step_penalty(self, real: Tensor) -> None:
+        """A step of R1 alone."""
+        images = augmented(real).requires_grad_()
+        (gradients,) = torch.autograd.grad(self.discriminator(images).sum(), images, create_graph=True)
+        self._move_discriminator(PENALTY_EVERY * R1 / 2 * gradients.square().sum((1, 2, 3)).mean())
+
+    def _move_discriminator(self, loss: Tensor) -> None:
+        _, adam = self.adams
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+
+def augmented(images: Tensor) -> Tensor:
+    """Images as the discriminator sees them, in both trainings."""
+    batch, _, height, width = images.shape
+    return DiffAugment(batch, height, width, images.device, DIFF_AUGMENT).images(images)
+
+
+def settings_of(preset: str, size: int, batch: int) -> StyleganConfig:
+    """The sample's settings of another preset and size, without style mixing."""
+    return StyleganConfig.model_validate(
+        {
+            "size": size,
+            "preset": preset,
+            "loss": "logistic",
+            "r1": R1,
+            "penalty_every": PENALTY_EVERY,
+            "style_mixing": 0,
+            "noise": False,
+            "mirror": True,
+            "diff_augment": DIFF_AUGMENT,
+            "conditions": [],
+            "discriminator": "projection",
+            "condition_weight": 0.5,
+            "condition_ramp": (0, 0),
+            "grad_accumulation": 1,
+            "gpus": 1,
+            "training": TrainingConfig(images=60000, batch=batch, learning_rate=3e-3),
+        }
+    )
+
+
+def generators(settings: StyleganConfig, ratio: int = 1) -> tuple[StyleGenerator, StyleGenerator]:
+    """Two generators of the same random weights: in our layout of memory, and as PyTorch makes it."""
+    torch.manual_seed(0)
+    kwargs = generator_kwargs(settings, ratio, {}, 1)
+    ours, twin = StyleGenerator(**kwargs), StyleGenerator(**kwargs)
+    twin.load_state_dict(ours.state_dict())
+    return ours.to(memory_format=torch.channels_last), twin
+
+
+def discriminators(settings: StyleganConfig) -> tuple[StyleDiscriminator, StyleDiscriminator]:
+    """Two discriminators of the same random weights, as `generators`."""
+    kwargs = discriminator_kwargs(settings, 1, [])
+    ours, twin = StyleDiscriminator(**kwargs), StyleDiscriminator(**kwargs)
+    twin.load_state_dict(ours.state_dict())
+    return ours.to(memory_format=torch.channels_last), twin
+
+
+def forward_seconds(settings: StyleganConfig, ratio: int, batch: int, rounds: int) -> dict[str, float]:
+    """Seconds of a forward pass of the generators."""
+    ours, twin = generators(settings, ratio)
+    plain, z = PlainGenerator(twin, "zeros"), torch.randn(batch, ours.z_dim)
+
+    def shipped() -> None:
+        with autocast():
+            ours(z)
+
+    with torch.inference_mode():
+        return turns(rounds, plain=lambda: plain(z), float32=lambda: ours(z), shipped=shipped)
+
+
+def generator_seconds(settings: StyleganConfig, batch: int, rounds: int) -> dict[str, float]:
+    """Seconds of a generator's step, from the gradients of its images: forward, backward, Adam."""
+    ours, twin = generators(settings)
+    z, gradient = torch.randn(batch, ours.z_dim), torch.randn(batch, 3, ours.height, ours.width)
+
+    def step_of(network: nn.Module, low: bool) -> Callable[[], None]:
+        adam = torch.optim.Adam(network.parameters(), 1e-6, betas=(0.0, 0.99), fused=True)
+
+        def step() -> None:
+            adam.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=low):
+                images = network(z)
+            images.backward(gradient)
+            adam.step()
+
+        return step
+
+    plain, transposed = (PlainGenerator(copy.deepcopy(twin), enlarges) for enlarges in ("zeros", "transposed"))
+    return turns(
+        rounds,
+        plain=step_of(plain, False),
+        transposed=step_of(transposed, False),
+        float32=step_of(ours, False),
+        shipped=step_of(copy.deepcopy(ours), bf16()),
+    )
+
+
+def iteration_seconds(gan: StyleGan, real: Tensor, rounds: int) -> dict[str, dict[str, float]]:
+    """Seconds of a step of both networks without and with a penalty, and mean over eight steps of which one has it."""
+    settings = gan.settings
+    z = torch.randn(len(real), gan.generator.raw.z_dim)
+    plain = PlainGan(
+        PlainGenerator(generators(settings)[1], "zeros"), PlainDiscriminator(discriminators(settings)[1], False)
+    )
+    slots = torch.zeros(len(real), 0, dtype=torch.int64)
+    seconds = {
+        name: turns(
+            rounds,
+            plain=lambda step=step: plain.iteration(real, z, step),
+            shipped=lambda step=step: gan.step(real, slots, step),
+        )
+        for name, step in (("step", 1), ("step with R1", 0))
+    }
+    rest = PENALTY_EVERY - 1
+    seconds["iteration"] = {
+        name: (rest * seconds["step"][name] + seconds["step with R1"][name]) / PENALTY_EVERY for name in seconds["step"]
+    }
+    return seconds
+
+
+def exactness(settings: StyleganConfig, real: Tensor) -> dict[str, float]:
+    """Differences between our networks and plain ones of the same enlargement and averages, in float32.
+
+    Returns:
+        `max_difference` of images, of a range of 2; `gradients`: the largest of any weight's, relative to the largest
+        gradient of its tensor; the same of the discriminator's loss with R1; `up_layer`: of an enlarged layer, and the
+        transposed form of one, against zero insertion, without the three outermost pixels.
+    """
+    ours, twin = generators(settings)
+    plain, z = PlainGenerator(twin, "bilinear"), torch.randn(len(real), ours.z_dim)
+    images, expected = ours(z), plain(z)
+    spread = (expected.max() - expected.min()).item()
+    difference = 2 * (images - expected).abs().max().item() / spread
+    gradient = torch.randn_like(images)
+    images.backward(gradient)
+    expected.backward(gradient)
+    judge, judge_twin = discriminators(settings)
+    logits_of = {judge: lambda x: judge(x).logits, judge_twin: PlainDiscriminator(judge_twin, True)}
+    for logits in logits_of.values():
+        pixels = real.clone().requires_grad_()
+        of_reals = logits(pixels)
+        (slope,) = torch.autograd.grad(of_reals.sum(), pixels, create_graph=True)
+        (F.softplus(-of_reals).mean() + slope.square().sum((1, 2, 3)).mean()).backward()
+    layer = ours.levels[1].convs[0]
+    x, w = torch.randn(len(real), layer.weight.shape[1], 16, 16), torch.randn(len(real), ours.w_dim)
+    with torch.no_grad():
+        up = PlainGenerator(ours, "zeros").convolve(x, w, layer, enlarges=True)
+        others = layer(enlarged(x), w), PlainGenerator(ours, "transposed").convolve(x, w, layer, enlarges=True)
+    inner = [(other - up)[:, :, 3:-3, 3:-3].abs().max() for other in others]
+    return {
+        "max_difference": difference,
+        "gradients": relative(ours, twin),
+        "discriminator_gradients": relative(judge, judge_twin),
+        "up_layer": float(torch.stack(inner).max()),
+    }
+
+
+def relative(ours: nn.Module, twin: nn.Module) -> float:
+    """The largest difference of gradients, relative to the largest gradient of each tensor."""
+    pairs = zip(ours.parameters(), twin.parameters(), strict=True)
+    return max(float((a.grad - b.grad).abs().max() / b.grad.abs().max().clamp_min(1e-12)) for a, b in pairs)
+
+
+def portraits_of(portraits: list[Path], size: int, batch: int) -> Tensor:
+    """The first portraits, (B, 3, size, size) in [-1, 1]."""
+    rows = read_rows(portraits, ["image"])
+    pixels = [torch.from_numpy(decode_image(row["image"]["bytes"]).copy()) for row in islice(rows, batch)]
+    if len(pixels) < batch:
+        raise UserError(f"{portraits[0]}: {len(pixels)} portraits; accepted: {batch} or more, those of a batch")
+    images = to_signed_range(torch.stack(pixels).permute(0, 3, 1, 2))
+    return F.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
+
+
+def main(*, portraits: list[Path], batch: int = 16, rounds: int = 7) -> None:
+    """Times networks and steps at 64 and 128 px, and forward passes of 512 x 256 px, and compares what they compute.
+
+    Args:
+        portraits: shards of portraits, which the discriminators are shown.
+        batch: images in a batch (512 x 256: two).
+        rounds: calls of each, whose median counts.
+    """
+    accelerator = make_accelerator()
+    nobody = torch.zeros(1, 0, dtype=torch.int64)  # conditions: none
+    measured: dict[str, dict[str, float]] = {}
+    for preset, size in (("small", 64), ("medium", 64), ("medium", 128)):
+        settings, real = settings_of(preset, size, batch), portraits_of(portraits, size, batch)
+        rows = {
+            "forward": forward_seconds(settings, 1, batch, rounds),
+            "g_step": generator_seconds(settings, batch, rounds),
+            **iteration_seconds(
+                build_gan(accelerator, settings, 1, {}, torch.zeros(1, 0, dtype=torch.int64), torch.ones(1)),
+                real,
+                rounds,
+            ),
+        }
+        for name, seconds in rows.items():
+            measured[f"{name} {size} {preset}"] = seconds
+            show(f"{name} {size} {preset}", batch, seconds)
+    show("forward 512x256 wide", 2, forward_seconds(settings_of("wide", 512, 4), 2, 2, 3))
+    compared = exactness(settings_of("medium", 64, batch), portraits_of(portraits, 64, batch))
+    print(" ".join(f"{name} {value:.2e}" for name, value in compared.items()))
+
+    def ratio(name: str, variant: str = "shipped") -> float:
+        seconds = measured[f"{name} 64 medium"]
+        return round(seconds["plain"] / seconds[variant], 2)
+
+    print(
+        json.dumps(
+            {
+                "g_step_vs_plain": ratio("g_step"),
+                "g_step_fp32_vs_plain": ratio("g_step", "float32"),
+                "forward_vs_plain": ratio("forward"),
+                "iteration_vs_plain": ratio("iteration"),
+                "max_difference": compared["max_difference"],
+            }
+        )
+    )
+
+
+def show(name: str, batch: int, seconds: dict[str, float]) -> None:
+    """Prints images per second."""
+    print(f"{name:26}" + "".join(f"  {network} {batch / spent:8.2f}" for network, spent in seconds.items()), flush=True)
+
+
+if __name__ == "__main__":
+    run("stylegan:main")
