@@ -1,0 +1,142 @@
+"""Portraits of a finished StyleGAN, outside the workflow."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from math import ceil, sqrt
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facemill.data.shards import encode_mask
+from facemill.data.walk import check_out, files_in
+from facemill.errors import UserError, first_names
+from facemill.files import atomic_write
+from facemill.imaging.figures import save_picture
+from facemill.inference.segmenter import Segmenter
+from facemill.log import log, progress
+from facemill.stylegan.asked import MOST_SEED, Asked, check_truncation, numbers, styles_of_seeds
+from facemill.stylegan.recipes import RecipePainter
+
+TRUNCATION = 0.7
+MOST_CELLS = 2500
+"""Portraits of a grid."""
+
+
+def sample_portraits(
+    *,
+    model: Path,
+    out: Path,
+    seeds: list[str] | None = None,
+    images: Path | None = None,
+    truncation: float | None = None,
+    condition: list[str] | None = None,
+    center: str | None = None,
+    grid: bool = False,
+    masks: bool = False,
+    unet: Path | None = None,
+) -> None:
+    """Paints portraits out of nothing, or again those of a folder: a PNG for each.
+
+    A seed's portrait is the same, whatever others are painted with it. Each PNG holds its styles and what they were
+    made of, so that the folder is one of `--images` for this command, for project_portraits and, file by file, for
+    mix_portraits, which paint the same bytes again.
+
+    Args:
+        model: a trained StyleGAN: its folder, for example results/sample/stylegan.
+        out: folder of the portraits, PNGs.
+        seeds: numbers and ranges of seeds, such as 0-63 or 1,5,9.
+        images: in place of seeds: folder of PNGs that one of these commands wrote with this model.
+        truncation: 0 is the mean portrait, 1 leaves styles as they are; by default 0.7.
+        condition: names that a model with conditions is asked for, such as hair_color=blue_hair; hair_color=none for
+            none of a group. Groups that are not named are drawn in the shares of the training.
+        center: a name around whose mean styles are truncated, in place of that of all portraits with the same names.
+        grid: whether grid.png shows all portraits.
+        masks: whether the folder masks in `out` gets their masks, palette PNGs.
+        unet: the U-Net of the masks, a safetensors file or its folder.
+    """
+    if (seeds is None) == (images is None):
+        raise UserError(f"--seeds, --images: found {'both' if seeds else 'neither'}; accepted: one of them")
+    if images and (truncation is not None or condition or center):
+        raise UserError("--truncation, --condition, --center: accepted with --seeds alone")
+    if masks != (unet is not None):
+        raise UserError(f"--masks, --unet: found {'--masks' if masks else '--unet'} alone; accepted: both")
+    painter = RecipePainter.load(model)
+    segmenter = Segmenter.load(unet) if unet else None
+    if images:
+        asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out)))
+        count = len(recipes)
+    else:
+        chosen = numbers("--seeds", seeds or [], MOST_SEED)
+        psi = check_truncation(TRUNCATION if truncation is None else truncation)
+        asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center), len(chosen)
+    if grid and count > MOST_CELLS:
+        raise UserError(f"--grid: found {count} portraits; accepted: {MOST_CELLS} at most")
+    painted = paint_all(painter, progress(asked, "sample_portraits", count, "portraits"), out)
+    if segmenter:
+        painted = with_masks(segmenter, painted, out / "masks")
+    if grid:
+        portraits = [portrait for _, portrait in painted]
+        if portraits:
+            save_picture(mosaic(portraits), out / "grid.png")
+    else:
+        for _ in painted:
+            pass
+    log.info("%d portraits in %s", count, out)
+
+
+def recipe_files(images: Path, out: Path) -> dict[str, Path]:
+    """The PNGs of a folder by their names within it, without suffix. Raises `UserError` when one would be replaced."""
+    files = {file.name.rpartition(".")[0]: Path(file.path) for file in files_in("--images", images, (".png",), "PNG")}
+    check_out("--images", images, out, [out / f"{name}.png" for name in files], files.values())
+    return files
+
+
+def read_recipes(painter: RecipePainter, images: Path, files: Mapping[str, Path]) -> list[Asked]:
+    """What files were painted from; those that do not tell are left out, which is said in the log.
+
+    Raises:
+        UserError: None of them tells.
+    """
+    recipes = {name: painter.read(path) for name, path in files.items()}
+    asked = [Asked(name, *recipe) for name, recipe in recipes.items() if recipe]
+    without = [str(files[name]) for name, recipe in recipes.items() if not recipe]
+    if not asked:
+        raise UserError(
+            f"--images {images}: found {len(files)} PNGs, none with styles of this model; accepted: PNGs that a "
+            "command painted with it; project_portraits finds styles for other images"
+        )
+    if without:
+        log.info(
+            "--images %s: left out: %d without styles of this model: %s", images, len(without), first_names(without)
+        )
+    return asked
+
+
+def paint_all(painter: RecipePainter, asked: Iterable[Asked], out: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Paints and writes PNGs; yields their names, without suffix, and the portraits, uint8 RGB (H, W, 3)."""
+    for name, styles, made in asked:
+        yield name, painter.save(out / f"{name}.png", styles, made)
+
+
+def with_masks(
+    segmenter: Segmenter, painted: Iterable[tuple[str, np.ndarray]], folder: Path
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Writes the mask of each portrait into a folder, and yields the portrait."""
+    with ThreadPoolExecutor(2) as pool:
+        for (name, portrait), mask in segmenter.predict(painted, lambda item: Image.fromarray(item[1]), pool):
+            assert not isinstance(mask, ValueError)  # which stands for an image that cannot be read
+            with atomic_write(folder / f"{name}.png") as tmp:
+                tmp.write_bytes(encode_mask(mask, segmenter.classes))
+            yield name, portrait
+
+
+def mosaic(portraits: Sequence[np.ndarray]) -> Image.Image:
+    """Portraits, uint8 RGB (H, W, 3), edge to edge, in rows that make about a square; the rest is white."""
+    height, width = portraits[0].shape[:2]
+    columns = min(ceil(sqrt(len(portraits) * height / width)), len(portraits))
+    rows = ceil(len(portraits) / columns)
+    sheet = np.full((rows * columns, *portraits[0].shape), 255, np.uint8)
+    sheet[: len(portraits)] = portraits
+    tiles = sheet.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+    return Image.fromarray(tiles.reshape(rows * height, columns * width, 3))
