@@ -9,6 +9,7 @@ rule stylegan:
     localrule: True
     input:
         f"results/{CONFIG.dataset}/stylegan/model.safetensors",
+        f"results/{CONFIG.dataset}/stylegan/metrics.json",
 
 
 rule train_stylegan:
@@ -42,6 +43,46 @@ rule train_stylegan:
         mem_mb=mem_per_attempt(CONFIG.stylegan.gpus * (12000 + loader_mb())),
         runtime="7d",
         gpu=CONFIG.stylegan.gpus,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_stylegan:
+    """Portraits of seeds in numbers beside held-out ones, at each truncation, and those nearest to the training's."""
+    input:
+        *config_file("gaugan.inception_weights"),
+        model=plain(rules.train_stylegan.output.model),
+        curves=plain(rules.train_stylegan.output.curves),
+        portraits=shards("portraits"),
+        gate=plain(rules.gate_pseudo_labels.output.gate) if CONFIG.masked else [],
+        evaluator=EVALUATOR,
+        labeller=expand(plain(rules.train_unet.output.model), version=CONFIG.pseudo_labels.version, allow_missing=True)
+        if CONFIG.masked
+        else [],
+        vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
+    output:
+        metrics=f"{STYLEGAN}/metrics.json",
+        truncation=f"{STYLEGAN}/truncation.csv",
+        truncation_picture=f"{STYLEGAN}/truncation.png",
+        samples=f"{STYLEGAN}/samples.png",
+        neighbors=f"{STYLEGAN}/neighbors.png",
+    log:
+        "logs/{dataset}/evaluate_stylegan.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_stylegan.tsv"
+    params:
+        **door(
+            "evaluate_stylegan",
+            inception_weights=CONFIG.gaugan.inception_weights,
+            tags_config=CONFIG.tags,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="4h",
+        gpu=1,
     conda:
         "../envs/facemill.yaml"
     shell:

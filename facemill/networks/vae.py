@@ -61,9 +61,13 @@ class Vae(nn.Module):
 
     def encode(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z|x), each float32 (B, z_dim)."""
-        x = self.down(resized(images, self.size)).float().flatten(1)
+        x = self.last_map(images).float().flatten(1)
         with torch.autocast(x.device.type, enabled=False):
             return self.mean(x), self.log_variance(x).clamp(-20, 10)
+
+    def last_map(self, images: Tensor) -> Tensor:
+        """The encoder's last feature map, (B, C, 4, 4), of images (B, 3, H, W) in [-1, 1]."""
+        return self.down(resized(images, self.size))
 
     def decode(self, z: Tensor) -> Tensor:
         """Images (B, 3, size, size) in [-1, 1] of style codes (B, z_dim)."""

@@ -1,0 +1,207 @@
+"""Evaluation of StyleGAN: fidelity, diversity and memory, truncation, and the ways between portraits."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from facemill.config.latent import TagsConfig
+from facemill.data.dataset import sample_rows
+from facemill.data.shards import decode_image, read_rows
+from facemill.data.splits import held_out, trained_on
+from facemill.errors import UserError
+from facemill.files import atomic_write, write_json
+from facemill.imaging.figures import image_grid, save_picture
+from facemill.inference.sampler import BATCH, Sampler
+from facemill.log import log
+from facemill.stylegan.conditions import Conditions
+from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
+from facemill.stylegan.judge import Judge, Looks
+from facemill.stylegan.path_length import midpoints, path_lengths
+from facemill.stylegan.portraits import StylePortraits
+
+MOST = 4000
+"""Most portraits of each kind that are compared."""
+
+CURVE_MOST = 500
+"""Most portraits of each point of the truncation curve."""
+
+PSIS = (0, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
+"""Truncations of the curve."""
+
+MIN_HELD_OUT = 10
+SHEET = 10
+"""Rows and columns of the sheet of samples."""
+NEIGHBORS = 12
+"""Samples, and held-out portraits, that are shown beside the nearest of the training."""
+
+
+def evaluate_stylegan(
+    *,
+    model: Path,
+    curves: Path,
+    portraits: list[Path],
+    gate: Path | None = None,
+    evaluator: Path | None = None,
+    labeller: Path | None = None,
+    vae: Path | None = None,
+    inception_weights: Path | None = None,
+    tags_config: TagsConfig,
+    holdout: float,
+    metrics: Path,
+    truncation: Path,
+    truncation_picture: Path,
+    samples: Path,
+    neighbors: Path,
+) -> None:
+    """Measures portraits of seeds 0 to n - 1, as many as the training's but 4,000 at most, none of them chosen.
+
+    Held-out portraits are measured beside them: what can be expected at best.
+
+    Args:
+        model: the generator, a safetensors file.
+        curves: the training's curves.
+        portraits: shards of the collection.
+        gate: shard that says which portraits are accepted, where there are masks.
+        evaluator: a U-Net that did not label the training set, for features, where there are masks.
+        labeller: the U-Net that draws masks, where there are masks.
+        vae: the VAE, whose features stand for the U-Net's where there are no masks.
+        inception_weights: of FID's Inception, whose features are used where they are given.
+        tags_config: palettes of colors.
+        holdout: share of the portraits that is held out.
+        metrics: JSON of the metrics.
+        truncation: CSV of the figures at each truncation.
+        truncation_picture: PNG of the same seeds at each truncation.
+        samples: PNG of seeds 0 to 99.
+        neighbors: PNG of the samples nearest to a training portrait, with it.
+    """
+    sampler = Sampler.load(model)
+    training, unseen = real_rows(sampler, portraits, gate, holdout)
+    judge = Judge(
+        portrait_size(portraits),
+        evaluator=evaluator,
+        labeller=labeller,
+        vae=vae,
+        inception_weights=inception_weights,
+        tags_config=tags_config,
+    )
+    reference = look_at_real(judge, training, unseen)
+    log.info("evaluate_stylegan: looked at %d portraits", len(training) + len(unseen))
+    looks = look_at_seeds(judge, sampler, len(reference.training))
+    result = all_figures(looks, reference)
+    log.info("evaluate_stylegan: frechet_over_floor %s", result["frechet_over_floor"])
+    curve = [
+        {"psi": psi} | figures(look_at_seeds(judge, sampler, min(len(looks), CURVE_MOST), psi), reference)
+        for psi in PSIS
+    ]
+    result["truncation_order"] = order(curve)
+    result["path_length"] = path_lengths(sampler, judge)
+    if reference.classes:
+        between = {way: judge.look_at_all(images) for way, images in midpoints(sampler).items()}
+        result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
+    result |= last_of_curves(curves)
+    result |= {"samples": len(looks), "training": len(training), "held_out": len(unseen)}
+    write_json(metrics, result | {"features": judge.features_name})
+    write_curve(truncation, curve)
+    save_picture(truncation_grid(sampler, curve), truncation_picture)
+    save_picture(sample_grid(sampler), samples)
+    save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
+
+
+def real_rows(
+    sampler: Sampler, portraits: list[Path], gate: Path | None, holdout: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The portraits of the training and the held-out ones that the gate accepts, at most `MOST`, uint8 RGB (H, W, 3).
+
+    Raises:
+        UserError: Fewer than `MIN_HELD_OUT` are held out.
+    """
+    accepted = None
+    if gate:
+        accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
+
+    def images(kind: Callable[[str], bool]) -> list[np.ndarray]:
+        def keep(row_id: str) -> bool:
+            return (accepted is None or row_id in accepted) and kind(row_id)
+
+        rows = StylePortraits(portraits, sampler.generator.height, Conditions({}, {}), keep)
+        return [rows[index][0].permute(1, 2, 0).numpy() for index in sample_rows(rows, MOST)]
+
+    training, unseen = images(trained_on(portraits, holdout)), images(lambda row_id: held_out(row_id, holdout))
+    if len(unseen) < MIN_HELD_OUT:
+        raise UserError(
+            f"holdout: found {holdout}, which holds out {len(unseen)} portraits; accepted: a share of "
+            f"{MIN_HELD_OUT} or more"
+        )
+    return training, unseen
+
+
+def portrait_size(portraits: list[Path]) -> tuple[int, int]:
+    """Height and width of the collection's portraits."""
+    first = next(read_rows(portraits, ["image"]))
+    height, width, _ = decode_image(first["image"]["bytes"]).shape
+    return height, width
+
+
+def look_at_real(judge: Judge, training: list[np.ndarray], unseen: list[np.ndarray]) -> Reference:
+    """What the judge sees of the training's portraits, of their mirror images and of the held-out ones."""
+    mirrored = (np.ascontiguousarray(image[:, ::-1]) for image in training)
+    looks = judge.look_at_all
+    return Reference.of(looks(training), looks(mirrored), looks(unseen), judge.groups, judge.classes)
+
+
+def look_at_seeds(judge: Judge, sampler: Sampler, count: int, psi: float = 1) -> Looks:
+    """What the judge sees of the portraits of seeds 0 to count - 1, at a truncation; they do not stay in memory."""
+    styles = sampler.truncated(range(count), psi)
+    return judge.look_at_all(image for batch in styles.split(BATCH) for image in sampler.generate(batch))
+
+
+def last_of_curves(curves: Path) -> Figures:
+    """`images`, how many the training saw, and `overfit`, its mean over the last tenth of the curves."""
+    with curves.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    last = [float(row["overfit"]) for row in rows[-max(len(rows) // 10, 1) :] if row.get("overfit")]
+    return {"images": int(rows[-1]["images"]), "overfit": float(np.mean(last)) if last else None}
+
+
+def write_curve(path: Path, curve: list[Figures]) -> None:
+    """Writes a row for each truncation; of the colors their total variation by group."""
+    rows = []
+    for point in curve:
+        colors = {f"colors_{group}": value for group, value in point.get("colors", {}).items()}
+        rows.append({key: value for key, value in point.items() if key != "colors"} | colors)
+    with atomic_write(path) as tmp, tmp.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def sample_grid(sampler: Sampler) -> Image.Image:
+    """Seeds 0 to 99, as they come."""
+    images = sampler.generate(sampler.truncated(range(SHEET**2), 1))
+    return image_grid([list(row) for row in np.split(images, SHEET)], cell=sampler.generator.height)
+
+
+def truncation_grid(sampler: Sampler, curve: list[Figures]) -> Image.Image:
+    """Seeds 0 to 9 at each truncation, with figures of that truncation."""
+    rows = [list(sampler.generate(sampler.truncated(range(SHEET), point["psi"]))) for point in curve]
+    shown = [key for key in ("valid", "precision", "recall") if key in curve[0]]
+    captions = [f"psi {p['psi']:g}:  " + "  ".join(f"{key} {p[key]:.0%}" for key in shown) for p in curve]
+    return image_grid(rows, captions=captions, cell=sampler.generator.height)
+
+
+def neighbor_grid(
+    sampler: Sampler, looks: Looks, reference: Reference, training: list[np.ndarray], unseen: list[np.ndarray]
+) -> Image.Image:
+    """The samples nearest to a training portrait above it, and below the same of the held-out portraits."""
+    grid = []
+    for seen, images in ((looks, None), (reference.held_out, unseen)):
+        found = reference.nearest(seen)
+        closest = np.argsort(found.distances, kind="stable")[:NEIGHBORS].tolist()
+        grid.append([images[i] for i in closest] if images else list(sampler.generate(sampler.truncated(closest, 1))))
+        pairs = [(training[found.indices[i]], found.mirrored[i]) for i in closest]
+        grid.append([image[:, ::-1] if mirrored else image for image, mirrored in pairs])
+    captions = ["generated", "nearest of the training", "held out", "nearest of the training"]
+    return image_grid(grid, captions=captions, cell=sampler.generator.height)

@@ -1,0 +1,150 @@
+"""Figures of generated portraits against real ones."""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.spatial.distance import pdist
+
+from facemill.data.classes import ClassTable
+from facemill.metrics.copying import Nearest, copying_z, near_hashes, nearest
+from facemill.metrics.distances import frechet_distance, kid
+from facemill.metrics.samples import interval, kid_deviation, precision_recall, shares, total_variation
+from facemill.stylegan.judge import Looks
+from facemill.stylegan.validity import Limits, are_valid, mask_limits
+
+Figures = dict[str, Any]
+
+
+class Reference(NamedTuple):
+    """Real portraits, which generated ones are compared with."""
+
+    training: Looks
+    mirrored: Looks
+    """The mirror images of those of the training, in their order."""
+    held_out: Looks
+    groups: dict[str, list[str]]
+    """Names of colors, by group; empty without masks."""
+    classes: ClassTable | None
+    """The class table of the masks; None without them."""
+    limits: Limits | None
+    """What the masks of the training have; None without masks."""
+
+    @classmethod
+    def of(
+        cls, training: Looks, mirrored: Looks, held_out: Looks, groups: dict[str, list[str]], classes: ClassTable | None
+    ) -> "Reference":
+        """The reference of real portraits, with the limits of their masks."""
+        limits = mask_limits(training.parts) if classes else None
+        return cls(training, mirrored, held_out, groups, classes, limits)
+
+    def valid(self, looks: Looks) -> np.ndarray:
+        """Which portraits' masks are valid, bool (N,)."""
+        assert self.limits and self.classes, "no masks"
+        return are_valid(looks.parts, self.limits, self.classes)
+
+    def nearest(self, looks: Looks) -> Nearest:
+        """The nearest training portraits by features."""
+        return nearest(looks.features, self.training.features, self.mirrored.features)
+
+    def nearest_pixels(self, looks: Looks) -> Nearest:
+        """The nearest training portraits by pixels of their thumbnails."""
+        return nearest(looks.thumbnails, self.training.thumbnails, self.mirrored.thumbnails)
+
+
+def equal_frechet(looks: Looks, reference: Reference) -> float:
+    """The mean Frechet distance to the training of as many portraits at a time as are held out."""
+    count = len(reference.held_out)
+    groups = range(0, max(len(looks) - count + 1, 1), count)
+    training = reference.training.features
+    return float(np.mean([frechet_distance(looks.features[i : i + count], training) for i in groups]))
+
+
+def figures(looks: Looks, reference: Reference) -> Figures:
+    """The figures of a set of portraits, all that its looks alone can tell.
+
+    Returns:
+        `frechet_distance`: of as many at a time as are held out; `kid`, `precision`, `recall`, `diversity`: of all to
+        the training; `copying_z`, `copying_z_pixels`: nearness to the training beside that of held-out ones; `copies`:
+        the share that is nearer than 99% of those; `near_duplicates`: with the perceptual hash of one of the training;
+        with masks `valid`, `mask_confidence`, `flip_disagreement` and by group `colors`, the total variation of names.
+    """
+    real = reference.training
+    result: Figures = {
+        "frechet_distance": equal_frechet(looks, reference),
+        "kid": kid(looks.features, real.features),
+        **precision_recall(looks.features, real.features),
+        "diversity": float(pdist(looks.features).mean()),
+        **copying(looks, reference),
+    }
+    if reference.classes:
+        result["valid"] = float(reference.valid(looks).mean())
+        result["mask_confidence"] = float(looks.confidence.mean())
+        result["flip_disagreement"] = float(looks.flip_disagreement.mean())
+        own, others = name_shares(looks, reference), name_shares(real, reference)
+        result["colors"] = {group: total_variation(own[group], others[group]) for group in reference.groups}
+    return result
+
+
+def copying(looks: Looks, reference: Reference) -> Figures:
+    """Nearness of portraits to those of the training, against that of held-out ones."""
+    distances = {
+        "copying_z": [reference.nearest(x).distances for x in (looks, reference.held_out)],
+        "copying_z_pixels": [reference.nearest_pixels(x).distances for x in (looks, reference.held_out)],
+    }
+    own, unseen = distances["copying_z"]
+    hashes = np.concatenate([reference.training.hashes, reference.mirrored.hashes])
+    return {key: copying_z(*pair) for key, pair in distances.items()} | {
+        "copies": float((own < np.quantile(unseen, 0.01)).mean()),
+        "near_duplicates": float(near_hashes(looks.hashes, hashes).mean()),
+    }
+
+
+def name_shares(looks: Looks, reference: Reference) -> dict[str, np.ndarray]:
+    """By group the share of each color's name, and last that of portraits without one."""
+    columns = zip(reference.groups.items(), looks.names.T, strict=True)
+    return {group: shares(column, len(names)) for (group, names), column in columns}
+
+
+def all_figures(looks: Looks, reference: Reference) -> Figures:
+    """The figures of generated portraits, beside those of held-out ones as `<key>_real`, and what follows from both."""
+    own, real = figures(looks, reference), figures(reference.held_out, reference)
+    for key in ("copying_z", "copying_z_pixels"):
+        real.pop(key)  # 0 by definition
+    floor = real.pop("frechet_distance")
+    training = np.random.default_rng(0).permutation(reference.training.features)
+    halves = np.array_split(training, 2)
+    result = own | {f"{key}_real": value for key, value in real.items()}
+    result |= {
+        "frechet_floor": floor,
+        "frechet_over_floor": own["frechet_distance"] / floor if floor > 0 else None,
+        "frechet_distance_all": frechet_distance(looks.features, reference.training.features),
+        "frechet_halves": frechet_distance(*halves),
+        "kid_deviation": kid_deviation(looks.features, reference.training.features),
+        "diversity_vs_real": own["diversity"] / (pdist(reference.training.features).mean() or np.nan),
+    }
+    if reference.classes:
+        result["valid_over_real"] = own["valid"] / real["valid"] if real["valid"] else None
+        result["intervals"] = {"valid": interval(reference.valid(looks))}
+        shares_of = {key: name_shares(x, reference) for key, x in (("generated", looks), ("real", reference.training))}
+        result["color_shares"] = {
+            group: {
+                name: {key: float(of[group][index]) for key, of in shares_of.items()}
+                for index, name in enumerate(names)
+            }
+            for group, names in reference.groups.items()
+        }
+    return result
+
+
+ORDERED = {"precision": -1, "valid": -1, "recall": 1, "diversity": 1}
+"""Figures that should not rise (-1) or not fall (1) as truncation lets portraits vary more."""
+
+
+def order(curve: list[Figures]) -> dict[str, float]:
+    """For each of `ORDERED` the share of a truncation curve's steps that go the way they should."""
+    return {
+        key: float(np.mean([sign * (after[key] - before[key]) >= 0 for before, after in itertools.pairwise(curve)]))
+        for key, sign in ORDERED.items()
+        if key in curve[0]
+    }
