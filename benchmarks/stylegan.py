@@ -8,7 +8,8 @@ enlargement by zero insertion and a padded 4x4 filter, bias and scaled leaky ReL
 float32. Their training takes turns: the discriminator, its penalty in every eighth step, then the generator. Ours runs
 as shipped, in bfloat16 where that is fast, or in float32.
 
-All take turns, so that other work on the machine disturbs them alike; medians count. The last line has ratios at 64
+All take turns, so that other work on the machine disturbs them alike; rates are images per processor second of the
+median turn, whatever the number of threads. The last line has ratios at 64
 pixels and the preset medium as JSON, and `max_difference`, the largest of any pixel of a range of 2, against a plain
 generator with the same interpolation (at the edges zero insertion fades out).
 """
@@ -16,6 +17,8 @@ generator with the same interpolation (at the edges zero insertion fades out).
 import copy
 import json
 import math
+import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -23,7 +26,6 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from gaugan import turns
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -255,6 +257,18 @@ def discriminators(settings: StyleganConfig) -> tuple[StyleDiscriminator, StyleD
     ours, twin = StyleDiscriminator(**kwargs), StyleDiscriminator(**kwargs)
     twin.load_state_dict(ours.state_dict())
     return ours.to(memory_format=torch.channels_last), twin
+
+
+def turns(rounds: int, **timed: Callable[[], object]) -> dict[str, float]:
+    """Median processor seconds of each function; they take turns, after one call of each to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    for turn in range(rounds + 1):
+        for name, call in timed.items():
+            start = time.process_time()
+            call()
+            if turn:
+                seconds[name].append(time.process_time() - start)
+    return {name: statistics.median(spent) for name, spent in seconds.items()}
 
 
 def forward_seconds(settings: StyleganConfig, ratio: int, batch: int, rounds: int) -> dict[str, float]:
