@@ -1,0 +1,147 @@
+"""Styles of a finished StyleGAN for a folder of images, outside the workflow."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from PIL import Image
+from pydantic import ValidationError
+
+from facemill.config.ingest import PortraitsConfig
+from facemill.data.batching import batched
+from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.errors import UserError, first_line, list_faults
+from facemill.imaging.figures import save_picture
+from facemill.inference.projector import BATCH, Projector
+from facemill.ingest.crop_place import portrait_finder
+from facemill.ingest.portraits import MIDDLE, Box, Centering, Finder, Unreadable, load_portrait
+from facemill.log import log, progress
+from facemill.networks.device import device
+from facemill.networks.vgg import Lpips
+from facemill.stylegan.recipes import RecipePainter
+from facemill.stylegan.sample_portraits import MOST_CELLS, mosaic
+
+MOST_STEPS = 10_000
+
+
+def project_portraits(
+    *,
+    model: Path,
+    images: Path,
+    out: Path,
+    space: Literal["w", "w+"] = "w",
+    steps: int = 300,
+    vgg_weights: Path | None = None,
+    grid: bool = False,
+) -> None:
+    """Finds styles for every image of a folder and its subfolders, and paints them: a PNG of the image's name.
+
+    Each PNG holds its styles, as those of sample_portraits do; PNGs that a command painted with this model are painted
+    again as they were. Images that cannot be read are listed at the end; the exit status is then 1.
+
+    Args:
+        model: a trained StyleGAN: its folder, for example results/sample/stylegan.
+        images: folder of images; those that are no portraits yet are cropped as the model's collection was, where its
+            results lie around the model, or else in the middle.
+        out: folder of the portraits, apart from the images: neither their folder nor in it.
+        space: w: one style for all layers, as portraits of seeds have. w+: a style for each layer, which is nearer to
+            the image and less fit for changes.
+        steps: of the search; more are nearer.
+        vgg_weights: safetensors file of LPIPS, which is then minimized too.
+        grid: whether grid.png shows each image above its portrait.
+    """
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"--steps {steps}; accepted: 1 to {MOST_STEPS}")
+    files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+    names = {Path(file.path): Path(file.name).with_suffix(".png") for file in files}
+    check_out("--images", images, out, [out / name for name in names.values()], names)
+    if grid and len(files) > MOST_CELLS // 2:
+        raise UserError(f"--grid: found {len(files)} images; accepted: {MOST_CELLS // 2} at most")
+    painter = RecipePainter.load(model)
+    lpips = Lpips(vgg_weights).to(device()) if vgg_weights else None
+    faults: list[tuple[Path, str]] = []
+    shown: list[np.ndarray] = []
+    differences: list[float] = []
+    projector = None
+    found = progress(readable(painter, model, names, out, faults), "project_portraits", len(files))
+    for batch in batched(found, BATCH):
+        if projector is None:
+            projector = Projector(painter.sampler, space, steps, lpips)
+        portraits = np.stack([portrait for _, portrait in batch])
+        for (path, portrait), styles in zip(batch, projector.project(portraits), strict=True):
+            difference = difference_of(painter.paint(styles), portrait)
+            made = {"image": names[path].name, "space": space, "steps": steps, "difference": round(difference, 4)}
+            pair = portrait, painter.save(out / names[path], styles, made)
+            differences.append(difference)
+            shown += pair if grid else ()
+    if shown:
+        save_picture(paired(shown), out / "grid.png")
+    if differences:
+        log.info("mean difference of pixels in [-1, 1]: %.3f, over %d images", np.mean(differences), len(differences))
+    log.info("%d portraits in %s", len(files) - len(faults), out)
+    if faults:
+        raise UserError("\n  ".join([f"{len(faults)} of {len(files)} images have no styles:", *list_faults(faults)]))
+
+
+def difference_of(portrait: np.ndarray, other: np.ndarray) -> float:
+    """The mean absolute difference (L1) of portraits' pixels, uint8, in [-1, 1]."""
+    return float(np.abs(portrait.astype(np.float32) - other).mean() / 127.5)
+
+
+def readable(
+    painter: RecipePainter, model: Path, names: dict[Path, Path], out: Path, faults: list[tuple[Path, str]]
+) -> Iterator[tuple[Path, np.ndarray]]:
+    """Yields the portraits in images, uint8 RGB (H, W, 3); paints those again that hold their styles.
+
+    Args:
+        painter: the generator.
+        model: its file or folder.
+        names: names of the PNGs to write, by the images' paths.
+        out: the folder of these.
+        faults: gets the images of which there is no portrait, and why.
+    """
+    generator = painter.sampler.generator
+    find = collection_finder(model, generator.height / generator.width)
+    first = {name: path for path, name in reversed(names.items())}
+    for path, name in names.items():
+        try:
+            if first[name] != path:
+                raise Unreadable(f"its portrait would replace that of {first[name].name}")
+            if recipe := painter.read(path):
+                painter.save(out / name, *recipe)
+            else:
+                yield path, load_portrait(path, generator.width, generator.height // generator.width, find)
+        except (Unreadable, OSError) as error:
+            faults.append((path, str(error)))
+
+
+def collection_finder(model: Path, ratio: float) -> Finder | None:
+    """Finds the portrait in an image as the settings in the results around a model say; None without any.
+
+    The finder raises `UserError` where portraits lie at faces, and the detector is not there.
+
+    Raises:
+        UserError: The settings cannot be read.
+    """
+    folder = model if model.is_dir() else model.parent
+    config = folder.absolute().parent / "config.yaml"
+    if not config.exists():
+        return None
+    try:
+        settings = PortraitsConfig.model_validate(yaml.safe_load(config.read_text())["portraits"])
+    except (OSError, ValidationError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        raise UserError(f"{config}: {first_line(error)}; accepted: settings of a run") from error
+
+    def find(picture: Image.Image) -> tuple[Box | None, Centering]:
+        if picture.size == (settings.width, settings.size):
+            return None, MIDDLE
+        return portrait_finder(settings.crop, ratio, settings.detector)(picture)
+
+    return find
+
+
+def paired(portraits: list[np.ndarray]) -> Image.Image:
+    """Pairs of portraits, the second of each below the first."""
+    return mosaic([np.concatenate(pair) for pair in batched(portraits, 2)])
