@@ -42,7 +42,7 @@ class Preset(NamedTuple):
     def channels(self, width: int) -> list[int]:
         """Channels of each level, from `BASE_RESOLUTION` to images of `width` pixels."""
         levels = int(math.log2(width // BASE_RESOLUTION)) + 1
-        return [min(self.most, self.base // (BASE_RESOLUTION << level)) for level in range(levels)]
+        return [min(self.most, max(1, self.base // (BASE_RESOLUTION << level))) for level in range(levels)]
 
 
 PRESETS = {

@@ -3,8 +3,7 @@
 Sources: Goodfellow et al. 2014 (https://arxiv.org/abs/1406.2661), section 3, for the non-saturating loss; Mescheder et
 al. 2018 (https://arxiv.org/abs/1801.04406), equation 9, for R1 and R2; Huang et al. 2024
 (https://arxiv.org/abs/2501.05441), equation 2, for the relativistic loss; Odena et al. 2017
-(https://arxiv.org/abs/1610.09585), section 3, for ACGAN; Karras et al. 2020 (https://arxiv.org/abs/1912.04958),
-section 3.2, for the path length.
+(https://arxiv.org/abs/1610.09585), section 3, for ACGAN.
 """
 
 from collections.abc import Sequence

@@ -17,7 +17,7 @@ from facemill.inference.sampler import Sampler
 from facemill.log import log
 from facemill.networks.device import device
 from facemill.networks.store import load_model, save_model
-from facemill.networks.style_discriminator import StyleDiscriminator
+from facemill.networks.style_discriminator import GROUP, StyleDiscriminator
 from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_signed_range
 from facemill.stylegan.conditions import Conditions, combination_shares, read_conditions
@@ -191,7 +191,8 @@ def overfitting_gauge(
     rows = StylePortraits(portraits, gan.settings.size, conditions, lambda row_id: held_out(row_id, holdout))
     if not len(rows):
         return lambda means, step: {}
-    items = [rows[index] for index in range(min(len(rows), WATCHED))]
+    count = min(len(rows), WATCHED)
+    items = [rows[index] for index in range(count if count < GROUP else count - count % GROUP)]
     pixels, slots = (torch.stack(tensors).to(device()) for tensors in zip(*items, strict=True))
     condition = gan.generator.raw.condition(slots)
 
