@@ -10,6 +10,7 @@ import torch
 from facemill.data.classes import ClassTable
 from facemill.imaging.colors import Lab, region_colors
 from facemill.inference.painter import BATCH, Painter
+from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
 from facemill.networks.device import autocast, device
 from facemill.networks.vae import Vae, to_pixels
@@ -42,6 +43,15 @@ def decoding_painter(vae: Vae) -> LatentPainter:
             with autocast():
                 images.append(to_pixels(vae.decode(codes.to(device()))))
         return np.concatenate(images)
+
+    return paint
+
+
+def style_painter(sampler: Sampler) -> LatentPainter:
+    """StyleGAN's generator, for which the style w is all of a portrait; the ids do not matter."""
+
+    def paint(ids: Sequence[str], latents: np.ndarray) -> np.ndarray:
+        return sampler.generate(torch.from_numpy(np.float32(latents)))
 
     return paint
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -18,6 +18,9 @@ from facemill.latent.rows import joined_rows
 from facemill.log import log
 
 Method = Literal["means", "logistic"]
+
+TAG_COLUMNS = [*GROUPS, "tags", *REGIONS]
+"""Columns of tags that `fit_rows` reads."""
 
 
 def attribute_vectors(
@@ -43,25 +46,56 @@ def attribute_vectors(
         holdout: share of the portraits that are held out.
         vectors: the vectors to write; a JSON of the same name describes them.
     """
-    columns = [*GROUPS, "tags", *REGIONS]
-    rows = [row for row in joined_rows((latents, ["latent"]), (tags, columns)) if not held_out(row["id"], holdout)]
+    joined = joined_rows((latents, ["latent"]), (tags, TAG_COLUMNS))
+    rows = [row for row in joined if not held_out(row["id"], holdout)]
     points = np.array([row["latent"] for row in rows])
-    labels = attribute_labels(rows, GROUPS, booleans or [])
-    controls = control_columns(rows, preserve or [], booleans or [])
-    counts = Counter(row[group] for row in rows for group in GROUPS if row[group] is not None)
-    counts.update({name: int(present.sum()) for name, present in labels.booleans.items()})
-
-    fitted = fit_vectors(points, labels, controls, method, min_images)
-    if not fitted.names():
-        most = ", ".join(f"{name} {count}" for name, count in counts.most_common(3)) or "none"
+    fit = fit_rows(rows, points, booleans or [], preserve or [], method, min_images)
+    if not fit.vectors.names():
+        most = ", ".join(f"{name} {count}" for name, count in fit.counts.most_common(3)) or "none"
         raise UserError(
             f"attributes.min_images: found {min_images}, which fewer than two names of a group reach; "
             f"accepted: a number that two of them reach (most frequent: {most})"
         )
+    fit.vectors.save(vectors, fit.counts, fit.cosines)
+    for name in sorted(fit.counts.keys() - set(fit.vectors.names())):
+        log.info("attribute_vectors: %s left out, it has %d images", name, fit.counts[name])
+
+
+class Fit(NamedTuple):
+    """Vectors, and what describes them in their JSON (`Vectors.save`)."""
+
+    vectors: Vectors
+    counts: Counter[str]
+    cosines: dict[str, float]
+
+
+def fit_rows(
+    rows: Sequence[dict],
+    points: np.ndarray,
+    booleans: Sequence[str],
+    preserve: Sequence[str],
+    method: Method,
+    min_images: int,
+) -> Fit:
+    """The vectors of portraits as `fit_vectors` fits them.
+
+    Args:
+        rows: of N portraits, with their id and the `TAG_COLUMNS`.
+        points: latents, float (N, Z).
+        booleans: tags that are attributes by themselves.
+        preserve: regions' colors, and booleans, that vectors leave as they are.
+        method: as `fit_vectors` takes it.
+        min_images: least number of latents behind a vector.
+    """
+    labels = attribute_labels(rows, GROUPS, booleans)
+    controls = control_columns(rows, preserve, booleans)
+    counts = Counter(row[group] for row in rows for group in GROUPS if row[group] is not None)
+    counts.update({name: int(present.sum()) for name, present in labels.booleans.items()})
+    fitted = fit_vectors(points, labels, controls, method, min_images)
+    if not fitted.names():
+        return Fit(fitted, counts, {})
     in_first_half = np.array([hash_fraction(row["id"], "halves") < 0.5 for row in rows])
-    fitted.save(vectors, counts, split_half_cosines(points, labels, controls, method, in_first_half))
-    for name in sorted(counts.keys() - set(fitted.names())):
-        log.info("attribute_vectors: %s left out, it has %d images", name, counts[name])
+    return Fit(fitted, counts, split_half_cosines(points, labels, controls, method, in_first_half))
 
 
 def fit_vectors(

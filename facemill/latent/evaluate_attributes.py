@@ -89,7 +89,7 @@ def evaluate_attributes(
     """
     loaded, network = Vectors.load(vectors), load_model(Vae, vae)
     rows = _held_out_rows(latents, tags, holdout, seed)
-    choice, edits = (_edits_of(half, loaded, gaugan is not None, eval_portraits) for half in halves(rows))
+    choice, edits = (edits_of(half, loaded, gaugan is not None, eval_portraits) for half in halves(rows))
     if not choice or not edits:
         raise UserError(
             f"holdout: found {holdout}, which leaves {len(rows)} portraits, and in one half of them none to edit; "
@@ -98,7 +98,7 @@ def evaluate_attributes(
     ids = {edit.portrait_id for half in (choice, edits) for edits_to_name in half.values() for edit in edits_to_name}
     renderer = _load_renderer(network, gaugan, unet, pseudo_labels or [], ids)
     of_pixels = Probes.load(judge, thumbnails)
-    write_json(metrics, _evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength))
+    write_json(metrics, evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength))
     shown = transition_rows(edits, loaded, tags_config)
     images = images_of(portraits, [edit.portrait_id for _, edit in shown])
     positions = np.linspace(0, 1, steps)
@@ -116,7 +116,7 @@ def halves(rows: Sequence[dict]) -> tuple[list[dict], list[dict]]:
     return [row for row in rows if in_choice(row["id"])], [row for row in rows if not in_choice(row["id"])]
 
 
-def _edits_of(rows: Sequence[dict], vectors: Vectors, masked: bool, limit: int) -> dict[str, list[Edit]]:
+def edits_of(rows: Sequence[dict], vectors: Vectors, masked: bool, limit: int) -> dict[str, list[Edit]]:
     """At most `limit` edits to each target; empty when there are none at all."""
     edits = {target: _edits_to(target, rows, vectors, masked)[:limit] for target in vectors.names()}
     return edits if any(edits.values()) else {}
@@ -145,7 +145,7 @@ def _load_renderer(
     return Renderer(paint, masks, classes, Segmenter.load(unet, classes) if unet else None)
 
 
-def _evaluate_vectors(
+def evaluate_vectors(
     renderer: Renderer,
     edits: Mapping[str, Sequence[Edit]],
     choice: Mapping[str, Sequence[Edit]],
@@ -164,7 +164,7 @@ def _evaluate_vectors(
     scores = {}
     for target in edits:
         group = vectors.group_of(target)
-        labels_source = _labels_source(rows, group, tags_config.sources)
+        labels_source = source_of_labels(rows, group, tags_config.sources)
         source = choose_classifier(target, labels_source, taggers)
         names = vectors.groups[group] if group else []
         classifier = EditClassifier(judge if source == "judge" else taggers[source], target, names)
@@ -173,11 +173,11 @@ def _evaluate_vectors(
             for half in (edits, choice)
         )
         scores[target] = values | {"labels": labels_source, "classifier": source, "choice": choice_values}
-        log.info("evaluate_attributes: %s, success %s, drift %s", target, values["success"], values["drift"])
+        log.info("%s: success %s, drift %s", target, values["success"], values["drift"])
     return scores
 
 
-def _labels_source(rows: Sequence[dict], group: str | None, sources: Sequence[str]) -> str:
+def source_of_labels(rows: Sequence[dict], group: str | None, sources: Sequence[str]) -> str:
     """The source that named most portraits of a group; for booleans the first of all."""
     counts = Counter(row[f"{group}_source"] for row in rows if row[group]) if group else Counter[str]()
     return counts.most_common(1)[0][0] if counts else sources[0]
@@ -229,7 +229,7 @@ def evaluate_vector(
     color_group = vectors.group_of(target)
     drift = (
         _color_drift(before, after, GROUPS[color_group] if color_group else None)
-        if renderer.masks
+        if renderer.classes
         else _judged_drift(judge, before, after, target)
     )
     path = [before[:traversed]]

@@ -27,8 +27,15 @@ from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import TaggerInput
 
 SCHEMA = pa.schema(
-    [("id", pa.string()), ("image", IMAGE), ("tags", pa.list_(pa.string())), ("w", pa.list_(pa.float32()))]
-    + [("seed", pa.int64()), ("logit", pa.float32()), ("rejected", pa.string())]
+    [
+        ("id", pa.string()),
+        ("image", IMAGE),
+        ("tags", pa.list_(pa.string())),
+        ("w", pa.list_(pa.float32())),
+        ("seed", pa.int64()),
+        ("logit", pa.float32()),
+        ("rejected", pa.string()),
+    ]
 )
 """Rows of a shard of generated portraits.
 
