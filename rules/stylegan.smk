@@ -62,12 +62,15 @@ rule evaluate_stylegan:
         if CONFIG.masked
         else [],
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
+        tags=shards("tags") if CONFIG.stylegan.conditions else [],
+        probes=plain(rules.probe_latents.output.judge) if CONFIG.stylegan.conditions else [],
     output:
         metrics=f"{STYLEGAN}/metrics.json",
         truncation=f"{STYLEGAN}/truncation.csv",
         truncation_picture=f"{STYLEGAN}/truncation.png",
         samples=f"{STYLEGAN}/samples.png",
         neighbors=f"{STYLEGAN}/neighbors.png",
+        **({"classes": f"{STYLEGAN}/classes.png"} if CONFIG.stylegan.conditions else {}),
     log:
         "logs/{dataset}/evaluate_stylegan.log",
     benchmark:
@@ -75,6 +78,7 @@ rule evaluate_stylegan:
     params:
         **door(
             "evaluate_stylegan",
+            min_images=CONFIG.attributes.min_images,
             inception_weights=CONFIG.gaugan.inception_weights,
             tags_config=CONFIG.tags,
             holdout=CONFIG.holdout,

@@ -30,8 +30,7 @@ def covered(points: np.ndarray, others: np.ndarray, neighbors: int = NEIGHBORS) 
     np.fill_diagonal(among, 0)
     rank = min(neighbors, len(others) - 1)
     radii = np.partition(among, rank, axis=1)[:, rank]
-    inside: np.ndarray = distances_between(points, others) <= radii
-    return inside.any(1)
+    return np.any(distances_between(points, others) <= radii, axis=1)
 
 
 def precision_recall(generated: np.ndarray, real: np.ndarray) -> dict[str, float]:

@@ -16,7 +16,8 @@ from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.sampler import BATCH, Sampler
 from facemill.log import log
-from facemill.stylegan.conditions import Conditions
+from facemill.stylegan.classes import Labelled, class_figures, class_grid, classes_of, load_classifiers
+from facemill.stylegan.conditions import Conditions, read_conditions
 from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
 from facemill.stylegan.judge import Judge, Looks
 from facemill.stylegan.path_length import midpoints, path_lengths
@@ -48,6 +49,9 @@ def evaluate_stylegan(
     labeller: Path | None = None,
     vae: Path | None = None,
     inception_weights: Path | None = None,
+    tags: list[Path] | None = None,
+    probes: Path | None = None,
+    min_images: int = 1,
     tags_config: TagsConfig,
     holdout: float,
     metrics: Path,
@@ -55,6 +59,7 @@ def evaluate_stylegan(
     truncation_picture: Path,
     samples: Path,
     neighbors: Path,
+    classes: Path | None = None,
 ) -> None:
     """Measures portraits of seeds 0 to n - 1, as many as the training's but 4,000 at most, none of them chosen.
 
@@ -69,16 +74,21 @@ def evaluate_stylegan(
         labeller: the U-Net that draws masks, where there are masks.
         vae: the VAE, whose features stand for the U-Net's where there are no masks.
         inception_weights: of FID's Inception, whose features are used where they are given.
-        tags_config: palettes of colors.
+        tags: shards of the portraits' tags, for a generator with conditions.
+        probes: linear probes of pixels, which tell what no other source can, for one with conditions.
+        min_images: least number of portraits of a name that can be asked for.
+        tags_config: sources of tags, and palettes of colors.
         holdout: share of the portraits that is held out.
         metrics: JSON of the metrics.
         truncation: CSV of the figures at each truncation.
         truncation_picture: PNG of the same seeds at each truncation.
         samples: PNG of seeds 0 to 99.
         neighbors: PNG of the samples nearest to a training portrait, with it.
+        classes: PNG of the same seeds in each class, of a generator with conditions.
     """
     sampler = Sampler.load(model)
-    training, unseen = real_rows(sampler, portraits, gate, holdout)
+    conditions = read_conditions(tags or [], list(sampler.generator.conditions), min_images)
+    training, unseen = real_portraits(sampler, portraits, gate, conditions, holdout)
     judge = Judge(
         portrait_size(portraits),
         evaluator=evaluator,
@@ -87,8 +97,8 @@ def evaluate_stylegan(
         inception_weights=inception_weights,
         tags_config=tags_config,
     )
-    reference = look_at_real(judge, training, unseen)
-    log.info("evaluate_stylegan: looked at %d portraits", len(training) + len(unseen))
+    reference = look_at_real(judge, training.images, unseen.images)
+    log.info("evaluate_stylegan: looked at %d portraits", len(training.images) + len(unseen.images))
     looks = look_at_seeds(judge, sampler, len(reference.training))
     result = all_figures(looks, reference)
     log.info("evaluate_stylegan: frechet_over_floor %s", result["frechet_over_floor"])
@@ -101,38 +111,49 @@ def evaluate_stylegan(
     if reference.classes:
         between = {way: judge.look_at_all(images) for way, images in midpoints(sampler).items()}
         result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
+    if tags and probes and classes:
+        classifiers = load_classifiers(classes_of(conditions.names), tags, tags_config, probes)
+        result |= class_figures(sampler, judge, classifiers, training, reference.training.features, unseen)
+        save_picture(class_grid(sampler), classes)
     result |= last_of_curves(curves)
-    result |= {"samples": len(looks), "training": len(training), "held_out": len(unseen)}
+    result |= {"samples": len(looks), "training": len(reference.training), "held_out": len(reference.held_out)}
     write_json(metrics, result | {"features": judge.features_name})
     write_curve(truncation, curve)
     save_picture(truncation_grid(sampler, curve), truncation_picture)
     save_picture(sample_grid(sampler), samples)
-    save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
+    save_picture(neighbor_grid(sampler, looks, reference, training.images, unseen.images), neighbors)
 
 
-def real_rows(
-    sampler: Sampler, portraits: list[Path], gate: Path | None, holdout: float
-) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The portraits of the training and the held-out ones that the gate accepts, at most `MOST`, uint8 RGB (H, W, 3).
+def real_portraits(
+    sampler: Sampler, portraits: list[Path], gate: Path | None, conditions: Conditions, holdout: float
+) -> tuple[Labelled, Labelled]:
+    """The portraits of the training and the held-out ones that the gate accepts, at most `MOST` of each.
 
     Raises:
-        UserError: Fewer than `MIN_HELD_OUT` are held out.
+        UserError: Fewer than `MIN_HELD_OUT` are held out, or the generator's conditions are not those of the tags.
     """
+    if conditions.names != sampler.generator.conditions:
+        raise UserError(
+            f"stylegan: a model of the conditions {sampler.generator.conditions}; accepted: one of those of the tags, "
+            f"{conditions.names}"
+        )
     accepted = None
     if gate:
         accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
 
-    def images(kind: Callable[[str], bool]) -> list[np.ndarray]:
+    def labelled(kind: Callable[[str], bool]) -> Labelled:
         def keep(row_id: str) -> bool:
             return (accepted is None or row_id in accepted) and kind(row_id)
 
-        rows = StylePortraits(portraits, sampler.generator.height, Conditions({}, {}), keep)
-        return [rows[index][0].permute(1, 2, 0).numpy() for index in sample_rows(rows, MOST)]
+        rows = StylePortraits(portraits, sampler.generator.height, conditions, keep)
+        items = [rows[index] for index in sample_rows(rows, MOST)]
+        slots = np.array([slots.numpy() for _, slots in items]).reshape(len(items), -1)
+        return Labelled([image.permute(1, 2, 0).numpy() for image, _ in items], slots)
 
-    training, unseen = images(trained_on(portraits, holdout)), images(lambda row_id: held_out(row_id, holdout))
-    if len(unseen) < MIN_HELD_OUT:
+    training, unseen = labelled(trained_on(portraits, holdout)), labelled(lambda row_id: held_out(row_id, holdout))
+    if len(unseen.images) < MIN_HELD_OUT:
         raise UserError(
-            f"holdout: found {holdout}, which holds out {len(unseen)} portraits; accepted: a share of "
+            f"holdout: found {holdout}, which holds out {len(unseen.images)} portraits; accepted: a share of "
             f"{MIN_HELD_OUT} or more"
         )
     return training, unseen

@@ -79,7 +79,7 @@ def are_valid(measures: np.ndarray, limits: Limits, classes: ClassTable) -> np.n
     """
     names: Sequence[str] = list(part_ids(classes))
     ranged, heights = np.split(measures, [len(names) * 2], axis=1)
-    valid: np.ndarray = ((ranged >= limits.lower) & (ranged <= limits.upper)).all(1)
+    valid: np.ndarray = np.all((ranged >= limits.lower) & (ranged <= limits.upper), axis=1)
     for low, high in BELOW:
         if low in names and high in names:
             valid &= ~(heights[:, names.index(low)] <= heights[:, names.index(high)])  # a missing part is not misplaced

@@ -1,0 +1,185 @@
+"""Figures of a conditional generator: whether portraits show what was asked for, and how they vary within it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.spatial.distance import pdist
+from torch import Tensor
+
+from facemill.config.latent import TagsConfig
+from facemill.data.shards import read_rows
+from facemill.imaging.figures import image_grid
+from facemill.inference.editor import EditClassifier, Rendering
+from facemill.inference.sampler import Sampler
+from facemill.latent.attributes import GROUPS
+from facemill.latent.evaluate_attributes import choose_classifier, source_of_labels
+from facemill.latent.tag_sources import load_tagger
+from facemill.log import log
+from facemill.metrics.samples import covered
+from facemill.stylegan.judge import Judge
+from facemill.taggers.probes import Probes, thumbnails
+from facemill.taggers.tagger import Tagger, TaggerInput
+
+PORTRAITS = 100
+"""Portraits of each class."""
+
+PSI = 0.7
+"""Truncation at which it is measured, too, whether portraits show their class."""
+
+SHOWN = 10
+"""Seeds of the sheet."""
+
+Scores = dict[str, float | int | str | None]
+
+
+class Class(NamedTuple):
+    """What a portrait can be asked for in one group of conditions."""
+
+    column: int
+    """Of the group."""
+    slot: int
+    group: str
+    target: str
+    """A name of the group, or a tag."""
+    present: bool
+    """Whether the portrait is to have it."""
+    names: list[str]
+    """Those of the group; none for a tag."""
+
+    @property
+    def title(self) -> str:
+        """The class's name in metrics and pictures."""
+        return self.target if self.present else f"no {self.target}"
+
+
+class Labelled(NamedTuple):
+    """Real portraits with their conditions."""
+
+    images: list[np.ndarray]
+    """uint8 RGB (H, W, 3)."""
+    slots: np.ndarray
+    """int64 (N, groups)."""
+
+
+def classes_of(conditions: Mapping[str, Sequence[str]]) -> list[Class]:
+    """The classes of conditions: a group's names, of which one is shown, and each tag, which is there or not."""
+    classes = []
+    for column, (group, names) in enumerate(conditions.items()):
+        of_group = list(names) if group in GROUPS else []
+        classes += [Class(column, slot, group, name, True, of_group) for slot, name in enumerate(names)]
+        if group not in GROUPS:
+            classes.append(Class(column, len(names), group, group, False, of_group))
+    return classes
+
+
+def load_classifiers(
+    classes: Sequence[Class], tags: Sequence[Path], tags_config: TagsConfig, probes: Path
+) -> dict[str, EditClassifier]:
+    """By target what decides whether it is shown: another source than that of its labels, or else probes of pixels.
+
+    A target that none of these knows is left out, with a warning.
+    """
+    columns = ["id", "tags", *(key for group in GROUPS for key in (group, f"{group}_source"))]
+    rows = list(read_rows(list(tags), columns))
+    booleans = [c.target for c in classes if not c.names]
+    taggers: dict[str, Tagger] = {
+        source: load_tagger(source, tags_config, booleans) for source in tags_config.sources if source != "tags"
+    }
+    of_pixels = Probes.load(probes, thumbnails)
+    classifiers = {}
+    for c in classes:
+        labels = source_of_labels(rows, c.group if c.names else None, tags_config.sources)
+        source = choose_classifier(c.target, labels, taggers)
+        tagger = of_pixels if source == "judge" else taggers[source]
+        if tagger.knows(c.target):
+            classifiers[c.target] = EditClassifier(tagger, c.target, c.names)
+        else:
+            log.warning("evaluate_stylegan: nothing can tell whether a portrait shows %s", c.target)
+    return classifiers
+
+
+def slots_of_class(sampler: Sampler, seeds: Sequence[int], c: Class) -> Tensor:
+    """Slots of a class's portraits, int64 (N, groups): those of other groups are drawn for each seed."""
+    slots = sampler.slots(seeds)
+    slots[:, c.column] = c.slot
+    return slots
+
+
+def class_figures(
+    sampler: Sampler,
+    judge: Judge,
+    classifiers: Mapping[str, EditClassifier],
+    training: Labelled,
+    features: np.ndarray,
+    unseen: Labelled,
+) -> dict[str, object]:
+    """Scores of each class, and their means over classes.
+
+    Args:
+        sampler: the generator.
+        judge: looks at portraits.
+        classifiers: by target what decides whether it is shown.
+        training: portraits of the training.
+        features: the judge's of these, (N, D).
+        unseen: held-out portraits.
+
+    Returns:
+        `class_accuracy`: the share of portraits that show the class asked for; `_truncated`: the same at `PSI` of the
+        way from the class's mean; `_real`: of the held-out portraits of the class, which is the classifier's own;
+        `_over_real`: the first over the last. `within_class_diversity`: the mean distance of two portraits of a class,
+        over that of the training's. `within_class_recall`: the share of the training's among the generated ones. All
+        are means over classes, which stand in `per_class`.
+    """
+    per_class: dict[str, Scores] = {}
+    seeds = range(PORTRAITS)
+    for c in classes_of(sampler.generator.conditions):
+        slots = slots_of_class(sampler, seeds, c)
+        images, truncated = (sampler.generate(sampler.truncated(seeds, psi, slots)) for psi in (1, PSI))
+        real = [image for image, slot in zip(unseen.images, unseen.slots[:, c.column], strict=True) if slot == c.slot]
+        own = judge.features(images)
+        others = features[training.slots[:, c.column] == c.slot]
+        scores: Scores = {"portraits": len(others), "held_out": len(real)}
+        for key, pictures in (("", images), ("_truncated", truncated), ("_real", np.array(real))):
+            scores[f"accuracy{key}"] = accuracy(judge, classifiers.get(c.target), c, pictures)
+        real_diversity = pdist(others).mean() if len(others) > 1 else 0
+        scores["diversity"] = float(pdist(own).mean() / real_diversity) if real_diversity else None
+        scores["recall"] = float(covered(others, own).mean()) if len(others) else None
+        per_class[c.title] = scores
+    means = {key: mean_of(per_class, key) for key in ("accuracy", "accuracy_truncated", "accuracy_real")}
+    over = means["accuracy"] / means["accuracy_real"] if means["accuracy"] and means["accuracy_real"] else None
+    return {f"class_{key}": value for key, value in means.items()} | {
+        "class_accuracy_over_real": over,
+        "within_class_diversity": mean_of(per_class, "diversity"),
+        "within_class_recall": mean_of(per_class, "recall"),
+        "per_class": per_class,
+    }
+
+
+def mean_of(per_class: Mapping[str, Scores], key: str) -> float | None:
+    """The mean of a score over the classes that have it; None without any."""
+    values = [value for scores in per_class.values() if isinstance(value := scores[key], float)]
+    return float(np.mean(values)) if values else None
+
+
+def accuracy(judge: Judge, classifier: EditClassifier | None, c: Class, images: np.ndarray) -> float | None:
+    """The share of images, uint8 RGB (N, H, W, 3), that show a class; None where nothing can tell."""
+    if classifier is None or not len(images):
+        return None
+    large = judge.enlarged(images)
+    portraits = judge.portraits(images, judge.masks(images)[0]) if judge.classes else [TaggerInput(i) for i in large]
+    shown = classifier.predictions([Rendering(portrait, None) for portrait in portraits], [c.present] * len(images))
+    return float(shown.mean())
+
+
+@torch.inference_mode()
+def class_grid(sampler: Sampler) -> Image.Image:
+    """Seeds 0 to 9, each in a column in which it is asked for one class after the other."""
+    seeds = range(SHOWN)
+    classes = classes_of(sampler.generator.conditions)
+    rows = [list(sampler.generate(sampler.truncated(seeds, 1, slots_of_class(sampler, seeds, c)))) for c in classes]
+    captions = [c.title.replace("_", " ") for c in classes]
+    return image_grid(rows, [str(seed) for seed in seeds], captions, cell=sampler.generator.height)
