@@ -34,6 +34,8 @@ MIN_PORTRAITS = 100
 """Least number of portraits to train on."""
 FEW_PORTRAITS = 5000
 """With fewer a discriminator without augmentation soon knows them all (Karras et al. 2020, 2006.06676, figure 1)."""
+BUFFERS = {"w_mean", "combinations", "shares"}
+"""What a training that starts from another model does not take from it."""
 WATCHED = 64
 """Held-out portraits whose logits tell whether the discriminator overfits."""
 
@@ -151,17 +153,21 @@ def start_from(folder: Path, gan: StyleGan) -> None:
     ]
     for name, kind, network in networks:
         path = folder / f"{name}.safetensors"
-        state: dict[str, Tensor] = load_model(kind, path).state_dict()
-        expected = network.state_dict()
-        buffers = ("w_mean", "combinations", "shares")
-        for key, tensor in expected.items():
-            if key not in buffers and (key not in state or state[key].shape != tensor.shape):
-                shape = tuple(state[key].shape) if key in state else None
+        model = load_model(kind, path)
+        if isinstance(model, StyleGenerator) and [*model.conditions.items()] != [*gan.generator.raw.conditions.items()]:
+            raise UserError(
+                f"stylegan.initial: {path} can be asked for {model.conditions}; accepted: "
+                f"{gan.generator.raw.conditions}, those of stylegan.conditions and these portraits"
+            )
+        state, expected = model.state_dict(), network.state_dict()
+        for key in [key for key in {**expected, **state} if key not in BUFFERS]:
+            found, accepted = (tuple(s[key].shape) if key in s else None for s in (state, expected))
+            if found != accepted:
                 raise UserError(
-                    f"stylegan.initial: {path} has {key} of {shape}; accepted: {tuple(tensor.shape)}, a model of the "
-                    "same preset, size, ratio, noise, conditions and discriminator"
+                    f"stylegan.initial: {path} has {key} of {found}; accepted: {accepted}, a model of the same "
+                    "preset, size, ratio, noise and discriminator"
                 )
-        network.load_state_dict({key: expected[key] if key in buffers else state[key] for key in expected})
+        network.load_state_dict({key: expected[key] if key in BUFFERS else state[key] for key in expected})
     gan.generator.ema.load_state_dict(gan.generator.raw.state_dict())
 
 
