@@ -1,0 +1,82 @@
+"""Valid masks: parts as large and as many as real ones have, in their places."""
+
+import numpy as np
+import pytest
+
+from facemill.data.classes import SEVEN, Class, ClassTable
+from facemill.stylegan.validity import are_valid, mask_limits, measure_mask, part_ids
+
+IDS = {name: i for i, name in enumerate(SEVEN.names)}
+
+
+def portrait(face: int = 20, eyes: int = 2, mouths: int = 1, upside_down: bool = False) -> np.ndarray:
+    """A mask of 64 pixels, with a face of so many pixels in width, and so many eyes and mouths."""
+    mask = np.zeros((64, 64), np.uint8)
+    mask[8:44, 16:48] = IDS["hair"]
+    mask[44:, 8:56] = IDS["clothes"]
+    mask[16:44, 32 - face // 2 : 32 + face // 2] = IDS["face"]
+    for eye in range(eyes):
+        mask[22:25, 24 + 6 * eye : 28 + 6 * eye] = IDS["eye"]
+    for mouth in range(mouths):
+        mask[34 + 4 * mouth : 36 + 4 * mouth, 28:36] = IDS["mouth"]
+    return mask[::-1] if upside_down else mask
+
+
+def measured(*masks: np.ndarray) -> np.ndarray:
+    return np.stack([measure_mask(mask, SEVEN) for mask in masks])
+
+
+REAL = mask_limits(measured(*(portrait(face, eyes) for face in range(18, 23) for eyes in (1, 2) for _ in range(10))))
+
+
+def test_the_parts_of_a_mask_are_measured():
+    areas, components, heights = measure_mask(portrait(), SEVEN).reshape(3, -1)
+    parts = list(part_ids(SEVEN))
+    assert parts == ["face", "eye", "mouth", "hair", "body"]
+    assert areas[parts.index("eye")] == 2 * 12 / 64**2
+    assert components.tolist() == [1, 2, 1, 1, 1]
+    assert heights[parts.index("eye")] == 23.5 / 64
+    assert heights[parts.index("body")] == 54 / 64
+
+
+def test_specks_of_a_part_are_no_components_of_it():
+    mask = portrait()
+    mask[60, 60] = mask[2, 2] = IDS["mouth"]
+    assert measure_mask(mask, SEVEN)[7] == 1
+
+
+@pytest.mark.parametrize(
+    ("mask", "valid"),
+    [
+        (portrait(), True),
+        (portrait(eyes=1), True),
+        (portrait(face=28), False),
+        (portrait(eyes=0), False),
+        (portrait(eyes=3), False),
+        (portrait(mouths=0), False),
+        (portrait(mouths=2), False),
+        (portrait(upside_down=True), False),
+        (np.zeros((64, 64), np.uint8), False),
+    ],
+    ids=["portrait", "one eye", "large face", "no eye", "three", "no mouth", "two", "upside down", "empty"],
+)
+def test_a_mask_is_valid_like_real_ones(mask, valid):
+    assert are_valid(measured(mask), REAL, SEVEN).tolist() == [valid]
+
+
+def test_nearly_all_real_masks_are_valid_but_the_strangest():
+    usual = [portrait(18 + 2 * (i % 3)) for i in range(995)]
+    measures = measured(*usual, *[portrait(mouths=2)] * 4, portrait(eyes=0))
+    assert are_valid(measures, mask_limits(measures), SEVEN).tolist() == [True] * 995 + [False] * 5
+
+
+def test_a_part_that_real_masks_lack_at_times_may_be_missing():
+    measures = measured(*[portrait()] * 80, *[portrait(mouths=0)] * 20)
+    assert are_valid(measures, mask_limits(measures), SEVEN).all()
+
+
+def test_a_table_without_a_role_has_no_such_part():
+    table = ClassTable((SEVEN.root[0], Class(name="head", color="#abcdef", role="face")))
+    measures = np.stack([measure_mask(np.eye(8, dtype=np.uint8), table)] * 3)
+    assert measures.shape == (3, 3)
+    assert are_valid(measures, mask_limits(measures), table).all()
