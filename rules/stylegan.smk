@@ -15,7 +15,11 @@ rule stylegan:
 rule train_stylegan:
     """StyleGAN2's generator and discriminator, trained on the portraits that the gate accepts."""
     input:
-        *(f"{path}/{name}.safetensors" for path in config_file("stylegan.initial") for name in ("model", "discriminator")),
+        *(
+            f"{path}/{name}.safetensors"
+            for path in config_file("stylegan.initial")
+            for name in ("model", "discriminator")
+        ),
         portraits=shards("portraits"),
         gate=plain(rules.gate_pseudo_labels.output.gate) if CONFIG.masked else [],
         tags=shards("tags") if CONFIG.stylegan.conditions else [],
@@ -58,19 +62,34 @@ rule evaluate_stylegan:
         portraits=shards("portraits"),
         gate=plain(rules.gate_pseudo_labels.output.gate) if CONFIG.masked else [],
         evaluator=EVALUATOR,
-        labeller=expand(plain(rules.train_unet.output.model), version=CONFIG.pseudo_labels.version, allow_missing=True)
-        if CONFIG.masked
-        else [],
+        labeller=(
+            expand(plain(rules.train_unet.output.model), version=CONFIG.pseudo_labels.version, allow_missing=True)
+            if CONFIG.masked
+            else []
+        ),
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
         tags=shards("tags") if CONFIG.stylegan.conditions else [],
         probes=plain(rules.probe_latents.output.judge) if CONFIG.stylegan.conditions else [],
     output:
-        metrics=f"{STYLEGAN}/metrics.json",
+        **(
+            {
+                "classes": also(
+                    "stylegan", figure(f"{STYLEGAN}/classes.png", "7 StyleGAN", "4 Classes", "stylegan_classes")
+                )
+            }
+            if CONFIG.stylegan.conditions
+            else {}
+        ),
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/metrics.json", "stylegan")),
         truncation=f"{STYLEGAN}/truncation.csv",
-        truncation_picture=f"{STYLEGAN}/truncation.png",
-        samples=f"{STYLEGAN}/samples.png",
-        neighbors=f"{STYLEGAN}/neighbors.png",
-        **({"classes": f"{STYLEGAN}/classes.png"} if CONFIG.stylegan.conditions else {}),
+        truncation_picture=also(
+            "stylegan", figure(f"{STYLEGAN}/truncation.png", "7 StyleGAN", "2 Truncation", "stylegan_truncation")
+        ),
+        samples=also("stylegan", figure(f"{STYLEGAN}/samples.png", "7 StyleGAN", "1 Seeds 0 to 99", "stylegan_samples")),
+        neighbors=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/neighbors.png", "7 StyleGAN", "3 Nearest to the training", "stylegan_neighbors"),
+        ),
     log:
         "logs/{dataset}/evaluate_stylegan.log",
     benchmark:

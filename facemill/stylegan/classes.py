@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from facemill.latent.tag_sources import load_tagger
 from facemill.log import log
 from facemill.metrics.samples import covered
 from facemill.stylegan.judge import Judge
+from facemill.stylegan.portraits import StylePortraits
 from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import Tagger, TaggerInput
 
@@ -56,13 +57,27 @@ class Class(NamedTuple):
         return self.target if self.present else f"no {self.target}"
 
 
-class Labelled(NamedTuple):
-    """Real portraits with their conditions."""
+class Labelled(Sequence[np.ndarray]):
+    """Some of the real portraits, uint8 RGB (H, W, 3), decoded one by one.
 
-    images: list[np.ndarray]
-    """uint8 RGB (H, W, 3)."""
-    slots: np.ndarray
-    """int64 (N, groups)."""
+    Attributes:
+        slots: of their conditions, int64 (N, groups).
+
+    Args:
+        rows: real portraits.
+        indices: which of them.
+    """
+
+    def __init__(self, rows: StylePortraits, indices: Sequence[int]) -> None:
+        self._rows, self._indices = rows, indices
+        self.slots = np.array([rows.slots(index) for index in indices], np.int64).reshape(len(indices), -1)
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        pixels, _ = self._rows[self._indices[index]]
+        return pixels.permute(1, 2, 0).numpy()
 
 
 def classes_of(conditions: Mapping[str, Sequence[str]]) -> list[Class]:
@@ -139,7 +154,7 @@ def class_figures(
     for c in classes_of(sampler.generator.conditions):
         slots = slots_of_class(sampler, seeds, c)
         images, truncated = (sampler.generate(sampler.truncated(seeds, psi, slots)) for psi in (1, PSI))
-        real = [image for image, slot in zip(unseen.images, unseen.slots[:, c.column], strict=True) if slot == c.slot]
+        real = [image for image, slot in zip(unseen, unseen.slots[:, c.column], strict=True) if slot == c.slot]
         own = judge.features(images)
         others = features[training.slots[:, c.column] == c.slot]
         scores: Scores = {"portraits": len(others), "held_out": len(real)}

@@ -97,8 +97,8 @@ def evaluate_stylegan(
         inception_weights=inception_weights,
         tags_config=tags_config,
     )
-    reference = look_at_real(judge, training.images, unseen.images)
-    log.info("evaluate_stylegan: looked at %d portraits", len(training.images) + len(unseen.images))
+    reference = look_at_real(judge, training, unseen)
+    log.info("evaluate_stylegan: looked at %d portraits", len(training) + len(unseen))
     looks = look_at_seeds(judge, sampler, len(reference.training))
     result = all_figures(looks, reference)
     log.info("evaluate_stylegan: frechet_over_floor %s", result["frechet_over_floor"])
@@ -107,7 +107,7 @@ def evaluate_stylegan(
         for psi in PSIS
     ]
     result["truncation_order"] = order(curve)
-    result["path_length"] = path_lengths(sampler, judge)
+    result["path_length"] = path_lengths(sampler, judge.exact_features)
     if reference.classes:
         between = {way: judge.look_at_all(images) for way, images in midpoints(sampler).items()}
         result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
@@ -121,7 +121,7 @@ def evaluate_stylegan(
     write_curve(truncation, curve)
     save_picture(truncation_grid(sampler, curve), truncation_picture)
     save_picture(sample_grid(sampler), samples)
-    save_picture(neighbor_grid(sampler, looks, reference, training.images, unseen.images), neighbors)
+    save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
 
 
 def real_portraits(
@@ -146,14 +146,12 @@ def real_portraits(
             return (accepted is None or row_id in accepted) and kind(row_id)
 
         rows = StylePortraits(portraits, sampler.generator.height, conditions, keep)
-        items = [rows[index] for index in sample_rows(rows, MOST)]
-        slots = np.array([slots.numpy() for _, slots in items]).reshape(len(items), -1)
-        return Labelled([image.permute(1, 2, 0).numpy() for image, _ in items], slots)
+        return Labelled(rows, sample_rows(rows, MOST))
 
     training, unseen = labelled(trained_on(portraits, holdout)), labelled(lambda row_id: held_out(row_id, holdout))
-    if len(unseen.images) < MIN_HELD_OUT:
+    if len(unseen) < MIN_HELD_OUT:
         raise UserError(
-            f"holdout: found {holdout}, which holds out {len(unseen.images)} portraits; accepted: a share of "
+            f"holdout: found {holdout}, which holds out {len(unseen)} portraits; accepted: a share that holds out "
             f"{MIN_HELD_OUT} or more"
         )
     return training, unseen
@@ -166,11 +164,10 @@ def portrait_size(portraits: list[Path]) -> tuple[int, int]:
     return height, width
 
 
-def look_at_real(judge: Judge, training: list[np.ndarray], unseen: list[np.ndarray]) -> Reference:
+def look_at_real(judge: Judge, training: Labelled, unseen: Labelled) -> Reference:
     """What the judge sees of the training's portraits, of their mirror images and of the held-out ones."""
-    mirrored = (np.ascontiguousarray(image[:, ::-1]) for image in training)
-    looks = judge.look_at_all
-    return Reference.of(looks(training), looks(mirrored), looks(unseen), judge.groups, judge.classes)
+    mirrored = judge.compare_all(np.ascontiguousarray(image[:, ::-1]) for image in training)
+    return Reference.of(judge.look_at_all(training), mirrored, judge.look_at_all(unseen), judge.groups, judge.classes)
 
 
 def look_at_seeds(judge: Judge, sampler: Sampler, count: int, psi: float = 1) -> Looks:
@@ -214,7 +211,7 @@ def truncation_grid(sampler: Sampler, curve: list[Figures]) -> Image.Image:
 
 
 def neighbor_grid(
-    sampler: Sampler, looks: Looks, reference: Reference, training: list[np.ndarray], unseen: list[np.ndarray]
+    sampler: Sampler, looks: Looks, reference: Reference, training: Labelled, unseen: Labelled
 ) -> Image.Image:
     """The samples nearest to a training portrait above it, and below the same of the held-out portraits."""
     grid = []

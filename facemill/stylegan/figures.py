@@ -9,8 +9,8 @@ from scipy.spatial.distance import pdist
 from facemill.data.classes import ClassTable
 from facemill.metrics.copying import Nearest, copying_z, near_hashes, nearest
 from facemill.metrics.distances import frechet_distance, kid
-from facemill.metrics.samples import interval, kid_deviation, precision_recall, shares, total_variation
-from facemill.stylegan.judge import Looks
+from facemill.metrics.samples import covered, interval, kid_deviation, precision_recall, shares, total_variation
+from facemill.stylegan.judge import Compared, Looks
 from facemill.stylegan.validity import Limits, are_valid, mask_limits
 
 Figures = dict[str, Any]
@@ -20,7 +20,7 @@ class Reference(NamedTuple):
     """Real portraits, which generated ones are compared with."""
 
     training: Looks
-    mirrored: Looks
+    mirrored: Compared
     """The mirror images of those of the training, in their order."""
     held_out: Looks
     groups: dict[str, list[str]]
@@ -32,7 +32,12 @@ class Reference(NamedTuple):
 
     @classmethod
     def of(
-        cls, training: Looks, mirrored: Looks, held_out: Looks, groups: dict[str, list[str]], classes: ClassTable | None
+        cls,
+        training: Looks,
+        mirrored: Compared,
+        held_out: Looks,
+        groups: dict[str, list[str]],
+        classes: ClassTable | None,
     ) -> "Reference":
         """The reference of real portraits, with the limits of their masks."""
         limits = mask_limits(training.parts) if classes else None
@@ -43,11 +48,11 @@ class Reference(NamedTuple):
         assert self.limits and self.classes, "no masks"
         return are_valid(looks.parts, self.limits, self.classes)
 
-    def nearest(self, looks: Looks) -> Nearest:
+    def nearest(self, looks: Compared) -> Nearest:
         """The nearest training portraits by features."""
         return nearest(looks.features, self.training.features, self.mirrored.features)
 
-    def nearest_pixels(self, looks: Looks) -> Nearest:
+    def nearest_pixels(self, looks: Compared) -> Nearest:
         """The nearest training portraits by pixels of their thumbnails."""
         return nearest(looks.thumbnails, self.training.thumbnails, self.mirrored.thumbnails)
 
@@ -117,15 +122,15 @@ def all_figures(looks: Looks, reference: Reference) -> Figures:
     result = own | {f"{key}_real": value for key, value in real.items()}
     result |= {
         "frechet_floor": floor,
-        "frechet_over_floor": own["frechet_distance"] / floor if floor > 0 else None,
+        "frechet_over_floor": quotient(own["frechet_distance"], floor),
         "frechet_distance_all": frechet_distance(looks.features, reference.training.features),
         "frechet_halves": frechet_distance(*halves),
         "kid_deviation": kid_deviation(looks.features, reference.training.features),
-        "diversity_vs_real": own["diversity"] / (pdist(reference.training.features).mean() or np.nan),
+        "diversity_vs_real": quotient(own["diversity"], float(pdist(reference.training.features).mean())),
+        "intervals": intervals(looks, reference),
     }
     if reference.classes:
-        result["valid_over_real"] = own["valid"] / real["valid"] if real["valid"] else None
-        result["intervals"] = {"valid": interval(reference.valid(looks))}
+        result["valid_over_real"] = quotient(own["valid"], real["valid"])
         shares_of = {key: name_shares(x, reference) for key, x in (("generated", looks), ("real", reference.training))}
         result["color_shares"] = {
             group: {
@@ -135,6 +140,19 @@ def all_figures(looks: Looks, reference: Reference) -> Figures:
             for group, names in reference.groups.items()
         }
     return result
+
+
+def quotient(value: float, real: float) -> float | None:
+    """A figure over that of real portraits; None where that is 0, as of portraits that are all alike."""
+    return value / real if real > 0 else None
+
+
+def intervals(looks: Looks, reference: Reference) -> dict[str, list[float]]:
+    """Central 95% of the shares of portraits, over bootstrap samples of them."""
+    real = reference.training.features
+    hits = {"precision": covered(looks.features, real), "recall": covered(real, looks.features)}
+    hits |= {"valid": reference.valid(looks)} if reference.classes else {}
+    return {key: interval(of_key) for key, of_key in hits.items()}
 
 
 ORDERED = {"precision": -1, "valid": -1, "recall": 1, "diversity": 1}

@@ -43,38 +43,43 @@ FeatureNetwork = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Looks:
-    """What the judge sees of N portraits; the portraits themselves need not stay in memory.
+class Compared:
+    """By what N portraits are compared with others; the portraits themselves need not stay in memory.
 
     Attributes:
-        features: by which portraits are compared, float32 (N, D).
+        features: float32 (N, D).
         thumbnails: at `THUMBNAIL` pixels, float32 (N, D) in [0, 1].
         hashes: perceptual hashes, uint64 (N,).
-        parts: the `measure_mask` of their masks, float64 (N, M); M = 0 without a U-Net that labels.
-        confidence: of their masks, float32 (N,); 0 without masks.
-        flip_disagreement: of their masks, float32 (N,); 0 without masks.
-        names: index of the color's name in each group, -1 for none, int64 (N, groups).
     """
 
     features: np.ndarray
     thumbnails: np.ndarray
     hashes: np.ndarray
+
+    @classmethod
+    def join(cls, batches: Sequence[Self]) -> Self:
+        """Those of several batches."""
+        return cls(*(np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls)))
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
+@dataclass
+class Looks(Compared):
+    """What the judge sees of N portraits: by what they are compared, and what their masks tell, where there are any.
+
+    Attributes:
+        parts: the `measure_mask` of their masks, float64 (N, M); M = 0 without masks.
+        confidence: of their masks, float32 (N,); 0 without masks.
+        flip_disagreement: of their masks, float32 (N,); 0 without masks.
+        names: index of the color's name in each group, -1 for none, int64 (N, groups).
+    """
+
     parts: np.ndarray
     confidence: np.ndarray
     flip_disagreement: np.ndarray
     names: np.ndarray
-
-    @classmethod
-    def join(cls, batches: Sequence[Self]) -> Self:
-        """The looks of several batches."""
-        return cls(*(np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls)))
-
-    def subset(self, rows: np.ndarray | slice) -> "Looks":
-        """Those of some rows."""
-        return Looks(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.features)
 
 
 class Judge:
@@ -147,16 +152,24 @@ class Judge:
         pairs = zip(self.enlarged(images), masks, strict=True)
         return [TaggerInput(image, colors=region_colors(image, mask, self.classes)) for image, mask in pairs]
 
+    def compare(self, images: np.ndarray) -> Compared:
+        """By what uint8 RGB images (N, H, W, 3) are compared with others."""
+        return Compared(self.features(images), thumbnails(images), hashes(images))
+
+    def compare_all(self, images: Iterable[np.ndarray]) -> Compared:
+        """By what any number of uint8 RGB images (H, W, 3) are compared with others."""
+        return Compared.join([self.compare(np.stack(batch)) for batch in batched(images, BATCH)])
+
     def look(self, images: np.ndarray) -> Looks:
         """What is seen of a batch of uint8 RGB images (N, H, W, 3)."""
-        count = len(images)
+        count, compared = len(images), self.compare(images)
         parts, confidence, disagreement = np.empty((count, 0)), np.zeros(count), np.zeros(count)
         names = np.empty((count, 0), np.int64)
         if self.classes:
             masks, confidence, disagreement = self.masks(images)
             parts = np.stack([measure_mask(mask, self.classes) for mask in masks])
             names = self._names(self.portraits(images, masks))
-        return Looks(self.features(images), thumbnails(images), hashes(images), parts, confidence, disagreement, names)
+        return Looks(**vars(compared), parts=parts, confidence=confidence, flip_disagreement=disagreement, names=names)
 
     def look_at_all(self, images: Iterable[np.ndarray]) -> Looks:
         """What is seen of any number of uint8 RGB images (H, W, 3)."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from facemill.inference.sampler import Sampler
-from facemill.stylegan.judge import Judge
+from facemill.stylegan.judge import FeatureNetwork
 
 STEP = 1e-2
 """Length of a step, as a share of the way."""
@@ -17,10 +17,10 @@ BATCH = 32
 
 
 @torch.inference_mode()
-def path_lengths(sampler: Sampler, judge: Judge, pairs: int = PAIRS) -> dict[str, float]:
-    """Mean squared change of the judge's features per squared step, on ways between portraits of seeds 2i and 2i + 1.
+def path_lengths(sampler: Sampler, features: FeatureNetwork, pairs: int = PAIRS) -> dict[str, float]:
+    """Mean squared change of features per squared step, on ways between portraits of seeds 2i and 2i + 1.
 
-    Perceptual path length of Karras et al. 2019 (https://arxiv.org/abs/1812.04948), section 4.1, with the judge's
+    Perceptual path length of Karras et al. 2019 (https://arxiv.org/abs/1812.04948), section 4.1, with any
     features in place of VGG's, in float32 and before pixels are rounded.
 
     Returns:
@@ -36,7 +36,7 @@ def path_lengths(sampler: Sampler, judge: Judge, pairs: int = PAIRS) -> dict[str
         slots = sampler.slots([2 * seed for seed in seeds])
         t = positions[start : start + len(seeds), None]
         for way, path in _ways(sampler, codes, slots).items():
-            first, second = (judge.exact_features(path(position)) for position in (t, t + STEP))
+            first, second = (features(path(position)) for position in (t, t + STEP))
             totals[way] += float((second - first).square().sum()) / STEP**2
     return {way: total / pairs for way, total in totals.items()}
 
@@ -53,6 +53,7 @@ def _ways(sampler: Sampler, codes: tuple[Tensor, Tensor], slots: Tensor) -> dict
     }
 
 
+@torch.inference_mode()
 def painted(sampler: Sampler, styles: Tensor) -> Tensor:
     """Images, float32 (N, 3, H, W) in [-1, 1], of styles (N, w_dim), computed in float32."""
     return sampler.generator.synthesize(styles).clamp(-1, 1)
