@@ -1,5 +1,6 @@
 """Differentiable augmentation: the same for real and generated portraits, and for their masks."""
 
+import pytest
 import torch
 
 from facemill.networks.diff_augment import DiffAugment
@@ -33,3 +34,21 @@ def test_a_quarter_is_cut_out_of_most_and_gradients_pass_through():
     images = torch.rand(200, 3, 32, 32, requires_grad=True)
     augment(images, torch.zeros(200, 7, 32, 32))[0].sum().backward()
     assert images.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("words", [[], ["color"], ["translation"], ["cutout"], ["translation", "cutout"]])
+def test_each_word_does_its_own(words):
+    """Color moves what is gray, translation brings black edges or none, cutout black boxes."""
+    torch.manual_seed(2)
+    augment = DiffAugment(32, 16, 16, torch.device("cpu"), words)
+    images = torch.full((32, 3, 16, 16), 0.5)
+    changed = augment.images(images)
+    assert torch.equal(changed, images) == (not words)
+    values = set(changed.unique().tolist())
+    assert (values <= {0.0, 0.5}) == ("color" not in words)
+    if words == ["translation"]:
+        row, column = (changed.amax(axes) for axes in ((1, 3), (1, 2)))
+        assert torch.equal(changed, (row[:, None, :, None] * column[:, None, None, :] * 2).expand_as(changed))
+        assert (changed == 0).any((1, 2, 3)).sum() > 16 and (row[:, 2:-2] == 0.5).all()  # by an eighth at most
+    if words == ["cutout"]:
+        assert torch.equal(changed, images * augment.cutout) and (changed == 0).float().mean() > 0.1

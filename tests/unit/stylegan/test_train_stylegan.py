@@ -166,7 +166,7 @@ def test_a_training_starts_from_another_ones_weights(inputs, tmp_path):
         ({"preset": "small"}, r"model.safetensors has constant of \(1, 16, 4, 4\); accepted: \(1, 64, 4, 4\), a model"),
         (
             {"discriminator": "acgan"},
-            r"discriminator.safetensors has embed.weight of \(16, 5\); accepted: None, a model of",
+            r"discriminator.safetensors has classifiers.0.weight of None; accepted: \(3, 16\), a model of",
         ),
         (
             {"noise": False},
