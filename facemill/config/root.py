@@ -12,7 +12,7 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
-from facemill.config.stylegan import GeneratedConfig, StyleganConfig
+from facemill.config.stylegan import GeneratedConfig, ProjectionConfig, StyleganConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.data.classes import SEVEN, ClassTable
 
@@ -67,6 +67,7 @@ class Config(Section):
     avatars: AvatarsConfig
     stylegan: StyleganConfig
     generated: GeneratedConfig
+    projection: ProjectionConfig
     also: list[Literal["avatars"]] = Field([], description="further stages that a whole run includes: avatars")
 
     @model_validator(mode="after")

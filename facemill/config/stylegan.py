@@ -68,3 +68,12 @@ class GeneratedConfig(Section):
     portraits: Positive = Field(description="number of portraits")
     truncation: float = Field(ge=0, le=1.5, description="truncation of their styles: 0 the mean portrait, 1 none")
     min_confidence: Share = Field(description="least mean confidence of an accepted portrait's mask")
+
+
+class ProjectionConfig(Section):
+    """The search of styles for portraits, by which StyleGAN is measured."""
+
+    portraits: Annotated[int, Field(ge=2)] = Field(
+        description="number of portraits of each kind: held-out, of the training, generated"
+    )
+    steps: Positive = Field(description="steps of each search")

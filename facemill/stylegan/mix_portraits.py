@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.log import log
@@ -11,6 +13,8 @@ from facemill.stylegan.recipes import RecipePainter
 
 MOST = 64
 """Rows, and columns, of a grid."""
+CELL = 128
+"""Least height of a cell in pixels, unless no multiple of the portraits' is less."""
 
 
 def mix_portraits(
@@ -48,9 +52,9 @@ def mix_portraits(
         list(sources(painter, option, words, truncation, condition or []))
         for option, words in (("--rows", rows), ("--columns", columns))
     )
-    cells = [[None, *(painter.paint(column.styles) for column in beside)]]
+    cells: list[list[np.ndarray | None]] = [[None, *(painter.paint(column.styles) for column in beside)]]
     for row in below:
-        line = [painter.paint(row.styles)]
+        line: list[np.ndarray | None] = [painter.paint(row.styles)]
         for column in beside:
             styles = mix(row.styles, column.styles, taken, count)
             if portraits:
@@ -59,8 +63,9 @@ def mix_portraits(
             else:
                 line.append(painter.paint(styles))
         cells.append(line)
-    grid = image_grid(cells, cell=max(painter.sampler.generator.height, 96), gap=2)
-    save_picture(grid, out)
+    save_picture(
+        image_grid(cells, cell=painter.sampler.generator.height * max(CELL // painter.sampler.generator.height, 1)), out
+    )
     log.info("%d x %d portraits in %s", len(below), len(beside), out)
 
 
