@@ -20,7 +20,7 @@ from facemill.stylegan.classes import Labelled, class_figures, class_grid, class
 from facemill.stylegan.conditions import Conditions, read_conditions
 from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
 from facemill.stylegan.judge import Judge, Looks
-from facemill.stylegan.path_length import midpoints, path_lengths
+from facemill.stylegan.path_length import PAIRS, midpoints, path_lengths
 from facemill.stylegan.portraits import StylePortraits
 
 MOST = 4000
@@ -107,9 +107,9 @@ def evaluate_stylegan(
         for psi in PSIS
     ]
     result["truncation_order"] = order(curve)
-    result["path_length"] = path_lengths(sampler, judge.exact_features)
+    result["path_length"] = path_lengths(sampler, judge.exact_features, PAIRS)
     if reference.classes:
-        between = {way: judge.look_at_all(images) for way, images in midpoints(sampler).items()}
+        between = {way: judge.look_at_all(images) for way, images in midpoints(sampler, PAIRS).items()}
         result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
     if tags and probes and classes:
         classifiers = load_classifiers(classes_of(conditions.names), tags, tags_config, probes)

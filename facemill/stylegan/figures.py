@@ -135,7 +135,7 @@ def all_figures(looks: Looks, reference: Reference) -> Figures:
         result["color_shares"] = {
             group: {
                 name: {key: float(of[group][index]) for key, of in shares_of.items()}
-                for index, name in enumerate(names)
+                for index, name in enumerate([*names, "none"])
             }
             for group, names in reference.groups.items()
         }

@@ -13,11 +13,12 @@ STEP = 1e-2
 """Length of a step, as a share of the way."""
 
 PAIRS = 256
+"""Ways that are measured."""
 BATCH = 32
 
 
 @torch.inference_mode()
-def path_lengths(sampler: Sampler, features: FeatureNetwork, pairs: int = PAIRS) -> dict[str, float]:
+def path_lengths(sampler: Sampler, features: FeatureNetwork, pairs: int) -> dict[str, float]:
     """Mean squared change of features per squared step, on ways between portraits of seeds 2i and 2i + 1.
 
     Perceptual path length of Karras et al. 2019 (https://arxiv.org/abs/1812.04948), section 4.1, with any
@@ -59,7 +60,7 @@ def painted(sampler: Sampler, styles: Tensor) -> Tensor:
     return sampler.generator.synthesize(styles).clamp(-1, 1)
 
 
-def midpoints(sampler: Sampler, pairs: int = PAIRS) -> dict[str, np.ndarray]:
+def midpoints(sampler: Sampler, pairs: int) -> dict[str, np.ndarray]:
     """Portraits halfway between those of seeds 2i and 2i + 1, uint8 RGB (N, H, W, 3), by styles and by cross-fading."""
     slots = sampler.slots(range(0, 2 * pairs, 2))
     w, other_w = (sampler.styles(sampler.codes(range(end, 2 * pairs, 2)), slots) for end in (0, 1))
