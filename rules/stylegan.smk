@@ -10,6 +10,7 @@ rule stylegan:
     input:
         f"results/{CONFIG.dataset}/stylegan/model.safetensors",
         f"results/{CONFIG.dataset}/stylegan/metrics.json",
+        expand("results/{dataset}/stylegan/{file}.json", dataset=CONFIG.dataset, file=["mixing", "projections"]),
 
 
 rule train_stylegan:
@@ -105,6 +106,65 @@ rule evaluate_stylegan:
     resources:
         mem_mb=mem_per_attempt(8000),
         runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_mixing:
+    """What coarse, middle and fine layers carry: portraits with some layers' styles from others."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        unet=EVALUATOR,
+    output:
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/mixing.json", "stylegan_mixing")),
+        picture=also("stylegan", figure(f"{STYLEGAN}/mixing.png", "7 StyleGAN", "5 Mixed styles", "stylegan_mixing")),
+    log:
+        "logs/{dataset}/evaluate_mixing.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_mixing.tsv"
+    params:
+        **door("evaluate_mixing", truncation=CONFIG.generated.truncation),
+    resources:
+        runtime="2h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule project_samples:
+    """How near the styles that are found for portraits come to them: held-out ones, the training's, and generated ones."""
+    input:
+        *config_file("gaugan.vgg_weights"),
+        model=plain(rules.train_stylegan.output.model),
+        vae=plain(rules.train_vae.output.model),
+        unet=EVALUATOR,
+        portraits=shards("portraits"),
+    output:
+        projections=f"{STYLEGAN}/projections.parquet",
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/projections.json", "stylegan_projections")),
+        picture=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/projections.png", "7 StyleGAN", "6 Projected portraits", "stylegan_projections"),
+        ),
+    log:
+        "logs/{dataset}/project_samples.log",
+    benchmark:
+        "benchmarks/results/{dataset}/project_samples.tsv"
+    params:
+        **door(
+            "project_samples",
+            vgg_weights=CONFIG.gaugan.vgg_weights,
+            settings=CONFIG.projection,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="8h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"
