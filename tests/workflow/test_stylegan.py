@@ -1,0 +1,90 @@
+"""The stage `stylegan` from raw images on, on the tiny config: of squares, and of conditional portraits of 2 : 1."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.running import new_project, planned, snakemake
+from PIL import Image
+
+from facemill.files import sha256
+from facemill.networks.store import load_model
+from facemill.networks.style_discriminator import StyleDiscriminator
+from facemill.networks.stylegan2 import StyleGenerator
+
+ENOUGH = "sample={portraits: 170}"
+"""Of which more than a hundred are trained on."""
+TALL = [
+    "portraits={size: 128, ratio: 2}",
+    "stylegan={size: 64, conditions: [hair_color, pale_skin], discriminator: acgan, loss: relativistic}",
+]
+FIGURES = {
+    *("frechet_distance", "frechet_floor", "frechet_over_floor", "kid", "precision", "recall", "valid", "valid_real"),
+    *("valid_over_real", "diversity_vs_real", "copying_z", "overfit", "images"),
+}
+
+
+def made(folder: Path, *config: str) -> Path:
+    """A project in which the stage has run."""
+    project = new_project(folder / "facemill")
+    code, said = snakemake(project, "--config", ENOUGH, *config, "--", "stylegan")
+    assert code == 0, said
+    return project
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory) -> Path:
+    return made(tmp_path_factory.mktemp("squares"))
+
+
+@pytest.fixture(scope="module")
+def tall(tmp_path_factory) -> Path:
+    return made(tmp_path_factory.mktemp("tall"), *TALL)
+
+
+def test_the_stage_ends_with_model_figures_and_pictures(squares):
+    stage = squares / "results/tiny/stylegan"
+    metrics = json.loads((stage / "metrics.json").read_text())
+    assert metrics.keys() >= FIGURES and metrics["images"] == 64
+    curves = np.genfromtxt(stage / "curves.csv", delimiter=",", names=True)
+    assert metrics["overfit"] == pytest.approx(curves["overfit"][-1], rel=1e-3)
+    for picture in ("samples", "truncation", "neighbors"):
+        assert (stage / f"{picture}.png").stat().st_size > 1000
+    assert load_model(StyleGenerator, stage).width == 32
+    assert planned(squares, "--config", ENOUGH, "--", "stylegan") == {}
+
+
+def test_a_second_training_has_the_same_bytes_and_a_setting_makes_another(squares):
+    files = [squares / f"results/tiny/stylegan/{name}.safetensors" for name in ("model", "discriminator")]
+    before = [sha256(path) for path in files]
+    forced = ["--forcerun", "train_stylegan", "--", "results/tiny/stylegan/model.safetensors"]
+    code, said = snakemake(squares, "--config", ENOUGH, *forced)
+    assert code == 0, said
+    assert [sha256(path) for path in files] == before
+    jobs = planned(squares, "--config", ENOUGH, "stylegan={loss: relativistic}", "--", "stylegan")
+    assert jobs["train_stylegan"] == 1 and not any(name.startswith("train_unet") for name in jobs)
+
+
+def test_it_starts_from_a_finished_model(squares):
+    stage, initial = squares / "results/tiny/stylegan", squares / "initial"
+    stage.rename(initial)
+    target = "results/tiny/stylegan/model.safetensors"
+    code, said = snakemake(squares, "--config", ENOUGH, f"stylegan={{initial: {initial}}}", "--", target)
+    assert code == 0, said
+    settings = json.loads((stage / "model.json").read_text())["settings"]
+    assert settings["initial"] == str(initial)
+    assert sha256(stage / "model.safetensors") != sha256(initial / "model.safetensors")
+
+
+def test_portraits_twice_as_high_as_wide_that_can_be_asked_for_names(tall):
+    stage = tall / "results/tiny/stylegan"
+    generator = load_model(StyleGenerator, stage)
+    assert (generator.height, generator.width) == (64, 32)
+    assert set(generator.conditions) == {"hair_color", "pale_skin"} and len(generator.conditions["hair_color"]) > 3
+    judge = load_model(StyleDiscriminator, stage / "discriminator.safetensors")
+    assert [len(classifier.bias) for classifier in judge.classifiers] == generator.slots
+    metrics = json.loads((stage / "metrics.json").read_text())
+    assert metrics.keys() >= FIGURES | {"class_accuracy", "class_accuracy_real", "within_class_diversity"}
+    with Image.open(stage / "classes.png") as picture:
+        assert min(picture.size) > 64
