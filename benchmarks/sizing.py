@@ -30,8 +30,11 @@ from facemill.ingest.portraits import load_portrait
 from facemill.ingest.render_sample import part_class_ids
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import PRESETS, Generator, one_hot
+from facemill.networks.style_discriminator import StyleDiscriminator
+from facemill.networks.stylegan2 import StyleGenerator
 from facemill.networks.unet import WIDTHS, Unet
 from facemill.networks.vae import Vae
+from facemill.stylegan.gan import discriminator_kwargs, generator_kwargs
 
 ROOT = Path(__file__).parents[1]
 SAMPLES = 40
@@ -83,6 +86,13 @@ def networks(config: Config) -> dict[str, float]:
         flops["generator"] = operations(lambda: generator(mask, torch.zeros(1, vae.z_dim)))
         discriminator = Discriminator(ndf=gan.ndf, classes=classes).eval()
         flops["discriminator"] = operations(lambda: discriminator(image, layout))
+        ratio = int(config.portraits.ratio)
+        style_generator = StyleGenerator(**generator_kwargs(config.stylegan, ratio, {}, 1)).eval()
+        style_discriminator = StyleDiscriminator(**discriminator_kwargs(config.stylegan, ratio, [])).eval()
+        code = torch.zeros(1, style_generator.z_dim)
+        flops["style_generator"] = operations(lambda: style_generator(code))
+        picture = torch.zeros(1, 3, style_generator.height, style_generator.width)
+        flops["style_discriminator"] = operations(lambda: style_discriminator(picture))
     return flops
 
 
@@ -97,6 +107,11 @@ def gpu_work(config: Config, forward: dict[str, float], portraits: int) -> dict[
     # generator's step: forward and backward through both networks; discriminator's: of real and generated portraits
     step = TRAINING * forward["generator"] + (1 + 1 + 2 * TRAINING) * forward["discriminator"] + forward["encoder"]
     work["train_gaugan"] = step * config.gaugan.training.images
+    # each image once through the generator, two through the discriminator; back through it to the generator, too
+    style_step = TRAINING * forward["style_generator"] + (2 * TRAINING + 1) * forward["style_discriminator"]
+    # a penalty's backward pass of its backward pass costs another three passes
+    style_step += TRAINING / config.stylegan.penalty_every * forward["style_discriminator"]
+    work["train_stylegan, when asked for"] = style_step * config.stylegan.training.images
     work["encode_latents"] = forward["encoder"] * portraits
     return work
 
