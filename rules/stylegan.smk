@@ -98,7 +98,6 @@ rule evaluate_stylegan:
     params:
         **door(
             "evaluate_stylegan",
-            min_images=CONFIG.attributes.min_images,
             inception_weights=CONFIG.gaugan.inception_weights,
             tags_config=CONFIG.tags,
             holdout=CONFIG.holdout,

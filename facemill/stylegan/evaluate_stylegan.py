@@ -15,7 +15,7 @@ from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.sampler import BATCH, Sampler
-from facemill.log import log
+from facemill.networks.store import model_settings
 from facemill.stylegan.classes import Labelled, class_figures, class_grid, classes_of, load_classifiers
 from facemill.stylegan.conditions import Conditions, read_conditions
 from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
@@ -51,7 +51,6 @@ def evaluate_stylegan(
     inception_weights: Path | None = None,
     tags: list[Path] | None = None,
     probes: Path | None = None,
-    min_images: int = 1,
     tags_config: TagsConfig,
     holdout: float,
     metrics: Path,
@@ -61,9 +60,7 @@ def evaluate_stylegan(
     neighbors: Path,
     classes: Path | None = None,
 ) -> None:
-    """Measures portraits of seeds 0 to n - 1, as many as the training's but 4,000 at most, none of them chosen.
-
-    Held-out portraits are measured beside them: what can be expected at best.
+    """Measures portraits of seeds 0 to n - 1 beside held-out ones; n is as many as the training's, at most 4,000.
 
     Args:
         model: the generator, a safetensors file.
@@ -76,7 +73,6 @@ def evaluate_stylegan(
         inception_weights: of FID's Inception, whose features are used where they are given.
         tags: shards of the portraits' tags, for a generator with conditions.
         probes: linear probes of pixels, which tell what no other source can, for one with conditions.
-        min_images: least number of portraits of a name that can be asked for.
         tags_config: sources of tags, and palettes of colors.
         holdout: share of the portraits that is held out.
         metrics: JSON of the metrics.
@@ -87,41 +83,36 @@ def evaluate_stylegan(
         classes: PNG of the same seeds in each class, of a generator with conditions.
     """
     sampler = Sampler.load(model)
-    conditions = read_conditions(tags or [], list(sampler.generator.conditions), min_images)
-    training, unseen = real_portraits(sampler, portraits, gate, conditions, holdout)
-    judge = Judge(
-        portrait_size(portraits),
-        evaluator=evaluator,
-        labeller=labeller,
-        vae=vae,
-        inception_weights=inception_weights,
-        tags_config=tags_config,
-    )
+    training, unseen = real_portraits(sampler, portraits, gate, conditions_of(model, sampler, tags or []), holdout)
+    judge = Judge(portrait_size(portraits), evaluator, labeller, vae, inception_weights, tags_config)
     reference = look_at_real(judge, training, unseen)
-    log.info("evaluate_stylegan: looked at %d portraits", len(training) + len(unseen))
     looks = look_at_seeds(judge, sampler, len(reference.training))
-    result = all_figures(looks, reference)
-    log.info("evaluate_stylegan: frechet_over_floor %s", result["frechet_over_floor"])
-    curve = [
-        {"psi": psi} | figures(look_at_seeds(judge, sampler, min(len(looks), CURVE_MOST), psi), reference)
-        for psi in PSIS
-    ]
-    result["truncation_order"] = order(curve)
-    result["path_length"] = path_lengths(sampler, judge.exact_features, PAIRS)
-    if reference.classes:
-        between = {way: judge.look_at_all(images) for way, images in midpoints(sampler, PAIRS).items()}
-        result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
+    curve = truncation_curve(judge, sampler, reference)
+    result = all_figures(looks, reference) | ways(judge, sampler, reference) | last_of_curves(curves)
     if tags and probes and classes:
-        classifiers = load_classifiers(classes_of(conditions.names), tags, tags_config, probes)
+        classifiers = load_classifiers(classes_of(sampler.generator.conditions), tags, tags_config, probes)
         result |= class_figures(sampler, judge, classifiers, training, reference.training.features, unseen)
         save_picture(class_grid(sampler), classes)
-    result |= last_of_curves(curves)
-    result |= {"samples": len(looks), "training": len(reference.training), "held_out": len(reference.held_out)}
-    write_json(metrics, result | {"features": judge.features_name})
+    write_json(metrics, result | {"truncation_order": order(curve), "features": judge.features_name})
     write_curve(truncation, curve)
     save_picture(truncation_grid(sampler, curve), truncation_picture)
     save_picture(sample_grid(sampler), samples)
     save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
+
+
+def conditions_of(model: Path, sampler: Sampler, tags: list[Path]) -> Conditions:
+    """The conditions of the portraits, as the training read them.
+
+    Raises:
+        UserError: They are not those of the generator.
+    """
+    conditions = read_conditions(tags, list(sampler.generator.conditions), model_settings(model).get("min_images", 1))
+    if conditions.names != sampler.generator.conditions:
+        raise UserError(
+            f"{model}: a model of the conditions {sampler.generator.conditions}; accepted: one of those of the tags, "
+            f"{conditions.names}"
+        )
+    return conditions
 
 
 def real_portraits(
@@ -130,13 +121,8 @@ def real_portraits(
     """The portraits of the training and the held-out ones that the gate accepts, at most `MOST` of each.
 
     Raises:
-        UserError: Fewer than `MIN_HELD_OUT` are held out, or the generator's conditions are not those of the tags.
+        UserError: Fewer than `MIN_HELD_OUT` are held out.
     """
-    if conditions.names != sampler.generator.conditions:
-        raise UserError(
-            f"stylegan: a model of the conditions {sampler.generator.conditions}; accepted: one of those of the tags, "
-            f"{conditions.names}"
-        )
     accepted = None
     if gate:
         accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
@@ -174,6 +160,21 @@ def look_at_seeds(judge: Judge, sampler: Sampler, count: int, psi: float = 1) ->
     """What the judge sees of the portraits of seeds 0 to count - 1, at a truncation; they do not stay in memory."""
     styles = sampler.truncated(range(count), psi)
     return judge.look_at_all(image for batch in styles.split(BATCH) for image in sampler.generate(batch))
+
+
+def truncation_curve(judge: Judge, sampler: Sampler, reference: Reference) -> list[Figures]:
+    """The figures of `CURVE_MOST` seeds, or of as many as the training's portraits, at each of `PSIS`."""
+    count = min(len(reference.training), CURVE_MOST)
+    return [{"psi": psi} | figures(look_at_seeds(judge, sampler, count, psi), reference) for psi in PSIS]
+
+
+def ways(judge: Judge, sampler: Sampler, reference: Reference) -> Figures:
+    """`path_length` between portraits, and with masks `midpoints_valid`, the share of valid ones halfway."""
+    result: Figures = {"path_length": path_lengths(sampler, judge.exact_features, PAIRS)}
+    if reference.classes:
+        between = {way: judge.look_at_all(images) for way, images in midpoints(sampler, PAIRS).items()}
+        result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}
+    return result
 
 
 def last_of_curves(curves: Path) -> Figures:

@@ -121,6 +121,9 @@ def all_figures(looks: Looks, reference: Reference) -> Figures:
     halves = np.array_split(training, 2)
     result = own | {f"{key}_real": value for key, value in real.items()}
     result |= {
+        "samples": len(looks),
+        "training": len(reference.training),
+        "held_out": len(reference.held_out),
         "frechet_floor": floor,
         "frechet_over_floor": quotient(own["frechet_distance"], floor),
         "frechet_distance_all": frechet_distance(looks.features, reference.training.features),

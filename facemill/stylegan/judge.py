@@ -102,7 +102,6 @@ class Judge:
     def __init__(
         self,
         size: tuple[int, int],
-        *,
         evaluator: Path | None,
         labeller: Path | None,
         vae: Path | None,

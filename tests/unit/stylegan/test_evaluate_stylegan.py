@@ -52,7 +52,7 @@ def write_generator(path: Path, ratio: int = 1, conditions: dict | None = None) 
     if conditions:
         generator.combinations.copy_(torch.tensor([[0, 1], [2, 0]]))
         generator.shares.copy_(torch.tensor([0.25, 0.75]))
-    save_model(path, generator, arguments, {})
+    save_model(path, generator, arguments, {"min_images": 10})
     return path
 
 
@@ -98,7 +98,7 @@ def with_classes(folder: Path, paths: dict) -> dict:
     tensors |= {f"smile.{key}": np.zeros((size, 1) if key == "weight" else 1, np.float32) for key in PARTS}
     tensors["smile.bias"] += 1  # it takes every portrait for a smile
     Probes({"hair_color": ["black_hair", "red_hair"]}, tensors).save(folder / "probes.safetensors")
-    named = {"tags": [tags], "probes": folder / "probes.safetensors", "min_images": 10}
+    named = {"tags": [tags], "probes": folder / "probes.safetensors"}
     return paths | named | {"classes": folder / "out/classes.png"}
 
 
@@ -180,7 +180,7 @@ def test_portraits_of_a_class_have_its_slot_and_those_of_other_groups_are_drawn(
 def test_a_model_of_other_conditions_than_the_tags_have_is_refused(tmp_path):
     other = {"hair_color": ["black_hair", "green_hair"], "smile": ["smile"]}
     paths = with_classes(tmp_path, inputs(tmp_path, masked=False, conditions=other))
-    with pytest.raises(UserError, match=r"stylegan: .*green_hair.*accepted.*red_hair"):
+    with pytest.raises(UserError, match=r"stylegan.safetensors: .*green_hair.*accepted.*red_hair"):
         evaluate_stylegan(**paths)
 
 
