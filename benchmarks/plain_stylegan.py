@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from facemill.networks.diff_augment import Augmentation, DiffAugment
 from facemill.networks.style_discriminator import EqualConv, ResidualBlock, StyleDiscriminator, with_deviation
-from facemill.networks.style_layers import GAIN, ModulatedConv, ToRgb
-from facemill.networks.stylegan2 import StyleGenerator, enlarged
+from facemill.networks.style_layers import GAIN, ModulatedConv, ToRgb, enlarged
+from facemill.networks.stylegan2 import StyleGenerator
 
 Enlargement = Literal["zeros", "bilinear", "transposed"]
 LEVEL = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8

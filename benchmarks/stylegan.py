@@ -30,7 +30,7 @@ from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
 from facemill.networks.device import autocast, bf16
 from facemill.networks.style_discriminator import StyleDiscriminator
-from facemill.networks.stylegan2 import StyleGenerator, enlarged
+from facemill.networks.stylegan2 import StyleGenerator
 from facemill.networks.vae import to_signed_range
 from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
 from facemill.training.optimization import make_accelerator
@@ -180,7 +180,7 @@ def exactness(settings: StyleganConfig, real: Tensor) -> dict[str, float]:
     x, w = torch.randn(len(real), layer.weight.shape[1], 16, 16), torch.randn(len(real), ours.w_dim)
     with torch.no_grad():
         up = PlainGenerator(ours, "zeros").convolve(x, w, layer, enlarges=True)
-        others = layer(enlarged(x), w), PlainGenerator(ours, "transposed").convolve(x, w, layer, enlarges=True)
+        others = layer(x, w), PlainGenerator(ours, "transposed").convolve(x, w, layer, enlarges=True)
     inner = [(other - up)[:, :, 3:-3, 3:-3].abs().max() for other in others]
     return {
         "max_difference": difference,

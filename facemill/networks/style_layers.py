@@ -96,28 +96,31 @@ class ModulatedConv(nn.Module):
         outputs: channels out.
         w_dim: dimensions of w.
         noise: whether noise is added, of a strength that is learned.
+        enlarges: whether maps are enlarged before; the style scales them while they are small.
     """
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, noise: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, noise: bool, enlarges: bool = False) -> None:
         super().__init__()
+        self.enlarges = enlarges
         self.style = EqualLinear(w_dim, inputs, bias=1)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
         self.noise_strength = nn.Parameter(torch.zeros(())) if noise else None
 
     def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Feature maps (B, outputs, H, W).
+        """Feature maps (B, outputs, H, W), or of twice the size.
 
         Args:
             x: feature maps (B, inputs, H, W).
             w: styles (B, w_dim).
-            noise: (B, 1, H, W); none is added without.
+            noise: (B, 1, H, W) of the output's size; none is added without.
         """
         with torch.autocast(x.device.type, enabled=False):
             style = self.style(w)
             lengths = style.square() @ self.weight.square().sum((2, 3)).T
             demodulation = GAIN * (lengths + 1e-8).rsqrt()
-        y = F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight, padding=1)
+        x = x * style.to(x.dtype)[:, :, None, None]
+        y = F.conv2d(enlarged(x) if self.enlarges else x, self.weight, padding=1)
         bias = (GAIN * self.bias).to(y.dtype)
         if self.noise_strength is not None and noise is not None:
             bias = bias + (GAIN * self.noise_strength * noise).to(y.dtype)
@@ -138,3 +141,8 @@ class ToRgb(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             style = self.style(w)
         return F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight, self.bias)
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Maps of twice the size, interpolated."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

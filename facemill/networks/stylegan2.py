@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.networks.style_layers import MappingNetwork, ModulatedConv, ToRgb
+from facemill.networks.style_layers import MappingNetwork, ModulatedConv, ToRgb, enlarged
 
 BASE_RESOLUTION = 4
 """Width of the generator's constant, and of the discriminator's last feature map."""
@@ -63,7 +63,9 @@ class Level(nn.Module):
         super().__init__()
         widths = [inputs, outputs] if lowest else [inputs, outputs, outputs]
         self.lowest, self.layers = lowest, len(widths) - 1
-        self.convs = nn.ModuleList(ModulatedConv(a, b, w_dim, noise) for a, b in pairwise(widths))
+        self.convs = nn.ModuleList(
+            ModulatedConv(a, b, w_dim, noise, enlarges=not (lowest or i)) for i, (a, b) in enumerate(pairwise(widths))
+        )
         self.to_rgb = ToRgb(outputs, w_dim)
 
     def forward(
@@ -77,7 +79,6 @@ class Level(nn.Module):
             styles: (B, layers + 1, w_dim), that of RGB last.
             noise: of each convolution, or None.
         """
-        x = x if self.lowest else enlarged(x)
         for layer, conv in enumerate(self.convs):
             x = conv(x, styles[:, layer], noise[layer])
         rgb = self.to_rgb(x, styles[:, self.layers])
@@ -209,8 +210,3 @@ class StyleGenerator(nn.Module):
         """Height and width of the maps of each convolution."""
         height, width = self.constant.shape[2:]
         return [(height << i, width << i) for i, convs in enumerate(self.convs_per_level) for _ in range(convs)]
-
-
-def enlarged(x: Tensor) -> Tensor:
-    """Maps of twice the size, interpolated."""
-    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from facemill.networks.stylegan2 import PRESETS, StyleGenerator, enlarged
+from facemill.networks.style_layers import ModulatedConv, enlarged
+from facemill.networks.stylegan2 import PRESETS, StyleGenerator
 
 KWARGS = {"height": 32, "channels": [12, 10, 8, 6], "z_dim": 5, "w_dim": 7, "mapping": 2}
 NAMES = {"hair_color": ["black_hair", "red_hair"], "smile": ["smile"]}
@@ -30,8 +31,11 @@ def inserted(x: Tensor) -> Tensor:
 
 def test_an_enlarged_layer_is_zero_insertion_and_filter_but_at_the_edges(generator):
     x, w = torch.randn(2, 12, 8, 8), torch.randn(2, 7)
-    conv = generator.levels[1].convs[0]
-    ours, papers = conv(enlarged(x), w), conv(inserted(x), w)
+    ours = generator.levels[1].convs[0]
+    plain = ModulatedConv(12, 10, 7, noise=False)
+    plain.load_state_dict(ours.state_dict())
+    torch.testing.assert_close(ours(x, w), plain(enlarged(x), w), atol=1e-5, rtol=0)
+    ours, papers = ours(x, w), plain(inserted(x), w)
     torch.testing.assert_close(ours[:, :, 3:-3, 3:-3], papers[:, :, 3:-3, 3:-3], atol=1e-5, rtol=0)
     assert (ours - papers).abs().max() > 1e-2  # at the edges
 
@@ -53,7 +57,8 @@ def test_an_image_is_the_sum_of_what_its_levels_paint(generator):
     for index, level in enumerate(generator.levels):
         first = 2 * index - 1 if index else 0
         for offset, conv in enumerate(level.convs):
-            x = conv(enlarged(x) if index and not offset else x, styles[:, first + offset])
+            x = conv(x, styles[:, first + offset])
+            assert x.shape[2] == 4 * 2**index
         painted.append(level.to_rgb(x, styles[:, first + len(level.convs)]))
     expected = painted[0]
     for rgb in painted[1:]:
