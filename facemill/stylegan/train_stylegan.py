@@ -153,7 +153,7 @@ def start_from(folder: Path, gan: StyleGan) -> None:
     ]
     for name, kind, network in networks:
         path = folder / f"{name}.safetensors"
-        model = load_model(kind, path)
+        model: torch.nn.Module = load_model(kind, path)
         if isinstance(model, StyleGenerator) and [*model.conditions.items()] != [*gan.generator.raw.conditions.items()]:
             raise UserError(
                 f"stylegan.initial: {path} can be asked for {model.conditions}; accepted: "
