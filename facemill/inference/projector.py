@@ -21,8 +21,8 @@ from facemill.networks.vgg import Lpips
 
 Space = Literal["w", "w+"]
 
-CANDIDATES = range(1 << 40, (1 << 40) + 2048)
-"""Seeds of portraits, the nearest of which a search begins with; nobody asks for them by number."""
+CANDIDATES = range((1 << 32) - 2048, 1 << 32)
+"""Seeds of portraits, the nearest of which a search begins with: the last ones, for which nobody asks by number."""
 THUMBNAIL = 16
 """Height in pixels at which candidates are compared."""
 SLOPE = 0.2
@@ -98,7 +98,7 @@ class Projector:
             v.requires_grad_()
             adam = torch.optim.Adam([v])
             for step in range(self.steps):
-                adam.param_groups[0]["lr"] = LEARNING_RATE * _schedule(step / self.steps)
+                adam.param_groups[0]["lr"] = LEARNING_RATE * _schedule((step + 0.5) / self.steps)
                 images = self.sampler.generator.synthesize(self.whitening.styles(v))
                 loss = self._distance(images, target) + PRIOR[self.space] * v.square().flatten(1).mean(1).sum()
                 (v.grad,) = torch.autograd.grad(loss, v)

@@ -14,7 +14,8 @@ from facemill.networks.stylegan2 import StyleGenerator
 
 MOST_SEEDS = 100_000
 """Portraits of one command."""
-MOST_SEED = 2**63 - 1
+MOST_SEED = 2**32 - 1
+"""The largest seed; PyTorch's generator on the CPU (MT19937) reads 32 bits, so that larger ones would repeat others."""
 MOST_TRUNCATION, USUAL_TRUNCATION = 2.0, 1.5
 """The largest that is accepted, and the largest without a warning."""
 NONE = "none"
