@@ -1,0 +1,240 @@
+"""Commands with a finished StyleGAN, by the command line: PNGs that are painted again to the byte, and bad input."""
+
+import base64
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from helpers.scenes import save_varied_unet
+from PIL import Image
+
+from facemill.data import png
+from facemill.data.shards import decode_mask
+from facemill.inference.sampler import Sampler
+from facemill.stylegan.recipes import KEYWORD, Recipe, RecipePainter
+
+CONDITIONS = {"hair_color": ["black_hair", "red_hair"], "smile": ["smile"]}
+
+
+def pixels(path) -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def with_text(path, source, text: bytes) -> None:
+    """Writes a PNG whose recipe is another text."""
+    parts = [png.SIGNATURE]
+    for kind, data in png.chunks(source.read_bytes()):
+        is_recipe = kind == b"tEXt" and data.startswith(KEYWORD.encode())
+        parts.append(png.chunk(kind, KEYWORD.encode() + b"\0" + text if is_recipe else data))
+    path.write_bytes(b"".join(parts))
+
+
+@pytest.fixture
+def sampled(save_generator, command, tmp_path):
+    """A model, and a folder of the portraits of seeds 0 to 5."""
+    model = save_generator()
+    assert command("sample_portraits", "--model", model, "--seeds", "0-3", "4,5", "--out", tmp_path / "a") is None
+    return model, tmp_path / "a"
+
+
+def test_a_seeds_portrait_does_not_depend_on_the_others(sampled, command, tmp_path):
+    model, first = sampled
+    assert sorted(path.name for path in first.iterdir()) == [f"seed-00000{seed}.png" for seed in range(6)]
+    assert (
+        command("sample_portraits", "--model", model / "model.safetensors", "--seeds", "4", "--out", tmp_path) is None
+    )
+    assert (tmp_path / "seed-000004.png").read_bytes() == (first / "seed-000004.png").read_bytes()
+    assert len({path.read_bytes() for path in first.iterdir()}) == 6
+    sampler = Sampler.load(model)
+    expected = sampler.generate(sampler.truncated([4], 0.7))[0]
+    assert np.abs(pixels(tmp_path / "seed-000004.png").astype(int) - expected).max() <= 1
+
+
+def test_every_command_paints_a_portrait_again_from_its_file(sampled, command, tmp_path):
+    model, first = sampled
+    for name in ("sample_portraits", "project_portraits"):
+        assert command(name, "--model", model, "--images", first, "--out", tmp_path / name) is None
+        for path in first.iterdir():
+            assert (tmp_path / name / path.name).read_bytes() == path.read_bytes()
+    words = ["--rows", "1", "--columns", first / "seed-000002.png", "--layers", "0-7", "--out", tmp_path / "grid.png"]
+    assert command("mix_portraits", "--model", model, *words, "--portraits", tmp_path / "mixed") is None
+    [mixed] = (tmp_path / "mixed").iterdir()  # in all layers the column's
+    assert np.array_equal(pixels(mixed), pixels(first / "seed-000002.png"))
+    assert (
+        command("sample_portraits", "--model", model, "--images", tmp_path / "mixed", "--out", tmp_path / "b") is None
+    )
+    assert (tmp_path / "b" / mixed.name).read_bytes() == mixed.read_bytes()
+
+
+def test_a_file_tells_what_made_it(sampled):
+    model, first = sampled
+    recipe = Recipe.read(first / "seed-000002.png")
+    assert recipe.made == {"seed": 2, "truncation": 0.7}
+    assert recipe.model == json.loads((model / "model.json").read_text())["sha256"]
+    sampler = Sampler.load(model)
+    styles, _ = RecipePainter.load(model).read(first / "seed-000002.png")
+    torch.testing.assert_close(styles, sampler.truncated([2], 0.7)[0].cpu())
+
+
+@pytest.mark.parametrize("change", ["cut", "long", "short", "nan", "model", "text", "none"])
+def test_a_file_whose_text_is_none_of_this_model_is_a_plain_image(sampled, command, tmp_path, change):
+    model, first = sampled
+    source, path = first / "seed-000000.png", tmp_path / "images/x.png"
+    recipe = Recipe.read(source)
+    nan = base64.b64encode(np.full(8, np.nan, "<f4")).decode()
+    texts = {
+        "cut": recipe.model_dump_json()[:100],
+        "long": recipe.model_dump_json() + " " * (1 << 20),
+        "short": recipe.model_copy(update={"styles": recipe.styles[:16]}).model_dump_json(),
+        "nan": recipe.model_copy(update={"styles": nan}).model_dump_json(),
+        "model": recipe.model_copy(update={"model": "0" * 64}).model_dump_json(),
+        "text": "{}",
+        "none": "",
+    }
+    path.parent.mkdir()
+    with_text(path, source, texts[change].encode())
+    assert np.array_equal(pixels(path), pixels(source))
+    assert RecipePainter.load(model).read(source) is not None
+    assert RecipePainter.load(model).read(path) is None
+    fault = command("sample_portraits", "--model", model, "--images", path.parent, "--out", tmp_path / "out")
+    assert "found 1 PNGs, none with styles of this model; accepted: PNGs that a command painted with it" in fault
+    words = ["--images", path.parent, "--out", tmp_path / "out", "--steps", 1]
+    assert command("project_portraits", "--model", model, *words) is None
+    assert Recipe.read(tmp_path / "out/x.png").made["image"] == "x.png"
+
+
+def test_grids_and_masks_lie_beside_the_portraits_and_are_left_out_afterwards(
+    save_generator, command, tmp_path, caplog
+):
+    model, unet = save_generator(ratio=2), save_varied_unet(tmp_path / "unet.safetensors")
+    out = tmp_path / "a"
+    words = ["--seeds", "0-6", "--out", out, "--grid", "--masks", "--unet", unet]
+    assert command("sample_portraits", "--model", model, *words) is None
+    grid = pixels(out / "grid.png")
+    assert grid.shape == (2 * 32, 4 * 16, 3)  # seven portraits of 32 x 16 pixels, and a white place
+    assert np.array_equal(grid[32:, 16:32], pixels(out / "seed-000005.png")) and (grid[32:, 48:] == 255).all()
+    masks = [decode_mask((out / f"masks/seed-00000{seed}.png").read_bytes()) for seed in range(7)]
+    assert {mask.shape for mask in masks} == {(32, 16)} and len(np.unique(masks)) > 1
+    assert command("sample_portraits", "--model", model, "--images", out, "--out", tmp_path / "b") is None
+    assert len(list((tmp_path / "b").iterdir())) == 7 and "left out: 8 without styles" in caplog.text
+
+
+def test_truncation_leads_to_the_center(save_generator, command, tmp_path, caplog):
+    model = save_generator(conditions=CONDITIONS)
+    painter = RecipePainter.load(model)
+    for name, words in {
+        "mean": ["--truncation", 0, "--condition", "red_hair", "smile=none"],
+        "same": ["--truncation", 1, "--center", "black_hair", "--condition", "red_hair", "smile=none"],
+        "other": ["--truncation", 0, "--center", "black_hair", "--condition", "red_hair", "smile=none"],
+    }.items():
+        assert command("sample_portraits", "--model", model, "--seeds", "3,8", *words, "--out", tmp_path / name) is None
+    styles = {
+        name: torch.stack([painter.read(tmp_path / name / f"seed-00000{seed}.png")[0] for seed in (3, 8)])
+        for name in ("mean", "same", "other")
+    }
+    centers = painter.sampler.centers(torch.tensor([[1, 1], [0, 1]]))
+    torch.testing.assert_close(styles["mean"], centers[[0, 0]])
+    torch.testing.assert_close(styles["other"], centers[[1, 1]])
+    slots = torch.tensor([[1, 1], [1, 1]])
+    torch.testing.assert_close(styles["same"], painter.sampler.styles(painter.sampler.codes([3, 8]), slots).cpu())
+    assert "drawn for each seed" not in caplog.text
+    assert command("sample_portraits", "--model", model, "--seeds", 1, "--truncation", 1.8, "--out", tmp_path) is None
+    assert "hair_color, smile: drawn for each seed" in caplog.text and "--truncation 1.8: styles beyond" in caplog.text
+    names = Recipe.read(tmp_path / "seed-000001.png").made["condition"]
+    assert names in ({"hair_color": "black_hair", "smile": "smile"}, {"hair_color": "red_hair", "smile": "none"})
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--seeds", "5-2"], "--seeds 5-2: found '5-2'; accepted: 0 to .*, as 1,5,9 or 0-7"),
+        (["--seeds", "-1"], "--seeds -1: found '-1'; accepted: 0 to"),
+        (["--seeds", "1,x"], "--seeds 1,x: found 'x'; accepted: 0 to"),
+        (["--seeds", "1,"], "--seeds 1,: found ''; accepted: 0 to"),
+        (["--seeds", 2**32], "found '4294967296'; accepted: 0 to 4294967295"),
+        (["--seeds", "0-10000000"], "--seeds 0-10000000: more than 100000 numbers; accepted: 100000 at once"),
+        (["--seeds", "0-99999", "100000"], "more than 100000 numbers"),
+        (["--seeds", "1", "--truncation", "-1"], r"--truncation -1; accepted: 0 \(the mean portrait\) to 2"),
+        (["--seeds", "1", "--truncation", "5"], "--truncation 5; accepted"),
+        (["--seeds", "1", "--truncation", "nan"], "--truncation nan; accepted"),
+        (
+            ["--seeds", "1", "--condition", "blue_hair"],
+            "--condition blue_hair; accepted: a model that was trained with",
+        ),
+        (["--seeds", "1", "--center", "blue_hair"], "--center blue_hair; accepted: a model that was trained with"),
+        (["--seeds", "1", "--masks"], "--masks, --unet: found --masks alone; accepted: both"),
+        (["--seeds", "0-2500", "--grid"], "--grid: found 2501 portraits; accepted: 2500 at most"),
+        ([], "--seeds, --images: found neither; accepted: one of them"),
+        (["--images", ".", "--truncation", "1"], "--truncation, --condition, --center: accepted with --seeds alone"),
+    ],
+)
+def test_what_cannot_be_sampled_is_one_line(save_generator, command, tmp_path, words, fault):
+    said = command("sample_portraits", "--model", save_generator(), "--out", tmp_path / "out", *words)
+    assert said and "\n" not in said
+    assert re.search(fault, said), said
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--condition", "blue_hair"], "--condition blue_hair; accepted: hair_color=black_hair, hair_color=red_hair"),
+        (["--condition", "smile=red_hair"], "--condition smile=red_hair; accepted: hair_color=black_hair"),
+        (["--condition", "none"], "--condition none; accepted: hair_color=black_hair"),
+        (["--condition", "red_hair", "black_hair"], "--condition red_hair black_hair: two names of one group"),
+        (["--center", "x"], "--center x; accepted: hair_color=black_hair"),
+    ],
+)
+def test_names_that_the_model_does_not_know_are_refused_with_those_it_knows(
+    save_generator, command, tmp_path, words, fault
+):
+    model = save_generator(conditions=CONDITIONS)
+    said = command("sample_portraits", "--model", model, "--seeds", 1, "--out", tmp_path / "out", *words)
+    assert said.startswith(f"sample_portraits.py: {fault}") and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["--rows", 1, "--columns", 2, "--layers", "0-8"], "--layers 0-8: found '0-8'; accepted: 0 to 7, as"),
+        (["--rows", 1, "--columns", "a.png", "--layers", 0], "--columns a.png: No such file or directory; accepted:"),
+        (["--rows", "plain.png", "--columns", 1, "--layers", 0], "--rows plain.png: holds no styles of this model"),
+        (["--rows", "0-64", "--columns", 1, "--layers", 0], "--rows: found 65 portraits; accepted: 64 at most"),
+        (["--rows", 1, "--columns", 1, "--layers", 0, "--out", "x.jpg"], "--out x.jpg; accepted: a name that ends in"),
+    ],
+)
+def test_what_cannot_be_mixed_is_one_line(save_generator, command, tmp_path, monkeypatch, words, fault):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (32, 32)).save("plain.png")
+    out = [] if "--out" in words else ["--out", "grid.png"]
+    said = command("mix_portraits", "--model", save_generator(), *words, *out)
+    assert said.startswith(f"mix_portraits.py: {fault}") and "\n" not in said
+    assert not (tmp_path / "grid.png").exists()
+
+
+def test_images_of_any_size_are_projected_and_the_rest_are_listed(save_generator, command, tmp_path):
+    model, images = save_generator(ratio=2), tmp_path / "images"
+    (images / "deep").mkdir(parents=True)
+    picture = np.zeros((100, 100, 3), np.uint8)
+    picture[:, 25:75] = 200, 40, 40  # what a portrait of 2 : 1 shows
+    Image.fromarray(picture).save(images / "deep/red.jpg")
+    Image.new("L", (5, 9), 90).save(images / "small.png")
+    (images / "bad.png").write_bytes(b"no image")
+    Image.new("RGB", (9, 9)).save(images / "small.webp")
+    for space, shape in {"w": (8,), "w+": (6, 8)}.items():
+        out = tmp_path / space
+        words = ["--images", images, "--out", out, "--steps", 30, "--grid", "--space", space]
+        said = command("project_portraits", "--model", model, *words)
+        assert said.splitlines()[0] == "project_portraits.py: 2 of 4 images have no styles:"
+        assert "bad.png: cannot be read" in said and "small.webp: its portrait would replace that of small.png" in said
+        assert sorted(str(p.relative_to(out)) for p in out.rglob("*.png")) == ["deep/red.png", "grid.png", "small.png"]
+        assert pixels(out / "grid.png").shape == (64, 32, 3)
+        assert (pixels(out / "grid.png")[:32, :16] > 30).all()  # cropped in the middle
+        assert RecipePainter.load(model).read(out / "deep/red.png")[0].shape == shape
+    said = command("project_portraits", "--model", model, "--images", images, "--out", images / "x")
+    assert "lies in --images" in said
+    said = command("project_portraits", "--model", model, "--images", images, "--out", tmp_path / "x", "--steps", 0)
+    assert said == "project_portraits.py: --steps 0; accepted: 1 to 10000"
