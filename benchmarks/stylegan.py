@@ -8,12 +8,14 @@ shipped, in bfloat16 where that is fast, or in float32.
 All take turns, so that other work on the machine disturbs them alike; rates are images per processor second of the
 median turn, whatever the number of threads. The last line has ratios at 64 pixels and the preset medium as JSON, and
 `max_difference`, the largest of any pixel of a range of 2, against a plain generator with the same interpolation (at
-the edges zero insertion fades out).
+the edges zero insertion fades out); `training_vs_loop` is the rate of a training over that of its steps alone.
 """
 
+import contextlib
 import copy
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -32,9 +34,14 @@ from facemill.networks.device import autocast, bf16
 from facemill.networks.style_discriminator import StyleDiscriminator
 from facemill.networks.stylegan2 import StyleGenerator
 from facemill.networks.vae import to_signed_range
+from facemill.stylegan import train_stylegan
 from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
+from facemill.training import run as run_module
 from facemill.training.optimization import make_accelerator
 from facemill.workflow.command import run
+
+LENGTHS = (100, 400)
+"""Steps of two trainings."""
 
 
 def settings_of(preset: str, size: int, batch: int) -> StyleganConfig:
@@ -190,6 +197,39 @@ def exactness(settings: StyleganConfig, real: Tensor) -> dict[str, float]:
     }
 
 
+def training_share(portraits: list[Path]) -> float:
+    """The rate of the sample's training, with its data, curves and gauge, over that of its steps alone.
+
+    That of a training's later steps: the difference of two lengths, of which the shorter has seen a shard of 500.
+    """
+    settings, spent = settings_of("small", 64, 8), {}
+    paths = [path.resolve() for path in portraits]
+    for steps in LENGTHS:
+        # as many curve points for a step as in a complete training
+        train_stylegan.CURVE_POINTS = run_module.CURVE_POINTS = max(steps * 200 // settings.training.steps, 1)
+        training = settings.training.model_copy(update={"images": 8 * steps})
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            start = time.process_time()
+            train_stylegan.train_stylegan(
+                settings=settings.model_copy(update={"training": training}),
+                seed=0,
+                holdout=0.1,
+                portraits=paths,
+                model=Path("model.safetensors"),
+                discriminator=Path("discriminator.safetensors"),
+                curves=Path("curves.csv"),
+            )
+            spent[steps] = time.process_time() - start
+    fewer, more = LENGTHS
+    nobody = torch.zeros(1, 0, dtype=torch.int64)
+    gan, real = build_gan(make_accelerator(), settings, 1, {}, nobody, torch.ones(1)), portraits_of(paths, 64, 8)
+    for step in range(more):
+        if step == fewer:
+            start = time.process_time()
+        gan.step(real, nobody.expand(8, 0), step)
+    return (time.process_time() - start) / (spent[more] - spent[fewer])
+
+
 def relative(ours: nn.Module, twin: nn.Module) -> float:
     """The largest difference of gradients, relative to the largest gradient of each tensor."""
     pairs = zip(ours.parameters(), twin.parameters(), strict=True)
@@ -230,6 +270,7 @@ def main(*, portraits: list[Path], batch: int = 16, rounds: int = 7) -> None:
     show("forward 512x256 wide", 2, forward_seconds(settings_of("wide", 512, 4), 2, 2, 3))
     compared = exactness(settings_of("medium", 64, batch), portraits_of(portraits, 64, batch))
     print(" ".join(f"{name} {value:.2e}" for name, value in compared.items()))
+    share = training_share(portraits)
 
     def ratio(name: str, variant: str = "shipped") -> float:
         seconds = measured[f"{name} 64 medium"]
@@ -242,6 +283,7 @@ def main(*, portraits: list[Path], batch: int = 16, rounds: int = 7) -> None:
                 "g_step_fp32_vs_plain": ratio("g_step", "float32"),
                 "forward_vs_plain": ratio("forward"),
                 "iteration_vs_plain": ratio("iteration"),
+                "training_vs_loop": round(share, 3),
                 "max_difference": compared["max_difference"],
             }
         )
