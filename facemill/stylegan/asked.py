@@ -97,7 +97,12 @@ class Asked(NamedTuple):
 
 
 def styles_of_seeds(
-    sampler: Sampler, seeds: Sequence[int], truncation: float, condition: Sequence[str], center: str | None
+    sampler: Sampler,
+    seeds: Sequence[int],
+    truncation: float,
+    condition: Sequence[str],
+    center: str | None,
+    mean: Tensor | None = None,
 ) -> Iterator[Asked]:
     """Yields the truncated styles of each seed.
 
@@ -110,6 +115,7 @@ def styles_of_seeds(
         condition: names that are asked for.
         center: a name whose portraits' mean is the center; without it, it is that of the portraits with the same
             names.
+        mean: of the styles of these portraits, (w_dim,), for a model that was not trained with conditions.
 
     Raises:
         UserError: A name that the model does not know.
@@ -122,14 +128,15 @@ def styles_of_seeds(
     for index, slot in asked.items():
         slots[:, index] = slot
     around = slots.clone()
-    for index, slot in condition_slots("--center", [center] if center else [], generator).items():
+    for index, slot in condition_slots("--center", [center] if center and mean is None else [], generator).items():
         around[:, index] = slot
-    for seed, slot, mean in zip(seeds, slots.split(1), sampler.centers(around).cpu(), strict=True):
+    means = sampler.centers(around).cpu() if mean is None else mean.expand(len(seeds), -1)
+    for seed, slot, middle in zip(seeds, slots.split(1), means, strict=True):
         w = sampler.styles(sampler.codes([seed]), slot)[0].cpu()
         made: dict[str, Any] = {"seed": seed, "truncation": truncation} | _names(generator, slot)
         yield Asked(
             f"seed-{seed:06d}",
-            generator.truncated(w, truncation, mean),
+            generator.truncated(w, truncation, middle),
             made | ({"center": center} if center else {}),
         )
 

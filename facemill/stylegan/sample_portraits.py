@@ -6,19 +6,24 @@ from math import ceil, sqrt
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
-from facemill.data.shards import encode_mask
+from facemill.data.shards import encode_mask, read_rows
 from facemill.data.walk import check_out, files_in
 from facemill.errors import UserError, first_names
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.inference.segmenter import Segmenter
+from facemill.latent.attributes import GROUPS
 from facemill.log import log, progress
 from facemill.stylegan.asked import MOST_SEED, Asked, check_truncation, numbers, styles_of_seeds
 from facemill.stylegan.recipes import RecipePainter
 
 TRUNCATION = 0.7
+PRODUCTS = ("generated", "generated_tags")
+TAG_COLUMNS = ["id", "tags", *GROUPS]
 MOST_CELLS = 2500
 """Portraits of a grid."""
 
@@ -50,7 +55,8 @@ def sample_portraits(
         truncation: 0 is the mean portrait, 1 leaves styles as they are; by default 0.7.
         condition: names that a model with conditions is asked for, such as hair_color=blue_hair; hair_color=none for
             none of a group. Groups that are not named are drawn in the shares of the training.
-        center: a name around whose mean styles are truncated, in place of that of all portraits with the same names.
+        center: a name around whose mean styles are truncated, in place of that of all portraits with the same names;
+            for a model without conditions a color or tag of the generated portraits in the results around it.
         grid: whether grid.png shows all portraits.
         masks: whether the folder masks in `out` gets their masks, palette PNGs.
         unet: the U-Net of the masks, a safetensors file or its folder.
@@ -69,7 +75,8 @@ def sample_portraits(
     else:
         chosen = numbers("--seeds", seeds or [], MOST_SEED)
         psi = check_truncation(TRUNCATION if truncation is None else truncation)
-        asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center), len(chosen)
+        mean = tagged_mean(model, center) if center and not painter.sampler.generator.conditions else None
+        asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center, mean), len(chosen)
     if grid and count > MOST_CELLS:
         raise UserError(f"--grid: found {count} portraits; accepted: {MOST_CELLS} at most")
     painted = paint_all(painter, progress(asked, "sample_portraits", count, "portraits"), out)
@@ -83,6 +90,27 @@ def sample_portraits(
         for _ in painted:
             pass
     log.info("%d portraits in %s", count, out)
+
+
+def tagged_mean(model: Path, name: str) -> Tensor | None:
+    """The mean style (w_dim,) of the generated portraits with a color or tag, from the results around a model.
+
+    Returns:
+        None where these have no generated portraits with tags.
+
+    Raises:
+        UserError: None of the portraits has it.
+    """
+    results = (model if model.is_dir() else model.parent).absolute().parent
+    generated, tags = (sorted((results / product).glob("shard-*.parquet")) for product in PRODUCTS)
+    if not generated or not tags:
+        return None
+    names = {row["id"]: {*row["tags"], *(row[group] for group in GROUPS)} for row in read_rows(tags, TAG_COLUMNS)}
+    styles = [row["w"] for row in read_rows(generated, ["id", "w"]) if name in names.get(row["id"], ())]
+    if not styles:
+        known = sorted({each for row in names.values() for each in row if each})
+        raise UserError(f"--center {name}; accepted, of {results / PRODUCTS[0]}: {', '.join(known)}")
+    return torch.tensor(styles).mean(0)
 
 
 def recipe_files(images: Path, out: Path) -> dict[str, Path]:

@@ -5,13 +5,14 @@ import json
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from helpers.scenes import save_varied_unet
 from PIL import Image
 
 from facemill.data import png
-from facemill.data.shards import decode_mask
+from facemill.data.shards import decode_mask, write_shard
 from facemill.inference.sampler import Sampler
 from facemill.stylegan.recipes import KEYWORD, Recipe, RecipePainter
 
@@ -145,6 +146,27 @@ def test_truncation_leads_to_the_center(save_generator, command, tmp_path, caplo
     assert "hair_color, smile: drawn for each seed" in caplog.text and "--truncation 1.8: styles beyond" in caplog.text
     names = Recipe.read(tmp_path / "seed-000001.png").made["condition"]
     assert names in ({"hair_color": "black_hair", "smile": "smile"}, {"hair_color": "red_hair", "smile": "none"})
+
+
+def test_a_model_without_conditions_has_the_centers_of_generated_portraits(save_generator, command, tmp_path):
+    model, random = save_generator(), np.random.default_rng(0)
+    rows = [{"id": f"seed-{i}", "w": random.normal(size=8).astype(np.float32)} for i in range(6)]
+    groups = {"hair_color": "red_hair", "skin_color": None, "eye_color": None}
+    tags = [{"id": row["id"], "tags": ["smile"] if i < 2 else []} | groups for i, row in enumerate(rows)]
+    text = pa.string()
+    of_tags = pa.schema([("id", text), ("tags", pa.list_(text)), *((group, text) for group in groups)])
+    write_shard(
+        tmp_path / "generated/shard-0000.parquet", rows, pa.schema([("id", text), ("w", pa.list_(pa.float32()))])
+    )
+    write_shard(tmp_path / "generated_tags/shard-0000.parquet", tags, of_tags)
+    for name, count in {"smile": 2, "red_hair": 6}.items():
+        words = ["--seeds", 3, "--truncation", 0, "--center", name, "--out", tmp_path / name]
+        assert command("sample_portraits", "--model", model, *words) is None
+        styles, made = RecipePainter.load(model).read(tmp_path / name / "seed-000003.png")
+        torch.testing.assert_close(styles, torch.from_numpy(np.mean([row["w"] for row in rows[:count]], 0)))
+        assert made["center"] == name
+    said = command("sample_portraits", "--model", model, "--seeds", 3, "--center", "x", "--out", tmp_path / "x")
+    assert said == f"sample_portraits.py: --center x; accepted, of {tmp_path / 'generated'}: red_hair, smile"
 
 
 @pytest.mark.parametrize(
