@@ -39,7 +39,12 @@ class Sampler:
 
     def slots(self, seeds: Sequence[int]) -> Tensor:
         """Slots of conditions, int64 (N, groups), in the shares of the training: each depends on its seed alone."""
-        return torch.cat([self.generator.draw_slots(1, _random(seed)) for seed in seeds])
+        return torch.cat([self._slots(seed) for seed in seeds])
+
+    def _slots(self, seed: int) -> Tensor:
+        random = _random(seed)
+        torch.randn(self.generator.z_dim, generator=random)  # the numbers of its code, of which slots are independent
+        return self.generator.draw_slots(1, random)
 
     @torch.inference_mode()
     def styles(self, codes: Tensor, slots: Tensor) -> Tensor:

@@ -34,6 +34,15 @@ def test_a_code_depends_on_its_seed_alone(tmp_path):
     assert set(many.tolist()) == {0, 1} and (many == 0).float().mean().item() == pytest.approx(0.5, abs=0.1)
 
 
+def test_codes_are_the_same_whatever_is_asked_for(tmp_path):
+    """Codes and slots of a seed are independent, so that names differ in nothing else."""
+    sampler = saved(tmp_path, **ASKED)
+    codes, slots = sampler.codes(range(2000)), sampler.slots(range(2000))[:, 0]
+    for power in (1, 2):
+        means = [(codes[slots == slot] ** power).mean(0) for slot in (0, 1)]
+        assert (means[0] - means[1]).abs().max() < 0.25
+
+
 def test_truncation_ends_in_one_portrait_and_leaves_a_seed_as_it_is(tmp_path):
     sampler = saved(tmp_path)
     styles = sampler.styles(sampler.codes(range(3)), sampler.slots(range(3)))
