@@ -65,10 +65,8 @@ def sample_portraits(
         raise UserError(f"--seeds, --images: found {'both' if seeds else 'neither'}; accepted: one of them")
     if images and (truncation is not None or condition or center):
         raise UserError("--truncation, --condition, --center: accepted with --seeds alone")
-    if masks != (unet is not None):
-        raise UserError(f"--masks, --unet: found {'--masks' if masks else '--unet'} alone; accepted: both")
+    segmenter = mask_segmenter(masks, unet)
     painter = RecipePainter.load(model)
-    segmenter = Segmenter.load(unet) if unet else None
     if images:
         asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out)))
         count = len(recipes)
@@ -82,14 +80,17 @@ def sample_portraits(
     painted = paint_all(painter, progress(asked, "sample_portraits", count, "portraits"), out)
     if segmenter:
         painted = with_masks(segmenter, painted, out / "masks")
-    if grid:
-        portraits = [portrait for _, portrait in painted]
-        if portraits:
-            save_picture(mosaic(portraits), out / "grid.png")
-    else:
-        for _ in painted:
-            pass
+    shown = [portrait for _, portrait in painted if grid]
+    if shown:
+        save_picture(mosaic(shown), out / "grid.png")
     log.info("%d portraits in %s", count, out)
+
+
+def mask_segmenter(masks: bool, unet: Path | None) -> Segmenter | None:
+    """The U-Net of the masks, if any are wanted. Raises `UserError` when one of the options is given alone."""
+    if masks != (unet is not None):
+        raise UserError(f"--masks, --unet: found {'--masks' if masks else '--unet'} alone; accepted: both")
+    return Segmenter.load(unet) if unet else None
 
 
 def tagged_mean(model: Path, name: str) -> Tensor | None:
