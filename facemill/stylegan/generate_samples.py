@@ -147,7 +147,7 @@ class Labeler:
     def labeled(self, rows: Sequence[dict], images: np.ndarray) -> list[dict]:
         """Rows of `SCHEMA` with the `MASK_COLUMNS`, of images, uint8 RGB (N, H, W, 3), and `rejected` by the gate."""
         large = (resized(image, (self.height * images.shape[2] // images.shape[1], self.height)) for image in images)
-        labeled = []
+        labeled: list[dict] = []
         for batch in map(self.backend, batched(large, self.backend.batch)):
             columns = zip(batch.masks, batch.confidence, batch.flip_disagreement, strict=True)
             for mask, confidence, disagreement in columns:
