@@ -68,7 +68,9 @@ class Config(Section):
     stylegan: StyleganConfig
     generated: GeneratedConfig
     projection: ProjectionConfig
-    also: list[Literal["avatars"]] = Field([], description="further stages that a whole run includes: avatars")
+    also: list[Literal["avatars", "stylegan"]] = Field(
+        [], description="further stages that a whole run includes: avatars, stylegan"
+    )
 
     @model_validator(mode="after")
     def _source_fits_kind(self) -> Self:
@@ -86,8 +88,8 @@ class Config(Section):
             )
         if self.source.masks and not self.labels.index_names:
             raise ValueError("labels.index_names: found nothing; accepted: the labels by their index in source.masks")
-        if self.also and not self.masked:
-            raise ValueError("also: found avatars; accepted: [] without masks in source.labelled or source.masks")
+        if "avatars" in self.also and not self.masked:
+            raise ValueError("also: found avatars; accepted: [] or stylegan without masks in source.labelled or source.masks")
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
         return self
