@@ -89,7 +89,9 @@ class Config(Section):
         if self.source.masks and not self.labels.index_names:
             raise ValueError("labels.index_names: found nothing; accepted: the labels by their index in source.masks")
         if "avatars" in self.also and not self.masked:
-            raise ValueError("also: found avatars; accepted: [] or stylegan without masks in source.labelled or source.masks")
+            raise ValueError(
+                "also: found avatars; accepted: [] or stylegan without masks in source.labelled or source.masks"
+            )
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
         return self

@@ -103,7 +103,7 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ),
         (
             {"kind": "folder", "source": {"images": "."}, "tags": {"sources": ["tags"]}, "also": ["avatars"]},
-            r"also: found avatars; accepted: \[\] without masks in source.labelled or source.masks",
+            r"also: found avatars; accepted: \[\] or stylegan without masks in source.labelled or source.masks",
         ),
         (
             {"avatars": {"styles": ["lorelei", "a/toon-head.json", "toon-head"]}},
