@@ -1,7 +1,15 @@
 # StyleGAN, when asked for: portraits out of nothing, with figures, and ways to steer them.
-# Needs portraits/, where there are masks also pseudo_labels/ and unet/, with conditions also tags/; makes stylegan/.
+# Needs portraits/, vae/ and attributes/, where there are masks also pseudo_labels/ and unet/, with conditions also tags/;
+# makes stylegan/, generated/ and generated_tags/.
 
 STYLEGAN = "results/{dataset}/stylegan"
+
+# The U-Net that draws the masks of generated portraits is that of the pseudo-labels.
+LABELLER = (
+    expand(plain(rules.train_unet.output.model), version=CONFIG.pseudo_labels.version, allow_missing=True)
+    if CONFIG.masked
+    else []
+)
 
 
 rule stylegan:
@@ -10,7 +18,11 @@ rule stylegan:
     input:
         f"results/{CONFIG.dataset}/stylegan/model.safetensors",
         f"results/{CONFIG.dataset}/stylegan/metrics.json",
-        expand("results/{dataset}/stylegan/{file}.json", dataset=CONFIG.dataset, file=["mixing", "projections"]),
+        expand(
+            "results/{dataset}/stylegan/{file}.json",
+            dataset=CONFIG.dataset,
+            file=["mixing", "projections", "vectors_metrics"],
+        ),
 
 
 rule train_stylegan:
@@ -63,11 +75,7 @@ rule evaluate_stylegan:
         portraits=shards("portraits"),
         gate=plain(rules.gate_pseudo_labels.output.gate) if CONFIG.masked else [],
         evaluator=EVALUATOR,
-        labeller=(
-            expand(plain(rules.train_unet.output.model), version=CONFIG.pseudo_labels.version, allow_missing=True)
-            if CONFIG.masked
-            else []
-        ),
+        labeller=LABELLER,
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
         tags=shards("tags") if CONFIG.stylegan.conditions else [],
         probes=plain(rules.probe_latents.output.judge) if CONFIG.stylegan.conditions else [],
@@ -164,6 +172,128 @@ rule project_samples:
     resources:
         mem_mb=mem_per_attempt(8000),
         runtime="8h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule generate_samples:
+    """Portraits of seeds, dealt out to shards, with styles and masks, and whether they are accepted."""
+    input:
+        model=rules.train_stylegan.output.model,
+        discriminator=rules.train_stylegan.output.discriminator,
+        unet=LABELLER,
+        probes=rules.probe_latents.output.judge if CONFIG.tags.sources == ["tags"] else [],
+    output:
+        generated="results/{dataset}/generated/shard-{shard}.parquet",
+    log:
+        "logs/{dataset}/generate_samples-{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/generate_samples-{shard}.tsv"
+    params:
+        **door(
+            "generate_samples",
+            wildcards=["shard"],
+            shards=len(SHARDS),
+            settings=CONFIG.generated,
+            limits=CONFIG.pseudo_labels.model_copy(update={"min_confidence": CONFIG.generated.min_confidence}),
+        ),
+    resources:
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule tag_generated:
+    """The tags that each source assigns to the generated portraits of one shard, and the colors of their regions."""
+    input:
+        *[path for source in VISUAL for path in config_file(f"tags.{source}")],
+        generated=rules.generate_samples.output.generated,
+    output:
+        tags="results/{dataset}/generated_tags/shard-{shard}.parquet",
+    log:
+        "logs/{dataset}/tag_generated-{shard}.log",
+    params:
+        **door("tag_generated", tags_config=CONFIG.tags, booleans=CONFIG.attributes.booleans),
+    resources:
+        runtime="4h",
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule stylegan_vectors:
+    """The vectors in W between hair colors, and to each boolean attribute, fitted to generated portraits."""
+    input:
+        generated=shards("generated"),
+        tags=shards("generated_tags"),
+    output:
+        f"{STYLEGAN}/vectors.json",
+        vectors=f"{STYLEGAN}/vectors.safetensors",
+    log:
+        "logs/{dataset}/stylegan_vectors.log",
+    params:
+        **door(
+            "stylegan_vectors",
+            booleans=CONFIG.attributes.booleans,
+            preserve=CONFIG.attributes.preserve,
+            method=CONFIG.attributes.method,
+            min_images=CONFIG.attributes.min_images,
+            holdout=CONFIG.holdout,
+        ),
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_stylegan_vectors:
+    """Held-out generated portraits edited to every target of a vector: the success rate, and the drift of all else."""
+    input:
+        *[path for source in VISUAL for path in config_file(f"tags.{source}")],
+        vectors=plain(rules.stylegan_vectors.output.vectors),
+        probes=plain(rules.probe_latents.output.judge),
+        model=plain(rules.train_stylegan.output.model),
+        generated=shards("generated"),
+        tags=shards("generated_tags"),
+        portraits=shards("portraits"),
+        evaluator=EVALUATOR,
+        labeller=LABELLER,
+        vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
+    output:
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/vectors_metrics.json", "stylegan_vectors")),
+        transitions=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/vectors.png", "7 StyleGAN", "7 From one attribute to another", "stylegan_vectors"),
+        ),
+        animation=also(
+            "stylegan",
+            figure(
+                f"{STYLEGAN}/vectors.webp", "7 StyleGAN", "8 From one attribute to another, animated", "stylegan_vectors"
+            ),
+        ),
+    log:
+        "logs/{dataset}/evaluate_stylegan_vectors.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_stylegan_vectors.tsv"
+    params:
+        **door(
+            "evaluate_stylegan_vectors",
+            tags_config=CONFIG.tags,
+            eval_portraits=CONFIG.attributes.eval_portraits,
+            strength=CONFIG.attributes.strength,
+            steps=CONFIG.attributes.steps,
+            holdout=CONFIG.holdout,
+            seed=CONFIG.seed,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="2h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"

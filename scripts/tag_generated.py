@@ -3,4 +3,4 @@
 from facemill.workflow.command import run
 
 if __name__ == "__main__":
-    run("facemill.latent.tag_portraits:tag_portraits")
+    run("facemill.stylegan.tag_generated:tag_generated")

@@ -36,7 +36,7 @@ def evaluate_stylegan_vectors(
     tags: list[Path],
     portraits: list[Path],
     evaluator: Path | None = None,
-    labeler: Path | None = None,
+    labeller: Path | None = None,
     vae: Path | None = None,
     tags_config: TagsConfig,
     eval_portraits: int,
@@ -58,7 +58,7 @@ def evaluate_stylegan_vectors(
         tags: shards of their tags.
         portraits: shards of the collection, whose size the networks that judge were trained on.
         evaluator: with masks, a U-Net that did not label: compares masks, and its features are `identity`.
-        labeler: with masks, the U-Net under whose masks colors are read.
+        labeller: with masks, the U-Net under whose masks colors are read.
         vae: the VAE, whose features are `identity` where there are no masks.
         tags_config: sources of tags, some of which classify the edited portraits, and palettes.
         eval_portraits: greatest number of portraits for each target, in each half.
@@ -75,14 +75,14 @@ def evaluate_stylegan_vectors(
     judge = Judge(
         portrait_size(portraits),
         evaluator=evaluator,
-        labeller=labeler,
+        labeller=labeller,
         vae=vae,
         inception_weights=None,
         tags_config=tags_config,
     )
     renderer = JudgedRenderer(paint, judge, Segmenter.load(evaluator, judge.classes) if evaluator else None)
     rows = held_out_rows(generated, tags, holdout, seed)
-    choice, edits = (edits_of(half, loaded, bool(labeler), eval_portraits) for half in halves(rows))
+    choice, edits = (edits_of(half, loaded, bool(labeller), eval_portraits) for half in halves(rows))
     of_pixels = Probes.load(probes, thumbnails)
     scores = evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength)
     for values, half in [(scores, edits), ({name: s["choice"] for name, s in scores.items()}, choice)]:

@@ -53,7 +53,7 @@ def generate_samples(
     model: Path,
     discriminator: Path,
     unet: Path | None = None,
-    judge: Path | None = None,
+    probes: Path | None = None,
     settings: GeneratedConfig,
     limits: PseudoLabelsConfig,
     shard: int,
@@ -66,7 +66,7 @@ def generate_samples(
         model: StyleGAN's generator.
         discriminator: StyleGAN's discriminator, whose logits rank the portraits.
         unet: labels the portraits, where there are masks.
-        judge: probes of pixels that tag the portraits, where no other source of tags can see them.
+        probes: linear probes of pixels that tag the portraits, where no other source of tags can see them.
         settings: the section `generated`.
         limits: the section `pseudo_labels`, with the least confidence of a generated portrait.
         shard: number of the shard.
@@ -75,16 +75,16 @@ def generate_samples(
     """
     sampler = Sampler.load(model)
     scorer = Scorer(load_model(StyleDiscriminator, discriminator), sampler)
-    labeler = Labeler(load_model(Unet, unet), model_classes(unet), limits) if unet else None
-    probes = Probes.load(judge, thumbnails) if judge else None
+    labeller = Labeller(load_model(Unet, unet), model_classes(unet), limits) if unet else None
+    tagger = Probes.load(probes, thumbnails) if probes else None
     rows: list[dict] = []
     seeds = range(shard, settings.portraits, shards)
     for batch in batched(progress(seeds, f"generate_samples {shard:04}", len(seeds)), BATCH):
         styles = sampler.truncated(batch, settings.truncation)
         images = sampler.generate(styles)
-        portraits = portrait_rows(batch, images, styles, scorer.logits(batch, images), probes)
-        rows += labeler.labeled(portraits, images) if labeler else portraits
-    schema, classes = (with_masks(SCHEMA), labeler.classes) if labeler else (SCHEMA, None)
+        portraits = portrait_rows(batch, images, styles, scorer.logits(batch, images), tagger)
+        rows += labeller.labelled(portraits, images) if labeller else portraits
+    schema, classes = (with_masks(SCHEMA), labeller.classes) if labeller else (SCHEMA, None)
     write_shard(generated, rows, schema, classes)
     accepted = sum(row["rejected"] is None for row in rows)
     log.info("generate_samples: %d of %d generated portraits are accepted", accepted, len(rows))
@@ -132,7 +132,7 @@ def encoded(image: np.ndarray, row_id: str) -> dict[str, object]:
     return {"bytes": png, "path": f"{row_id}.png"}
 
 
-class Labeler:
+class Labeller:
     """A U-Net that labels generated portraits, and the gate that accepts or rejects them.
 
     Args:
@@ -144,19 +144,19 @@ class Labeler:
     def __init__(self, unet: Unet, classes: ClassTable, limits: PseudoLabelsConfig) -> None:
         self.backend, self.height, self.classes, self.limits = fastest_backend(unet), unet.size, classes, limits
 
-    def labeled(self, rows: Sequence[dict], images: np.ndarray) -> list[dict]:
+    def labelled(self, rows: Sequence[dict], images: np.ndarray) -> list[dict]:
         """Rows of `SCHEMA` with the `MASK_COLUMNS`, of images, uint8 RGB (N, H, W, 3), and `rejected` by the gate."""
         large = (resized(image, (self.height * images.shape[2] // images.shape[1], self.height)) for image in images)
-        labeled: list[dict] = []
+        labelled: list[dict] = []
         for batch in map(self.backend, batched(large, self.backend.batch)):
             columns = zip(batch.masks, batch.confidence, batch.flip_disagreement, strict=True)
             for mask, confidence, disagreement in columns:
-                row = rows[len(labeled)]
+                row = rows[len(labelled)]
                 small = cv2.resize(mask, images.shape[2:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
                 encoded_mask = {"bytes": encode_mask(small, self.classes), "path": f"{row['id']}.png"}
                 numbers = {"confidence": float(confidence), "flip_disagreement": float(disagreement)}
-                labeled.append(row | {"mask": encoded_mask} | numbers)
-        return [row | gate for row, gate in zip(labeled, gate_rows(labeled, self.limits), strict=True)]
+                labelled.append(row | {"mask": encoded_mask} | numbers)
+        return [row | gate for row, gate in zip(labelled, gate_rows(labelled, self.limits), strict=True)]
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
