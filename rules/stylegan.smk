@@ -89,6 +89,7 @@ rule evaluate_stylegan:
             if CONFIG.stylegan.conditions
             else {}
         ),
+        **({"mask_limits": f"{STYLEGAN}/mask_limits.json"} if CONFIG.masked else {}),
         metrics=also("stylegan", metrics(f"{STYLEGAN}/metrics.json", "stylegan")),
         truncation=f"{STYLEGAN}/truncation.csv",
         truncation_picture=also(
@@ -185,6 +186,7 @@ rule generate_samples:
         model=rules.train_stylegan.output.model,
         discriminator=rules.train_stylegan.output.discriminator,
         unet=LABELLER,
+        mask_limits=rules.evaluate_stylegan.output.mask_limits if CONFIG.masked else [],
         probes=rules.probe_latents.output.judge if CONFIG.tags.sources == ["tags"] else [],
     output:
         generated="results/{dataset}/generated/shard-{shard}.parquet",
@@ -274,7 +276,10 @@ rule evaluate_stylegan_vectors:
         animation=also(
             "stylegan",
             figure(
-                f"{STYLEGAN}/vectors.webp", "7 StyleGAN", "8 From one attribute to another, animated", "stylegan_vectors"
+                f"{STYLEGAN}/vectors.webp",
+                "7 StyleGAN",
+                "8 From one attribute to another, animated",
+                "stylegan_vectors",
             ),
         ),
     log:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facemill.config.latent import TagsConfig
 from facemill.data.dataset import sample_rows
-from facemill.data.shards import decode_image, read_rows
+from facemill.data.shards import read_rows
 from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
@@ -21,7 +21,8 @@ from facemill.stylegan.conditions import Conditions, read_conditions
 from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
 from facemill.stylegan.judge import Judge, Looks
 from facemill.stylegan.path_length import PAIRS, midpoints, path_lengths
-from facemill.stylegan.portraits import StylePortraits
+from facemill.stylegan.portraits import StylePortraits, portrait_size
+from facemill.stylegan.validity import write_limits
 
 MOST = 4000
 """Most portraits of each kind that are compared."""
@@ -59,6 +60,7 @@ def evaluate_stylegan(
     samples: Path,
     neighbors: Path,
     classes: Path | None = None,
+    mask_limits: Path | None = None,
 ) -> None:
     """Measures portraits of seeds 0 to n - 1 beside held-out ones; n is as many as the training's, at most 4,000.
 
@@ -81,6 +83,7 @@ def evaluate_stylegan(
         samples: PNG of seeds 0 to 99.
         neighbors: PNG of the samples nearest to a training portrait, with it.
         classes: PNG of the same seeds in each class, of a generator with conditions.
+        mask_limits: JSON of what the masks of the training have, those of `valid`, where there are masks.
     """
     sampler = Sampler.load(model)
     training, unseen = real_portraits(sampler, portraits, gate, conditions_of(model, sampler, tags or []), holdout)
@@ -93,6 +96,8 @@ def evaluate_stylegan(
         classifiers = load_classifiers(classes_of(sampler.generator.conditions), tags, tags_config, probes)
         result |= class_figures(sampler, judge, classifiers, training, reference.training.features, unseen)
         save_picture(class_grid(sampler), classes)
+    if reference.limits and reference.classes and mask_limits:
+        write_limits(mask_limits, reference.limits, reference.classes)
     write_json(metrics, result | {"truncation_order": order(curve), "features": judge.features_name})
     write_curve(truncation, curve)
     save_picture(truncation_grid(sampler, curve), truncation_picture)
@@ -141,13 +146,6 @@ def real_portraits(
             f"{MIN_HELD_OUT} or more"
         )
     return training, unseen
-
-
-def portrait_size(portraits: list[Path]) -> tuple[int, int]:
-    """Height and width of the collection's portraits."""
-    first = next(read_rows(portraits, ["image"]))
-    height, width, _ = decode_image(first["image"]["bytes"]).shape
-    return height, width
 
 
 def look_at_real(judge: Judge, training: Labelled, unseen: Labelled) -> Reference:

@@ -18,8 +18,8 @@ from facemill.latent.evaluate_attributes import edits_of, evaluate_vectors, halv
 from facemill.latent.rows import images_of, joined_rows, sample_ids
 from facemill.latent.tag_portraits import TAG_SCHEMA
 from facemill.latent.transitions import Edit, draw_transitions, transition_rows
-from facemill.stylegan.evaluate_stylegan import portrait_size
 from facemill.stylegan.judge import Judge
+from facemill.stylegan.portraits import portrait_size
 from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import TaggerInput
 

@@ -14,6 +14,7 @@ from facemill.config.stylegan import GeneratedConfig
 from facemill.data.batching import batched
 from facemill.data.classes import ClassTable
 from facemill.data.shards import IMAGE, encode_mask, write_shard
+from facemill.errors import UserError
 from facemill.inference.backends import fastest_backend
 from facemill.inference.sampler import Sampler
 from facemill.log import log, progress
@@ -23,6 +24,7 @@ from facemill.networks.style_discriminator import GROUP, StyleDiscriminator
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
 from facemill.segment.gate_pseudo_labels import gate_rows
+from facemill.stylegan.validity import Limits, are_valid, measure_mask, read_limits
 from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import TaggerInput
 
@@ -45,6 +47,9 @@ SCHEMA = pa.schema(
 MASK_COLUMNS = [("mask", IMAGE), ("confidence", pa.float32()), ("flip_disagreement", pa.float32())]
 """Further columns where there are masks, as in shards of pseudo-labels."""
 
+INVALID = "parts of no portrait"
+"""Why portraits are rejected whose masks are not valid (`are_valid`)."""
+
 BATCH = 64
 
 
@@ -53,6 +58,7 @@ def generate_samples(
     model: Path,
     discriminator: Path,
     unet: Path | None = None,
+    mask_limits: Path | None = None,
     probes: Path | None = None,
     settings: GeneratedConfig,
     limits: PseudoLabelsConfig,
@@ -66,16 +72,24 @@ def generate_samples(
         model: StyleGAN's generator.
         discriminator: StyleGAN's discriminator, whose logits rank the portraits.
         unet: labels the portraits, where there are masks.
+        mask_limits: what the masks of real portraits have (`evaluate_stylegan`), where there are masks.
         probes: linear probes of pixels that tag the portraits, where no other source of tags can see them.
         settings: the section `generated`.
         limits: the section `pseudo_labels`, with the least confidence of a generated portrait.
         shard: number of the shard.
         shards: number of all shards, to which the seeds are dealt out in turn.
         generated: shard of the portraits to write.
+
+    Raises:
+        UserError: Either of `unet` and `mask_limits` is given alone.
     """
+    if (unet is None) != (mask_limits is None):
+        raise UserError(f"unet {unet}, mask_limits {mask_limits}: found one of them; accepted: both, or none")
     sampler = Sampler.load(model)
     scorer = Scorer(load_model(StyleDiscriminator, discriminator), sampler)
-    labeller = Labeller(load_model(Unet, unet), model_classes(unet), limits) if unet else None
+    labeller = None
+    if unet and mask_limits:
+        labeller = Labeller(load_model(Unet, unet), model_classes(unet), limits, read_limits(mask_limits))
     tagger = Probes.load(probes, thumbnails) if probes else None
     rows: list[dict] = []
     seeds = range(shard, settings.portraits, shards)
@@ -139,15 +153,18 @@ class Labeller:
         unet: the U-Net.
         classes: its class table.
         limits: of accepted portraits.
+        mask_limits: what the masks of accepted portraits have.
     """
 
-    def __init__(self, unet: Unet, classes: ClassTable, limits: PseudoLabelsConfig) -> None:
-        self.backend, self.height, self.classes, self.limits = fastest_backend(unet), unet.size, classes, limits
+    def __init__(self, unet: Unet, classes: ClassTable, limits: PseudoLabelsConfig, mask_limits: Limits) -> None:
+        self.backend, self.height, self.classes = fastest_backend(unet), unet.size, classes
+        self.limits, self.mask_limits = limits, mask_limits
 
     def labelled(self, rows: Sequence[dict], images: np.ndarray) -> list[dict]:
         """Rows of `SCHEMA` with the `MASK_COLUMNS`, of images, uint8 RGB (N, H, W, 3), and `rejected` by the gate."""
         large = (resized(image, (self.height * images.shape[2] // images.shape[1], self.height)) for image in images)
         labelled: list[dict] = []
+        masks: list[np.ndarray] = []
         for batch in map(self.backend, batched(large, self.backend.batch)):
             columns = zip(batch.masks, batch.confidence, batch.flip_disagreement, strict=True)
             for mask, confidence, disagreement in columns:
@@ -156,7 +173,16 @@ class Labeller:
                 encoded_mask = {"bytes": encode_mask(small, self.classes), "path": f"{row['id']}.png"}
                 numbers = {"confidence": float(confidence), "flip_disagreement": float(disagreement)}
                 labelled.append(row | {"mask": encoded_mask} | numbers)
-        return [row | gate for row, gate in zip(labelled, gate_rows(labelled, self.limits), strict=True)]
+                masks.append(mask)
+        return [row | {"rejected": why} for row, why in zip(labelled, self._reasons(labelled, masks), strict=True)]
+
+    def _reasons(self, rows: Sequence[dict], masks: Sequence[np.ndarray]) -> list[str | None]:
+        """Why each portrait is rejected; None for an accepted one."""
+        measures = np.stack([measure_mask(mask, self.classes) for mask in masks])
+        reasons = [[row["rejected"]] for row in gate_rows(rows, self.limits)]
+        for reason, valid in zip(reasons, are_valid(measures, self.mask_limits, self.classes), strict=True):
+            reason.append(None if valid else INVALID)
+        return ["; ".join(filter(None, reason)) or None for reason in reasons]
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facemill.data.dataset import ShardDataset
+from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
 from facemill.stylegan.conditions import Conditions
 
@@ -61,3 +62,10 @@ def aspect_ratio(rows: StylePortraits) -> int:
     """Height : width of the portraits."""
     height, width = rows[0][0].shape[1:]
     return height // width
+
+
+def portrait_size(portraits: Sequence[Path]) -> tuple[int, int]:
+    """Height and width of the collection's portraits."""
+    first = next(read_rows(portraits, ["image"]))
+    height, width, _ = decode_image(first["image"]["bytes"]).shape
+    return height, width

@@ -1,12 +1,15 @@
 """Whether a mask is one of a portrait: parts of a size and number that real portraits' masks have, in their places."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from facemill.data.classes import ClassTable, Role
+from facemill.files import write_json
 
 PARTS: dict[str, tuple[Role, ...]] = {
     "face": ("face",),
@@ -67,6 +70,19 @@ def mask_limits(measures: np.ndarray) -> Limits:
     tail = (1 - CENTRAL) / 2
     lower = np.quantile(ranged, tail, axis=0, method="inverted_cdf")
     return Limits(lower, np.quantile(ranged, 1 - tail, axis=0, method="inverted_cdf"))
+
+
+def write_limits(path: Path, limits: Limits, classes: ClassTable) -> None:
+    """Writes limits as JSON: by part the least and the largest `area`, a share, and number of `components`."""
+    areas, components = np.stack(limits, axis=1).reshape(2, -1, 2).tolist()
+    parts = zip(part_ids(classes), areas, components, strict=True)
+    write_json(path, {part: {"area": area, "components": count} for part, area, count in parts})
+
+
+def read_limits(path: Path) -> Limits:
+    """The limits that `write_limits` wrote."""
+    parts = json.loads(path.read_text()).values()
+    return Limits(*np.array([part[key] for key in ("area", "components") for part in parts], np.float64).T)
 
 
 def are_valid(measures: np.ndarray, limits: Limits, classes: ClassTable) -> np.ndarray:
