@@ -71,15 +71,22 @@ def save_picture(picture: Image.Image, path: Path) -> None:
         picture.save(tmp, optimize=True)
 
 
-def save_animation(strips: Sequence[Sequence[np.ndarray]], path: Path, columns: int = 4, cell: int = 128) -> None:
+def save_animation(
+    strips: Sequence[Sequence[np.ndarray]],
+    path: Path,
+    columns: int = 4,
+    cell: int = 128,
+    titles: Sequence[str] = (),
+) -> None:
     """Writes an animated WebP, atomically: strips of uint8 RGB images side by side, played there and back.
 
-    All strips have the same length; the animation loops.
+    All strips have the same length, and as many titles stand above their images, where there are any; the animation
+    loops.
     """
     frames = []
-    for images in zip(*strips, strict=True):
+    for index, images in enumerate(zip(*strips, strict=True)):
         rows = [images[i : i + columns] for i in range(0, len(images), columns)]
-        frames.append(image_grid(rows, cell=cell))
+        frames.append(image_grid(rows, titles[index : index + 1], cell=cell))
     there_and_back = frames + frames[-2:0:-1]
     with atomic_write(path) as tmp:
         there_and_back[0].save(

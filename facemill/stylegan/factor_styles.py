@@ -16,7 +16,7 @@ from torch import Tensor
 
 from facemill.data.classes import ClassTable
 from facemill.files import atomic_write, write_json
-from facemill.imaging.figures import image_grid, save_picture
+from facemill.imaging.figures import PAPER, image_grid, save_picture
 from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
 from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
@@ -72,7 +72,10 @@ def factor_styles(
     apart = effects(unmoved, unmoved.rolled(), classes)
     figures: dict[str, Any] = {"portraits": PORTRAITS, "truncation": truncation, "deviations": REACH, "apart": apart}
     for kind, of_kind in kinds.items():
-        figures[kind] = {"layers": of_kind.layers, "factors": moved_figures(sampler, styles, of_kind, segmenter, apart)}
+        moved = moved_figures(sampler, styles, of_kind, segmenter, apart)
+        known = [one["concentration"] for one in moved if one.get("concentration")]
+        means = {"variance": float(of_kind.variance.sum()), "concentration": float(np.mean(known)) if known else None}
+        figures[kind] = {"layers": of_kind.layers} | means | {"factors": moved}
     write_json(metrics, figures)
     save_picture(factor_grid(sampler, styles, kinds, figures), picture)
 
@@ -197,9 +200,15 @@ def factor_grid(
             largest = figures[kind]["factors"][index].get("largest") or ""
             captions.append(f"{kind.replace('_', ' ')} {index + 1}  {largest}".rstrip())
         blocks.append(image_grid(rows, [f"{x:+d}" if x else "0" for x in SHOWN], captions, CELL))
-    sheet = Image.new("RGB", (max(b.width for b in blocks), sum(b.height for b in blocks)), "white")
-    top = 0
-    for block in blocks:
-        sheet.paste(block, (sheet.width - block.width, top))
-        top += block.height
+    columns = [side_by_side(column, across=False) for column in (blocks[:2], blocks[2:])]
+    return side_by_side(columns, across=True)
+
+
+def side_by_side(pictures: Sequence[Image.Image], *, across: bool) -> Image.Image:
+    """Pictures from left to right, their upper edges in line, or from top to bottom, their right edges in line."""
+    widths, heights = [p.width for p in pictures], [p.height for p in pictures]
+    width, height = (sum(widths), max(heights)) if across else (max(widths), sum(heights))
+    sheet = Image.new("RGB", (width, height), PAPER)
+    for index, picture in enumerate(pictures):
+        sheet.paste(picture, (sum(widths[:index]), 0) if across else (width - picture.width, sum(heights[:index])))
     return sheet
