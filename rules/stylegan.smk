@@ -21,8 +21,9 @@ rule stylegan:
         expand(
             "results/{dataset}/stylegan/{file}.json",
             dataset=CONFIG.dataset,
-            file=["mixing", "projections", "vectors_metrics"],
+            file=["mixing", "projections", "vectors_metrics", "factors"],
         ),
+        f"results/{CONFIG.dataset}/stylegan/interpolations.png",
 
 
 rule train_stylegan:
@@ -299,6 +300,87 @@ rule evaluate_stylegan_vectors:
     resources:
         mem_mb=mem_per_attempt(8000),
         runtime="2h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule factor_styles:
+    """Directions in W without labels, of the style matrices and of the styles, and what each moves."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        unet=EVALUATOR,
+    output:
+        factors=f"{STYLEGAN}/factors.safetensors",
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/factors.json", "stylegan_factors")),
+        picture=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/factors.png", "8 Steering StyleGAN", "1 Directions without labels", "stylegan_factors"),
+        ),
+    log:
+        "logs/{dataset}/factor_styles.log",
+    benchmark:
+        "benchmarks/results/{dataset}/factor_styles.tsv"
+    params:
+        **door("factor_styles", truncation=CONFIG.generated.truncation),
+    resources:
+        runtime="2h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule walk_stylegan:
+    """Straight lines in W from portrait to portrait, and held-out generated portraits that walk along the vectors."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        vectors=plain(rules.stylegan_vectors.output.vectors),
+        generated=shards("generated"),
+        tags=shards("generated_tags"),
+    output:
+        interpolations=also(
+            "stylegan",
+            figure(
+                f"{STYLEGAN}/interpolations.png",
+                "8 Steering StyleGAN",
+                "2 From one portrait to another",
+                "stylegan_interpolations",
+            ),
+        ),
+        interpolations_animation=also(
+            "stylegan",
+            figure(
+                f"{STYLEGAN}/interpolations.webp",
+                "8 Steering StyleGAN",
+                "3 From one portrait to another, animated",
+                "stylegan_interpolations",
+            ),
+        ),
+        walks_animation=also(
+            "stylegan",
+            figure(
+                f"{STYLEGAN}/walks.webp",
+                "8 Steering StyleGAN",
+                "4 From one attribute to the next, animated",
+                "stylegan_walks",
+            ),
+        ),
+    log:
+        "logs/{dataset}/walk_stylegan.log",
+    params:
+        **door(
+            "walk_stylegan",
+            truncation=CONFIG.generated.truncation,
+            strength=CONFIG.attributes.strength,
+            steps=CONFIG.attributes.steps,
+            holdout=CONFIG.holdout,
+            seed=CONFIG.seed,
+        ),
+    resources:
         gpu=1,
     conda:
         "../envs/facemill.yaml"

@@ -70,11 +70,8 @@ def steps_to_targets(row: Mapping[str, Any], vectors: Vectors) -> list[np.ndarra
     """
     steps = []
     for group, names in vectors.groups.items():
-        own = row.get(group)
-        steps += [
-            0 * vectors.step(*names[:2]) if own in (name, None) or own not in names else vectors.step(own, name)
-            for name in names
-        ]
+        own, stay = row.get(group), 0 * vectors.step(*names[:2])
+        steps += [vectors.step(own, name) if own in names and own != name else stay for name in names]
     return steps + [vectors.step(name in row["tags"], name) for name in vectors.booleans]
 
 
