@@ -88,19 +88,15 @@ def evaluate_stylegan(
     sampler = Sampler.load(model)
     training, unseen = real_portraits(sampler, portraits, gate, conditions_of(model, sampler, tags or []), holdout)
     judge = Judge(portrait_size(portraits), evaluator, labeller, vae, inception_weights, tags_config)
-    reference = look_at_real(judge, training, unseen)
+    reference = look_at_real(judge, training, unseen, mask_limits)
     looks = look_at_seeds(judge, sampler, len(reference.training))
-    curve = truncation_curve(judge, sampler, reference)
+    curve = truncation_curve(judge, sampler, reference, truncation, truncation_picture)
     result = all_figures(looks, reference) | ways(judge, sampler, reference) | last_of_curves(curves)
     if tags and probes and classes:
+        save_picture(class_grid(sampler), classes)
         classifiers = load_classifiers(classes_of(sampler.generator.conditions), tags, tags_config, probes)
         result |= class_figures(sampler, judge, classifiers, training, reference.training.features, unseen)
-        save_picture(class_grid(sampler), classes)
-    if reference.limits and reference.classes and mask_limits:
-        write_limits(mask_limits, reference.limits, reference.classes)
     write_json(metrics, result | {"truncation_order": order(curve), "features": judge.features_name})
-    write_curve(truncation, curve)
-    save_picture(truncation_grid(sampler, curve), truncation_picture)
     save_picture(sample_grid(sampler), samples)
     save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
 
@@ -148,10 +144,17 @@ def real_portraits(
     return training, unseen
 
 
-def look_at_real(judge: Judge, training: Labelled, unseen: Labelled) -> Reference:
-    """What the judge sees of the training's portraits, of their mirror images and of the held-out ones."""
+def look_at_real(judge: Judge, training: Labelled, unseen: Labelled, mask_limits: Path | None) -> Reference:
+    """What the judge sees of the training's portraits, of their mirror images and of the held-out ones.
+
+    Writes the limits of the training's masks, where there are any.
+    """
     mirrored = judge.compare_all(np.ascontiguousarray(image[:, ::-1]) for image in training)
-    return Reference.of(judge.look_at_all(training), mirrored, judge.look_at_all(unseen), judge.groups, judge.classes)
+    seen = judge.look_at_all(training), mirrored, judge.look_at_all(unseen)
+    reference = Reference.of(*seen, judge.groups, judge.classes)
+    if mask_limits and reference.limits and reference.classes:
+        write_limits(mask_limits, reference.limits, reference.classes)
+    return reference
 
 
 def look_at_seeds(judge: Judge, sampler: Sampler, count: int, psi: float = 1) -> Looks:
@@ -160,10 +163,16 @@ def look_at_seeds(judge: Judge, sampler: Sampler, count: int, psi: float = 1) ->
     return judge.look_at_all(image for batch in styles.split(BATCH) for image in sampler.generate(batch))
 
 
-def truncation_curve(judge: Judge, sampler: Sampler, reference: Reference) -> list[Figures]:
-    """The figures of `CURVE_MOST` seeds, or of as many as the training's portraits, at each of `PSIS`."""
+def truncation_curve(judge: Judge, sampler: Sampler, reference: Reference, table: Path, picture: Path) -> list[Figures]:
+    """The figures of `CURVE_MOST` seeds, or of as many as the training's portraits, at each of `PSIS`.
+
+    Writes them as a CSV table, and the picture of a row of portraits at each.
+    """
     count = min(len(reference.training), CURVE_MOST)
-    return [{"psi": psi} | figures(look_at_seeds(judge, sampler, count, psi), reference) for psi in PSIS]
+    curve = [{"psi": psi} | figures(look_at_seeds(judge, sampler, count, psi), reference) for psi in PSIS]
+    write_curve(table, curve)
+    save_picture(truncation_grid(sampler, curve), picture)
+    return curve
 
 
 def ways(judge: Judge, sampler: Sampler, reference: Reference) -> Figures:

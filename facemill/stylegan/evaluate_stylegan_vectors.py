@@ -1,5 +1,6 @@
 """Evaluation of the attribute vectors in W: generated portraits edited to each target, and what else changes."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import TaggerInput
 
 SHOWN = 8
-"""Portraits in the picture where there are no vectors."""
+"""Portraits in the picture where nothing can be edited."""
 
 
 def evaluate_stylegan_vectors(
@@ -48,7 +49,7 @@ def evaluate_stylegan_vectors(
     transitions: Path,
     animation: Path,
 ) -> None:
-    """Edits held-out generated portraits to each target; measures the success rate, and the drift of all else.
+    """Edits held-out generated portraits to each target, and measures the success rate, and the drift of all else.
 
     Args:
         vectors: the attribute vectors in W.
@@ -72,30 +73,21 @@ def evaluate_stylegan_vectors(
         animation: the animation of transitions to write.
     """
     loaded, paint = Vectors.load(vectors), style_painter(Sampler.load(model))
-    judge = Judge(
-        portrait_size(portraits),
-        evaluator=evaluator,
-        labeller=labeller,
-        vae=vae,
-        inception_weights=None,
-        tags_config=tags_config,
-    )
+    judge = Judge(portrait_size(portraits), evaluator, labeller, vae, None, tags_config)
     renderer = JudgedRenderer(paint, judge, Segmenter.load(evaluator, judge.classes) if evaluator else None)
     rows = held_out_rows(generated, tags, holdout, seed)
-    choice, edits = (edits_of(half, loaded, bool(labeller), eval_portraits) for half in halves(rows))
+    none: dict[str, list[Edit]] = {name: [] for name in loaded.names()}
+    choice, edits = (edits_of(half, loaded, bool(labeller), eval_portraits) or none for half in halves(rows))
     of_pixels = Probes.load(probes, thumbnails)
     scores = evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength)
     for values, half in [(scores, edits), ({name: s["choice"] for name, s in scores.items()}, choice)]:
         add_identity(values, half, loaded, paint, judge, strength)
     write_json(metrics, scores)
-    shown = transition_rows(edits, loaded, tags_config) if edits else []
+    shown = transition_rows(edits, loaded, tags_config)
     if not shown:
-        first = [decode_image(row["image"]["bytes"]) for row in read_rows(generated[:1], ["image"])][:SHOWN]
-        save_picture(image_grid([first]), transitions)
-        save_animation([[image] for image in first], animation)
-        return
-    images = images_of(generated, [edit.portrait_id for _, edit in shown])
-    draw_transitions(shown, images, loaded, paint, strength, np.linspace(0, 1, steps), transitions, animation)
+        return draw_first(generated, transitions, animation)
+    images, positions = images_of(generated, [edit.portrait_id for _, edit in shown]), np.linspace(0, 1, steps)
+    draw_transitions(shown, images, loaded, paint, strength, positions, transitions, animation)
 
 
 class JudgedRenderer(Renderer):
@@ -157,3 +149,11 @@ def add_identity(
             between = np.linalg.norm(before - np.roll(before, 1, axis=0), axis=1).mean()
             change = np.linalg.norm(after - before, axis=1).mean()
             values["identity"] = float(change / max(between, 1e-9) / values["success"])
+
+
+def draw_first(generated: list[Path], transitions: Path, animation: Path) -> None:
+    """Writes picture and animation where nothing can be edited: the first `SHOWN` portraits as they are."""
+    rows = itertools.islice(read_rows(generated, ["image"]), SHOWN)
+    images = [decode_image(row["image"]["bytes"]) for row in rows]
+    save_picture(image_grid([images]), transitions)
+    save_animation([[image] for image in images], animation)
