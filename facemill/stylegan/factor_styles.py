@@ -123,7 +123,8 @@ def factors_of(gram: np.ndarray, covariance: np.ndarray, layers: list[int]) -> F
     units = units * np.sign(units[np.arange(len(units)), np.abs(units).argmax(1)])[:, None]
     variances = np.einsum("fi,ij,fj->f", units, covariance, units).clip(0)
     vectors = units * np.sqrt(variances)[:, None]
-    return Factors(layers, vectors, variances / np.trace(covariance), values[::-1][: len(units)] / values.sum())
+    shares = [variances / max(np.trace(covariance), 1e-12), values[::-1][: len(units)] / max(values.sum(), 1e-12)]
+    return Factors(layers, vectors, *shares)
 
 
 def moved_styles(styles: Tensor, vector: np.ndarray, layers: Sequence[int], count: int) -> Tensor:

@@ -67,3 +67,13 @@ def test_an_animation_plays_there_and_back(tmp_path):
             shown.append([animation.convert("RGB").getpixel((6 + 16 + 38 * x, 22))[0] for x in (0, 1)])
     expected = [(0, 255), (90, 180), (180, 90), (255, 0), (180, 90), (90, 180)]
     assert np.abs(np.array(shown) - expected).max() < 12
+
+
+def test_titles_stand_above_an_animation_each_at_its_time(tmp_path):
+    save_animation([[flat((0, 0, 0))] * 3] * 2, tmp_path / "a.webp", cell=64, titles=["", "black hair", "red"])
+    with Image.open(tmp_path / "a.webp") as animation:
+        ink = []
+        for frame in range(animation.n_frames):
+            animation.seek(frame)
+            ink.append(int((np.asarray(animation.convert("L"))[: CAPTION + 10] < 128).sum()))
+    assert ink[0] == 0 < ink[2] < ink[1] == ink[3] and len(ink) == 4
