@@ -19,6 +19,7 @@ from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import PAPER, image_grid, save_picture
 from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
+from facemill.networks.style_layers import ModulatedConv, ToRgb
 from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.stylegan.evaluate_mixing import layer_ranges
 from facemill.stylegan.seen import Seen, change_by_class, nearness, see
@@ -102,11 +103,10 @@ def style_matrices(generator: StyleGenerator) -> list[np.ndarray]:
     """
     matrices: list[list[Tensor]] = [[] for _ in range(generator.layers)]
     layer = 0
-    for level in generator.levels:
-        for conv in level.convs:
-            matrices[layer].append(conv.style.weight)
-            layer += 1
-        matrices[layer].append(level.to_rgb.style.weight)
+    for module in generator.levels.modules():  # in each level the convolutions, then RGB
+        if isinstance(module, ModulatedConv | ToRgb):
+            matrices[layer].append(module.style.weight)
+            layer += isinstance(module, ModulatedConv)
     return [torch.cat(of_layer).detach().cpu().double().numpy() for of_layer in matrices]
 
 
