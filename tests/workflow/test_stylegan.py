@@ -52,6 +52,11 @@ def test_the_stage_ends_with_model_figures_and_pictures(squares):
     for picture in ("samples", "truncation", "neighbors"):
         assert (stage / f"{picture}.png").stat().st_size > 1000
     assert load_model(StyleGenerator, stage).width == 32
+    factors = json.loads((stage / "factors.json").read_text())
+    assert all(factor["largest"] for kind in ("pca", "closed_form") for factor in factors[kind]["factors"])
+    for path in ("interpolations.png", "interpolations.webp", "walks.webp"):
+        with Image.open(stage / path) as picture:
+            assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 96
     assert planned(squares, "--config", ENOUGH, "--", "stylegan") == {}
 
 
