@@ -82,6 +82,7 @@ def inputs(folder: Path, masked: bool, ratio: int = 1, conditions: dict | None =
         "truncation_picture": out / "truncation.png",
         "samples": out / "samples.png",
         "neighbors": out / "neighbors.png",
+        "mask_limits": out / "mask_limits.json" if masked else None,
     }
 
 
@@ -119,6 +120,7 @@ def test_with_masks_all_figures_of_a_collection_that_the_gate_accepts(tmp_path):
     assert metrics["samples"] == metrics["training"]
     assert metrics["images"] == 800 and metrics["overfit"] == pytest.approx(0.955), "the last tenth of the curves"
     assert metrics["frechet_over_floor"] == pytest.approx(metrics["frechet_distance"] / metrics["frechet_floor"])
+    assert json.loads(paths["mask_limits"].read_text()).keys() == {"face", "eye", "mouth", "hair", "body"}
     assert metrics["color_shares"]["hair_color"].keys() == {"black_hair", "red_hair", "none"}
     with paths["truncation"].open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,10 +1,12 @@
 """Valid masks: parts as large and as many as real ones have, in their places."""
 
+import json
+
 import numpy as np
 import pytest
 
 from facemill.data.classes import SEVEN, Class, ClassTable
-from facemill.stylegan.validity import are_valid, mask_limits, measure_mask, part_ids
+from facemill.stylegan.validity import are_valid, mask_limits, measure_mask, part_ids, read_limits, write_limits
 
 IDS = {name: i for i, name in enumerate(SEVEN.names)}
 
@@ -80,3 +82,12 @@ def test_a_table_without_a_role_has_no_such_part():
     measures = np.stack([measure_mask(np.eye(8, dtype=np.uint8), table)] * 3)
     assert measures.shape == (3, 3)
     assert are_valid(measures, mask_limits(measures), table).all()
+
+
+def test_limits_are_written_by_part_and_read_again(tmp_path):
+    write_limits(tmp_path / "limits.json", REAL, SEVEN)
+    written = json.loads((tmp_path / "limits.json").read_text())
+    assert list(written) == list(part_ids(SEVEN))
+    assert written["eye"] == {"area": [12 / 64**2, 24 / 64**2], "components": [1, 2]}
+    for limits, expected in zip(read_limits(tmp_path / "limits.json"), REAL, strict=True):
+        assert (limits == expected).all()
