@@ -1,6 +1,7 @@
 """The stage `stylegan` from raw images on, on the tiny config: of squares, and of conditional portraits of 2 : 1."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,10 @@ import pytest
 from helpers.running import new_project, planned, snakemake
 from PIL import Image
 
+from facemill.data.shards import mask_classes
 from facemill.files import sha256
+from facemill.inference.vectors import Vectors
+from facemill.latent.rows import joined_rows
 from facemill.networks.store import load_model
 from facemill.networks.style_discriminator import StyleDiscriminator
 from facemill.networks.stylegan2 import StyleGenerator
@@ -58,6 +62,35 @@ def test_the_stage_ends_with_model_figures_and_pictures(squares):
         with Image.open(stage / path) as picture:
             assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 96
     assert planned(squares, "--config", ENOUGH, "--", "stylegan") == {}
+
+
+def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(squares):
+    results = squares / "results/tiny"
+    generated, tags = (sorted((results / kind).glob("shard-*.parquet")) for kind in ("generated", "generated_tags"))
+    rows = list(joined_rows((generated, ["seed", "mask", "rejected"]), (tags, ["hair_color"])))
+    assert sorted(row["seed"] for row in rows) == list(range(80)) and len(generated) == 2
+    assert mask_classes(generated) == mask_classes(sorted((results / "pseudo_labels").glob("shard-*.parquet")))
+    names = Counter(row["hair_color"] for row in rows)
+    assert names.total() - names[None] > 40
+    vectors = Vectors.load(results / "stylegan/vectors.safetensors")
+    metrics = json.loads((results / "stylegan/vectors_metrics.json").read_text())
+    assert list(metrics) == vectors.names() and set(vectors.names()) <= names.keys()
+    for path in ("vectors.png", "vectors.webp"):
+        with Image.open(results / "stylegan" / path) as picture:
+            assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 32
+    jobs = planned(squares, "--config", ENOUGH, "generated={min_confidence: 0.5}", "--", "stylegan")
+    assert jobs["generate_samples"] == 2 and "train_stylegan" not in jobs
+
+
+def test_without_masks_the_probes_name_generated_portraits(squares):
+    source = "source={images: results/tiny/source/images, metadata: [results/tiny/source/metadata.jsonl]}"
+    config = ["dataset=plain", "kind=danbooru", source, "tags={sources: [tags]}"]
+    jobs = planned(squares, "--config", *config, "--", "stylegan")
+    assert {"probe_latents", "train_vae", "generate_samples", "evaluate_stylegan_vectors"} <= jobs.keys()
+    assert not {"train_unet", "pseudo_label", "gate_pseudo_labels"} & jobs.keys()
+    code, said = snakemake(squares, "-n", "--printshellcmds", "--config", *config, "--", "stylegan")
+    [command, *_] = [line for line in said.splitlines() if "scripts/generate_samples.py" in line]
+    assert code == 0 and "--probes" in command and "--unet" not in command and "--mask-limits" not in command
 
 
 def test_a_second_training_has_the_same_bytes_and_a_setting_makes_another(squares):
