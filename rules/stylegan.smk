@@ -317,7 +317,9 @@ rule factor_styles:
         metrics=also("stylegan", metrics(f"{STYLEGAN}/factors.json", "stylegan_factors")),
         picture=also(
             "stylegan",
-            figure(f"{STYLEGAN}/factors.png", "8 Steering StyleGAN", "1 Directions without labels", "stylegan_factors"),
+            figure(
+                f"{STYLEGAN}/factors.png", "8 Steering StyleGAN", "1 Directions without labels", "stylegan_factors"
+            ),
         ),
     log:
         "logs/{dataset}/factor_styles.log",
