@@ -292,7 +292,7 @@ rule evaluate_stylegan_vectors:
             "evaluate_stylegan_vectors",
             tags_config=CONFIG.tags,
             eval_portraits=CONFIG.attributes.eval_portraits,
-            strength=CONFIG.attributes.strength,
+            strength=CONFIG.generated.strength,
             steps=CONFIG.attributes.steps,
             holdout=CONFIG.holdout,
             seed=CONFIG.seed,
@@ -377,7 +377,7 @@ rule walk_stylegan:
         **door(
             "walk_stylegan",
             truncation=CONFIG.generated.truncation,
-            strength=CONFIG.attributes.strength,
+            strength=CONFIG.generated.strength,
             steps=CONFIG.attributes.steps,
             holdout=CONFIG.holdout,
             seed=CONFIG.seed,

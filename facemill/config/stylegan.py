@@ -68,6 +68,7 @@ class GeneratedConfig(Section):
     portraits: Positive = Field(description="number of portraits")
     truncation: float = Field(ge=0, le=1.5, description="truncation of their styles: 0 the mean portrait, 1 none")
     min_confidence: Share = Field(description="least mean confidence of an accepted portrait's mask")
+    strength: float = Field(1, gt=0, description="factor of an attribute vector in W when it is added")
 
 
 class ProjectionConfig(Section):
