@@ -1,9 +1,10 @@
 """The config of stage stylegan: the generator out of nothing, and what it generates."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from facemill.config.fields import Positive, Section, Share, Size, TrainingConfig
 
@@ -53,6 +54,13 @@ class StyleganConfig(Section):
                 f"grad_accumulation times gpus, {parts}"
             )
         return self
+
+    @field_validator("conditions")
+    @classmethod
+    def _conditions_are_distinct(cls, value: list[str]) -> list[str]:
+        if repeated := [name for name, count in Counter(value).items() if count > 1]:
+            raise ValueError(f"found {', '.join(repeated)} more than once; accepted: distinct groups and tags")
+        return value
 
     @model_validator(mode="after")
     def _ramp_rises(self) -> Self:

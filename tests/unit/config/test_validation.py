@@ -132,6 +132,10 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"stylegan": {"condition_ramp": [0.4, 0.2]}},
             r"stylegan.condition_ramp: found \[0.4, 0.2\]; accepted: two shares, the lower first",
         ),
+        (
+            {"stylegan": {"conditions": ["smile", "hair_color", "smile"]}},
+            "stylegan.conditions: found smile more than once; accepted: distinct groups and tags",
+        ),
         ({"stylegan": {"condition_ramp": [0, 2]}}, "stylegan.condition_ramp.1: found 2; accepted: less than .* 1"),
         (
             {"stylegan": {"initial": "no.folder"}},
