@@ -69,3 +69,11 @@ def portrait_size(portraits: Sequence[Path]) -> tuple[int, int]:
     first = next(read_rows(portraits, ["image"]))
     height, width, _ = decode_image(first["image"]["bytes"]).shape
     return height, width
+
+
+def accepted_by(gate: Path | None) -> Callable[[str], bool]:
+    """Whether a portrait, by its id, is accepted by the gate; without one all are."""
+    if gate is None:
+        return lambda row_id: True
+    accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
+    return accepted.__contains__

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from facemill.config.stylegan import StyleganConfig
 from facemill.data.dataset import train_loader
-from facemill.data.shards import read_rows
 from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
@@ -22,7 +21,7 @@ from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_signed_range
 from facemill.stylegan.conditions import Conditions, combination_shares, read_conditions
 from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
-from facemill.stylegan.portraits import StylePortraits, aspect_ratio
+from facemill.stylegan.portraits import StylePortraits, accepted_by, aspect_ratio
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import CURVE_POINTS, Run
 
@@ -37,7 +36,7 @@ FEW_PORTRAITS = 5000
 BUFFERS = {"w_mean", "combinations", "shares"}
 """What a training that starts from another model does not take from it."""
 WATCHED = 64
-"""Held-out portraits whose logits tell whether the discriminator overfits."""
+"""Portraits of each kind whose logits tell whether the discriminator overfits."""
 
 
 def train_stylegan(
@@ -80,15 +79,20 @@ def train_stylegan(
     inputs = [*portraits, *(tags or []), *([gate] if gate else []), *initial_files(settings)]
     run = Run("stylegan", settings_key, inputs, gan.learners)
     save_snapshot = snapshot_callback(Sampler(gan.generator.ema), run.folder, settings.training.steps)
-    watch = overfitting_gauge(gan, portraits, conditions, holdout)
+    accepted = accepted_by(gate)
+    unseen = StylePortraits(
+        portraits, settings.size, conditions, lambda row_id: accepted(row_id) and held_out(row_id, holdout)
+    )
+    watch = overfitting_gauge(gan, rows, unseen)
     images, batch = settings.training.images, settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, (pixels, slots) in zip(run.steps(images, batch, seed), batches, strict=False):
         real = to_signed_range(pixels)
         run.record(**gan.step(mirrored(real) if settings.mirror else real, slots, step))
         if accelerator.is_main_process:
-            if (step + 1) % max(settings.training.steps // CURVE_POINTS, 1) == 0:
-                run.extra_metrics |= watch(run.means((step + 1) * batch), step)
+            done, steps = step + 1, settings.training.steps
+            if done == steps or done % max(steps // CURVE_POINTS, 1) == 0:
+                run.extra_metrics |= watch(step)
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
         finish_generator(gan.generator.ema)
@@ -107,16 +111,8 @@ def training_rows(
     Raises:
         UserError: Fewer than `MIN_PORTRAITS`.
     """
-    learned = trained_on(portraits, holdout)
-    accepted = None
-    if gate:
-        accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
-    rows = StylePortraits(
-        portraits,
-        settings.size,
-        conditions,
-        lambda row_id: (accepted is None or row_id in accepted) and learned(row_id),
-    )
+    accepted, learned = accepted_by(gate), trained_on(portraits, holdout)
+    rows = StylePortraits(portraits, settings.size, conditions, lambda row_id: accepted(row_id) and learned(row_id))
     if len(rows) < MIN_PORTRAITS:
         raise UserError(f"stylegan: found {len(rows)} portraits to learn from; accepted: {MIN_PORTRAITS} or more")
     if len(rows) < FEW_PORTRAITS and not settings.diff_augment:
@@ -186,28 +182,40 @@ def snapshot_callback(sampler: Sampler, folder: Path, total: int) -> Callable[[i
 
 
 def overfitting_gauge(
-    gan: StyleGan, portraits: list[Path], conditions: Conditions, holdout: float
-) -> Callable[[dict[str, float], int], dict[str, float]]:
-    """A function of the mean logits and the step that tells the held-out portraits' mean logit, and `overfit`.
+    gan: StyleGan, training: StylePortraits, unseen: StylePortraits
+) -> Callable[[int], dict[str, float]]:
+    """A function of the step that tells the discriminator's mean logits of portraits that it watches, and `overfit`.
 
     `overfit` is the share of the way from generated to training portraits that the held-out ones lack: 0 where the
     discriminator cannot tell them from those of the training, 1 where it takes them for generated (Karras et al. 2020,
-    https://arxiv.org/abs/2006.06676, equation 1, r_v).
+    https://arxiv.org/abs/2006.06676, equation 1, r_v). Of each kind there are as many, and all are shown to the same
+    weights, since the level of the logits moves from step to step.
+
+    Args:
+        gan: the networks.
+        training: portraits of the training.
+        unseen: held-out portraits; without any nothing is watched.
     """
-    rows = StylePortraits(portraits, gan.settings.size, conditions, lambda row_id: held_out(row_id, holdout))
-    if not len(rows):
-        return lambda means, step: {}
-    count = min(len(rows), WATCHED)
-    items = [rows[index] for index in range(count if count < GROUP else count - count % GROUP)]
+    count = min(len(training), len(unseen), WATCHED)
+    count -= count % GROUP if count > GROUP else 0
+    if not count:
+        return lambda step: {}
+    items = [rows[index * len(rows) // count] for rows in (training, unseen) for index in range(count)]
     pixels, slots = (torch.stack(tensors).to(device()) for tensors in zip(*items, strict=True))
-    condition = gan.generator.raw.condition(slots)
+    conditions = [gan.generator.raw.condition(part) for part in (*slots.chunk(2), slots[:count])]
 
     @torch.no_grad()
-    def watch(means: dict[str, float], step: int) -> dict[str, float]:
-        images = gan.augmented(to_signed_range(pixels))
-        logit = float(gan.discriminator.net(images, condition, gan.ramp(step)).logits.mean())
-        gap = means["logit_real"] - means["logit_fake"]
-        return {"logit_held_out": logit, "overfit": (means["logit_real"] - logit) / gap if gap else 0.0}
+    def watch(step: int) -> dict[str, float]:
+        ramp = gan.ramp(step)
+        images = [*to_signed_range(pixels).chunk(2), gan.generate(count, conditions[0], ramp)]
+        logits = [
+            float(gan.discriminator.net(gan.augmented(part), condition, ramp).logits.mean())
+            for part, condition in zip(images, conditions, strict=True)
+        ]
+        real, unseen, fake = logits
+        gap = real - fake
+        watched = {"watched_training": real, "watched_held_out": unseen, "watched_generated": fake}
+        return watched | {"overfit": (real - unseen) / gap if gap else 0.0}
 
     return watch
 

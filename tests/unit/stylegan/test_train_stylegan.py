@@ -14,18 +14,19 @@ import torch
 from helpers.stylegan import SETTINGS, changed, write_collection
 from helpers.training import sigterm_in_step
 
+from facemill.config.fields import TrainingConfig
 from facemill.data.dataset import train_loader
 from facemill.data.shards import read_rows, write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.inference.sampler import Sampler
 from facemill.networks.store import load_model
-from facemill.networks.style_discriminator import StyleDiscriminator
+from facemill.networks.style_discriminator import DiscriminatorOutput, StyleDiscriminator
 from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_signed_range
 from facemill.stylegan.conditions import combination_shares, read_conditions
 from facemill.stylegan.gan import build_gan
-from facemill.stylegan.train_stylegan import mirrored, train_stylegan, training_rows
+from facemill.stylegan.train_stylegan import mirrored, overfitting_gauge, train_stylegan, training_rows
 from facemill.training.optimization import make_accelerator
 
 ROOT = Path(__file__).parents[3]
@@ -58,7 +59,8 @@ def test_a_training_leaves_a_model_that_can_be_asked_for_names(inputs, loss, dis
     judge = load_model(StyleDiscriminator, inputs["discriminator"])
     assert len(judge(images).classes) == (2 if discriminator == "acgan" else 0)
     curves = np.genfromtxt(inputs["curves"], delimiter=",", names=True)
-    columns = {"images", "loss_g", "loss_d", "penalty", "logit_real", "logit_fake", "logit_held_out", "overfit"}
+    columns = {"images", "loss_g", "loss_d", "penalty", "logit_real", "logit_fake", "overfit"}
+    columns |= {f"watched_{kind}" for kind in ("training", "held_out", "generated")}
     assert set(curves.dtype.names) == columns and curves["images"].tolist() == [8, 16, 24, 32, 40]
     assert (curves["penalty"] > 0).tolist() == [True, False, True, False, True]  # penalty_every is 2
 
@@ -120,10 +122,30 @@ def test_the_gauge_needs_no_certain_number_of_held_out_portraits(inputs, holdout
 
 
 def test_the_gauge_is_the_way_from_training_to_generated_portraits_that_held_out_ones_went(inputs):
-    train_stylegan(settings=PLAIN, **inputs)
-    for point in np.genfromtxt(inputs["curves"], delimiter=",", names=True):
-        gap = (point["logit_real"] - point["logit_held_out"]) / (point["logit_real"] - point["logit_fake"])
-        assert point["overfit"] == pytest.approx(gap, rel=1e-2)
+    """At each point of the curves, and at the last step, which steps a point apart do not reach."""
+    training = {"images": 403 * 4, "batch": 4, "learning_rate": 1e-3}
+    train_stylegan(settings=PLAIN.model_copy(update={"training": TrainingConfig(**training)}), **inputs)
+    points = np.genfromtxt(inputs["curves"], delimiter=",", names=True)
+    assert points["images"][-1] == 403 * 4
+    for point in points:
+        way = point["watched_training"] - point["watched_held_out"]
+        gap = point["watched_training"] - point["watched_generated"]
+        assert point["overfit"] == pytest.approx(way / gap, rel=1e-2)
+    assert len(set(points["watched_training"])) == len(points)
+
+
+def test_the_gauge_watches_training_and_held_out_portraits(inputs):
+    """The discriminator here sees brightness alone: the held-out portraits are black, those of the training white."""
+    settings, none = changed(conditions=[], diff_augment=[]), torch.zeros((1, 0), dtype=torch.int64)
+    gan = build_gan(make_accelerator(), settings, 1, {}, none, torch.ones(1))
+    gan.discriminator.raw.forward = lambda images, *rest: DiscriminatorOutput(images.mean((1, 2, 3)), [])
+    black, white = (
+        [(torch.full((3, 32, 32), value, dtype=torch.uint8), torch.zeros(0, dtype=torch.int64))] * 9
+        for value in (0, 255)
+    )
+    watched = overfitting_gauge(gan, white, black)(0)
+    assert watched["watched_training"] == 1 and watched["watched_held_out"] == -1
+    assert watched["overfit"] == pytest.approx(2 / (1 - watched["watched_generated"]))
 
 
 def test_few_portraits_without_augmentation_are_warned_of(inputs, caplog):
