@@ -15,6 +15,7 @@ from facemill.data.walk import check_out, files_in
 from facemill.errors import UserError, first_names
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
+from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
 from facemill.latent.attributes import GROUPS
 from facemill.log import log, progress
@@ -26,6 +27,8 @@ PRODUCTS = ("generated", "generated_tags")
 TAG_COLUMNS = ["id", "tags", *GROUPS]
 MOST_CELLS = 2500
 """Portraits of a grid."""
+SAME = 0.01
+"""Share by which styles may differ that another machine has computed; those of another model differ by all of it."""
 
 
 def sample_portraits(
@@ -73,7 +76,9 @@ def sample_portraits(
     else:
         chosen = numbers("--seeds", seeds or [], MOST_SEED)
         psi = check_truncation(TRUNCATION if truncation is None else truncation)
-        mean = tagged_mean(model, center) if center and not painter.sampler.generator.conditions else None
+        mean = (
+            tagged_mean(painter.sampler, model, center) if center and not painter.sampler.generator.conditions else None
+        )
         asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center, mean), len(chosen)
     if grid and count > MOST_CELLS:
         raise UserError(f"--grid: found {count} portraits; accepted: {MOST_CELLS} at most")
@@ -93,25 +98,44 @@ def mask_segmenter(masks: bool, unet: Path | None) -> Segmenter | None:
     return Segmenter.load(unet) if unet else None
 
 
-def tagged_mean(model: Path, name: str) -> Tensor | None:
-    """The mean style (w_dim,) of the generated portraits with a color or tag, from the results around a model.
+def tagged_mean(sampler: Sampler, model: Path, name: str) -> Tensor | None:
+    """The mean style (w_dim,), not truncated, of the generated portraits with a color or tag that are accepted.
+
+    They lie in the results around a model, and their styles are those of their seeds.
 
     Returns:
-        None where these have no generated portraits with tags.
+        None where there are no generated portraits with tags.
 
     Raises:
-        UserError: None of the portraits has it.
+        UserError: None of the portraits has it, or another model generated them.
     """
     results = (model if model.is_dir() else model.parent).absolute().parent
     generated, tags = (sorted((results / product).glob("shard-*.parquet")) for product in PRODUCTS)
     if not generated or not tags:
         return None
+    rows = [row for row in read_rows(generated, ["id", "seed", "w", "rejected"]) if row["rejected"] is None]
     names = {row["id"]: {*row["tags"], *(row[group] for group in GROUPS)} for row in read_rows(tags, TAG_COLUMNS)}
-    styles = [row["w"] for row in read_rows(generated, ["id", "w"]) if name in names.get(row["id"], ())]
-    if not styles:
-        known = sorted({each for row in names.values() for each in row if each})
-        raise UserError(f"--center {name}; accepted, of {results / PRODUCTS[0]}: {', '.join(known)}")
-    return torch.tensor(styles).mean(0)
+    chosen = [row for row in rows if name in names.get(row["id"], ())]
+    if not chosen:
+        known = sorted({each for row in rows for each in names.get(row["id"], ()) if each})
+        raise UserError(f"--center {name}; accepted, of {results / PRODUCTS[0]}: {', '.join(known) or 'none has any'}")
+    seeds = [row["seed"] for row in chosen]
+    styles = sampler.styles(sampler.codes(seeds), sampler.slots(seeds)).cpu()
+    if not are_truncated(torch.tensor([row["w"] for row in chosen]), styles, sampler.generator.w_mean.cpu()):
+        raise UserError(
+            f"--center {name}: another model generated the portraits in {results / PRODUCTS[0]}; accepted: those of "
+            f"{model}, which snakemake makes anew"
+        )
+    return styles.mean(0)
+
+
+def are_truncated(styles: Tensor, seeds: Tensor, center: Tensor) -> bool:
+    """Whether styles (N, w_dim) are those of their seeds (N, w_dim), truncated around a center (w_dim,) by any psi."""
+    if styles.shape != seeds.shape:
+        return False
+    near, far = styles - center, seeds - center
+    psi = (near * far).sum() / far.square().sum()
+    return bool((near - psi * far).norm() <= SAME * far.norm())
 
 
 def recipe_files(images: Path, out: Path) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -148,25 +149,54 @@ def test_truncation_leads_to_the_center(save_generator, command, tmp_path, caplo
     assert names in ({"hair_color": "black_hair", "smile": "smile"}, {"hair_color": "red_hair", "smile": "none"})
 
 
-def test_a_model_without_conditions_has_the_centers_of_generated_portraits(save_generator, command, tmp_path):
-    model, random = save_generator(), np.random.default_rng(0)
-    rows = [{"id": f"seed-{i}", "w": random.normal(size=8).astype(np.float32)} for i in range(6)]
-    groups = {"hair_color": "red_hair", "skin_color": None, "eye_color": None}
-    tags = [{"id": row["id"], "tags": ["smile"] if i < 2 else []} | groups for i, row in enumerate(rows)]
-    text = pa.string()
-    of_tags = pa.schema([("id", text), ("tags", pa.list_(text)), *((group, text) for group in groups)])
-    write_shard(
-        tmp_path / "generated/shard-0000.parquet", rows, pa.schema([("id", text), ("w", pa.list_(pa.float32()))])
-    )
-    write_shard(tmp_path / "generated_tags/shard-0000.parquet", tags, of_tags)
-    for name, count in {"smile": 2, "red_hair": 6}.items():
+@pytest.fixture
+def tagged(save_generator, tmp_path):
+    """A function that writes six generated portraits, with their tags, beside a model; returns the model."""
+
+    def write(generator: str = "stylegan", rejected: int = 0) -> Path:
+        """Of the portraits of a generator the first are rejected; all have red hair, seeds 0 to 2 a smile."""
+        model, other = save_generator(), save_generator(generator, seed=0 if generator == "stylegan" else 1)
+        styles = Sampler.load(other).truncated(range(6), 0.7).numpy()
+        rows = [{"id": f"seed-{i:06}", "seed": i, "w": w, "rejected": None} for i, w in enumerate(styles)]
+        for row in rows[:rejected]:
+            row["rejected"] = "unsure"
+        groups = {"hair_color": "red_hair", "skin_color": None, "eye_color": None}
+        tags = [{"id": row["id"], "tags": ["smile"] if i < 3 else []} | groups for i, row in enumerate(rows)]
+        text = pa.string()
+        columns = [("id", text), ("seed", pa.int64()), ("w", pa.list_(pa.float32())), ("rejected", text)]
+        of_tags = pa.schema([("id", text), ("tags", pa.list_(text)), *((group, text) for group in groups)])
+        write_shard(tmp_path / "generated/shard-0000.parquet", rows, pa.schema(columns))
+        write_shard(tmp_path / "generated_tags/shard-0000.parquet", tags, of_tags)
+        return model
+
+    return write
+
+
+def test_a_model_without_conditions_has_the_centers_of_accepted_generated_portraits(tagged, command, tmp_path):
+    model = tagged(rejected=1)
+    sampler = Sampler.load(model)
+    for name, seeds in {"smile": [1, 2], "red_hair": range(1, 6)}.items():
         words = ["--seeds", 3, "--truncation", 0, "--center", name, "--out", tmp_path / name]
         assert command("sample_portraits", "--model", model, *words) is None
         styles, made = RecipePainter.load(model).read(tmp_path / name / "seed-000003.png")
-        torch.testing.assert_close(styles, torch.from_numpy(np.mean([row["w"] for row in rows[:count]], 0)))
+        torch.testing.assert_close(styles, sampler.truncated(seeds, 1).mean(0))  # not the mean of the truncated ones
         assert made["center"] == name
     said = command("sample_portraits", "--model", model, "--seeds", 3, "--center", "x", "--out", tmp_path / "x")
     assert said == f"sample_portraits.py: --center x; accepted, of {tmp_path / 'generated'}: red_hair, smile"
+
+
+def test_centers_are_only_those_of_this_models_portraits(tagged, command, tmp_path):
+    words = ["--model", tagged("another"), "--seeds", 3, "--center", "smile", "--out", tmp_path / "out"]
+    said = command("sample_portraits", *words)
+    assert said.startswith("sample_portraits.py: --center smile: another model generated the portraits in ")
+    assert "\n" not in said and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_names_of_rejected_portraits_are_no_centers(tagged, command, tmp_path, count):
+    words = ["--model", tagged(rejected=count), "--seeds", 3, "--center", "smile", "--out", tmp_path / "out"]
+    known = {3: "red_hair", 6: "none has any"}[count]
+    assert command("sample_portraits", *words).endswith(f"accepted, of {tmp_path / 'generated'}: {known}")
 
 
 @pytest.mark.parametrize(
