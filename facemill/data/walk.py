@@ -239,9 +239,22 @@ def check_out(option: str, folder: Path, out: Path, targets: Iterable[Path], inp
     if target == real or real in target.parents:
         place = "is" if target == real else "lies in"
         raise UserError(f"--out {out}: {place} {option} {folder}; accepted: another, so that no file is replaced")
+    check_replaced("--out", out, targets, inputs)
+
+
+def check_replaced(option: str, out: Path, targets: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raises `UserError` when a file that is written would replace one that is read.
+
+    Args:
+        option: names what is written in messages.
+        out: the folder, or file, that is written.
+        targets: the files that are written.
+        inputs: the files that are read.
+    """
     read = {path.resolve() for path in inputs}
     if replaced := next((path for path in targets if path.resolve() in read), None):
-        raise UserError(f"--out {out}: {replaced} would be replaced, which is read; accepted: another folder")
+        place = "name" if replaced == out else "folder"
+        raise UserError(f"{option} {out}: {replaced} would be replaced, which is read; accepted: another {place}")
 
 
 def listing(roots: Iterable[Path], suffixes: Collection[str], follow_links: bool = True) -> str:

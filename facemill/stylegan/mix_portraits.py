@@ -1,10 +1,12 @@
 """A grid of mixed portraits of a finished StyleGAN, outside the workflow."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from facemill.data.walk import check_replaced
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.log import log
@@ -52,6 +54,8 @@ def mix_portraits(
         list(sources(painter, option, words, truncation, condition or []))
         for option, words in (("--rows", rows), ("--columns", columns))
     )
+    names = [f"{row.name}-{column.name}.png" for row in below for column in beside] if portraits else []
+    check_files(out, portraits, names, pngs(rows + columns))
     cells: list[list[np.ndarray | None]] = [[None, *(painter.paint(column.styles) for column in beside)]]
     for row in below:
         line: list[np.ndarray | None] = [painter.paint(row.styles)]
@@ -69,6 +73,34 @@ def mix_portraits(
     log.info("%d x %d portraits in %s", len(below), len(beside), out)
 
 
+def pngs(words: Sequence[str]) -> list[Path]:
+    """The PNGs among the words for portraits, which else are seeds."""
+    return [Path(word).expanduser() for word in words if word.lower().endswith(".png")]
+
+
+def check_files(out: Path, portraits: Path | None, names: Sequence[str], inputs: Sequence[Path]) -> None:
+    """Raises `UserError` when a file that is written would replace one that is read, or another that is written.
+
+    Args:
+        out: the grid.
+        portraits: folder of the mixed portraits.
+        names: of the files in it.
+        inputs: the PNGs that are read.
+    """
+    check_replaced("--out", out, [out], inputs)
+    if portraits is None:
+        return
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UserError(
+            f"--portraits {portraits}: {twice[0]} would be written more than once; accepted: rows of different names, "
+            "and columns of different names (seed-000001 for seed 1, and a PNG's without its folder)"
+        )
+    paths = [portraits / name for name in names]
+    check_replaced("--portraits", portraits, paths, inputs)
+    if out.resolve() in {path.resolve() for path in paths}:
+        raise UserError(f"--out {out}: one of the mixed portraits; accepted: another name")
+
+
 def sources(
     painter: RecipePainter, option: str, words: Sequence[str], truncation: float, condition: Sequence[str]
 ) -> Iterator[Asked]:
@@ -77,7 +109,7 @@ def sources(
     Raises:
         UserError: Neither seeds nor such a PNG, or more than `MOST`.
     """
-    paths = [Path(word).expanduser() for word in words if word.lower().endswith(".png")]
+    paths = pngs(words)
     seeds = [word for word in words if not word.lower().endswith(".png")]
     chosen = numbers(option, seeds, MOST_SEED) if seeds else []
     if len(chosen) + len(paths) > MOST:

@@ -267,6 +267,34 @@ def test_what_cannot_be_mixed_is_one_line(save_generator, command, tmp_path, mon
     assert not (tmp_path / "grid.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (
+            ["--rows", "a/x.png", "b/x.png", "--columns", 1],
+            "--portraits b: x-seed-000001.png would be written more than once; accepted: rows of different names",
+        ),
+        (
+            ["--rows", "a/x.png", "a/x-y.png", "--columns", "a/y-x.png", "a/x.png"],  # x-y-x is both
+            "--portraits b: x-y-x.png would be written more than once",
+        ),
+        (["--rows", "a/x.png", "--columns", 1, "--out", "a/x.png"], "--out a/x.png: a/x.png would be replaced, which"),
+        (["--rows", "b/x.png", "b/x-x.png", "--columns", "b/x.png"], "--portraits b: b/x-x.png would be replaced"),
+        (["--rows", "a/x.png", "--columns", 1, "--out", "b/x-seed-000001.png"], "--out b/x-seed-000001.png: one of"),
+    ],
+)
+def test_mixing_replaces_no_file(save_generator, command, tmp_path, monkeypatch, words, fault):
+    monkeypatch.chdir(tmp_path)
+    model = save_generator()
+    for seed, name in enumerate(("a/x.png", "a/x-y.png", "a/y-x.png", "b/x.png", "b/x-x.png")):
+        RecipePainter.load(model).save(tmp_path / name, Sampler.load(model).truncated([seed], 1)[0], {})
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    out = [] if "--out" in words else ["--out", "grid.png"]
+    said = command("mix_portraits", "--model", model, "--layers", 0, *words, *out, "--portraits", "b")
+    assert said.startswith(f"mix_portraits.py: {fault}") and "\n" not in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.png")} == before
+
+
 def test_images_of_any_size_are_projected_and_the_rest_are_listed(save_generator, command, tmp_path):
     model, images = save_generator(ratio=2), tmp_path / "images"
     (images / "deep").mkdir(parents=True)
