@@ -21,9 +21,13 @@ from facemill.log import log, progress
 from facemill.networks.device import device
 from facemill.networks.vgg import Lpips
 from facemill.stylegan.recipes import RecipePainter
-from facemill.stylegan.sample_portraits import MOST_CELLS, mosaic
+from facemill.stylegan.sample_portraits import GRID, MOST_CELLS, mosaic
+from facemill.stylegan.seen import differences
 
 MOST_STEPS = 10_000
+
+Pair = tuple[np.ndarray, np.ndarray]
+"""The portrait in an image, and the one painted for it, uint8 RGB (H, W, 3)."""
 
 
 def project_portraits(
@@ -62,36 +66,37 @@ def project_portraits(
     painter = RecipePainter.load(model)
     lpips = Lpips(vgg_weights).to(device()) if vgg_weights else None
     faults: list[tuple[Path, str]] = []
-    shown: list[np.ndarray] = []
-    differences: list[float] = []
+    pairs: dict[Path, Pair] | None = {} if grid else None
+    far: list[float] = []
     projector = None
-    found = progress(readable(painter, model, names, out, faults), "project_portraits", len(files))
+    found = progress(readable(painter, model, names, out, faults, pairs), "project_portraits", len(files))
     for batch in batched(found, BATCH):
         if projector is None:
             projector = Projector(painter.sampler, space, steps, lpips)
         portraits = np.stack([portrait for _, portrait in batch])
         for (path, portrait), styles in zip(batch, projector.project(portraits), strict=True):
-            difference = difference_of(painter.paint(styles), portrait)
+            difference = float(differences(painter.paint(styles)[None], portrait[None])[0])
             made = {"image": names[path].name, "space": space, "steps": steps, "difference": round(difference, 4)}
-            pair = portrait, painter.save(out / names[path], styles, made)
-            differences.append(difference)
-            shown += pair if grid else ()
-    if shown:
-        save_picture(paired(shown), out / "grid.png")
-    if differences:
-        log.info("mean difference of pixels in [-1, 1]: %.3f, over %d images", np.mean(differences), len(differences))
+            painted = painter.save(out / names[path], styles, made)
+            far.append(difference)
+            if pairs is not None:
+                pairs[path] = portrait, painted
+    if pairs:
+        save_picture(mosaic([np.concatenate(pairs[path]) for path in names if path in pairs]), out / GRID)
+    if far:
+        log.info("mean difference of pixels in [-1, 1]: %.3f, over %d images", np.mean(far), len(far))
     log.info("%d portraits in %s", len(files) - len(faults), out)
     if faults:
         raise UserError("\n  ".join([f"{len(faults)} of {len(files)} images have no styles:", *list_faults(faults)]))
 
 
-def difference_of(portrait: np.ndarray, other: np.ndarray) -> float:
-    """The mean absolute difference (L1) of portraits' pixels, uint8, in [-1, 1]."""
-    return float(np.abs(portrait.astype(np.float32) - other).mean() / 127.5)
-
-
 def readable(
-    painter: RecipePainter, model: Path, names: dict[Path, Path], out: Path, faults: list[tuple[Path, str]]
+    painter: RecipePainter,
+    model: Path,
+    names: dict[Path, Path],
+    out: Path,
+    faults: list[tuple[Path, str]],
+    pairs: dict[Path, Pair] | None,
 ) -> Iterator[tuple[Path, np.ndarray]]:
     """Yields the portraits in images, uint8 RGB (H, W, 3); paints those again that hold their styles.
 
@@ -101,6 +106,7 @@ def readable(
         names: names of the PNGs to write, by the images' paths.
         out: the folder of these.
         faults: gets the images of which there is no portrait, and why.
+        pairs: gets those that are painted again, twice, if there is a grid.
     """
     generator = painter.sampler.generator
     find = collection_finder(model, generator.height / generator.width)
@@ -109,8 +115,12 @@ def readable(
         try:
             if first[name] != path:
                 raise Unreadable(f"its portrait would replace that of {first[name].name}")
+            if pairs is not None and name == Path(GRID):
+                raise Unreadable("the grid would replace its portrait")
             if recipe := painter.read(path):
-                painter.save(out / name, *recipe)
+                painted = painter.save(out / name, *recipe)
+                if pairs is not None:
+                    pairs[path] = painted, painted
             else:
                 yield path, load_portrait(path, generator.width, generator.height // generator.width, find)
         except (Unreadable, OSError) as error:
@@ -140,8 +150,3 @@ def collection_finder(model: Path, ratio: float) -> Finder | None:
         return portrait_finder(settings.crop, ratio, settings.detector)(picture)
 
     return find
-
-
-def paired(portraits: list[np.ndarray]) -> Image.Image:
-    """Pairs of portraits, the second of each below the first."""
-    return mosaic([np.concatenate(pair) for pair in batched(portraits, 2)])

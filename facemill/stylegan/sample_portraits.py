@@ -25,6 +25,7 @@ from facemill.stylegan.recipes import RecipePainter
 TRUNCATION = 0.7
 PRODUCTS = ("generated", "generated_tags")
 TAG_COLUMNS = ["id", "tags", *GROUPS]
+GRID = "grid.png"
 MOST_CELLS = 2500
 """Portraits of a grid."""
 SAME = 0.01
@@ -73,12 +74,14 @@ def sample_portraits(
     if images:
         asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out)))
         count = len(recipes)
+        if grid and any(recipe.name == Path(GRID).stem for recipe in recipes):
+            raise UserError(f"--grid: it would replace the portrait of {images / GRID}; accepted: one of another name")
     else:
         chosen = numbers("--seeds", seeds or [], MOST_SEED)
         psi = check_truncation(TRUNCATION if truncation is None else truncation)
-        mean = (
-            tagged_mean(painter.sampler, model, center) if center and not painter.sampler.generator.conditions else None
-        )
+        mean = None
+        if center and not painter.sampler.generator.conditions:
+            mean = tagged_mean(painter.sampler, model, center)
         asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center, mean), len(chosen)
     if grid and count > MOST_CELLS:
         raise UserError(f"--grid: found {count} portraits; accepted: {MOST_CELLS} at most")
@@ -87,7 +90,7 @@ def sample_portraits(
         painted = with_masks(segmenter, painted, out / "masks")
     shown = [portrait for _, portrait in painted if grid]
     if shown:
-        save_picture(mosaic(shown), out / "grid.png")
+        save_picture(mosaic(shown), out / GRID)
     log.info("%d portraits in %s", count, out)
 
 

@@ -124,6 +124,17 @@ def test_grids_and_masks_lie_beside_the_portraits_and_are_left_out_afterwards(
     assert len(list((tmp_path / "b").iterdir())) == 7 and "left out: 8 without styles" in caplog.text
 
 
+def test_the_grid_replaces_no_portrait(sampled, command, tmp_path):
+    model, first = sampled
+    (first / "seed-000001.png").rename(first / "grid.png")
+    words = ["--model", model, "--images", first, "--out", tmp_path / "b", "--grid"]
+    fault = f"--grid: it would replace the portrait of {first / 'grid.png'}; accepted: one of another name"
+    assert command("sample_portraits", *words) == f"sample_portraits.py: {fault}"
+    said = command("project_portraits", *words)
+    assert said.splitlines()[0] == "project_portraits.py: 1 of 6 images have no styles:"
+    assert "grid.png: the grid would replace its portrait" in said
+
+
 def test_truncation_leads_to_the_center(save_generator, command, tmp_path, caplog):
     model = save_generator(conditions=CONDITIONS)
     painter = RecipePainter.load(model)
@@ -318,3 +329,18 @@ def test_images_of_any_size_are_projected_and_the_rest_are_listed(save_generator
     assert "lies in --images" in said
     said = command("project_portraits", "--model", model, "--images", images, "--out", tmp_path / "x", "--steps", 0)
     assert said == "project_portraits.py: --steps 0; accepted: 1 to 10000"
+
+
+def test_a_grid_shows_every_image_in_the_order_of_names(sampled, command, tmp_path):
+    """Those that are painted again from their styles, too, and those alone."""
+    model, images = sampled
+    for name in ("all", "some"):
+        words = ["--model", model, "--images", images, "--out", tmp_path / name, "--grid", "--steps", 1]
+        assert command("project_portraits", *words) is None
+        grid, files = pixels(tmp_path / name / "grid.png"), sorted(images.iterdir())
+        columns = grid.shape[1] // 32
+        for index, path in enumerate(files):
+            top, left = 64 * (index // columns), 32 * (index % columns)
+            cell = grid[top : top + 64, left : left + 32]
+            assert np.array_equal(cell, np.concatenate([pixels(path), pixels(tmp_path / name / path.name)]))
+        Image.fromarray(pixels(files[1])).save(files[1])  # without its styles
