@@ -35,6 +35,9 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
 
 
 def class_loss(predictions: Sequence[Tensor], slots: Tensor) -> Tensor:
-    """ACGAN's cross-entropy, mean over groups: predictions (B, slots) of each, and the slots, int64 (B, groups)."""
+    """ACGAN's cross-entropy, mean over groups: predictions (B, slots) of each, and the slots, int64 (B, groups).
+
+    Odena et al. let the discriminator learn from generated images, too; here it learns classes from real ones alone.
+    """
     losses = [F.cross_entropy(p, slot) for p, slot in zip(predictions, slots.unbind(1), strict=True)]
     return torch.stack(losses).mean()

@@ -58,7 +58,10 @@ class StyleGan:
         return means
 
     def accumulate_gradients(self, real: Tensor, slots: Tensor, step: int, share: float) -> dict[str, Tensor]:
-        """Adds the gradients of both networks' losses, times `share`; returns losses and logits."""
+        """Adds the gradients of both networks' losses, times `share`; returns losses and logits.
+
+        The penalty is of gradients by the images that the discriminator sees, after their augmentation.
+        """
         settings, ramp = self.settings, self.ramp(step)
         condition = self.generator.raw.condition(slots)
         penalized = step % settings.penalty_every == 0
