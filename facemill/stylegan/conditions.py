@@ -1,7 +1,7 @@
 """What a conditional generator can be asked for: names of a group such as hair_color, or tags that are there or not."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,34 +32,38 @@ class Conditions:
         return tuple(len(names) for names in self.names.values())
 
 
-def read_conditions(tags: Sequence[Path], groups: Sequence[str], min_images: int) -> Conditions:
-    """The conditions of portraits, from their tags.
+def read_conditions(
+    tags: Sequence[Path], groups: Sequence[str], min_images: int, learned: Callable[[str], bool]
+) -> Conditions:
+    """The conditions of portraits, from their tags; what can be asked for is what those of the training have.
 
     Args:
         tags: shards of tags.
         groups: groups of names, and tags.
-        min_images: names of fewer portraits count as none, which is logged.
+        min_images: names of fewer portraits of the training count as none, which is logged.
+        learned: whether a portrait, by its id, is of the training.
 
     Raises:
-        UserError: A group has fewer than two kinds of portraits.
+        UserError: In a group the portraits of the training are of fewer than two kinds.
     """
     if not groups:
         return Conditions({}, {})
     columns = ["tags", *(group for group in groups if group in GROUPS)]
     named = {row["id"]: [_name(row, group) for group in groups] for row in read_rows(list(tags), ["id", *columns])}
+    of_training = [names for row_id, names in named.items() if learned(row_id)]
     names: dict[str, list[str]] = {}
     for index, group in enumerate(groups):
-        counts = Counter(row[index] for row in named.values() if row[index] is not None)
+        counts = Counter(row[index] for row in of_training if row[index] is not None)
         names[group] = sorted(name for name, count in counts.items() if name and count >= min_images)
         few = {name: count for name, count in counts.items() if name not in names[group]}
         if few:
             log.warning("stylegan: fewer than %d portraits, so counted as none: %s", min_images, _counts(few))
-        kinds = {row[index] if row[index] in names[group] else None for row in named.values()}
+        kinds = {row[index] if row[index] in names[group] else None for row in of_training}
         if len(kinds) < 2:
             raise UserError(
-                f"stylegan.conditions: found {group!r}, of which the portraits have one kind ({_counts(counts)}); "
-                f"accepted: groups and tags with two or more, of at least {min_images} portraits each "
-                "(attributes.min_images)"
+                f"stylegan.conditions: found {group!r}, of which the portraits of the training have one kind "
+                f"({_counts(counts)}); accepted: groups and tags with two or more, of at least {min_images} portraits "
+                "each (attributes.min_images)"
             )
     index_of = {group: {name: i for i, name in enumerate(listed)} for group, listed in names.items()}
     slots = {

@@ -1,7 +1,6 @@
 """Evaluation of StyleGAN: fidelity, diversity and memory, truncation, and the ways between portraits."""
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,6 @@ from PIL import Image
 
 from facemill.config.latent import TagsConfig
 from facemill.data.dataset import sample_rows
-from facemill.data.shards import read_rows
-from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.files import atomic_write, write_json
 from facemill.imaging.figures import image_grid, save_picture
@@ -21,7 +18,7 @@ from facemill.stylegan.conditions import Conditions, read_conditions
 from facemill.stylegan.figures import Figures, Reference, all_figures, figures, order
 from facemill.stylegan.judge import Judge, Looks
 from facemill.stylegan.path_length import PAIRS, midpoints, path_lengths
-from facemill.stylegan.portraits import StylePortraits, portrait_size
+from facemill.stylegan.portraits import Kinds, StylePortraits, portrait_size
 from facemill.stylegan.validity import write_limits
 
 MOST = 4000
@@ -86,7 +83,9 @@ def evaluate_stylegan(
         mask_limits: JSON of what the masks of the training have, those of `valid`, where there are masks.
     """
     sampler = Sampler.load(model)
-    training, unseen = real_portraits(sampler, portraits, gate, conditions_of(model, sampler, tags or []), holdout)
+    kinds = Kinds.of(portraits, gate, holdout)
+    conditions = conditions_of(model, sampler, tags or [], kinds)
+    training, unseen = real_portraits(sampler, portraits, conditions, kinds, holdout)
     judge = Judge(portrait_size(portraits), evaluator, labeller, vae, inception_weights, tags_config)
     reference = look_at_real(judge, training, unseen, mask_limits)
     looks = look_at_seeds(judge, sampler, len(reference.training))
@@ -101,13 +100,14 @@ def evaluate_stylegan(
     save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
 
 
-def conditions_of(model: Path, sampler: Sampler, tags: list[Path]) -> Conditions:
+def conditions_of(model: Path, sampler: Sampler, tags: list[Path], kinds: Kinds) -> Conditions:
     """The conditions of the portraits, as the training read them.
 
     Raises:
         UserError: They are not those of the generator.
     """
-    conditions = read_conditions(tags, list(sampler.generator.conditions), model_settings(model).get("min_images", 1))
+    min_images = model_settings(model).get("min_images", 1)
+    conditions = read_conditions(tags, list(sampler.generator.conditions), min_images, kinds.training)
     if conditions.names != sampler.generator.conditions:
         raise UserError(
             f"{model}: a model of the conditions {sampler.generator.conditions}; accepted: one of those of the tags, "
@@ -117,25 +117,15 @@ def conditions_of(model: Path, sampler: Sampler, tags: list[Path]) -> Conditions
 
 
 def real_portraits(
-    sampler: Sampler, portraits: list[Path], gate: Path | None, conditions: Conditions, holdout: float
+    sampler: Sampler, portraits: list[Path], conditions: Conditions, kinds: Kinds, holdout: float
 ) -> tuple[Labelled, Labelled]:
-    """The portraits of the training and the held-out ones that the gate accepts, at most `MOST` of each.
+    """The portraits of the training and the held-out ones, at most `MOST` of each.
 
     Raises:
         UserError: Fewer than `MIN_HELD_OUT` are held out.
     """
-    accepted = None
-    if gate:
-        accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
-
-    def labelled(kind: Callable[[str], bool]) -> Labelled:
-        def keep(row_id: str) -> bool:
-            return (accepted is None or row_id in accepted) and kind(row_id)
-
-        rows = StylePortraits(portraits, sampler.generator.height, conditions, keep)
-        return Labelled(rows, sample_rows(rows, MOST))
-
-    training, unseen = labelled(trained_on(portraits, holdout)), labelled(lambda row_id: held_out(row_id, holdout))
+    rows = [StylePortraits(portraits, sampler.generator.height, conditions, kind) for kind in kinds]
+    training, unseen = (Labelled(of_kind, sample_rows(of_kind, MOST)) for of_kind in rows)
     if len(unseen) < MIN_HELD_OUT:
         raise UserError(
             f"holdout: found {holdout}, which holds out {len(unseen)} portraits; accepted: a share that holds out "

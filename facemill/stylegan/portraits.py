@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import decode_image, read_rows
+from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.stylegan.conditions import Conditions
 
@@ -71,9 +73,27 @@ def portrait_size(portraits: Sequence[Path]) -> tuple[int, int]:
     return height, width
 
 
-def accepted_by(gate: Path | None) -> Callable[[str], bool]:
-    """Whether a portrait, by its id, is accepted by the gate; without one all are."""
-    if gate is None:
-        return lambda row_id: True
-    accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
-    return accepted.__contains__
+class Kinds(NamedTuple):
+    """Kinds of portraits, those that a gate rejects left out: whether one, by its id, is of the kind."""
+
+    training: Callable[[str], bool]
+    """Neither held out nor of the collection's own test split."""
+    held_out: Callable[[str], bool]
+
+    @classmethod
+    def of(cls, portraits: Sequence[Path], gate: Path | None, holdout: float) -> "Kinds":
+        """The kinds of a collection.
+
+        Args:
+            portraits: its shards.
+            gate: shard that says which portraits are accepted; without it all are.
+            holdout: share of the portraits that is held out.
+        """
+        accepted = None
+        if gate:
+            accepted = {row["id"] for row in read_rows([gate], ["id", "rejected"]) if row["rejected"] is None}
+        learned = trained_on(portraits, holdout)
+        return cls(
+            lambda row_id: (accepted is None or row_id in accepted) and learned(row_id),
+            lambda row_id: (accepted is None or row_id in accepted) and held_out(row_id, holdout),
+        )

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from facemill.config.stylegan import StyleganConfig
 from facemill.data.dataset import train_loader
-from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.sampler import Sampler
@@ -21,7 +20,7 @@ from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_signed_range
 from facemill.stylegan.conditions import Conditions, combination_shares, read_conditions
 from facemill.stylegan.gan import StyleGan, build_gan, discriminator_kwargs, generator_kwargs
-from facemill.stylegan.portraits import StylePortraits, accepted_by, aspect_ratio
+from facemill.stylegan.portraits import Kinds, StylePortraits, aspect_ratio
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import CURVE_POINTS, Run
 
@@ -68,8 +67,9 @@ def train_stylegan(
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    conditions = read_conditions(tags or [], settings.conditions, min_images)
-    rows = training_rows(settings, conditions, portraits, gate, holdout)
+    kinds = Kinds.of(portraits, gate, holdout)
+    conditions = read_conditions(tags or [], settings.conditions, min_images, kinds.training)
+    rows = training_rows(settings, conditions, portraits, kinds)
     combinations, shares = combination_shares([rows.slots(index) for index in range(len(rows))])
     ratio = aspect_ratio(rows)
     gan = build_gan(accelerator, settings, ratio, conditions.names, combinations, shares)
@@ -79,10 +79,7 @@ def train_stylegan(
     inputs = [*portraits, *(tags or []), *([gate] if gate else []), *initial_files(settings)]
     run = Run("stylegan", settings_key, inputs, gan.learners)
     save_snapshot = snapshot_callback(Sampler(gan.generator.ema), run.folder, settings.training.steps)
-    accepted = accepted_by(gate)
-    unseen = StylePortraits(
-        portraits, settings.size, conditions, lambda row_id: accepted(row_id) and held_out(row_id, holdout)
-    )
+    unseen = StylePortraits(portraits, settings.size, conditions, kinds.held_out)
     watch = overfitting_gauge(gan, rows, unseen)
     images, batch = settings.training.images, settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
@@ -104,15 +101,14 @@ def train_stylegan(
 
 
 def training_rows(
-    settings: StyleganConfig, conditions: Conditions, portraits: list[Path], gate: Path | None, holdout: float
+    settings: StyleganConfig, conditions: Conditions, portraits: list[Path], kinds: Kinds
 ) -> StylePortraits:
-    """The portraits that `gate`, if any, accepts and that are not held out (`trained_on`).
+    """The portraits of the training.
 
     Raises:
         UserError: Fewer than `MIN_PORTRAITS`.
     """
-    accepted, learned = accepted_by(gate), trained_on(portraits, holdout)
-    rows = StylePortraits(portraits, settings.size, conditions, lambda row_id: accepted(row_id) and learned(row_id))
+    rows = StylePortraits(portraits, settings.size, conditions, kinds.training)
     if len(rows) < MIN_PORTRAITS:
         raise UserError(f"stylegan: found {len(rows)} portraits to learn from; accepted: {MIN_PORTRAITS} or more")
     if len(rows) < FEW_PORTRAITS and not settings.diff_augment:

@@ -24,8 +24,10 @@ from facemill.networks.store import load_model
 from facemill.networks.style_discriminator import DiscriminatorOutput, StyleDiscriminator
 from facemill.networks.stylegan2 import MEAN_STYLES, StyleGenerator
 from facemill.networks.vae import to_signed_range
-from facemill.stylegan.conditions import combination_shares, read_conditions
+from facemill.stylegan.conditions import Conditions, combination_shares, read_conditions
+from facemill.stylegan.evaluate_stylegan import conditions_of
 from facemill.stylegan.gan import build_gan
+from facemill.stylegan.portraits import Kinds
 from facemill.stylegan.train_stylegan import mirrored, overfitting_gauge, train_stylegan, training_rows
 from facemill.training.optimization import make_accelerator
 
@@ -107,9 +109,26 @@ def test_neither_rejected_nor_held_out_portraits_are_learned_from(inputs, caplog
         train_stylegan(settings=PLAIN, **inputs)
     learned = int(next(m for m in caplog.messages if "learns from" in m).split()[3])
     assert learned == sum(i >= 3 and not held_out(str(i), 0.1) for i in range(140))
-    conditions = read_conditions([], [], 1)
-    without_masks = training_rows(PLAIN, conditions, inputs["portraits"], None, 0.1)
+    without_masks = training_rows(
+        PLAIN, Conditions({}, {}), inputs["portraits"], Kinds.of(inputs["portraits"], None, 0.1)
+    )
     assert len(without_masks) == sum(not held_out(str(i), 0.1) for i in range(140))
+
+
+def test_names_of_portraits_that_are_not_learned_from_cannot_be_asked_for(tmp_path, monkeypatch):
+    """The gate rejects all portraits of black hair but those that are held out."""
+    monkeypatch.chdir(tmp_path)
+    inputs = write_collection(tmp_path, 32, 32, portraits=240) | {"min_images": 1}
+    rows = [
+        row | {"rejected": None if int(row["id"]) % 3 or held_out(row["id"], 0.1) else "unsure"}
+        for row in read_rows([inputs["gate"]])
+    ]
+    write_shard(inputs["gate"], rows, pq.read_schema(inputs["gate"]))
+    train_stylegan(settings=changed(training={"images": 8, "batch": 8, "learning_rate": 1e-3}), **inputs)
+    sampler = Sampler.load(inputs["model"])
+    assert sampler.generator.conditions == {"hair_color": ["red_hair"], "smile": ["smile"]}
+    kinds = Kinds.of(inputs["portraits"], inputs["gate"], inputs["holdout"])
+    assert conditions_of(inputs["model"], sampler, inputs["tags"], kinds).names == sampler.generator.conditions
 
 
 @pytest.mark.parametrize(("holdout", "count"), [(0, 0), (0.02, 2), (0.04, 5), (0.2, 35)])
@@ -291,8 +310,9 @@ def one_process(settings, inputs: dict) -> dict[str, torch.Tensor]:
     """The EMA generator's state after one process has done the work of two."""
     torch.manual_seed(inputs["seed"])
     accelerator = make_accelerator()
-    conditions = read_conditions(inputs["tags"], settings.conditions, inputs["min_images"])
-    rows = training_rows(settings, conditions, inputs["portraits"], inputs["gate"], inputs["holdout"])
+    kinds = Kinds.of(inputs["portraits"], inputs["gate"], inputs["holdout"])
+    conditions = read_conditions(inputs["tags"], settings.conditions, inputs["min_images"], kinds.training)
+    rows = training_rows(settings, conditions, inputs["portraits"], kinds)
     combinations = combination_shares([rows.slots(index) for index in range(len(rows))])
     gan = build_gan(accelerator, settings, 1, conditions.names, *combinations)
     batches = train_loader(rows, settings.training.batch, inputs["seed"])
