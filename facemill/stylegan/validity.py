@@ -1,7 +1,7 @@
-"""Whether a mask is one of a portrait: parts of a size and number that real portraits' masks have, in their places."""
+"""Whether a mask is one of a portrait: one face, eyes, one mouth, hair and a body, as large as real ones, in place."""
 
 import json
-from collections.abc import Sequence
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,18 +20,24 @@ PARTS: dict[str, tuple[Role, ...]] = {
 }
 """Parts of a portrait, each with the roles of its classes."""
 
+COUNTS = {"face": (1, 1), "eye": (1, 2), "mouth": (1, 1), "hair": (1, math.inf), "body": (1, math.inf)}
+"""The least and the greatest number of components of each part."""
+
 BELOW = (("mouth", "eye"), ("body", "face"))
 """Parts whose center lies below another's."""
 
 CENTRAL = 0.98
-"""Share of the real portraits whose areas, and whose numbers of components, are those that are accepted."""
+"""Share of the real portraits with a part whose areas of it are accepted."""
 
-SPECK = 0.2
-"""A component of less than this share of its part's largest does not count: a second mouth is larger, noise is not."""
+SPECK = 0.5
+"""A component of less than this share of its part's largest does not count: a second mouth is as large as the first.
+
+The pieces into which a U-Net breaks a mouth or a face are smaller, mostly.
+"""
 
 
 class Limits(NamedTuple):
-    """The least and the largest area and number of components of each part, float64 (2 * parts,) each."""
+    """The least and the largest area of each part, float64 (parts,) each."""
 
     lower: np.ndarray
     upper: np.ndarray
@@ -65,38 +71,49 @@ def measure_mask(mask: np.ndarray, classes: ClassTable) -> np.ndarray:
 
 
 def mask_limits(measures: np.ndarray) -> Limits:
-    """What the central `CENTRAL` of real portraits' masks have, of their `measure_mask`, (N, 3 * parts)."""
-    ranged = measures[:, : measures.shape[1] // 3 * 2]
+    """The areas of each part that the central `CENTRAL` of real masks with this part have.
+
+    Args:
+        measures: `measure_mask` of real portraits' masks, (N, 3 * parts).
+
+    Returns:
+        0 and 0 for a part that no mask has.
+    """
     tail = (1 - CENTRAL) / 2
-    lower = np.quantile(ranged, tail, axis=0, method="inverted_cdf")
-    return Limits(lower, np.quantile(ranged, 1 - tail, axis=0, method="inverted_cdf"))
+    present = [areas[areas > 0] for areas in np.split(measures, 3, axis=1)[0].T]
+    ends = [np.quantile(a, [tail, 1 - tail], method="inverted_cdf") if len(a) else np.zeros(2) for a in present]
+    return Limits(*np.stack(ends, axis=1))
 
 
 def write_limits(path: Path, limits: Limits, classes: ClassTable) -> None:
-    """Writes limits as JSON: by part the least and the largest `area`, a share, and number of `components`."""
-    areas, components = np.stack(limits, axis=1).reshape(2, -1, 2).tolist()
-    parts = zip(part_ids(classes), areas, components, strict=True)
-    write_json(path, {part: {"area": area, "components": count} for part, area, count in parts})
+    """Writes JSON: by part the least and the largest `area`, a share, and the same of `components` (null: any number).
+
+    The numbers are those of `COUNTS`, for the reader.
+    """
+    parts = zip(part_ids(classes), np.stack(limits, axis=1).tolist(), strict=True)
+    counts = {part: [least, None if math.isinf(most) else most] for part, (least, most) in COUNTS.items()}
+    write_json(path, {part: {"area": area, "components": counts[part]} for part, area in parts})
 
 
 def read_limits(path: Path) -> Limits:
     """The limits that `write_limits` wrote."""
-    parts = json.loads(path.read_text()).values()
-    return Limits(*np.array([part[key] for key in ("area", "components") for part in parts], np.float64).T)
+    return Limits(*np.array([part["area"] for part in json.loads(path.read_text()).values()], np.float64).T)
 
 
 def are_valid(measures: np.ndarray, limits: Limits, classes: ClassTable) -> np.ndarray:
-    """Which masks have parts within limits, and in their order from top to bottom: bool (N,).
+    """Which masks have each part as often as `COUNTS` has it, in areas within limits, in their order: bool (N,).
 
     Args:
         measures: of the masks, (N, 3 * parts).
         limits: of real portraits.
         classes: the masks' class table.
     """
-    names: Sequence[str] = list(part_ids(classes))
-    ranged, heights = np.split(measures, [len(names) * 2], axis=1)
-    valid: np.ndarray = np.all((ranged >= limits.lower) & (ranged <= limits.upper), axis=1)
+    names = list(part_ids(classes))
+    areas, components, heights = np.split(measures, 3, axis=1)
+    least, most = np.transpose([COUNTS[name] for name in names])
+    valid: np.ndarray = np.all((areas >= limits.lower) & (areas <= limits.upper), axis=1)
+    valid &= np.all((components >= least) & (components <= most), axis=1)
     for low, high in BELOW:
         if low in names and high in names:
-            valid &= ~(heights[:, names.index(low)] <= heights[:, names.index(high)])  # a missing part is not misplaced
+            valid &= heights[:, names.index(low)] > heights[:, names.index(high)]
     return valid

@@ -20,7 +20,7 @@ from facemill.stylegan.validity import Limits, mask_limits, measure_mask, write_
 from facemill.taggers.probes import THUMBNAIL, Probes
 
 LIMITS = PseudoLabelsConfig(version="v3", min_confidence=0, max_flip_disagreement=1)
-NONE = Limits(np.full(10, 1e6), np.full(10, 1e6))
+NONE = Limits(np.full(5, 1e6), np.full(5, 1e6))
 """That no mask is within."""
 CONDITIONS = {"hair_color": ["black_hair", "red_hair"]}
 

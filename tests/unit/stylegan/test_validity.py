@@ -1,4 +1,4 @@
-"""Valid masks: parts as large and as many as real ones have, in their places."""
+"""Valid masks: one face, eyes, one mouth, hair and a body, as large as real ones, in their places."""
 
 import json
 
@@ -72,9 +72,38 @@ def test_nearly_all_real_masks_are_valid_but_the_strangest():
     assert are_valid(measures, mask_limits(measures), SEVEN).tolist() == [True] * 995 + [False] * 5
 
 
-def test_a_part_that_real_masks_lack_at_times_may_be_missing():
-    measures = measured(*[portrait()] * 80, *[portrait(mouths=0)] * 20)
-    assert are_valid(measures, mask_limits(measures), SEVEN).all()
+def hair_and_clothes() -> np.ndarray:
+    mask = portrait(eyes=0, mouths=0)
+    mask[mask == IDS["face"]] = IDS["hair"]
+    return mask
+
+
+def three_faces() -> np.ndarray:
+    """Three faces with a mouth each, without eyes: in all not larger than one face and one mouth."""
+    mask = portrait(eyes=0, mouths=0)
+    mask[mask == IDS["face"]] = IDS["hair"]
+    for left in (18, 28, 38):
+        mask[16:36, left : left + 8] = IDS["face"]
+        mask[30:32, left + 2 : left + 5] = IDS["mouth"]
+    return mask
+
+
+@pytest.mark.parametrize("mask", [hair_and_clothes(), three_faces()], ids=["no face", "three"])
+def test_a_portrait_has_one_face_whatever_the_labeller_makes_of_some_real_ones(mask):
+    measures = measured(*[portrait(18 + i % 5, eyes=1 + i % 2) for i in range(80)], *[mask] * 20)
+    assert are_valid(measures, mask_limits(measures), SEVEN).tolist() == [True] * 80 + [False] * 20
+
+
+def test_areas_are_limited_by_the_masks_that_have_the_part():
+    measures = measured(*[portrait()] * 50, *[portrait(mouths=0)] * 50)
+    smaller = portrait()
+    smaller[34:36, 29:36] = IDS["face"]
+    assert are_valid(measured(portrait(), smaller), mask_limits(measures), SEVEN).tolist() == [True, False]
+
+
+def test_without_a_real_mask_that_has_the_part_no_mask_is_valid():
+    limits = mask_limits(measured(*[portrait(mouths=0)] * 9))
+    assert not are_valid(measured(portrait(), portrait(mouths=0)), limits, SEVEN).any()
 
 
 def test_a_table_without_a_role_has_no_such_part():
@@ -89,5 +118,6 @@ def test_limits_are_written_by_part_and_read_again(tmp_path):
     written = json.loads((tmp_path / "limits.json").read_text())
     assert list(written) == list(part_ids(SEVEN))
     assert written["eye"] == {"area": [12 / 64**2, 24 / 64**2], "components": [1, 2]}
+    assert written["hair"]["components"] == [1, None]
     for limits, expected in zip(read_limits(tmp_path / "limits.json"), REAL, strict=True):
         assert (limits == expected).all()
