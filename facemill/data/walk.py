@@ -240,6 +240,15 @@ def check_out(option: str, folder: Path, out: Path, targets: Iterable[Path], inp
         place = "is" if target == real else "lies in"
         raise UserError(f"--out {out}: {place} {option} {folder}; accepted: another, so that no file is replaced")
     check_replaced("--out", out, targets, inputs)
+    check_new_folder("--out", out)
+
+
+def check_new_folder(option: str, folder: Path) -> None:
+    """Raises `UserError` when a folder cannot be made, since there is a file in its place or above it."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        what = "a file" if there == folder else f"{there} is a file"
+        raise UserError(f"{option} {folder}: {what}; accepted: a folder")
 
 
 def check_replaced(option: str, out: Path, targets: Iterable[Path], inputs: Iterable[Path]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.data.shards import encode_mask, read_rows
-from facemill.data.walk import check_out, files_in
+from facemill.data.walk import check_new_folder, check_out, files_in
 from facemill.errors import UserError, first_names
 from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
@@ -69,6 +69,9 @@ def sample_portraits(
         raise UserError(f"--seeds, --images: found {'both' if seeds else 'neither'}; accepted: one of them")
     if images and (truncation is not None or condition or center):
         raise UserError("--truncation, --condition, --center: accepted with --seeds alone")
+    if condition == []:
+        raise UserError("--condition: found nothing; accepted: names, such as hair_color=blue_hair")
+    check_new_folder("--out", out)
     segmenter = mask_segmenter(masks, unet)
     painter = RecipePainter.load(model)
     if images:

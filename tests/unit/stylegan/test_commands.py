@@ -231,6 +231,7 @@ def test_names_of_rejected_portraits_are_no_centers(tagged, command, tmp_path, c
         (["--seeds", "1", "--masks"], "--masks, --unet: found --masks alone; accepted: both"),
         (["--seeds", "0-2500", "--grid"], "--grid: found 2501 portraits; accepted: 2500 at most"),
         ([], "--seeds, --images: found neither; accepted: one of them"),
+        (["--seeds", "1", "--condition"], "--condition: found nothing; accepted: names, such as hair_color=blue_hair"),
         (["--images", ".", "--truncation", "1"], "--truncation, --condition, --center: accepted with --seeds alone"),
     ],
 )
@@ -266,12 +267,28 @@ def test_names_that_the_model_does_not_know_are_refused_with_those_it_knows(
         (["--rows", 1, "--columns", "a.png", "--layers", 0], "--columns a.png: No such file or directory; accepted:"),
         (["--rows", "plain.png", "--columns", 1, "--layers", 0], "--rows plain.png: holds no styles of this model"),
         (["--rows", "0-64", "--columns", 1, "--layers", 0], "--rows: found 65 portraits; accepted: 64 at most"),
+        (["--columns", 1, "--layers", 0, "--rows"], "--rows: found nothing; accepted: seeds, such as"),
+        (["--rows", 1, "--columns", 1, "--layers", 0, "--condition"], "--condition: found nothing; accepted: names"),
+        (
+            ["--rows", "a.png", "--columns", "b.png", "--layers", 0, "--truncation", 1],
+            "--truncation, --condition: accepted with seeds alone",
+        ),
+        (
+            ["--rows", 1, "--columns", 1, "--layers", 0, "--out", "plain.png/x.png"],
+            "--out plain.png: a file; accepted:",
+        ),
+        (["--rows", 1, "--columns", 1, "--layers", 0, "--out", "stylegan.png"], "--out stylegan.png: a folder; accep"),
+        (
+            ["--rows", 1, "--columns", 1, "--layers", 0, "--portraits", "plain.png"],
+            "--portraits plain.png: a file; accepted: a folder",
+        ),
         (["--rows", 1, "--columns", 1, "--layers", 0, "--out", "x.jpg"], "--out x.jpg; accepted: a name that ends in"),
     ],
 )
 def test_what_cannot_be_mixed_is_one_line(save_generator, command, tmp_path, monkeypatch, words, fault):
     monkeypatch.chdir(tmp_path)
     Image.new("RGB", (32, 32)).save("plain.png")
+    Path("stylegan.png").mkdir()
     out = [] if "--out" in words else ["--out", "grid.png"]
     said = command("mix_portraits", "--model", save_generator(), *words, *out)
     assert said.startswith(f"mix_portraits.py: {fault}") and "\n" not in said
@@ -344,3 +361,25 @@ def test_a_grid_shows_every_image_in_the_order_of_names(sampled, command, tmp_pa
             cell = grid[top : top + 64, left : left + 32]
             assert np.array_equal(cell, np.concatenate([pixels(path), pixels(tmp_path / name / path.name)]))
         Image.fromarray(pixels(files[1])).save(files[1])  # without its styles
+
+
+def test_the_grid_has_the_order_of_the_command_line(sampled, command, tmp_path):
+    model, first = sampled
+    words = ["--rows", first / "seed-000002.png", "5,1", "--columns", 0, "--layers", 0, "--out", tmp_path / "grid.png"]
+    assert command("mix_portraits", "--model", model, *words) is None
+    gap = (pixels(tmp_path / "grid.png").shape[0] - 4 * 128) // 5
+    for row, seed in enumerate((2, 5, 1), 1):
+        top = gap + row * (128 + gap)
+        cell = pixels(tmp_path / "grid.png")[top : top + 128 : 4, gap : gap + 128 : 4]
+        assert np.array_equal(cell, pixels(first / f"seed-00000{seed}.png"))
+
+
+@pytest.mark.parametrize("name", ["sample_portraits", "project_portraits"])
+@pytest.mark.parametrize("below", ["", "x"])
+def test_a_file_in_place_of_the_folder_is_told_before_all_work(sampled, command, tmp_path, name, below):
+    model, first = sampled
+    file = tmp_path / "file"
+    file.touch()
+    said = command(name, "--model", model, "--images", first, "--out", file / below)
+    assert said.endswith(f": {'a file' if not below else f'{file} is a file'}; accepted: a folder")
+    assert said.startswith(f"{name}.py: --out {file / below}: ")
