@@ -8,10 +8,10 @@ import numpy as np
 
 from facemill.data.walk import check_new_folder, check_replaced
 from facemill.errors import UserError
-from facemill.imaging.figures import image_grid, save_picture
+from facemill.imaging.figures import image_grid
 from facemill.log import log
 from facemill.stylegan.asked import MOST_SEED, Asked, check_truncation, mix, numbers, styles_of_seeds
-from facemill.stylegan.recipes import RecipePainter
+from facemill.stylegan.recipes import RecipePainter, save_grid
 from facemill.stylegan.sample_portraits import TRUNCATION
 
 MOST = 64
@@ -72,7 +72,7 @@ def mix_portraits(
             else:
                 line.append(painter.paint(styles))
         cells.append(line)
-    save_picture(
+    save_grid(
         image_grid(cells, cell=painter.sampler.generator.height * max(CELL // painter.sampler.generator.height, 1)), out
     )
     log.info("%d x %d portraits in %s", len(below), len(beside), out)

@@ -1,5 +1,6 @@
 """Styles of a finished StyleGAN for a folder of images, outside the workflow."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -11,16 +12,15 @@ from pydantic import ValidationError
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.batching import batched
-from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.data.walk import IMAGE_SUFFIXES, File, check_out, files_in
 from facemill.errors import UserError, first_line, list_faults
-from facemill.imaging.figures import save_picture
 from facemill.inference.projector import BATCH, Projector
 from facemill.ingest.crop_place import portrait_finder
 from facemill.ingest.portraits import MIDDLE, Box, Centering, Finder, Unreadable, load_portrait
 from facemill.log import log, progress
 from facemill.networks.device import device
 from facemill.networks.vgg import Lpips
-from facemill.stylegan.recipes import RecipePainter
+from facemill.stylegan.recipes import RecipePainter, save_grid, sheet_of
 from facemill.stylegan.sample_portraits import GRID, MOST_CELLS, mosaic
 from facemill.stylegan.seen import differences
 
@@ -58,7 +58,7 @@ def project_portraits(
     """
     if not 1 <= steps <= MOST_STEPS:
         raise UserError(f"--steps {steps}; accepted: 1 to {MOST_STEPS}")
-    files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+    files = image_files(images)
     names = {Path(file.path): Path(file.name).with_suffix(".png") for file in files}
     check_out("--images", images, out, [out / name for name in names.values()], names)
     if grid and len(files) > MOST_CELLS // 2:
@@ -82,12 +82,28 @@ def project_portraits(
             if pairs is not None:
                 pairs[path] = portrait, painted
     if pairs:
-        save_picture(mosaic([np.concatenate(pairs[path]) for path in names if path in pairs]), out / GRID)
+        save_grid(mosaic([np.concatenate(pairs[path]) for path in names if path in pairs]), out / GRID)
     if far:
         log.info("mean difference of pixels in [-1, 1]: %.3f, over %d images", np.mean(far), len(far))
     log.info("%d portraits in %s", len(files) - len(faults), out)
     if faults:
         raise UserError("\n  ".join([f"{len(faults)} of {len(files)} images have no styles:", *list_faults(faults)]))
+
+
+def image_files(images: Path) -> list[File]:
+    """The images of a folder, less the grids and masks that lie beside painted portraits.
+
+    Raises:
+        UserError: There is none.
+    """
+    files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+    sheets = {file.path: sheet_of(Path(file.path)) for file in files}
+    if counts := Counter(sheet for sheet in sheets.values() if sheet):
+        counted = ", ".join(f"{count} {what}{'s' * (count > 1)}" for what, count in counts.items())
+        log.info("--images %s: left out: %s, which lie beside painted portraits", images, counted)
+    if kept := [file for file in files if not sheets[file.path]]:
+        return kept
+    raise UserError(f"--images {images}: found grids and masks alone; accepted: images")
 
 
 def readable(

@@ -13,12 +13,14 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel
 from torch import Tensor
 
-from facemill.data.png import chunks
+from facemill.data.png import SIGNATURE, chunk, chunks
 from facemill.files import atomic_write, sha256
 from facemill.inference.sampler import Sampler
 
 KEYWORD = "facemill-stylegan"
 """Of the text chunk (tEXt, https://www.w3.org/TR/png-3/#11tEXt) that holds a recipe, as JSON."""
+SHEET_KEYWORD = "facemill-sheet"
+"""Of the text chunk of what lies beside portraits and is none: a `grid` of them, or a `mask`."""
 MOST_BYTES = 1 << 20
 """A longer chunk is no recipe: the largest network's has 60 KB."""
 
@@ -42,6 +44,32 @@ class Recipe(BaseModel):
             return cls.model_validate_json(text) if len(text) <= MOST_BYTES else None
         except (StopIteration, ValueError):
             return None
+
+
+def save_grid(picture: Image.Image, path: Path) -> None:
+    """Writes a grid of portraits, a PNG that tells that it is one, so that no command takes it for a portrait."""
+    info = PngInfo()
+    info.add_text(SHEET_KEYWORD, "grid")
+    with atomic_write(path) as tmp:
+        picture.save(tmp, "PNG", optimize=True, pnginfo=info)
+
+
+def as_mask(encoded: bytes) -> bytes:
+    """The PNG of a portrait's mask, which tells that it is one, too."""
+    *before, end = chunks(encoded)
+    text = b"tEXt", f"{SHEET_KEYWORD}\0mask".encode()
+    return SIGNATURE + b"".join(chunk(*part) for part in (*before, text, end))
+
+
+def sheet_of(path: Path) -> str | None:
+    """What a PNG that lies beside portraits tells that it is, `grid` or `mask`; None for all other files."""
+    if path.suffix.lower() != ".png":
+        return None
+    try:
+        texts = [data.partition(b"\0") for kind, data in chunks(path.read_bytes()) if kind == b"tEXt"]
+    except (OSError, ValueError):
+        return None
+    return next((text.decode("latin-1") for keyword, _, text in texts if keyword == SHEET_KEYWORD.encode()), None)
 
 
 @dataclass(frozen=True)

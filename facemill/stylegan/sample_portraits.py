@@ -14,13 +14,12 @@ from facemill.data.shards import encode_mask, read_rows
 from facemill.data.walk import check_new_folder, check_out, files_in
 from facemill.errors import UserError, first_names
 from facemill.files import atomic_write
-from facemill.imaging.figures import save_picture
 from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
 from facemill.latent.attributes import GROUPS
 from facemill.log import log, progress
 from facemill.stylegan.asked import MOST_SEED, Asked, check_truncation, numbers, styles_of_seeds
-from facemill.stylegan.recipes import RecipePainter
+from facemill.stylegan.recipes import RecipePainter, as_mask, save_grid
 
 TRUNCATION = 0.7
 PRODUCTS = ("generated", "generated_tags")
@@ -93,7 +92,7 @@ def sample_portraits(
         painted = with_masks(segmenter, painted, out / "masks")
     shown = [portrait for _, portrait in painted if grid]
     if shown:
-        save_picture(mosaic(shown), out / GRID)
+        save_grid(mosaic(shown), out / GRID)
     log.info("%d portraits in %s", count, out)
 
 
@@ -186,7 +185,7 @@ def with_masks(
         for (name, portrait), mask in segmenter.predict(painted, lambda item: Image.fromarray(item[1]), pool):
             assert not isinstance(mask, ValueError)  # which stands for an image that cannot be read
             with atomic_write(folder / f"{name}.png") as tmp:
-                tmp.write_bytes(encode_mask(mask, segmenter.classes))
+                tmp.write_bytes(as_mask(encode_mask(mask, segmenter.classes)))
             yield name, portrait
 
 

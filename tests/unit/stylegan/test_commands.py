@@ -122,6 +122,12 @@ def test_grids_and_masks_lie_beside_the_portraits_and_are_left_out_afterwards(
     assert {mask.shape for mask in masks} == {(32, 16)} and len(np.unique(masks)) > 1
     assert command("sample_portraits", "--model", model, "--images", out, "--out", tmp_path / "b") is None
     assert len(list((tmp_path / "b").iterdir())) == 7 and "left out: 8 without styles" in caplog.text
+    words = ["--rows", 1, "--columns", 2, "--layers", 0, "--out", out / "mixed.png"]
+    assert command("mix_portraits", "--model", model, *words) is None
+    assert command("project_portraits", "--model", model, "--images", out, "--out", tmp_path / "c", "--grid") is None
+    assert len(list((tmp_path / "c").rglob("*.png"))) == 8 and "left out: 2 grids, 7 masks, which" in caplog.text
+    said = command("project_portraits", "--model", model, "--images", out / "masks", "--out", tmp_path / "d")
+    assert said.endswith(f"--images {out / 'masks'}: found grids and masks alone; accepted: images")
 
 
 def test_the_grid_replaces_no_portrait(sampled, command, tmp_path):
