@@ -178,8 +178,15 @@ def decoded(vae: Vae, images: np.ndarray) -> np.ndarray:
             with autocast():
                 mean, _ = vae.encode(to_signed_range(batch.to(device())))
                 images_of_batch = vae.decode(mean).float()
-            reconstructions.append(to_pixels(F.interpolate(images_of_batch, images.shape[1:3], mode="area")))
+            reconstructions.append(to_pixels(resized(images_of_batch, images.shape[1:3])))
     return np.concatenate(reconstructions)
+
+
+def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Images (N, 3, H, W) at another height and width: averaged where they shrink, else between their pixels."""
+    if size[0] <= images.shape[2]:
+        return F.interpolate(images, size, mode="area")
+    return F.interpolate(images, size, mode="bilinear", align_corners=False)
 
 
 @torch.inference_mode()

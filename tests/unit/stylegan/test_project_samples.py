@@ -16,7 +16,7 @@ from facemill.errors import UserError
 from facemill.inference.sampler import Sampler
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
-from facemill.stylegan.project_samples import project_samples, relative_distance
+from facemill.stylegan.project_samples import decoded, project_samples, relative_distance
 
 
 @pytest.fixture
@@ -65,6 +65,16 @@ def test_projections_with_their_figures(project, ratio, masked):
     known = {"l1", "l1_std"} | ({"mask_iou", "iou", "colors", "lpips"} if masked else set())
     assert figures["vae"]["held_out"].keys() == known
     assert figures["w"]["generated"].keys() == known | {"w_distance"}
+
+
+def test_a_smaller_autoencoder_is_enlarged_smoothly():
+    """Repeated pixels would stand in its way against a generator of twice its size."""
+    torch.manual_seed(0)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    large = decoded(Vae(size=32, z_dim=4, width=4).eval(), images).astype(int)
+    assert large.shape == images.shape
+    within, across = (np.abs(np.diff(large, axis=2)[:, :, start::2]).mean() for start in (0, 1))
+    assert within > across / 2
 
 
 def test_the_distance_of_styles_is_a_share_of_that_between_portraits(save_generator):
