@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from facemill.inference.sampler import Sampler
 from facemill.stylegan.judge import FeatureNetwork
@@ -25,7 +26,7 @@ def path_lengths(sampler: Sampler, features: FeatureNetwork, pairs: int) -> dict
     features in place of VGG's, in float32 and before pixels are rounded.
 
     Returns:
-        `w`: on lines between styles; `z`: on lines between codes; `cross_fade`: between the portraits' pixels. The
+        `w`: on lines between styles; `z`: on arcs between codes; `cross_fade`: between the portraits' pixels. The
         portraits of a pair have the same conditions.
     """
     random = np.random.default_rng(0)
@@ -49,9 +50,21 @@ def _ways(sampler: Sampler, codes: tuple[Tensor, Tensor], slots: Tensor) -> dict
     image, other_image = painted(sampler, w), painted(sampler, other_w)
     return {
         "w": lambda t: painted(sampler, torch.lerp(w, other_w, t.to(w.device))),
-        "z": lambda t: painted(sampler, sampler.styles(torch.lerp(z, other_z, t), slots)),
+        "z": lambda t: painted(sampler, sampler.styles(slerp(z, other_z, t), slots)),
         "cross_fade": lambda t: torch.lerp(image, other_image, t.to(w.device)[..., None, None]),
     }
+
+
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Points (N, D) at positions t (N, 1) of the arcs from a (N, D) to b (N, D), of length 1, at constant speed.
+
+    The mapping normalizes codes, so their lengths do not matter (Karras et al. 2019, section 4.1).
+    """
+    a, b = F.normalize(a), F.normalize(b)
+    cosine = (a * b).sum(1, keepdim=True).clamp(-1, 1)
+    across = F.normalize(b - cosine * a)
+    angle = t * cosine.acos()
+    return angle.cos() * a + angle.sin() * across
 
 
 @torch.inference_mode()

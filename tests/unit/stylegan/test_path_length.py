@@ -6,7 +6,7 @@ import torch
 
 from facemill.inference.sampler import Sampler
 from facemill.networks.stylegan2 import StyleGenerator
-from facemill.stylegan.path_length import midpoints, painted, path_lengths
+from facemill.stylegan.path_length import STEP, midpoints, painted, path_lengths, slerp
 
 PAIRS = 40
 
@@ -39,6 +39,28 @@ def test_a_line_of_codes_passes_the_mapping_at_each_position(sampler):
     scaled.codes = lambda seeds: sampler.codes([0]).expand(len(seeds), -1) * (1 + torch.tensor(seeds)[:, None] % 2)
     still = path_lengths(scaled, lambda images: images.flatten(1), PAIRS)
     assert still["z"] == pytest.approx(0, abs=1e-3)
+
+
+def test_codes_go_along_the_arc_at_constant_speed():
+    a, b = torch.randn(2, 5, 6, generator=torch.Generator().manual_seed(0)).unbind()
+    whole = torch.nn.functional.cosine_similarity(a, b).acos()
+    for start in (0.0, 0.1, 0.5, 0.9):
+        ends = [slerp(3 * a, b, torch.full((5, 1), t)) for t in (start, start + 0.1)]
+        for end in ends:
+            torch.testing.assert_close(end.norm(dim=1), torch.ones(5))
+        torch.testing.assert_close((ends[0] * ends[1]).sum(1).acos(), whole / 10, rtol=1e-3, atol=0)
+    torch.testing.assert_close(slerp(a, b, torch.ones(5, 1)), torch.nn.functional.normalize(b))
+    torch.testing.assert_close(slerp(a, a, torch.ones(5, 1)), torch.nn.functional.normalize(a), atol=1e-3, rtol=0)
+
+
+def test_the_way_between_codes_is_that_arc(sampler):
+    passed = []
+    observed = Sampler(sampler.generator)
+    observed.styles = lambda codes, slots: passed.append(codes) or sampler.styles(codes, slots)
+    path_lengths(observed, lambda images: images.flatten(1), PAIRS)
+    z, other_z, first, second = passed[:4]
+    angle = torch.nn.functional.cosine_similarity(z, other_z).acos()
+    torch.testing.assert_close((second - first).norm(dim=1), STEP * angle, rtol=5e-3, atol=0)
 
 
 def test_midpoints_lie_between_the_portraits_of_their_pair(sampler):
