@@ -1,6 +1,6 @@
 """Portraits of a finished StyleGAN, outside the workflow."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from math import ceil, sqrt
 from pathlib import Path
@@ -10,9 +10,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from facemill.data.png import chunks
 from facemill.data.shards import encode_mask, read_rows
 from facemill.data.walk import check_new_folder, check_out, files_in
-from facemill.errors import UserError, first_names
+from facemill.errors import UserError, first_line, first_names, list_faults
 from facemill.files import atomic_write
 from facemill.inference.sampler import Sampler
 from facemill.inference.segmenter import Segmenter
@@ -48,7 +49,8 @@ def sample_portraits(
 
     A seed's portrait is the same, whatever others are painted with it. Each PNG holds its styles and what they were
     made of, so that the folder is one of `--images` for this command, for project_portraits and, file by file, for
-    mix_portraits, which paint the same bytes again.
+    mix_portraits, which paint the same bytes again. PNGs that cannot be are listed at the end; the exit status is then
+    1.
 
     Args:
         model: a trained StyleGAN: its folder, for example results/sample/stylegan.
@@ -73,8 +75,9 @@ def sample_portraits(
     check_new_folder("--out", out)
     segmenter = mask_segmenter(masks, unet)
     painter = RecipePainter.load(model)
+    faults: list[tuple[Path, str]] = []
     if images:
-        asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out)))
+        asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out), faults))
         count = len(recipes)
         if grid and any(recipe.name == Path(GRID).stem for recipe in recipes):
             raise UserError(f"--grid: it would replace the portrait of {images / GRID}; accepted: one of another name")
@@ -94,6 +97,8 @@ def sample_portraits(
     if shown:
         save_grid(mosaic(shown), out / GRID)
     log.info("%d portraits in %s", count, out)
+    if faults:
+        raise UserError("\n  ".join([f"{len(faults)} PNGs are not painted again:", *list_faults(faults)]))
 
 
 def mask_segmenter(masks: bool, unet: Path | None) -> Segmenter | None:
@@ -143,22 +148,46 @@ def are_truncated(styles: Tensor, seeds: Tensor, center: Tensor) -> bool:
     return bool((near - psi * far).norm() <= SAME * far.norm())
 
 
-def recipe_files(images: Path, out: Path) -> dict[str, Path]:
-    """The PNGs of a folder by their names within it, without suffix. Raises `UserError` when one would be replaced."""
-    files = {file.name.rpartition(".")[0]: Path(file.path) for file in files_in("--images", images, (".png",), "PNG")}
-    check_out("--images", images, out, [out / f"{name}.png" for name in files], files.values())
+def recipe_files(images: Path, out: Path) -> list[tuple[str, Path]]:
+    """The PNGs of a folder, each with its name within it, without suffix.
+
+    Raises:
+        UserError: One of them would be replaced.
+    """
+    files = [(file.name.rpartition(".")[0], Path(file.path)) for file in files_in("--images", images, (".png",), "PNG")]
+    check_out("--images", images, out, [out / f"{name}.png" for name, _ in files], [path for _, path in files])
     return files
 
 
-def read_recipes(painter: RecipePainter, images: Path, files: Mapping[str, Path]) -> list[Asked]:
+def read_recipes(
+    painter: RecipePainter, images: Path, files: Sequence[tuple[str, Path]], faults: list[tuple[Path, str]]
+) -> list[Asked]:
     """What files were painted from; those that do not tell are left out, which is said in the log.
+
+    Args:
+        painter: the generator.
+        images: the folder.
+        files: its PNGs, each with the name of the PNG to write.
+        faults: gets the files that cannot be read, or whose portrait would replace another one, and why.
 
     Raises:
         UserError: None of them tells.
     """
-    recipes = {name: painter.read(path) for name, path in files.items()}
-    asked = [Asked(name, *recipe) for name, recipe in recipes.items() if recipe]
-    without = [str(files[name]) for name, recipe in recipes.items() if not recipe]
+    asked: dict[str, Asked] = {}
+    without = []
+    for name, path in files:
+        try:
+            recipe = painter.read(path)
+            list(chunks(path.read_bytes()))
+        except (OSError, ValueError) as error:
+            faults.append((path, f"cannot be read ({first_line(error)})"))
+            continue
+        if recipe and name in asked:
+            faults.append((path, f"its portrait would replace that of {Path(name).name}.png"))
+        elif recipe:
+            asked[name] = Asked(name, *recipe)
+        else:
+            without.append(str(path))
     if not asked:
         raise UserError(
             f"--images {images}: found {len(files)} PNGs, none with styles of this model; accepted: PNGs that a "
@@ -168,7 +197,7 @@ def read_recipes(painter: RecipePainter, images: Path, files: Mapping[str, Path]
         log.info(
             "--images %s: left out: %d without styles of this model: %s", images, len(without), first_names(without)
         )
-    return asked
+    return list(asked.values())
 
 
 def paint_all(painter: RecipePainter, asked: Iterable[Asked], out: Path) -> Iterator[tuple[str, np.ndarray]]:

@@ -389,3 +389,19 @@ def test_a_file_in_place_of_the_folder_is_told_before_all_work(sampled, command,
     said = command(name, "--model", model, "--images", first, "--out", file / below)
     assert said.endswith(f": {'a file' if not below else f'{file} is a file'}; accepted: a folder")
     assert said.startswith(f"{name}.py: --out {file / below}: ")
+
+
+def test_files_that_cannot_be_painted_again_are_listed(sampled, command, tmp_path):
+    model, images = sampled
+    content = (images / "seed-000000.png").read_bytes()
+    (images / "seed-000001.PNG").write_bytes(content)  # beside seed-000001.png
+    (images / "cut.png").write_bytes(content[:-20])
+    (images / "text.png").write_bytes(b"no image")
+    said = command("sample_portraits", "--model", model, "--images", images, "--out", tmp_path / "b")
+    assert said.splitlines()[0] == "sample_portraits.py: 3 PNGs are not painted again:"
+    assert "seed-000001.png: its portrait would replace that of seed-000001.png" in said
+    assert (
+        "cut.png: cannot be read (a PNG that is cut short)" in said and "text.png: cannot be read (not a PNG)" in said
+    )
+    assert (tmp_path / "b/seed-000001.png").read_bytes() == content
+    assert len(list((tmp_path / "b").iterdir())) == 6
