@@ -84,8 +84,7 @@ def evaluate_stylegan(
     """
     sampler = Sampler.load(model)
     kinds = Kinds.of(portraits, gate, holdout)
-    conditions = conditions_of(model, sampler, tags or [], kinds)
-    training, unseen = real_portraits(sampler, portraits, conditions, kinds, holdout)
+    training, unseen = real_portraits(sampler, portraits, conditions_of(model, sampler, tags, kinds), kinds, holdout)
     judge = Judge(portrait_size(portraits), evaluator, labeller, vae, inception_weights, tags_config)
     reference = look_at_real(judge, training, unseen, mask_limits)
     looks = look_at_seeds(judge, sampler, len(reference.training))
@@ -100,14 +99,14 @@ def evaluate_stylegan(
     save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
 
 
-def conditions_of(model: Path, sampler: Sampler, tags: list[Path], kinds: Kinds) -> Conditions:
+def conditions_of(model: Path, sampler: Sampler, tags: list[Path] | None, kinds: Kinds) -> Conditions:
     """The conditions of the portraits, as the training read them.
 
     Raises:
         UserError: They are not those of the generator.
     """
     min_images = model_settings(model).get("min_images", 1)
-    conditions = read_conditions(tags, list(sampler.generator.conditions), min_images, kinds.training)
+    conditions = read_conditions(tags or [], list(sampler.generator.conditions), min_images, kinds.training)
     if conditions.names != sampler.generator.conditions:
         raise UserError(
             f"{model}: a model of the conditions {sampler.generator.conditions}; accepted: one of those of the tags, "

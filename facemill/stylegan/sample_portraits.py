@@ -49,8 +49,7 @@ def sample_portraits(
 
     A seed's portrait is the same, whatever others are painted with it. Each PNG holds its styles and what they were
     made of, so that the folder is one of `--images` for this command, for project_portraits and, file by file, for
-    mix_portraits, which paint the same bytes again. PNGs that cannot be are listed at the end; the exit status is then
-    1.
+    mix_portraits, which paint the same bytes again. Those that cannot be are listed at the end; the exit status is 1.
 
     Args:
         model: a trained StyleGAN: its folder, for example results/sample/stylegan.
@@ -68,26 +67,20 @@ def sample_portraits(
     """
     if (seeds is None) == (images is None):
         raise UserError(f"--seeds, --images: found {'both' if seeds else 'neither'}; accepted: one of them")
-    if images and (truncation is not None or condition or center):
+    if images and (truncation is not None or condition is not None or center):
         raise UserError("--truncation, --condition, --center: accepted with --seeds alone")
-    if condition == []:
-        raise UserError("--condition: found nothing; accepted: names, such as hair_color=blue_hair")
     check_new_folder("--out", out)
     segmenter = mask_segmenter(masks, unet)
     painter = RecipePainter.load(model)
     faults: list[tuple[Path, str]] = []
     if images:
-        asked: Iterable[Asked] = (recipes := read_recipes(painter, images, recipe_files(images, out), faults))
-        count = len(recipes)
+        recipes = read_recipes(painter, images, recipe_files(images, out), faults)
+        asked, count = iter(recipes), len(recipes)
         if grid and any(recipe.name == Path(GRID).stem for recipe in recipes):
             raise UserError(f"--grid: it would replace the portrait of {images / GRID}; accepted: one of another name")
     else:
         chosen = numbers("--seeds", seeds or [], MOST_SEED)
-        psi = check_truncation(TRUNCATION if truncation is None else truncation)
-        mean = None
-        if center and not painter.sampler.generator.conditions:
-            mean = tagged_mean(painter.sampler, model, center)
-        asked, count = styles_of_seeds(painter.sampler, chosen, psi, condition or [], center, mean), len(chosen)
+        asked, count = styles_of(painter, model, chosen, truncation, condition, center), len(chosen)
     if grid and count > MOST_CELLS:
         raise UserError(f"--grid: found {count} portraits; accepted: {MOST_CELLS} at most")
     painted = paint_all(painter, progress(asked, "sample_portraits", count, "portraits"), out)
@@ -99,6 +92,24 @@ def sample_portraits(
     log.info("%d portraits in %s", count, out)
     if faults:
         raise UserError("\n  ".join([f"{len(faults)} PNGs are not painted again:", *list_faults(faults)]))
+
+
+def styles_of(
+    painter: RecipePainter,
+    model: Path,
+    seeds: Sequence[int],
+    truncation: float | None,
+    condition: Sequence[str] | None,
+    center: str | None,
+) -> Iterator[Asked]:
+    """The styles of seeds as the options of `sample_portraits` say. Raises `UserError` for those that do not fit."""
+    if condition is not None and not condition:
+        raise UserError("--condition: found nothing; accepted: names, such as hair_color=blue_hair")
+    psi = check_truncation(TRUNCATION if truncation is None else truncation)
+    mean = None
+    if center and not painter.sampler.generator.conditions:
+        mean = tagged_mean(painter.sampler, model, center)
+    return styles_of_seeds(painter.sampler, seeds, psi, condition or [], center, mean)
 
 
 def mask_segmenter(masks: bool, unet: Path | None) -> Segmenter | None:
