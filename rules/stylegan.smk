@@ -13,7 +13,7 @@ LABELLER = (
 
 
 rule stylegan:
-    """StyleGAN, trained on all portraits but the held-out ones."""
+    """StyleGAN, trained on all portraits but held-out and rejected ones."""
     localrule: True
     input:
         f"results/{CONFIG.dataset}/stylegan/model.safetensors",
