@@ -37,6 +37,17 @@ SHOWN = 10
 Scores = dict[str, float | int | str | None]
 
 
+class Classifier(NamedTuple):
+    """What decides whether portraits show a target."""
+
+    labels: str
+    """The source of the target's labels."""
+    source: str | None
+    """The one that decides, `judge` for the probes of pixels; None where nothing can."""
+    shows: EditClassifier | None
+    """None where nothing can decide."""
+
+
 class Class(NamedTuple):
     """What a portrait can be asked for in one group of conditions."""
 
@@ -93,10 +104,10 @@ def classes_of(conditions: Mapping[str, Sequence[str]]) -> list[Class]:
 
 def load_classifiers(
     classes: Sequence[Class], tags: Sequence[Path], tags_config: TagsConfig, probes: Path
-) -> dict[str, EditClassifier]:
+) -> dict[str, Classifier]:
     """By target what decides whether it is shown: another source than that of its labels, or else probes of pixels.
 
-    A target that none of these knows is left out, with a warning.
+    The source of the labels itself never decides. Of a target that nothing else knows the log warns.
     """
     columns = ["id", "tags", *(key for group in GROUPS for key in (group, f"{group}_source"))]
     rows = list(read_rows(list(tags), columns))
@@ -108,12 +119,14 @@ def load_classifiers(
     classifiers = {}
     for c in classes:
         labels = source_of_labels(rows, c.group if c.names else None, tags_config.sources)
-        source = choose_classifier(c.target, labels, taggers)
-        tagger = of_pixels if source == "judge" else taggers[source]
+        others = {source: tagger for source, tagger in taggers.items() if source != labels}
+        source = choose_classifier(c.target, labels, others)
+        tagger = of_pixels if source == "judge" else others[source]
         if tagger.knows(c.target):
-            classifiers[c.target] = EditClassifier(tagger, c.target, c.names)
+            classifiers[c.target] = Classifier(labels, source, EditClassifier(tagger, c.target, c.names))
         else:
             log.warning("evaluate_stylegan: nothing can tell whether a portrait shows %s", c.target)
+            classifiers[c.target] = Classifier(labels, None, None)
     return classifiers
 
 
@@ -127,7 +140,7 @@ def slots_of_class(sampler: Sampler, seeds: Sequence[int], c: Class) -> Tensor:
 def class_figures(
     sampler: Sampler,
     judge: Judge,
-    classifiers: Mapping[str, EditClassifier],
+    classifiers: Mapping[str, Classifier],
     training: Labelled,
     features: np.ndarray,
     unseen: Labelled,
@@ -145,9 +158,9 @@ def class_figures(
     Returns:
         `class_accuracy`: the share of portraits that show the class asked for; `_truncated`: the same at `PSI` of the
         way from the class's mean; `_real`: of the held-out portraits of the class, which is the classifier's own;
-        `_over_real`: the first over the last. `within_class_diversity`: the mean distance of two portraits of a class,
+        `_over_real`: the first over the last, of the classes that have both. `within_class_diversity`: the mean distance of two portraits of a class,
         over that of the training's. `within_class_recall`: the share of the training's among the generated ones. All
-        are means over classes, which stand in `per_class`.
+        are means over classes, which stand in `per_class`, with the sources of `labels` and `classifier`.
     """
     per_class: dict[str, Scores] = {}
     seeds = range(PORTRAITS)
@@ -157,21 +170,30 @@ def class_figures(
         real = [image for image, slot in zip(unseen, unseen.slots[:, c.column], strict=True) if slot == c.slot]
         own = judge.features(images)
         others = features[training.slots[:, c.column] == c.slot]
-        scores: Scores = {"portraits": len(others), "held_out": len(real)}
+        classifier = classifiers[c.target]
+        scores: Scores = {"labels": classifier.labels, "classifier": classifier.source}
+        scores |= {"portraits": len(others), "held_out": len(real)}
         for key, pictures in (("", images), ("_truncated", truncated), ("_real", np.array(real))):
-            scores[f"accuracy{key}"] = accuracy(judge, classifiers.get(c.target), c, pictures)
+            scores[f"accuracy{key}"] = accuracy(judge, classifier.shows, c, pictures)
         real_diversity = pdist(others).mean() if len(others) > 1 else 0
         scores["diversity"] = float(pdist(own).mean() / real_diversity) if real_diversity else None
         scores["recall"] = float(covered(others, own).mean()) if len(others) else None
         per_class[c.title] = scores
     means = {key: mean_of(per_class, key) for key in ("accuracy", "accuracy_truncated", "accuracy_real")}
-    over = means["accuracy"] / means["accuracy_real"] if means["accuracy"] and means["accuracy_real"] else None
     return {f"class_{key}": value for key, value in means.items()} | {
-        "class_accuracy_over_real": over,
+        "class_accuracy_over_real": accuracy_over_real(per_class),
         "within_class_diversity": mean_of(per_class, "diversity"),
         "within_class_recall": mean_of(per_class, "recall"),
         "per_class": per_class,
     }
+
+
+def accuracy_over_real(per_class: Mapping[str, Scores]) -> float | None:
+    """The mean accuracy over that of real portraits, of the classes that have both; None where the latter is 0."""
+    keys = "accuracy", "accuracy_real"
+    both = {name: scores for name, scores in per_class.items() if None not in [scores[key] for key in keys]}
+    generated, real = (mean_of(both, key) for key in keys)
+    return generated / real if generated is not None and real else None
 
 
 def mean_of(per_class: Mapping[str, Scores], key: str) -> float | None:

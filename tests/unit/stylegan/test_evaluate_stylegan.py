@@ -20,7 +20,7 @@ from facemill.networks.stylegan2 import StyleGenerator
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.stylegan import evaluate_stylegan as module
-from facemill.stylegan.classes import classes_of, slots_of_class
+from facemill.stylegan.classes import accuracy_over_real, classes_of, slots_of_class
 from facemill.stylegan.evaluate_stylegan import evaluate_stylegan
 from facemill.taggers.probes import THUMBNAIL, Probes
 
@@ -86,14 +86,14 @@ def inputs(folder: Path, masked: bool, ratio: int = 1, conditions: dict | None =
     }
 
 
-def with_classes(folder: Path, paths: dict) -> dict:
+def with_classes(folder: Path, paths: dict, source: str = "tags") -> dict:
     """Arguments for a generator with conditions: tags with their sources, and probes of pixels that know them all."""
     tags = folder / "named.parquet"
     rows = list(read_rows([folder / "tags.parquet"]))
     text = pa.string()
     groups = [key for group in ("hair_color", "skin_color", "eye_color") for key in (group, f"{group}_source")]
     schema = pa.schema([("id", text), ("tags", pa.list_(text)), *((key, text) for key in groups)])
-    write_shard(tags, [row | {"hair_color_source": "tags"} for row in rows], schema)
+    write_shard(tags, [row | {"hair_color_source": source} for row in rows], schema)
     size = THUMBNAIL**2 * 3
     tensors = {f"hair_color.{key}": np.zeros((size, 2) if key == "weight" else 2, np.float32) for key in PARTS}
     tensors |= {f"smile.{key}": np.zeros((size, 1) if key == "weight" else 1, np.float32) for key in PARTS}
@@ -167,6 +167,23 @@ def test_each_class_of_a_generator_with_conditions_is_measured(tmp_path, masked)
     assert metrics["class_accuracy"] == pytest.approx(np.mean([scores["accuracy"] for scores in per_class.values()]))
     assert metrics["within_class_diversity"] > 0
     assert Image.open(paths["classes"]).height > 4 * 38
+
+
+@pytest.mark.parametrize(("labels", "classifier"), [("tags", "color"), ("color", "judge")])
+def test_the_source_of_the_labels_does_not_decide_whether_they_are_met(tmp_path, labels, classifier):
+    paths = with_classes(tmp_path, inputs(tmp_path, masked=True, conditions=CONDITIONS), labels)
+    per_class = evaluated(paths)["per_class"]
+    assert per_class["red_hair"]["labels"] == labels and per_class["red_hair"]["classifier"] == classifier
+    assert per_class["smile"]["classifier"] == "judge"
+
+
+def test_accuracy_over_that_of_real_portraits_is_of_the_classes_that_have_both():
+    red, grey, blue, rare = (
+        {"accuracy": own, "accuracy_real": real} for own, real in [(0.6, 0.8), (0.2, 0.8), (None, 0.1), (0.9, None)]
+    )
+    assert accuracy_over_real({"red": red, "grey": grey, "blue": blue, "rare": rare}) == pytest.approx(0.5)
+    assert accuracy_over_real({"blue": blue, "rare": rare}) is None
+    assert accuracy_over_real({"none right": {"accuracy": 0.0, "accuracy_real": 0.5}}) == 0
 
 
 def test_portraits_of_a_class_have_its_slot_and_those_of_other_groups_are_drawn(tmp_path):
