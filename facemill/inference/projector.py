@@ -23,7 +23,7 @@ Space = Literal["w", "w+"]
 
 CANDIDATES = range((1 << 32) - 2048, 1 << 32)
 """Seeds of portraits, the nearest of which a search begins with: the last ones, for which nobody asks by number."""
-THUMBNAIL = 16
+COMPARED = 16
 """Height in pixels at which candidates are compared."""
 SLOPE = 0.2
 """Of the mapping network's leaky ReLU."""
@@ -78,7 +78,7 @@ class Projector:
         self.sampler, self.space, self.steps, self.lpips = sampler, space, steps, lpips
         self.candidates = sampler.styles(sampler.codes(CANDIDATES), sampler.slots(CANDIDATES))
         self.whitening = Whitening.of(self.candidates)
-        self.thumbnails = thumbnails(sampler.generate(self.candidates))
+        self.shrunk = shrunk(sampler.generate(self.candidates))
 
     def project(self, portraits: np.ndarray) -> Tensor:
         """Styles, float32 (N, w_dim), or (N, layers, w_dim), of portraits at the generator's size.
@@ -89,7 +89,7 @@ class Projector:
         return torch.cat([self._search(batch) for batch in np.split(portraits, range(BATCH, len(portraits), BATCH))])
 
     def _search(self, portraits: np.ndarray) -> Tensor:
-        start = self.candidates[torch.cdist(thumbnails(portraits), self.thumbnails, p=1).argmin(1)]
+        start = self.candidates[torch.cdist(shrunk(portraits), self.shrunk, p=1).argmin(1)]
         with torch.inference_mode(False):
             target = to_signed_range(torch.from_numpy(portraits).permute(0, 3, 1, 2)).to(self.sampler.device)
             v = self.whitening.whitened(start).clone()
@@ -114,9 +114,9 @@ class Projector:
         return total if self.lpips is None else total + self.lpips(images, target).sum()
 
 
-def thumbnails(portraits: np.ndarray) -> Tensor:
-    """Portraits, uint8 RGB (N, H, W, 3), at `THUMBNAIL` pixels of height: float32 (N, D) in [-1, 1]."""
-    factor = portraits.shape[1] // THUMBNAIL
+def shrunk(portraits: np.ndarray) -> Tensor:
+    """Portraits, uint8 RGB (N, H, W, 3), at `COMPARED` pixels of height: float32 (N, D) in [-1, 1]."""
+    factor = portraits.shape[1] // COMPARED
     batches = np.split(portraits, range(256, len(portraits), 256))
     small = [F.avg_pool2d(to_signed_range(torch.from_numpy(x).permute(0, 3, 1, 2)), factor) for x in batches]
     return torch.cat(small).flatten(1)

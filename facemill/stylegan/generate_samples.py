@@ -24,6 +24,7 @@ from facemill.networks.style_discriminator import GROUP, StyleDiscriminator
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
 from facemill.segment.gate_pseudo_labels import gate_rows
+from facemill.stylegan.masks import masks_of, resized
 from facemill.stylegan.validity import Limits, are_valid, measure_mask, read_limits
 from facemill.taggers.probes import Probes, thumbnails
 from facemill.taggers.tagger import TaggerInput
@@ -162,32 +163,23 @@ class Labeller:
 
     def labelled(self, rows: Sequence[dict], images: np.ndarray) -> list[dict]:
         """Rows of `SCHEMA` with the `MASK_COLUMNS`, of images, uint8 RGB (N, H, W, 3), and `rejected` by the gate."""
-        large = (resized(image, (self.height * images.shape[2] // images.shape[1], self.height)) for image in images)
-        labelled: list[dict] = []
-        masks: list[np.ndarray] = []
-        for batch in map(self.backend, batched(large, self.backend.batch)):
-            columns = zip(batch.masks, batch.confidence, batch.flip_disagreement, strict=True)
-            for mask, confidence, disagreement in columns:
-                row = rows[len(labelled)]
-                small = cv2.resize(mask, images.shape[2:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
-                encoded_mask = {"bytes": encode_mask(small, self.classes), "path": f"{row['id']}.png"}
-                numbers = {"confidence": float(confidence), "flip_disagreement": float(disagreement)}
-                labelled.append(row | {"mask": encoded_mask} | numbers)
-                masks.append(mask)
-        return [row | {"rejected": why} for row, why in zip(labelled, self._reasons(labelled, masks), strict=True)]
+        seen = masks_of(self.backend, resized(images, self.height))
+        labelled = []
+        for row, mask, confidence, disagreement in zip(rows, *seen, strict=True):
+            small = cv2.resize(mask, images.shape[2:0:-1], interpolation=cv2.INTER_NEAREST_EXACT)
+            encoded_mask = {"bytes": encode_mask(small, self.classes), "path": f"{row['id']}.png"}
+            numbers = {"confidence": float(confidence), "flip_disagreement": float(disagreement)}
+            labelled.append(row | {"mask": encoded_mask} | numbers)
+        reasons = self._reasons(labelled, seen.masks)
+        return [row | {"rejected": why} for row, why in zip(labelled, reasons, strict=True)]
 
-    def _reasons(self, rows: Sequence[dict], masks: Sequence[np.ndarray]) -> list[str | None]:
+    def _reasons(self, rows: Sequence[dict], masks: np.ndarray) -> list[str | None]:
         """Why each portrait is rejected; None for an accepted one."""
         measures = np.stack([measure_mask(mask, self.classes) for mask in masks])
         reasons = [[row["rejected"]] for row in gate_rows(rows, self.limits)]
         for reason, valid in zip(reasons, are_valid(measures, self.mask_limits, self.classes), strict=True):
             reason.append(None if valid else INVALID)
         return ["; ".join(filter(None, reason)) or None for reason in reasons]
-
-
-def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """An image, uint8 RGB (H, W, 3), enlarged or shrunk to a width and height as the judge sees it."""
-    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR))
 
 
 class Scorer:

@@ -27,6 +27,7 @@ from facemill.networks.inception import INCEPTION, inception, inception_features
 from facemill.networks.store import load_model, model_classes
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae, to_signed_range
+from facemill.stylegan.masks import Masks, masks_of, resized
 from facemill.stylegan.validity import measure_mask
 from facemill.taggers.tagger import TaggerInput
 
@@ -120,9 +121,7 @@ class Judge:
 
     def enlarged(self, images: np.ndarray) -> np.ndarray:
         """Images, uint8 RGB (N, H, W, 3), at the size of the collection's portraits."""
-        if images.shape[1:3] == self.size:
-            return images
-        return np.stack([cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_LINEAR) for image in images])
+        return resized(images, self.size[0])
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """Features, float32 (N, D), of uint8 RGB images (N, H, W, 3)."""
@@ -137,13 +136,10 @@ class Judge:
         """Features of U-Net or VAE in float32, (N, D), of images (N, 3, h, w) in [-1, 1] that were never rounded."""
         return self.network(F.interpolate(images, size=self.size, mode="bilinear", align_corners=False))
 
-    def masks(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Masks (N, H, W), their confidence (N,) and disagreement with the mirror image's (N,) of uint8 RGB images."""
+    def masks(self, images: np.ndarray) -> Masks:
+        """Masks of uint8 RGB images (N, H, W, 3)."""
         assert self._backend, "a judge without a labeller sees no masks"
-        seen = [self._backend(batch) for batch in batched(self.enlarged(images), self._backend.batch)]
-        columns = zip(*((p.masks, p.confidence, p.flip_disagreement) for p in seen), strict=True)
-        masks, confidence, disagreement = (np.concatenate(column) for column in columns)
-        return masks, confidence, disagreement
+        return masks_of(self._backend, self.enlarged(images))
 
     def portraits(self, images: np.ndarray, masks: np.ndarray) -> list[TaggerInput]:
         """Images, uint8 RGB (N, H, W, 3), with the colors of their regions, as taggers take them."""
@@ -153,7 +149,7 @@ class Judge:
 
     def compare(self, images: np.ndarray) -> Compared:
         """By what uint8 RGB images (N, H, W, 3) are compared with others."""
-        return Compared(self.features(images), thumbnails(images), hashes(images))
+        return Compared(self.features(images), small_pixels(images), hashes(images))
 
     def compare_all(self, images: Iterable[np.ndarray]) -> Compared:
         """By what any number of uint8 RGB images (H, W, 3) are compared with others."""
@@ -194,7 +190,7 @@ def _feature_network(evaluator: Path | None, vae: Path | None) -> tuple[FeatureN
     return lambda images: encoder.last_map(images).float().mean((2, 3)), VAE_FEATURES
 
 
-def thumbnails(images: np.ndarray) -> np.ndarray:
+def small_pixels(images: np.ndarray) -> np.ndarray:
     """Images, uint8 RGB (N, H, W, 3), at `THUMBNAIL` pixels of height: float32 (N, D) in [0, 1]."""
     height, width = images.shape[1:3]
     size = (max(THUMBNAIL * width // height, 1), THUMBNAIL)

@@ -12,7 +12,7 @@ from facemill.inference.segmenter import Segmenter
 from facemill.metrics.generation import overlaps
 from facemill.metrics.segmentation import ratio
 from facemill.metrics.style import color_errors, colors_of
-from facemill.stylegan.generate_samples import resized
+from facemill.stylegan.masks import resized
 
 BATCH = 64
 
@@ -36,10 +36,9 @@ def see(images: np.ndarray, segmenter: Segmenter | None) -> Seen:
     """What a U-Net sees of uint8 RGB images (N, H, W, 3), enlarged to its height."""
     if segmenter is None:
         return Seen(images, np.empty(0, np.uint8), np.empty(0, np.float32))
-    size = (segmenter.size * images.shape[2] // images.shape[1], segmenter.size)
     masks, colors = [], []
     for batch in batched(images, BATCH):
-        large = np.stack([resized(image, size) for image in batch])
+        large = resized(np.stack(batch), segmenter.size)
         masks.append(segmenter.masks(large))
         colors.append(colors_of(large, masks[-1], segmenter.classes))
     return Seen(images, np.concatenate(masks), np.concatenate(colors))
