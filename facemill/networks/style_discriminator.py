@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facemill.config.stylegan import DEVIATION_GROUP
 from facemill.networks.style_layers import GAIN, EqualLinear
 from facemill.networks.stylegan2 import BASE_RESOLUTION
 
-GROUP = 4
+GROUP = DEVIATION_GROUP
 """Images of a batch among which the deviation is computed."""
 
 Conditioning = Literal["projection", "acgan"]
