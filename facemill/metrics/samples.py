@@ -65,7 +65,7 @@ def shares(names: np.ndarray, count: int) -> np.ndarray:
     return np.bincount(np.where(names < 0, count, names), minlength=count + 1) / len(names)
 
 
-def interval(hits: np.ndarray, draws: int = 1000) -> list[float]:
-    """The central 95% of a share of hits, bool (N,), over bootstrap samples of the portraits: lower and upper end."""
-    means = np.random.default_rng(0).binomial(len(hits), hits.mean(), draws) / len(hits)
+def interval(share: float, count: int, draws: int = 1000) -> list[float]:
+    """The central 95% of a share of so many portraits, over bootstrap samples of them: lower and upper end."""
+    means = np.random.default_rng(0).binomial(count, share, draws) / count
     return [float(end) for end in np.quantile(means, [0.025, 0.975])]

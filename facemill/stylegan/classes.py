@@ -158,9 +158,10 @@ def class_figures(
     Returns:
         `class_accuracy`: the share of portraits that show the class asked for; `_truncated`: the same at `PSI` of the
         way from the class's mean; `_real`: of the held-out portraits of the class, which is the classifier's own;
-        `_over_real`: the first over the last, of the classes that have both. `within_class_diversity`: the mean distance of two portraits of a class,
-        over that of the training's. `within_class_recall`: the share of the training's among the generated ones. All
-        are means over classes, which stand in `per_class`, with the sources of `labels` and `classifier`.
+        `_over_real`: the first over the last, of the classes that have both. `within_class_diversity`: the mean
+        distance of two portraits of a class, over that of the training's. `within_class_recall`: the share of the
+        training's among the generated ones. All are means over classes, which stand in `per_class`, with the sources of
+        `labels` and `classifier`.
     """
     per_class: dict[str, Scores] = {}
     seeds = range(PORTRAITS)

@@ -7,13 +7,20 @@ import numpy as np
 from scipy.spatial.distance import pdist
 
 from facemill.data.classes import ClassTable
+from facemill.log import log
 from facemill.metrics.copying import Nearest, copying_z, near_hashes, nearest
 from facemill.metrics.distances import frechet_distance, kid
-from facemill.metrics.samples import covered, interval, kid_deviation, precision_recall, shares, total_variation
+from facemill.metrics.samples import interval, kid_deviation, precision_recall, shares, total_variation
 from facemill.stylegan.judge import Compared, Looks
 from facemill.stylegan.validity import Limits, are_valid, mask_limits
 
 Figures = dict[str, Any]
+
+NEAREST = 0.01
+"""Share of the held-out portraits that are nearer to the training than `copies` has it."""
+
+MIN_NEAREST = 500
+"""Held-out portraits from which on this share is known: five of them are nearer."""
 
 
 class Reference(NamedTuple):
@@ -57,12 +64,14 @@ class Reference(NamedTuple):
         return nearest(looks.thumbnails, self.training.thumbnails, self.mirrored.thumbnails)
 
 
-def equal_frechet(looks: Looks, reference: Reference) -> float:
-    """The mean Frechet distance to the training of as many portraits at a time as are held out."""
-    count = len(reference.held_out)
-    groups = range(0, max(len(looks) - count + 1, 1), count)
-    training = reference.training.features
-    return float(np.mean([frechet_distance(looks.features[i : i + count], training) for i in groups]))
+def groups_of(values: np.ndarray, count: int) -> list[np.ndarray]:
+    """As many values at a time, those of portraits in order; all of them where there are fewer."""
+    return [values[i : i + count] for i in range(0, max(len(values) - count + 1, 1), count)]
+
+
+def equal_frechet(features: np.ndarray, real: np.ndarray, count: int) -> float:
+    """The mean Frechet distance, to the features of real portraits, of so many at a time."""
+    return float(np.mean([frechet_distance(group, real) for group in groups_of(features, count)]))
 
 
 def figures(looks: Looks, reference: Reference) -> Figures:
@@ -71,12 +80,13 @@ def figures(looks: Looks, reference: Reference) -> Figures:
     Returns:
         `frechet_distance`: of as many at a time as are held out; `kid`, `precision`, `recall`, `diversity`: of all to
         the training; `copying_z`, `copying_z_pixels`: nearness to the training beside that of held-out ones; `copies`:
-        the share that is nearer than 99% of those; `near_duplicates`: with the perceptual hash of one of the training;
-        with masks `valid`, `mask_confidence`, `flip_disagreement` and by group `colors`, the total variation of names.
+        the share that is nearer than 99% of those, None for few held-out ones; `near_duplicates`: with the perceptual
+        hash of one of the training; with masks `valid`, `mask_confidence`, `flip_disagreement` and by group `colors`,
+        the total variation of names, of as many at a time as are held out.
     """
-    real = reference.training
+    real, count = reference.training, len(reference.held_out)
     result: Figures = {
-        "frechet_distance": equal_frechet(looks, reference),
+        "frechet_distance": equal_frechet(looks.features, real.features, count),
         "kid": kid(looks.features, real.features),
         **precision_recall(looks.features, real.features),
         "diversity": float(pdist(looks.features).mean()),
@@ -86,8 +96,12 @@ def figures(looks: Looks, reference: Reference) -> Figures:
         result["valid"] = float(reference.valid(looks).mean())
         result["mask_confidence"] = float(looks.confidence.mean())
         result["flip_disagreement"] = float(looks.flip_disagreement.mean())
-        own, others = name_shares(looks, reference), name_shares(real, reference)
-        result["colors"] = {group: total_variation(own[group], others[group]) for group in reference.groups}
+        others = name_shares(real.names, reference)
+        of_groups = [name_shares(names, reference) for names in groups_of(looks.names, count)]
+        result["colors"] = {
+            group: float(np.mean([total_variation(own[group], others[group]) for own in of_groups]))
+            for group in reference.groups
+        }
     return result
 
 
@@ -99,26 +113,29 @@ def copying(looks: Looks, reference: Reference) -> Figures:
     }
     own, unseen = distances["copying_z"]
     hashes = np.concatenate([reference.training.hashes, reference.mirrored.hashes])
+    enough = len(unseen) >= MIN_NEAREST
     return {key: copying_z(*pair) for key, pair in distances.items()} | {
-        "copies": float((own < np.quantile(unseen, 0.01)).mean()),
+        "copies": float((own < np.quantile(unseen, NEAREST)).mean()) if enough else None,
         "near_duplicates": float(near_hashes(looks.hashes, hashes).mean()),
     }
 
 
-def name_shares(looks: Looks, reference: Reference) -> dict[str, np.ndarray]:
+def name_shares(names: np.ndarray, reference: Reference) -> dict[str, np.ndarray]:
     """By group the share of each color's name, and last that of portraits without one."""
-    columns = zip(reference.groups.items(), looks.names.T, strict=True)
-    return {group: shares(column, len(names)) for (group, names), column in columns}
+    columns = zip(reference.groups.items(), names.T, strict=True)
+    return {group: shares(column, len(of_group)) for (group, of_group), column in columns}
 
 
 def all_figures(looks: Looks, reference: Reference) -> Figures:
     """The figures of generated portraits, beside those of held-out ones as `<key>_real`, and what follows from both."""
     own, real = figures(looks, reference), figures(reference.held_out, reference)
-    for key in ("copying_z", "copying_z_pixels"):
-        real.pop(key)  # 0 by definition
+    for key in ("copying_z", "copying_z_pixels", "copies"):
+        real.pop(key)  # by definition 0, and `NEAREST`
     floor = real.pop("frechet_distance")
-    training = np.random.default_rng(0).permutation(reference.training.features)
-    halves = np.array_split(training, 2)
+    half, other_half = np.array_split(np.random.default_rng(0).permutation(reference.training.features), 2)
+    halves = frechet_distance(half, other_half)
+    distance_to_half = equal_frechet(looks.features, other_half, len(half))
+    warn_of_few(reference)
     result = own | {f"{key}_real": value for key, value in real.items()}
     result |= {
         "samples": len(looks),
@@ -127,14 +144,17 @@ def all_figures(looks: Looks, reference: Reference) -> Figures:
         "frechet_floor": floor,
         "frechet_over_floor": quotient(own["frechet_distance"], floor),
         "frechet_distance_all": frechet_distance(looks.features, reference.training.features),
-        "frechet_halves": frechet_distance(*halves),
+        "frechet_distance_half": distance_to_half,
+        "frechet_halves": halves,
+        "frechet_over_halves": quotient(distance_to_half, halves),
         "kid_deviation": kid_deviation(looks.features, reference.training.features),
         "diversity_vs_real": quotient(own["diversity"], float(pdist(reference.training.features).mean())),
-        "intervals": intervals(looks, reference),
+        "intervals": intervals(own, reference, len(looks)),
     }
     if reference.classes:
         result["valid_over_real"] = quotient(own["valid"], real["valid"])
-        shares_of = {key: name_shares(x, reference) for key, x in (("generated", looks), ("real", reference.training))}
+        both = {"generated": looks, "real": reference.training}
+        shares_of = {key: name_shares(portraits.names, reference) for key, portraits in both.items()}
         result["color_shares"] = {
             group: {
                 name: {key: float(of[group][index]) for key, of in shares_of.items()}
@@ -150,12 +170,23 @@ def quotient(value: float, real: float) -> float | None:
     return value / real if real > 0 else None
 
 
-def intervals(looks: Looks, reference: Reference) -> dict[str, list[float]]:
-    """Central 95% of the shares of portraits, over bootstrap samples of them."""
-    real = reference.training.features
-    hits = {"precision": covered(looks.features, real), "recall": covered(real, looks.features)}
-    hits |= {"valid": reference.valid(looks)} if reference.classes else {}
-    return {key: interval(of_key) for key, of_key in hits.items()}
+def warn_of_few(reference: Reference) -> None:
+    """A warning in the log where the Frechet distances of held-out portraits are mostly those of their number."""
+    held_out, features = reference.held_out.features.shape
+    if held_out < 2 * features:
+        log.warning(
+            "evaluate_stylegan: %d portraits are held out, for %d features: frechet_over_floor is too near to 1; "
+            "frechet_over_halves is of %d",
+            held_out,
+            features,
+            -(-len(reference.training) // 2),
+        )
+
+
+def intervals(own: Figures, reference: Reference, count: int) -> dict[str, list[float]]:
+    """Central 95% of the shares of portraits, of which `count` are generated, over bootstrap samples of them."""
+    counts = {"precision": count, "recall": len(reference.training), "valid": count}
+    return {key: interval(own[key], of_key) for key, of_key in counts.items() if key in own}
 
 
 ORDERED = {"precision": -1, "valid": -1, "recall": 1, "diversity": 1}

@@ -54,7 +54,7 @@ def test_shares_count_those_without_a_name_and_their_variation_is_half_the_diffe
 
 
 def test_an_interval_is_that_of_a_binomial_share():
-    lower, upper = interval(np.arange(400) < 100)
+    lower, upper = interval(0.25, 400)
     deviation = np.sqrt(0.25 * 0.75 / 400)
     assert [lower, upper] == pytest.approx([0.25 - 1.96 * deviation, 0.25 + 1.96 * deviation], abs=0.008)
-    assert interval(np.ones(50, bool)) == [1, 1]
+    assert interval(1, 50) == [1, 1]
