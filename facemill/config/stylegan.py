@@ -57,9 +57,11 @@ class StyleganConfig(Section):
 
     @field_validator("conditions")
     @classmethod
-    def _conditions_are_distinct(cls, value: list[str]) -> list[str]:
+    def _conditions_can_be_asked_for(cls, value: list[str]) -> list[str]:
         if repeated := [name for name, count in Counter(value).items() if count > 1]:
             raise ValueError(f"found {', '.join(repeated)} more than once; accepted: distinct groups and tags")
+        if strange := [name for name in value if not name or name == "none" or "=" in name]:
+            raise ValueError(f"found {strange[0]!r}; accepted: groups and tags, without =, and not none")
         return value
 
     @model_validator(mode="after")

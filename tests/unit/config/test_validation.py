@@ -136,6 +136,13 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"stylegan": {"conditions": ["smile", "hair_color", "smile"]}},
             "stylegan.conditions: found smile more than once; accepted: distinct groups and tags",
         ),
+        *(
+            (
+                {"stylegan": {"conditions": [name]}},
+                f"stylegan.conditions: found '{name}'; accepted: groups and tags, without =, and not none",
+            )
+            for name in ("", "none", "a=1")
+        ),
         ({"stylegan": {"condition_ramp": [0, 2]}}, "stylegan.condition_ramp.1: found 2; accepted: less than .* 1"),
         (
             {"stylegan": {"initial": "no.folder"}},
