@@ -1,7 +1,7 @@
 """Styles of a finished StyleGAN for a folder of images, outside the workflow."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 from PIL import Image
 from pydantic import ValidationError
+from torch import Tensor
 
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.batching import batched
@@ -64,23 +65,18 @@ def project_portraits(
     if grid and len(files) > MOST_CELLS // 2:
         raise UserError(f"--grid: found {len(files)} images; accepted: {MOST_CELLS // 2} at most")
     painter = RecipePainter.load(model)
-    lpips = Lpips(vgg_weights).to(device()) if vgg_weights else None
+    lpips = load_lpips(vgg_weights) if vgg_weights else None
     faults: list[tuple[Path, str]] = []
     pairs: dict[Path, Pair] | None = {} if grid else None
     far: list[float] = []
-    projector = None
-    found = progress(readable(painter, model, names, out, faults, pairs), "project_portraits", len(files))
-    for batch in batched(found, BATCH):
-        if projector is None:
-            projector = Projector(painter.sampler, space, steps, lpips)
-        portraits = np.stack([portrait for _, portrait in batch])
-        for (path, portrait), styles in zip(batch, projector.project(portraits), strict=True):
-            difference = float(differences(painter.paint(styles)[None], portrait[None])[0])
-            made = {"image": names[path].name, "space": space, "steps": steps, "difference": round(difference, 4)}
-            painted = painter.save(out / names[path], styles, made)
-            far.append(difference)
-            if pairs is not None:
-                pairs[path] = portrait, painted
+    found = projected(painter, readable(painter, model, names, out, faults, pairs), space, steps, lpips)
+    for path, portrait, styles in progress(found, "project_portraits", len(files)):
+        difference = float(differences(painter.paint(styles)[None], portrait[None])[0])
+        made = {"image": names[path].name, "space": space, "steps": steps, "difference": round(difference, 4)}
+        painted = painter.save(out / names[path], styles, made)
+        far.append(difference)
+        if pairs is not None:
+            pairs[path] = portrait, painted
     if pairs:
         save_grid(mosaic([np.concatenate(pairs[path]) for path in names if path in pairs]), out / GRID)
     if far:
@@ -88,6 +84,32 @@ def project_portraits(
     log.info("%d portraits in %s", len(files) - len(faults), out)
     if faults:
         raise UserError("\n  ".join([f"{len(faults)} of {len(files)} images have no styles:", *list_faults(faults)]))
+
+
+def load_lpips(weights: Path) -> Lpips:
+    """LPIPS of a file of weights. Raises `UserError` when there is none, or it holds others."""
+    if not weights.is_file():
+        raise UserError(f"--vgg-weights {weights}: no such file; accepted: a safetensors file of LPIPS")
+    try:
+        return Lpips(weights).to(device())
+    except UserError as error:
+        raise UserError(str(error).replace("gaugan.vgg_weights", "--vgg-weights")) from error
+
+
+def projected(
+    painter: RecipePainter,
+    portraits: Iterable[tuple[Path, np.ndarray]],
+    space: Literal["w", "w+"],
+    steps: int,
+    lpips: Lpips | None,
+) -> Iterator[tuple[Path, np.ndarray, Tensor]]:
+    """Yields images' paths, the portraits in them, and the styles that are found for these; options as the command."""
+    projector = None
+    for batch in batched(portraits, BATCH):
+        if projector is None:
+            projector = Projector(painter.sampler, space, steps, lpips)
+        styles = projector.project(np.stack([portrait for _, portrait in batch]))
+        yield from ((path, portrait, w) for (path, portrait), w in zip(batch, styles, strict=True))
 
 
 def image_files(images: Path) -> list[File]:
