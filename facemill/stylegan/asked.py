@@ -66,7 +66,7 @@ def condition_slots(option: str, words: Sequence[str], generator: StyleGenerator
     Raises:
         UserError: The model knows no conditions, or none of that name.
     """
-    accepted = [f"{group}={name}" for group, names in generator.conditions.items() for name in (*names, NONE)]
+    accepted = [f"{group}={'|'.join((*names, NONE))}" for group, names in generator.conditions.items()]
     asked: dict[int, int] = {}
     for word in words:
         group, _, name = word.rpartition("=")

@@ -1,5 +1,6 @@
 """A grid of mixed portraits of a finished StyleGAN, outside the workflow."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -121,6 +122,11 @@ def sources(
     if not words:
         raise UserError(f"{option}: found nothing; accepted: seeds, such as 1,5,9 or 0-3, and PNGs")
     seeds = [word for word in words if not pngs([word])]
+    if strange := [word for word in seeds if not re.fullmatch(r"[\d,\s-]*", word, re.ASCII)]:
+        raise UserError(
+            f"{option}: found {strange[0]}; accepted: seeds, such as 1,5,9 or 0-3, and PNGs that a command painted "
+            "with this model; project_portraits finds styles for other images"
+        )
     chosen = numbers(option, seeds, MOST_SEED) if seeds else []
     count = len(chosen) + len(words) - len(seeds)
     if count > MOST:

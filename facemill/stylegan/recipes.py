@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from facemill.data.png import SIGNATURE, chunk, chunks
+from facemill.errors import UserError
 from facemill.files import atomic_write, sha256
 from facemill.inference.sampler import Sampler
 
@@ -85,7 +86,15 @@ class RecipePainter:
 
     @classmethod
     def load(cls, model: Path) -> Self:
-        """The painter of a saved generator, a safetensors file or its folder. Raises as `load_model`."""
+        """The painter of a saved generator, a safetensors file or its folder.
+
+        Raises:
+            UserError: The model is not there, or is no such file; and as `load_model`.
+        """
+        if not model.exists():
+            raise UserError(f"--model {model}: no such folder; accepted: that of a trained StyleGAN")
+        if model.is_file() and model.suffix != ".safetensors":
+            raise UserError(f"--model {model}: no model; accepted: a safetensors file, or its folder")
         return cls(Sampler.load(model), sha256(model / "model.safetensors" if model.is_dir() else model))
 
     def paint(self, styles: Tensor) -> np.ndarray:

@@ -119,21 +119,21 @@ def mask_segmenter(masks: bool, unet: Path | None) -> Segmenter | None:
     return Segmenter.load(unet) if unet else None
 
 
-def tagged_mean(sampler: Sampler, model: Path, name: str) -> Tensor | None:
+def tagged_mean(sampler: Sampler, model: Path, name: str) -> Tensor:
     """The mean style (w_dim,), not truncated, of the generated portraits with a color or tag that are accepted.
 
     They lie in the results around a model, and their styles are those of their seeds.
 
-    Returns:
-        None where there are no generated portraits with tags.
-
     Raises:
-        UserError: None of the portraits has it, or another model generated them.
+        UserError: There are no generated portraits with tags, none of them has it, or another model generated them.
     """
     results = (model if model.is_dir() else model.parent).absolute().parent
     generated, tags = (sorted((results / product).glob("shard-*.parquet")) for product in PRODUCTS)
-    if not generated or not tags:
-        return None
+    if missing := [product for product, shards in zip(PRODUCTS, (generated, tags), strict=True) if not shards]:
+        raise UserError(
+            f"--center {name}: found no {' or '.join(str(results / product) for product in missing)}; accepted: a "
+            "model that was trained with stylegan.conditions, or results with these"
+        )
     rows = [row for row in read_rows(generated, ["id", "seed", "w", "rejected"]) if row["rejected"] is None]
     names = {row["id"]: {*row["tags"], *(row[group] for group in GROUPS)} for row in read_rows(tags, TAG_COLUMNS)}
     chosen = [row for row in rows if name in names.get(row["id"], ())]

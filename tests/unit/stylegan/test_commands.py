@@ -233,7 +233,10 @@ def test_names_of_rejected_portraits_are_no_centers(tagged, command, tmp_path, c
             ["--seeds", "1", "--condition", "blue_hair"],
             "--condition blue_hair; accepted: a model that was trained with",
         ),
-        (["--seeds", "1", "--center", "blue_hair"], "--center blue_hair; accepted: a model that was trained with"),
+        (
+            ["--seeds", "1", "--center", "blue_hair"],
+            "--center blue_hair: found no .*/generated or .*/generated_tags; accepted: a model that was trained with",
+        ),
         (["--seeds", "1", "--masks"], "--masks, --unet: found --masks alone; accepted: both"),
         (["--seeds", "0-2500", "--grid"], "--grid: found 2501 portraits; accepted: 2500 at most"),
         ([], "--seeds, --images: found neither; accepted: one of them"),
@@ -251,7 +254,10 @@ def test_what_cannot_be_sampled_is_one_line(save_generator, command, tmp_path, w
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["--condition", "blue_hair"], "--condition blue_hair; accepted: hair_color=black_hair, hair_color=red_hair"),
+        (
+            ["--condition", "blue_hair"],
+            "--condition blue_hair; accepted: hair_color=black_hair|red_hair|none, smile=smile|none",
+        ),
         (["--condition", "smile=red_hair"], "--condition smile=red_hair; accepted: hair_color=black_hair"),
         (["--condition", "none"], "--condition none; accepted: hair_color=black_hair"),
         (["--condition", "red_hair", "black_hair"], "--condition red_hair black_hair: two names of one group"),
@@ -271,6 +277,10 @@ def test_names_that_the_model_does_not_know_are_refused_with_those_it_knows(
     [
         (["--rows", 1, "--columns", 2, "--layers", "0-8"], "--layers 0-8: found '0-8'; accepted: 0 to 7, as"),
         (["--rows", 1, "--columns", "a.png", "--layers", 0], "--columns a.png: No such file or directory; accepted:"),
+        (
+            ["--rows", "stylegan.png", "photo.jpg", "--columns", 1, "--layers", 0],
+            "--rows: found photo.jpg; accepted: seeds, such as 1,5,9 or 0-3, and PNGs that a command painted with this",
+        ),
         (["--rows", "plain.png", "--columns", 1, "--layers", 0], "--rows plain.png: holds no styles of this model"),
         (["--rows", "0-64", "--columns", 1, "--layers", 0], "--rows: found 65 portraits; accepted: 64 at most"),
         (["--columns", 1, "--layers", 0, "--rows"], "--rows: found nothing; accepted: seeds, such as"),
@@ -405,3 +415,26 @@ def test_files_that_cannot_be_painted_again_are_listed(sampled, command, tmp_pat
     )
     assert (tmp_path / "b/seed-000001.png").read_bytes() == content
     assert len(list((tmp_path / "b").iterdir())) == 6
+
+
+def test_weights_of_lpips_are_named_by_the_option(sampled, command, tmp_path):
+    model, images = sampled
+    words = ["--model", model, "--images", images, "--out", tmp_path / "b", "--vgg-weights"]
+    fault = f"--vgg-weights {tmp_path / 'x'}: no such file; accepted: a safetensors file of LPIPS"
+    assert command("project_portraits", *words, tmp_path / "x") == f"project_portraits.py: {fault}"
+    other = model / "model.safetensors"
+    said = command("project_portraits", *words, other)
+    assert said.startswith(f"project_portraits.py: --vgg-weights: {other} lacks ") and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("nowhere", "no such folder; accepted: that of a trained StyleGAN"),
+        ("stylegan/model.json", "no model; accepted: a safetensors file, or its folder"),
+    ],
+)
+def test_what_is_no_model_is_not_called_damaged(save_generator, command, tmp_path, name, fault):
+    save_generator()
+    said = command("sample_portraits", "--model", tmp_path / name, "--seeds", 1, "--out", tmp_path / "b")
+    assert said == f"sample_portraits.py: --model {tmp_path / name}: {fault}"
