@@ -14,14 +14,14 @@ from torch import Tensor
 from facemill.config.ingest import PortraitsConfig
 from facemill.data.batching import batched
 from facemill.data.walk import IMAGE_SUFFIXES, File, check_out, files_in
-from facemill.errors import UserError, first_line, list_faults
+from facemill.errors import UserError, first_line, first_names, list_faults
 from facemill.inference.projector import BATCH, Projector
 from facemill.ingest.crop_place import portrait_finder
-from facemill.ingest.portraits import MIDDLE, Box, Centering, Finder, Unreadable, load_portrait
+from facemill.ingest.portraits import MIDDLE, Box, Centering, Finder, Unreadable, load_portrait, upright_size
 from facemill.log import log, progress
 from facemill.networks.device import device
 from facemill.networks.vgg import Lpips
-from facemill.stylegan.recipes import RecipePainter, save_grid, sheet_of
+from facemill.stylegan.recipes import Recipe, RecipePainter, save_grid, sheet_of
 from facemill.stylegan.sample_portraits import GRID, MOST_CELLS, mosaic
 from facemill.stylegan.seen import differences
 
@@ -149,6 +149,8 @@ def readable(
     generator = painter.sampler.generator
     find = collection_finder(model, generator.height / generator.width)
     first = {name: path for path, name in reversed(names.items())}
+    small: list[str] = []
+    foreign: list[str] = []
     for path, name in names.items():
         try:
             if first[name] != path:
@@ -159,10 +161,20 @@ def readable(
                 painted = painter.save(out / name, *recipe)
                 if pairs is not None:
                     pairs[path] = painted, painted
-            else:
-                yield path, load_portrait(path, generator.width, generator.height // generator.width, find)
+                continue
+            portrait = load_portrait(path, generator.width, generator.height // generator.width, find)
+            width, height = upright_size(path.read_bytes())
+            if width < generator.width or height < generator.height:
+                small.append(path.name)
+            if (other := Recipe.read(path)) and other.model != painter.model:
+                foreign.append(path.name)
+            yield path, portrait
         except (Unreadable, OSError) as error:
             faults.append((path, str(error)))
+    if small:
+        log.info("enlarged to %d x %d pixels: %s", generator.width, generator.height, first_names(small))
+    if foreign:
+        log.info("painted by another model, and so searched like other images: %s", first_names(foreign))
 
 
 def collection_finder(model: Path, ratio: float) -> Finder | None:
@@ -179,7 +191,15 @@ def collection_finder(model: Path, ratio: float) -> Finder | None:
         return None
     try:
         settings = PortraitsConfig.model_validate(yaml.safe_load(config.read_text())["portraits"])
-    except (OSError, ValidationError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, ("portraits", *fault["loc"])))
+        raise UserError(
+            f"{config}: {key}: found {fault['input']!r} ({fault['msg']}); accepted: those of a run"
+        ) from error
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{config}: found no section portraits; accepted: settings of a run") from error
+    except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{config}: {first_line(error)}; accepted: settings of a run") from error
 
     def find(picture: Image.Image) -> tuple[Box | None, Centering]:

@@ -438,3 +438,31 @@ def test_what_is_no_model_is_not_called_damaged(save_generator, command, tmp_pat
     save_generator()
     said = command("sample_portraits", "--model", tmp_path / name, "--seeds", 1, "--out", tmp_path / "b")
     assert said == f"sample_portraits.py: --model {tmp_path / name}: {fault}"
+
+
+def test_images_that_are_enlarged_or_of_another_model_are_told(sampled, save_generator, command, tmp_path, caplog):
+    _, images = sampled
+    for number in range(5):
+        (images / f"seed-00000{number}.png").unlink()
+    Image.new("RGB", (9, 40)).save(images / "narrow.png")
+    words = ["--model", save_generator("other", seed=1), "--images", images, "--out", tmp_path / "b", "--steps", 1]
+    caplog.set_level("INFO", "facemill")
+    assert command("project_portraits", *words) is None
+    assert "enlarged to 32 x 32 pixels: narrow.png\n" in caplog.text
+    assert "painted by another model, and so searched like other images: seed-000005.png\n" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("portraits: {size: 77}", "portraits.size: found 77 (Input should be 32, 64, 128, 256 or 512)"),
+        ("dataset: x", "found no section portraits"),
+        ("", "found no section portraits"),
+        ("portraits: [", "while parsing a flow node"),
+    ],
+)
+def test_settings_around_a_model_that_cannot_be_read(sampled, command, tmp_path, text, fault):
+    model, images = sampled
+    (tmp_path / "config.yaml").write_text(text)
+    said = command("project_portraits", "--model", model, "--images", images, "--out", tmp_path / "b")
+    assert said.startswith(f"project_portraits.py: {tmp_path / 'config.yaml'}: {fault}") and "\n" not in said
