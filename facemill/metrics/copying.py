@@ -8,6 +8,9 @@ from scipy.stats import rankdata
 from facemill.imaging.phash import DISTANCE
 from facemill.metrics.samples import distances_between
 
+BLOCK = 4096
+"""Portraits of the training to which distances are computed at once."""
+
 
 class Nearest(NamedTuple):
     """The nearest training portraits of N portraits."""
@@ -21,12 +24,19 @@ class Nearest(NamedTuple):
 
 
 def nearest(points: np.ndarray, training: np.ndarray, mirrored: np.ndarray) -> Nearest:
-    """The nearest of the training's features (M, D), or of their mirror images' (M, D), to points (N, D)."""
-    both = [distances_between(points, features) for features in (training, mirrored)]
-    least = np.minimum(*both)
-    indices = least.argmin(1)
+    """The nearest of the training's features (M, D), or of their mirror images' (M, D), to points (N, D); M >= 1."""
     rows = np.arange(len(points))
-    return Nearest(least[rows, indices], indices, both[1][rows, indices] < both[0][rows, indices])
+    nearest_of_all = Nearest(np.full(len(points), np.inf), np.zeros(len(points), int), np.zeros(len(points), bool))
+    for start in range(0, len(training), BLOCK):
+        both = [distances_between(points, features[start : start + BLOCK]) for features in (training, mirrored)]
+        least = np.minimum(*both)
+        indices = least.argmin(1)
+        distances = least[rows, indices]
+        nearer = distances < nearest_of_all.distances
+        of_block = distances, start + indices, both[1][rows, indices] < both[0][rows, indices]
+        pairs = zip(of_block, nearest_of_all, strict=True)
+        nearest_of_all = Nearest(*(np.where(nearer, new, old) for new, old in pairs))
+    return nearest_of_all
 
 
 def copying_z(generated: np.ndarray, held_out: np.ndarray) -> float:

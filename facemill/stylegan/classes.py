@@ -83,6 +83,11 @@ class Labelled(Sequence[np.ndarray]):
         self._rows, self._indices = rows, indices
         self.slots = np.array([rows.slots(index) for index in indices], np.int64).reshape(len(indices), -1)
 
+    @property
+    def every(self) -> "Labelled":
+        """All of the rows."""
+        return Labelled(self._rows, range(len(self._rows)))
+
     def __len__(self) -> int:
         return len(self._indices)
 

@@ -96,7 +96,7 @@ def evaluate_stylegan(
         result |= class_figures(sampler, judge, classifiers, training, reference.training.features, unseen)
     write_json(metrics, result | {"truncation_order": order(curve), "features": judge.features_name})
     save_picture(sample_grid(sampler), samples)
-    save_picture(neighbor_grid(sampler, looks, reference, training, unseen), neighbors)
+    save_picture(neighbor_grid(sampler, looks, reference, training.every, unseen), neighbors)
 
 
 def conditions_of(model: Path, sampler: Sampler, tags: list[Path] | None, kinds: Kinds) -> Conditions:
@@ -134,12 +134,14 @@ def real_portraits(
 
 
 def look_at_real(judge: Judge, training: Labelled, unseen: Labelled, mask_limits: Path | None) -> Reference:
-    """What the judge sees of the training's portraits, of their mirror images and of the held-out ones.
+    """What the judge sees of the training's portraits and of the held-out ones.
+
+    All the portraits of the training, and their mirror images, are compared by what needs no masks.
 
     Writes the limits of the training's masks, where there are any.
     """
-    mirrored = judge.compare_all(np.ascontiguousarray(image[:, ::-1]) for image in training)
-    seen = judge.look_at_all(training), mirrored, judge.look_at_all(unseen)
+    mirrored = judge.compare_all(np.ascontiguousarray(image[:, ::-1]) for image in training.every)
+    seen = judge.look_at_all(training), judge.compare_all(training.every), mirrored, judge.look_at_all(unseen)
     reference = Reference.of(*seen, judge.groups, judge.classes)
     if mask_limits and reference.limits and reference.classes:
         write_limits(mask_limits, reference.limits, reference.classes)
@@ -158,15 +160,21 @@ def truncation_curve(judge: Judge, sampler: Sampler, reference: Reference, table
     Writes them as a CSV table, and the picture of a row of portraits at each.
     """
     count = min(len(reference.training), CURVE_MOST)
-    curve = [{"psi": psi} | figures(look_at_seeds(judge, sampler, count, psi), reference) for psi in PSIS]
+    curve = [
+        {"psi": psi, "samples": count} | figures(look_at_seeds(judge, sampler, count, psi), reference) for psi in PSIS
+    ]
     write_curve(table, curve)
     save_picture(truncation_grid(sampler, curve), picture)
     return curve
 
 
 def ways(judge: Judge, sampler: Sampler, reference: Reference) -> Figures:
-    """`path_length` between portraits, and with masks `midpoints_valid`, the share of valid ones halfway."""
+    """`path_length` between portraits, and with masks `midpoints_valid`, the share of valid ones halfway.
+
+    `path_length_features` is the name of its features: a U-Net's or a VAE's, which need no rounded pixels.
+    """
     result: Figures = {"path_length": path_lengths(sampler, judge.exact_features, PAIRS)}
+    result["path_length_features"] = judge.network_name
     if reference.classes:
         between = {way: judge.look_at_all(images) for way, images in midpoints(sampler, PAIRS).items()}
         result["midpoints_valid"] = {way: float(reference.valid(seen).mean()) for way, seen in between.items()}

@@ -27,8 +27,11 @@ class Reference(NamedTuple):
     """Real portraits, which generated ones are compared with."""
 
     training: Looks
+    """Of the training, at most some thousand."""
+    every: Compared
+    """All those of the training."""
     mirrored: Compared
-    """The mirror images of those of the training, in their order."""
+    """The mirror images of `every`, in its order."""
     held_out: Looks
     groups: dict[str, list[str]]
     """Names of colors, by group; empty without masks."""
@@ -41,6 +44,7 @@ class Reference(NamedTuple):
     def of(
         cls,
         training: Looks,
+        every: Compared,
         mirrored: Compared,
         held_out: Looks,
         groups: dict[str, list[str]],
@@ -48,7 +52,7 @@ class Reference(NamedTuple):
     ) -> "Reference":
         """The reference of real portraits, with the limits of their masks."""
         limits = mask_limits(training.parts) if classes else None
-        return cls(training, mirrored, held_out, groups, classes, limits)
+        return cls(training, every, mirrored, held_out, groups, classes, limits)
 
     def valid(self, looks: Looks) -> np.ndarray:
         """Which portraits' masks are valid, bool (N,)."""
@@ -57,11 +61,11 @@ class Reference(NamedTuple):
 
     def nearest(self, looks: Compared) -> Nearest:
         """The nearest training portraits by features."""
-        return nearest(looks.features, self.training.features, self.mirrored.features)
+        return nearest(looks.features, self.every.features, self.mirrored.features)
 
     def nearest_pixels(self, looks: Compared) -> Nearest:
         """The nearest training portraits by pixels of their thumbnails."""
-        return nearest(looks.thumbnails, self.training.thumbnails, self.mirrored.thumbnails)
+        return nearest(looks.thumbnails, self.every.thumbnails, self.mirrored.thumbnails)
 
 
 def groups_of(values: np.ndarray, count: int) -> list[np.ndarray]:
@@ -112,7 +116,7 @@ def copying(looks: Looks, reference: Reference) -> Figures:
         "copying_z_pixels": [reference.nearest_pixels(x).distances for x in (looks, reference.held_out)],
     }
     own, unseen = distances["copying_z"]
-    hashes = np.concatenate([reference.training.hashes, reference.mirrored.hashes])
+    hashes = np.concatenate([reference.every.hashes, reference.mirrored.hashes])
     enough = len(unseen) >= MIN_NEAREST
     return {key: copying_z(*pair) for key, pair in distances.items()} | {
         "copies": float((own < np.quantile(unseen, NEAREST)).mean()) if enough else None,

@@ -49,7 +49,7 @@ class Compared:
 
     Attributes:
         features: float32 (N, D).
-        thumbnails: at `THUMBNAIL` pixels, float32 (N, D) in [0, 1].
+        thumbnails: at `THUMBNAIL` pixels, uint8 (N, D).
         hashes: perceptual hashes, uint64 (N,).
     """
 
@@ -89,6 +89,7 @@ class Judge:
     Attributes:
         classes: the class table of the masks; None without masks.
         features_name: name of the features.
+        network_name: name of `exact_features`.
         groups: names of colors, by group; empty without masks.
 
     Args:
@@ -110,7 +111,8 @@ class Judge:
         tags_config: TagsConfig,
     ) -> None:
         self.size = size
-        self.network, self.features_name = _feature_network(evaluator, vae)
+        self.network, self.network_name = _feature_network(evaluator, vae)
+        self.features_name = self.network_name
         self._inception = inception(inception_weights).to(device()) if inception_weights else None
         if self._inception:
             self.features_name = INCEPTION
@@ -191,11 +193,10 @@ def _feature_network(evaluator: Path | None, vae: Path | None) -> tuple[FeatureN
 
 
 def small_pixels(images: np.ndarray) -> np.ndarray:
-    """Images, uint8 RGB (N, H, W, 3), at `THUMBNAIL` pixels of height: float32 (N, D) in [0, 1]."""
+    """Images, uint8 RGB (N, H, W, 3), at `THUMBNAIL` pixels of height: uint8 (N, D)."""
     height, width = images.shape[1:3]
     size = (max(THUMBNAIL * width // height, 1), THUMBNAIL)
-    small = [cv2.resize(image.astype(np.float32), size, interpolation=cv2.INTER_AREA).ravel() for image in images]
-    return np.stack(small) / np.float32(255)
+    return np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA).ravel() for image in images])
 
 
 def hashes(images: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import mannwhitneyu, norm
 
 from facemill.imaging.phash import perceptual_hash
+from facemill.metrics import copying
 from facemill.metrics.copying import copying_z, near_hashes, nearest
 
 RANDOM = np.random.default_rng(0)
@@ -13,6 +14,14 @@ TRAINING, HELD_OUT, NEW = np.split(RANDOM.normal(size=(900, 4)), [400, 600])
 MIRROR = np.array([-1, 1, 1, 1])
 """A mirrored portrait has the first feature with the other sign."""
 MIRRORED = TRAINING * MIRROR
+
+
+def test_the_nearest_are_the_same_in_blocks(monkeypatch):
+    at_once = nearest(NEW, TRAINING, MIRRORED)
+    monkeypatch.setattr(copying, "BLOCK", 64)
+    for of_blocks, of_all in zip(nearest(NEW, TRAINING, MIRRORED), at_once, strict=True):
+        np.testing.assert_allclose(of_blocks, of_all)
+    assert 0 < at_once.mirrored.sum() < len(NEW)
 
 
 def z(portraits: np.ndarray) -> float:

@@ -125,6 +125,8 @@ def test_with_masks_all_figures_of_a_collection_that_the_gate_accepts(tmp_path):
     with paths["truncation"].open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["psi"]) for row in rows] == list(module.PSIS)
+    assert {row["samples"] for row in rows} == {"12"}, "fewer than those of the metrics"
+    assert metrics["path_length_features"] == metrics["features"]
     assert float(rows[0]["diversity"]) == 0 < float(rows[1]["diversity"]), "one picture"
     assert Image.open(paths["samples"]).size == (6 + 10 * 38, 6 + 10 * 38)
     grid = np.asarray(Image.open(paths["truncation_picture"]))[6 : 6 + 32, -10 * 38 :]
@@ -201,6 +203,26 @@ def test_a_model_of_other_conditions_than_the_tags_have_is_refused(tmp_path):
     paths = with_classes(tmp_path, inputs(tmp_path, masked=False, conditions=other))
     with pytest.raises(UserError, match=r"stylegan.safetensors: .*green_hair.*accepted.*red_hair"):
         evaluate_stylegan(**paths)
+
+
+def test_the_nearest_are_searched_among_all_portraits_however_few_are_looked_at(tmp_path, monkeypatch):
+    paths = inputs(tmp_path, masked=False)
+    _, reference, training = seen_of(paths)
+    monkeypatch.setattr(module, "MOST", 20)
+    _, of_few, few = seen_of(paths)
+    assert len(few) == len(of_few.training) == 20 and len(few.every) == len(training)
+    for ours, others in ((of_few.every, reference.every), (of_few.mirrored, reference.mirrored)):
+        assert len(ours) == len(training)
+        assert sorted(ours.hashes) == sorted(others.hashes)
+
+
+def seen_of(paths: dict) -> tuple:
+    """Judge, reference and portraits of the training."""
+    sampler = module.Sampler.load(paths["model"])
+    kinds = module.Kinds.of(paths["portraits"], paths["gate"], paths["holdout"])
+    portraits = module.real_portraits(sampler, paths["portraits"], module.Conditions({}, {}), kinds, paths["holdout"])
+    judge = module.Judge((64, 64), None, None, paths["vae"], None, TAGS)
+    return judge, module.look_at_real(judge, *portraits, None), portraits[0]
 
 
 def test_too_few_held_out_portraits_are_refused(tmp_path):

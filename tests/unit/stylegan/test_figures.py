@@ -29,8 +29,13 @@ def compared(features: np.ndarray) -> Compared:
     return Compared(features, features, np.arange(len(features)).astype(np.uint64))
 
 
+def both_ways(features: np.ndarray) -> tuple[Compared, Compared]:
+    """Portraits, and their mirror images, whose features have the other sign."""
+    return compared(features), compared(-features)
+
+
 TRAINING = drawn(0, 500)
-REFERENCE = Reference.of(looks(TRAINING), compared(-TRAINING), looks(drawn(1, 100)), {}, None)
+REFERENCE = Reference.of(looks(TRAINING), *both_ways(TRAINING), looks(drawn(1, 100)), {}, None)
 
 
 def test_portraits_of_the_same_source_have_the_figures_of_held_out_ones():
@@ -68,7 +73,7 @@ def test_copies_are_those_nearer_than_99_percent_of_many_held_out_portraits():
     """Of 100 held-out portraits that distance would be one of the two smallest."""
     copied = looks(TRAINING[:300] + drawn(3, 300, 0.01))
     assert figures(copied, REFERENCE)["copies"] is None
-    many = Reference.of(looks(TRAINING), compared(-TRAINING), looks(drawn(4, 500)), {}, None)
+    many = Reference.of(looks(TRAINING), *both_ways(TRAINING), looks(drawn(4, 500)), {}, None)
     assert figures(copied, many)["copies"] > 0.9
     found = all_figures(looks(drawn(5, 1000)), many)
     assert found["copies"] == pytest.approx(0.01, abs=0.01)
@@ -76,12 +81,22 @@ def test_copies_are_those_nearer_than_99_percent_of_many_held_out_portraits():
 
 
 def test_a_distance_over_that_of_halves_sees_what_few_held_out_portraits_hide(caplog):
-    few = Reference.of(looks(TRAINING), compared(-TRAINING), looks(drawn(1, 12)), {}, None)
+    few = Reference.of(looks(TRAINING), *both_ways(TRAINING), looks(drawn(1, 12)), {}, None)
     found = all_figures(looks(drawn(2, 500, 0.8)), few)
     assert found["frechet_over_halves"] > 2 * found["frechet_over_floor"]
     assert "12 portraits are held out, for 8 features" in caplog.text
     same = all_figures(looks(drawn(2, 500)), REFERENCE)
     assert same["frechet_over_halves"] == pytest.approx(1, abs=0.4)
+
+
+def test_copies_are_searched_among_all_portraits_of_the_training():
+    unlooked = drawn(9, 200)
+    every = np.concatenate([TRAINING, unlooked])
+    reference = REFERENCE._replace(every=compared(every), mirrored=compared(-every))
+    copied = looks(unlooked + drawn(3, 200, 0.01))
+    assert abs(figures(copied, REFERENCE)["copying_z"]) < 4
+    assert figures(copied, reference)["copying_z"] < -10
+    assert (reference.nearest(copied).indices == 500 + np.arange(200)).all()
 
 
 def test_colors_are_of_as_many_portraits_at_a_time_as_are_held_out():
@@ -93,14 +108,14 @@ def test_colors_are_of_as_many_portraits_at_a_time_as_are_held_out():
 
     training = named(0, 2000)
     groups = {"hair_color": [str(name) for name in range(10)]}
-    reference = Reference.of(training, compared(training.features), named(1, 40), groups, SEVEN)
+    reference = Reference.of(training, *both_ways(training.features), named(1, 40), groups, SEVEN)
     found = all_figures(named(2, 2000), reference)
     assert found["colors"]["hair_color"] > found["colors_real"]["hair_color"] / 2
 
 
 def test_portraits_that_are_all_alike_divide_nothing_by_zero():
     alike = looks(np.ones((60, 8), np.float32))
-    reference = Reference.of(alike, compared(alike.features), alike, {}, None)
+    reference = Reference.of(alike, *both_ways(alike.features), alike, {}, None)
     found = all_figures(alike, reference)
     assert found["diversity"] == 0
     assert found["diversity_vs_real"] is None and found["frechet_over_floor"] is None
