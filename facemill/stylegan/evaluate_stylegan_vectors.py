@@ -78,16 +78,14 @@ def evaluate_stylegan_vectors(
     rows = held_out_rows(generated, tags, holdout, seed)
     none: dict[str, list[Edit]] = {name: [] for name in loaded.names()}
     choice, edits = (edits_of(half, loaded, bool(labeller), eval_portraits) or none for half in halves(rows))
-    of_pixels = Probes.load(probes, thumbnails)
-    scores = evaluate_vectors(renderer, edits, choice, rows, loaded, of_pixels, tags_config, strength)
+    scores = evaluate_vectors(
+        renderer, edits, choice, rows, loaded, Probes.load(probes, thumbnails), tags_config, strength
+    )
     for values, half in [(scores, edits), ({name: s["choice"] for name, s in scores.items()}, choice)]:
         add_identity(values, half, loaded, paint, judge, strength)
     write_json(metrics, scores)
     shown = transition_rows(edits, loaded, tags_config)
-    if not shown:
-        return draw_first(generated, transitions, animation)
-    images, positions = images_of(generated, [edit.portrait_id for _, edit in shown]), np.linspace(0, 1, steps)
-    draw_transitions(shown, images, loaded, paint, strength, positions, transitions, animation)
+    draw_edits(shown, generated, loaded, paint, strength, steps, transitions, animation)
 
 
 class JudgedRenderer(Renderer):
@@ -151,7 +149,24 @@ def add_identity(
             values["identity"] = float(change / max(between, 1e-9) / values["success"])
 
 
-def draw_first(generated: list[Path], transitions: Path, animation: Path) -> None:
+def draw_edits(
+    shown: Sequence[tuple[str, Edit]],
+    generated: Sequence[Path],
+    vectors: Vectors,
+    paint: LatentPainter,
+    strength: float,
+    steps: int,
+    transitions: Path,
+    animation: Path,
+) -> None:
+    """Writes picture and animation of edits, or, without any, of the first `SHOWN` portraits as they are."""
+    if not shown:
+        return draw_first(generated, transitions, animation)
+    images, positions = images_of(generated, [edit.portrait_id for _, edit in shown]), np.linspace(0, 1, steps)
+    draw_transitions(shown, images, vectors, paint, strength, positions, transitions, animation)
+
+
+def draw_first(generated: Sequence[Path], transitions: Path, animation: Path) -> None:
     """Writes picture and animation where nothing can be edited: the first `SHOWN` portraits as they are."""
     rows = itertools.islice(read_rows(generated, ["image"]), SHOWN)
     images = [decode_image(row["image"]["bytes"]) for row in rows]
