@@ -151,14 +151,14 @@ class Run:
 
     def _add_point(self, images: int) -> None:
         self._average_sums()
-        point = self.means(images) | self.extra_metrics
+        point = self._means(images) | self.extra_metrics
         self._sums, self._summed = {}, 0
         self.curves.append({"images": images} | point)
         if self._board:
             for name, value in point.items():
                 self._board.add_scalar(f"{self.name}/{name}", value, images)
 
-    def means(self, images: int) -> dict[str, float]:
+    def _means(self, images: int) -> dict[str, float]:
         """The mean losses since the last point; raises `TrainingDiverged` when one is not finite or far too high."""
         means = {name: float(total) / self._summed for name, total in self._sums.items()}
         for name, value in means.items():
@@ -174,7 +174,7 @@ class Run:
     def _save(self) -> None:
         """Writes a checkpoint in the first process; the others wait, since the first that ends takes all with it."""
         self._average_sums()
-        self.means(self.step * self._batch)  # raises rather than write a checkpoint of a diverged training
+        self._means(self.step * self._batch)  # raises rather than write a checkpoint of a diverged training
         if self._state.is_main_process:
             self._write()
         self._state.wait_for_everyone()
