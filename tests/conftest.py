@@ -5,8 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
-from helpers.running import new_project, snakemake
+from helpers.running import made_once, snakemake
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
@@ -30,15 +29,7 @@ if "FACEMILL_AUDIT" in os.environ:
 def finished(tmp_path_factory) -> Path:
     """A copy of the project in which the whole chain has run, one for all of pytest's processes; what it unpickled is
     noted in `audit`."""
-    root = tmp_path_factory.getbasetemp()
-    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    project, made = root / "finished/facemill", root / "finished/made"
-    with FileLock(root / "finished.lock"):
-        if not made.exists():
-            shutil.rmtree(project, ignore_errors=True)
-            run_whole_chain(new_project(project))
-            made.touch()
-    return project
+    return made_once(tmp_path_factory, "finished", run_whole_chain)
 
 
 def run_whole_chain(project: Path) -> None:

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import yaml
+from filelock import FileLock
 
 from facemill.files import sha256
 
@@ -62,6 +64,19 @@ def new_project(folder: Path) -> Path:
     (folder / "config/config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False))
     make_generated(folder)
     return folder
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A project that one of pytest's processes makes, for all of them; a test that changes it takes a copy."""
+    root = factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    project, made = root / name / "facemill", root / name / "made"
+    with FileLock(root / f"{name}.lock"):
+        if not made.exists():
+            shutil.rmtree(project, ignore_errors=True)
+            make(new_project(project))
+            made.touch()
+    return project
 
 
 def make_generated(project: Path) -> None:

@@ -1,12 +1,13 @@
 """The stage `stylegan` from raw images on, on the tiny config: of squares, and of conditional portraits of 2 : 1."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.running import new_project, planned, snakemake
+from helpers.running import made_once, planned, snakemake
 from PIL import Image
 
 from facemill.data.shards import mask_classes
@@ -29,22 +30,26 @@ FIGURES = {
 }
 
 
-def made(folder: Path, *config: str) -> Path:
-    """A project in which the stage has run."""
-    project = new_project(folder / "facemill")
+def stage_of(project: Path, *config: str) -> None:
+    """Runs the stage."""
     code, said = snakemake(project, "--config", ENOUGH, *config, "--", "stylegan")
     assert code == 0, said
-    return project
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def squares(tmp_path_factory) -> Path:
-    return made(tmp_path_factory.mktemp("squares"))
+    return made_once(tmp_path_factory, "squares", stage_of)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tall(tmp_path_factory) -> Path:
-    return made(tmp_path_factory.mktemp("tall"), *TALL)
+    return made_once(tmp_path_factory, "tall", lambda project: stage_of(project, *TALL))
+
+
+@pytest.fixture
+def changeable(squares, tmp_path) -> Path:
+    """A copy of the project of squares."""
+    return shutil.copytree(squares, tmp_path / "facemill")
 
 
 def test_the_stage_ends_with_model_figures_and_pictures(squares):
@@ -93,22 +98,22 @@ def test_without_masks_the_probes_name_generated_portraits(squares):
     assert code == 0 and "--probes" in command and "--unet" not in command and "--mask-limits" not in command
 
 
-def test_a_second_training_has_the_same_bytes_and_a_setting_makes_another(squares):
-    files = [squares / f"results/tiny/stylegan/{name}.safetensors" for name in ("model", "discriminator")]
+def test_a_second_training_has_the_same_bytes_and_a_setting_makes_another(changeable):
+    files = [changeable / f"results/tiny/stylegan/{name}.safetensors" for name in ("model", "discriminator")]
     before = [sha256(path) for path in files]
     forced = ["--forcerun", "train_stylegan", "--", "results/tiny/stylegan/model.safetensors"]
-    code, said = snakemake(squares, "--config", ENOUGH, *forced)
+    code, said = snakemake(changeable, "--config", ENOUGH, *forced)
     assert code == 0, said
     assert [sha256(path) for path in files] == before
-    jobs = planned(squares, "--config", ENOUGH, "stylegan={loss: relativistic}", "--", "stylegan")
+    jobs = planned(changeable, "--config", ENOUGH, "stylegan={loss: relativistic}", "--", "stylegan")
     assert jobs["train_stylegan"] == 1 and not any(name.startswith("train_unet") for name in jobs)
 
 
-def test_it_starts_from_a_finished_model(squares):
-    stage, initial = squares / "results/tiny/stylegan", squares / "initial"
+def test_it_starts_from_a_finished_model(changeable):
+    stage, initial = changeable / "results/tiny/stylegan", changeable / "initial"
     stage.rename(initial)
     target = "results/tiny/stylegan/model.safetensors"
-    code, said = snakemake(squares, "--config", ENOUGH, f"stylegan={{initial: {initial}}}", "--", target)
+    code, said = snakemake(changeable, "--config", ENOUGH, f"stylegan={{initial: {initial}}}", "--", target)
     assert code == 0, said
     settings = json.loads((stage / "model.json").read_text())["settings"]
     assert settings["initial"] == str(initial)
