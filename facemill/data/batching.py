@@ -1,12 +1,25 @@
 """Streams of items: evenly spaced ones, in batches, and through a pool of threads ahead of their consumer."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from typing import TypeVar
+from dataclasses import fields
+from typing import Any, Self, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Columns:
+    """The base of dataclasses whose fields are arrays with a row for each item."""
+
+    @classmethod
+    def join(cls, batches: Sequence[Self]) -> Self:
+        """The rows of several batches, in their order."""
+        columns: Any = cls
+        return columns(*(np.concatenate([getattr(b, field.name) for b in batches]) for field in fields(columns)))
 
 
 def evenly_spaced(count: int, most: int) -> list[int]:

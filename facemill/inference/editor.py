@@ -27,6 +27,7 @@ def mask_painter(painter: Painter, masks: Masks) -> LatentPainter:
     """GauGAN with the mask of each portrait fixed: the latent is its style code."""
 
     def paint(ids: Sequence[str], latents: np.ndarray) -> np.ndarray:
+        """Portraits of latents, uint8 (N, H, W, 3)."""
         labels = torch.from_numpy(np.stack([masks[portrait_id] for portrait_id in ids]))
         return painter.generate(labels, torch.from_numpy(np.float32(latents)))
 
@@ -38,6 +39,7 @@ def decoding_painter(vae: Vae) -> LatentPainter:
 
     @torch.inference_mode()
     def paint(ids: Sequence[str], latents: np.ndarray) -> np.ndarray:
+        """Portraits of latents, uint8 (N, H, W, 3)."""
         images = []
         for codes in torch.from_numpy(np.float32(latents)).split(BATCH):
             with autocast():
@@ -51,6 +53,7 @@ def style_painter(sampler: Sampler) -> LatentPainter:
     """StyleGAN's generator, for which the style w is all of a portrait; the ids do not matter."""
 
     def paint(ids: Sequence[str], latents: np.ndarray) -> np.ndarray:
+        """Portraits of latents, uint8 (N, H, W, 3)."""
         return sampler.generate(torch.from_numpy(np.float32(latents)))
 
     return paint

@@ -29,6 +29,7 @@ def placing(place: CropPlace, ratio: float, detector: DetectorConfig | None = No
     detect, margin, lock = face_detector(detector), detector.margin, Lock()
 
     def at_face(picture: Image.Image) -> Centering:
+        """At the largest face, or in the middle without any."""
         if abs(picture.height - picture.width * ratio) < 1:  # the whole image
             return MIDDLE
         with lock:  # OpenCV's classifiers work for one thread at a time
@@ -48,6 +49,7 @@ def portrait_finder(place: CropPlace, ratio: float, detector: DetectorConfig | N
     detect = face_detector(detector) if detector and place != "face" else None
 
     def find(picture: Image.Image) -> tuple[Box | None, Centering]:
+        """The box at the largest face, or None and where the crop lies."""
         faces = detect(np.asarray(picture)) if detect else []
         if faces:
             return face_box(faces[0], *picture.size, ratio, margin), MIDDLE

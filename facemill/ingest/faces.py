@@ -30,6 +30,7 @@ def face_detector(settings: DetectorConfig) -> Callable[[np.ndarray], list[Face]
     detect = _animeface() if settings.kind == "animeface" else _cascade(settings.cascade)
 
     def faces(image: np.ndarray) -> list[Face]:
+        """Faces of an image of any size."""
         scale = min(1, MAX_SIDE / max(image.shape[:2]))
         if scale < 1:
             image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -51,6 +52,7 @@ def _cascade(path: Path | None) -> Callable[[np.ndarray, float], list[Face]]:
         raise UserError(f"portraits.detector.cascade: {path}: accepted: a cascade that OpenCV {cv2.__version__} reads")
 
     def detect(image: np.ndarray, min_size: float) -> list[Face]:
+        """Faces of `min_size` pixels or more."""
         gray = cv2.equalizeHist(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
         side = max(round(min_size), 1)
         boxes = classifier.detectMultiScale(gray, 1.1, 5, minSize=(side, side))

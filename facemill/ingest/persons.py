@@ -23,6 +23,7 @@ def person_check(settings: PersonConfig) -> Callable[[np.ndarray], None]:
         raise UserError(f"portraits.person.tags: found {unknown[0]!r}; accepted: tags that {settings.files} names")
 
     def check(image: np.ndarray) -> None:
+        """Raises `Unreadable` where no person is seen."""
         [probs] = tagger.estimate_specific_tags([TaggerInput(image)], settings.tags)
         likeliest = max(probs, key=lambda tag: probs[tag])
         if probs[likeliest] < settings.threshold:

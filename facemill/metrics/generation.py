@@ -1,13 +1,12 @@
 """What is measured of portraits, generated or real: an evaluation network's segmentation and features, and colors."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 
+from facemill.data.batching import Columns
 from facemill.inference.segmenter import Segmenter
 from facemill.metrics.segmentation import confusion, ratio
 from facemill.metrics.style import colors_of, lpips_diversity
@@ -37,7 +36,7 @@ def overlaps(predictions: np.ndarray, masks: np.ndarray, classes: int) -> np.nda
 
 
 @dataclass
-class Measures:
+class Measures(Columns):
     """What was measured of portraits of N masks, K of each: the portraits themselves need not stay in memory.
 
     Attributes:
@@ -53,11 +52,6 @@ class Measures:
     features: np.ndarray
     inception: np.ndarray
     lpips: np.ndarray
-
-    @classmethod
-    def join(cls, parts: Sequence[Self]) -> Self:
-        """The measures of several batches of masks."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
     def ious(self) -> np.ndarray:
         """Re-segmentation IoU of each class over the pixels of all portraits, float64; NaN for one without any."""

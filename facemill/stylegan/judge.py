@@ -4,9 +4,8 @@ Both kinds come to them in the same way: at the generator's size, enlarged to th
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import cv2
 import numpy as np
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from facemill.config.latent import TagsConfig
-from facemill.data.batching import batched
+from facemill.data.batching import Columns, batched
 from facemill.data.classes import ClassTable
 from facemill.imaging.colors import region_colors
 from facemill.imaging.phash import perceptual_hash
@@ -44,7 +43,7 @@ FeatureNetwork = Callable[[Tensor], Tensor]
 
 
 @dataclass
-class Compared:
+class Compared(Columns):
     """By what N portraits are compared with others; the portraits themselves need not stay in memory.
 
     Attributes:
@@ -56,11 +55,6 @@ class Compared:
     features: np.ndarray
     thumbnails: np.ndarray
     hashes: np.ndarray
-
-    @classmethod
-    def join(cls, batches: Sequence[Self]) -> Self:
-        """Those of several batches."""
-        return cls(*(np.concatenate([getattr(batch, field.name) for batch in batches]) for field in fields(cls)))
 
     def __len__(self) -> int:
         return len(self.features)

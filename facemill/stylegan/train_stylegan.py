@@ -169,6 +169,7 @@ def snapshot_callback(sampler: Sampler, folder: Path, total: int) -> Callable[[i
     codes, slots = sampler.codes(seeds), sampler.slots(seeds)
 
     def save_snapshot(step: int, images: int) -> None:
+        """Saves a sheet after a step, when it is due."""
         if (step + 1) % max(total // SNAPSHOTS, 1) == 0:
             rows = np.split(sampler.generate(sampler.styles(codes, slots)), SNAPSHOT_SIDE)
             grid = image_grid([list(row) for row in rows], cell=sampler.generator.height)
@@ -202,6 +203,7 @@ def overfitting_gauge(
 
     @torch.no_grad()
     def watch(step: int) -> dict[str, float]:
+        """The mean logits of each kind, and `overfit`."""
         ramp = gan.ramp(step)
         images = [*to_signed_range(pixels).chunk(2), gan.generate(count, conditions[0], ramp)]
         logits = [

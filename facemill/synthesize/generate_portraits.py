@@ -89,6 +89,7 @@ def style_finder(model: Path, painter: Painter) -> Finder:
     ratio = generator.height / generator.width
 
     def find(picture: Image.Image) -> tuple[Box | None, Centering]:
+        """Where the collection's crop lies in the style's picture."""
         try:
             return portrait_finder(cropping.crop, ratio, cropping.detector)(picture)
         except UserError as error:

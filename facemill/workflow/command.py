@@ -58,6 +58,7 @@ def _main(function: str, gpu: bool) -> Callable[..., None]:
     signature, help_text = read_signature(function)
 
     def main(*positional: Any, **options: Any) -> None:
+        """Imports the module, and calls its function."""
         if gpu and "LOCAL_RANK" not in os.environ:  # the processes of one training: facemill.workflow.launch
             take_gpus()
         options = {key: given_paths(value) for key, value in options.items()}

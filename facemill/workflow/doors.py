@@ -46,6 +46,7 @@ def door(root: Path, script: str, wildcards: Sequence[str] = (), launcher: str =
         return _line(values | {name: job[name] for name in wildcards})
 
     def command(job: Any, input: Any, output: Any) -> str:  # noqa: A002  (Snakemake's names, after its wildcards)
+        """The job's command line."""
         files = {**dict(input.items()), **dict(output.items())}
         names = [*input.keys(), *output.keys(), *settings, *wildcards]
         if len(set(names)) < len(names):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from PIL import Image
 
 from facemill.config.stylegan import StyleganConfig
 from facemill.data.shards import IMAGE, encode_jpeg, write_shard
@@ -67,3 +68,9 @@ def write_collection(folder: Path, height: int = 64, width: int = 64, portraits:
         "discriminator": folder / "stylegan/discriminator.safetensors",
         "curves": folder / "stylegan/curves.csv",
     }
+
+
+def pixels(path: Path) -> np.ndarray:
+    """The pixels of a picture."""
+    with Image.open(path) as picture:
+        return np.asarray(picture)

@@ -47,3 +47,11 @@ def command(monkeypatch, capsys):
         return None
 
     return call
+
+
+@pytest.fixture
+def sampled(save_generator, command, tmp_path):
+    """A model, and a folder of the portraits of seeds 0 to 5."""
+    model = save_generator()
+    assert command("sample_portraits", "--model", model, "--seeds", "0-3", "4,5", "--out", tmp_path / "a") is None
+    return model, tmp_path / "a"
