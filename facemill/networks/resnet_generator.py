@@ -1,0 +1,106 @@
+"""CycleGAN's generator: an image in the manner of another collection, by residual blocks at a quarter of its size.
+
+Source: Zhu et al. 2017, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks"
+(https://arxiv.org/abs/1703.10593), section 4 and appendix 7.2, after Johnson et al. 2016
+(https://arxiv.org/abs/1603.08155). In place of transposed convolutions, which leave a checkerboard, the image is
+enlarged and convolved (Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard/).
+"""
+
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+
+class Preset(NamedTuple):
+    """Channels and layers of both networks."""
+
+    width: int
+    """of the generator at full size"""
+    blocks: int
+    """residual blocks of the generator"""
+    ndf: int
+    """channels after the discriminator's first convolution"""
+    layers: int
+    """the discriminator's convolutions after the first that have a norm; three see 70 x 70 pixels, two 34 x 34"""
+
+
+PRESETS = {
+    "tiny": Preset(8, 2, 8, 1),
+    "small": Preset(16, 4, 24, 2),
+    "medium": Preset(32, 6, 48, 2),
+    "paper": Preset(64, 6, 64, 3),
+    "paper9": Preset(64, 9, 64, 3),
+}
+"""From what two processor cores train at 64 pixels to the paper's, with 6 blocks, or 9 for 256 pixels and more."""
+
+MULTIPLE = 4
+"""Height and width of images are multiples of it."""
+
+WEIGHT_DEVIATION = 0.02
+"""Standard deviation of the first weights (appendix 7.1)."""
+
+
+class ResnetGenerator(nn.Module):
+    """Translates images (B, channels, H, W) in [-1, 1] into such images.
+
+    Args:
+        width: channels at full size; four times as many at a quarter of it.
+        blocks: number of residual blocks.
+        channels: of the images.
+    """
+
+    def __init__(self, *, width: int, blocks: int, channels: int = 3) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_normed(convolution(channels, width, 7)),
+            *_normed(convolution(width, 2 * width, 3, stride=2)),
+            *_normed(convolution(2 * width, 4 * width, 3, stride=2)),
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
+            nn.Upsample(scale_factor=2),
+            *_normed(convolution(4 * width, 2 * width, 3)),
+            nn.Upsample(scale_factor=2),
+            *_normed(convolution(2 * width, width, 3)),
+            convolution(width, channels, 7),
+            nn.Tanh(),
+        )
+        self.apply(init_weights)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """The translations of images (B, channels, H, W) in [-1, 1], of the same shape."""
+        translated: Tensor = self.layers(images)
+        return translated
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with their norms, added to what goes in."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            *_normed(convolution(channels, channels, 3)), convolution(channels, channels, 3), instance_norm(channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution whose input is padded by reflection."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, padding_mode="reflect")
+
+
+def instance_norm(channels: int) -> nn.Module:
+    """Instance norm without weights: group norm of one channel a group, which is the same, and fast channels last."""
+    return nn.GroupNorm(channels, channels, affine=False)
+
+
+def init_weights(module: nn.Module) -> None:
+    """Draws a convolution's weights from N(0, 0.02) (appendix 7.1); biases are 0."""
+    if isinstance(module, nn.Conv2d):
+        nn.init.normal_(module.weight, 0, WEIGHT_DEVIATION)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _normed(layer: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return layer, instance_norm(layer.out_channels), nn.ReLU(inplace=True)
