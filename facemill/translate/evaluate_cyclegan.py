@@ -1,0 +1,71 @@
+"""Evaluation of translations between two collections, in both directions, on portraits that no training saw."""
+
+from pathlib import Path
+
+from facemill.config.latent import TagsConfig
+from facemill.files import write_json
+from facemill.imaging.figures import save_picture
+from facemill.inference.translator import Translator
+from facemill.stylegan.judge import Judge
+from facemill.stylegan.portraits import portrait_size
+from facemill.translate.measures import make_ways, translate, way_figures
+from facemill.translate.pictures import extremes, first_portraits
+from facemill.translate.sides import read_collection
+
+
+def evaluate_cyclegan(
+    *,
+    a2b: Path,
+    b2a: Path | None = None,
+    portraits: list[Path],
+    other: list[Path],
+    masks: list[Path] | None = None,
+    other_masks: list[Path] | None = None,
+    unet: Path | None = None,
+    other_unet: Path | None = None,
+    evaluator: Path | None = None,
+    vae: Path | None = None,
+    inception_weights: Path | None = None,
+    tags_config: TagsConfig,
+    paired: bool,
+    holdout: float,
+    metrics: Path,
+    picture: Path,
+    best_and_worst: Path,
+) -> None:
+    """Measures translations of the held-out portraits by which no point of the training was chosen.
+
+    Args:
+        a2b: the translator of this collection's portraits, a safetensors file.
+        b2a: that of the other's; none where one direction was trained.
+        portraits: shards of this collection.
+        other: shards of the other collection.
+        masks: shards of this collection's masks, where there are any.
+        other_masks: shards of the other's; without them the other's U-Net draws them.
+        unet: the U-Net that knows this collection, where there is one.
+        other_unet: the U-Net that knows the other.
+        evaluator: a U-Net for features.
+        vae: the VAE, whose features stand for the U-Net's where there are no masks.
+        inception_weights: of FID's Inception, whose features are used where they are given.
+        tags_config: palettes of colors.
+        paired: whether portraits of one id are each other's true answers.
+        holdout: share of the portraits that is held out.
+        metrics: JSON of the figures, by direction.
+        picture: PNG of the first portraits of each direction.
+        best_and_worst: PNG of those with the best and the worst scores.
+    """
+    there, back = Translator.load(a2b), Translator.load(b2a) if b2a else None
+    collections = [
+        read_collection(*files, there.size, holdout, paired=paired, other=is_other, choices=False)
+        for is_other, files in (
+            (False, (portraits, masks or [], unet)),
+            (True, (other, other_masks or [], other_unet)),
+        )
+    ]
+    judge = Judge(portrait_size(portraits), evaluator, None, vae, inception_weights, tags_config)
+    ways = make_ways([there, back], collections, judge, paired)
+    done = {name: (way, translate(way)) for name, way in ways.items()}
+    figures = {name: way_figures(way, translated) for name, (way, translated) in done.items()}
+    write_json(metrics, figures | {"features": judge.features_name})
+    save_picture(first_portraits(done), picture)
+    save_picture(extremes(done), best_and_worst)

@@ -1,0 +1,204 @@
+"""Figures of translated portraits, from pixels, masks, colors and features; no network runs here."""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from scipy.spatial.distance import pdist
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from facemill.data.classes import ROLES, SEVEN
+from facemill.imaging.colors import REGIONS
+from facemill.metrics.distances import frechet_distance
+from facemill.metrics.segmentation import confusion, ratio
+from facemill.metrics.style import color_errors, colors_of
+from facemill.translate.sides import SEXES
+
+Figures = dict[str, Any]
+
+NEEDED = ("face", "eye", "mouth")
+"""Parts without which a result is no face."""
+
+PLACES = {"hair": ("hair",), "face": ("face",), "eye": ("eye",), "mouth": ("mouth",), "background": ("background",)}
+"""Regions in which results are compared with the true answers."""
+
+
+class Features(NamedTuple):
+    """Features of portraits, float32 (N, D) each."""
+
+    results: np.ndarray
+    source: np.ndarray
+    """Of the portraits that were translated."""
+    real: np.ndarray
+    """Of the other collection's portraits that no training saw."""
+    training: np.ndarray
+    """Of the other collection's portraits that the training saw."""
+    source_training: np.ndarray
+    """Of the source's portraits that the training saw."""
+
+
+def l1(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The mean difference of each two images of two stacks of uint8 (N, h, w, 3), of 255: float64 (N,)."""
+    return np.abs(a.astype(np.int16) - b).mean((1, 2, 3), np.float64)
+
+
+def resized_masks(masks: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Masks, uint8 (N, H, W), at a height and width; the nearest pixel counts."""
+    if masks.shape[1:] == size:
+        return masks
+    return np.stack([cv2.resize(mask, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks])
+
+
+def truth_figures(source: np.ndarray, results: np.ndarray, truth: np.ndarray, masks: np.ndarray | None) -> Figures:
+    """How near results come to the true answers, beside doing nothing.
+
+    Args:
+        source: the portraits that were translated, uint8 RGB (N, h, w, 3).
+        results: the translations.
+        truth: what they should be.
+        masks: roles of the true answers, uint8 (N, H, W), or None.
+
+    Returns:
+        `truth`: L1 to the true answers over that of doing nothing; `truth_l1`, `nothing_l1`: both, of 255; with masks
+        `truth_by_region`: the ratio in each of `PLACES`; `truth_color`: mean CIEDE2000 of hair's and skin's median
+        colors, and `nothing_color`, that of doing nothing.
+    """
+    own, nothing = float(l1(results, truth).mean()), float(l1(source, truth).mean())
+    figures: Figures = {"truth": over(own, nothing), "truth_l1": own, "nothing_l1": nothing}
+    if masks is None:
+        return figures
+    small = resized_masks(masks, (truth.shape[1], truth.shape[2]))
+    figures["truth_by_region"] = {}
+    for name, roles in PLACES.items():
+        inside = np.isin(small, [ROLES.index(role) for role in roles])
+        errors = [np.abs(x.astype(np.int16) - truth)[inside].mean() if inside.any() else 0 for x in (results, source)]
+        figures["truth_by_region"][name] = over(*map(float, errors))
+    true_colors = colors_of(truth, small, SEVEN)
+    for name, images in (("truth_color", results), ("nothing_color", source)):
+        errors = color_errors(colors_of(images, small, SEVEN), true_colors)
+        columns = {region: errors[:, list(REGIONS).index(region)] for region in ("hair", "skin")}
+        known = {region: column[~np.isnan(column)] for region, column in columns.items()}
+        figures[name] = {region: float(column.mean()) for region, column in known.items() if len(column)}
+    return figures
+
+
+def over(value: float, reference: float) -> float | None:
+    """A figure over another; None where that is 0."""
+    return value / reference if reference else None
+
+
+def frechet_figures(features: Features) -> Figures:
+    """How far results are from the other collection, 0 as its own unseen portraits are, 1 as untranslated ones are.
+
+    All three distances are to the features of the training's portraits, and of the same number of portraits.
+    """
+    count = min(len(features.results), len(features.real))
+
+    def distance(points: np.ndarray) -> float:
+        return frechet_distance(points[:count], features.training)
+
+    own, floor, nothing = map(distance, (features.results, features.real, features.source))
+    return {
+        "frechet_scaled": over(own - floor, nothing - floor),
+        "frechet_distance": own,
+        "frechet_floor": floor,
+        "frechet_nothing": nothing,
+    }
+
+
+def called_figures(features: Features) -> Figures:
+    """`called`: the shares of results, real portraits and untranslated ones that a classifier calls the other's.
+
+    It is a logistic regression on features, of the training's portraits of both collections with equal weights.
+    """
+    both = np.concatenate([features.source_training, features.training])
+    targets = np.repeat([0, 1], [len(features.source_training), len(features.training)])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000))
+    model.fit(both, targets)
+    kinds = {"results": features.results, "real": features.real, "source": features.source}
+    return {"called": {name: float(model.predict(of_kind).mean()) for name, of_kind in kinds.items()}}
+
+
+def diversity(features: Features) -> float | None:
+    """The mean distance between results over that between the other collection's portraits."""
+    return over(*(float(pdist(x).mean()) for x in (features.results, features.real)))
+
+
+def role_overlaps(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Intersection and union of each role in each two masks of roles, uint8 (N, H, W): int64 (N, roles, 2)."""
+    known = np.where(seen < len(ROLES), seen, 0)
+    counts = np.array([confusion(a, b, len(ROLES)) for a, b in zip(known, truth, strict=True)])
+    intersection = np.diagonal(counts, axis1=1, axis2=2)
+    return np.stack([intersection, counts.sum(1) + counts.sum(2) - intersection], axis=2)
+
+
+def mious(seen: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """The mean IoU over the roles in each two masks of roles: float64 (N,)."""
+    return np.array([np.nanmean(ratio(counts)) for counts in role_overlaps(seen, truth)])
+
+
+def mask_figures(seen: np.ndarray, truth: np.ndarray, seen_real: np.ndarray, real: np.ndarray) -> Figures:
+    """Whether the layout is kept: masks that the other collection's U-Net sees against those that there should be.
+
+    Args:
+        seen: masks of results, roles, uint8 (N, H, W).
+        truth: those that they should have.
+        seen_real: masks that the U-Net sees of real portraits of its collection, (M, H, W).
+        real: those that these have.
+
+    Returns:
+        `mask_miou`, mean over roles; `mask_iou` by role; `mask_miou_parts` of eye, face and hair; `..._ceiling`: the
+        same of real portraits.
+    """
+    figures: Figures = {}
+    for suffix, pair in (("", (seen, truth)), ("_ceiling", (seen_real, real))):
+        ious = ratio(role_overlaps(*pair).sum(0))
+        figures[f"mask_miou{suffix}"] = float(np.nanmean(ious))
+        figures[f"mask_miou_parts{suffix}"] = float(np.nanmean(ious[[ROLES.index(r) for r in ("eye", "face", "hair")]]))
+        figures[f"mask_iou{suffix}"] = {r: None if np.isnan(x) else float(x) for r, x in zip(ROLES, ious, strict=True)}
+    return figures
+
+
+def are_faces(masks: np.ndarray) -> np.ndarray:
+    """Which masks of roles, uint8 (N, H, W), have each of `NEEDED`: bool (N,)."""
+    found = [(masks == ROLES.index(role)).any((1, 2)) for role in NEEDED]
+    return np.all(found, axis=0)
+
+
+def no_face(masks: np.ndarray, sexes: list[str]) -> Figures:
+    """The share of masks that have no face with eyes and mouth: of `all`, and of each of `SEXES` that there are."""
+    missing, of = ~are_faces(masks), np.array(sexes)
+    shares = {"all": float(missing.mean())}
+    return shares | {sex: float(missing[of == sex].mean()) for sex in SEXES if (of == sex).any()}
+
+
+def color_correlations(source: np.ndarray, results: np.ndarray, masks: np.ndarray) -> Figures:
+    """Correlations of the regions' colors before and after, of L*, a* and b*: a negative one tells inverted colors.
+
+    Args:
+        source: the portraits that were translated, uint8 RGB (N, h, w, 3).
+        results: the translations.
+        masks: roles of the source, uint8 (N, H, W).
+
+    Returns:
+        `all`, of all regions together, and of `hair` and `skin`: by channel, None where nothing varies.
+    """
+    small = resized_masks(masks, (source.shape[1], source.shape[2]))
+    before, after = colors_of(source, small, SEVEN), colors_of(results, small, SEVEN)
+    chosen = {"all": range(len(REGIONS)), **{name: [list(REGIONS).index(name)] for name in ("hair", "skin")}}
+    figures: Figures = {}
+    for name, regions in chosen.items():
+        pairs = [x[:, list(regions)].reshape(-1, 3) for x in (before, after)]
+        known = ~np.isnan(pairs[0][:, 0])
+        columns = zip("Lab", pairs[0][known].T, pairs[1][known].T, strict=True)
+        figures[name] = {channel: correlation(a, b) for channel, a, b in columns}
+    return figures
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Pearson's correlation of two columns (N,); None where one of them does not vary."""
+    if len(a) < 2 or a.std() == 0 or b.std() == 0:
+        return None
+    return float(np.corrcoef(a, b)[0, 1])
