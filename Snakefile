@@ -6,6 +6,7 @@
 #   snakemake --cores all -- pseudo_labels                        one product, or file, and what it needs
 #   snakemake --cores all -- review label_quality                 portraits to label next, labels to check again
 #   snakemake --cores all -- avatars                              avatars of all portraits in drawing styles
+#   snakemake --cores all -- cyclegan                             portraits in the manner of another collection
 #
 # Settings are in config/config.yaml, rules in rules/ (one file a stage, in the order data flows), their commands in
 # scripts/, the library in facemill/. Results lie in results/<dataset>/.
@@ -67,6 +68,7 @@ if CONFIG.masked:
 
 
 include: "rules/stylegan.smk"
+include: "rules/translate.smk"
 include: "rules/report.smk"
 
 

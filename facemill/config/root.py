@@ -14,6 +14,7 @@ from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
 from facemill.config.stylegan import GeneratedConfig, ProjectionConfig, StyleganConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
+from facemill.config.translate import CycleganConfig
 from facemill.data.classes import SEVEN, ClassTable
 
 PRETRAINED = (
@@ -68,8 +69,9 @@ class Config(Section):
     stylegan: StyleganConfig
     generated: GeneratedConfig
     projection: ProjectionConfig
-    also: list[Literal["avatars", "stylegan"]] = Field(
-        [], description="further stages that a whole run includes: avatars, stylegan"
+    cyclegan: CycleganConfig
+    also: list[Literal["avatars", "stylegan", "cyclegan"]] = Field(
+        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan"
     )
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 
 from facemill.ingest.backgrounds import CANVAS, draw_background, jitter_color, random_color
-from facemill.ingest.toon_head import Figure, Scene, definition, pose, scene
+from facemill.ingest.toon_head import HAND, Figure, Hand, Scene, definition, pose, scene
 
 HAIR_COLORS = {
     "black_hair": "#2a262d",
@@ -71,15 +71,15 @@ class Drawing(Scene):
     """The variant of each component of the style; `none` for a component that is not shown."""
 
 
-def draw(post_id: int, seed: int) -> Drawing:
-    """The portrait of a post: both numbers seed its parts, colors, background and pose."""
+def draw(post_id: int, seed: int, hand: Hand = HAND) -> Drawing:
+    """The portrait of a post: both numbers seed its parts, colors, background and pose, which no hand changes."""
     rng = random.Random(f"{seed}:{post_id}")
     hair_name, girl = rng.choice(list(HAIR_COLORS)), rng.random() < 0.7
     hair, skin = jitter_color(rng, HAIR_COLORS[hair_name], 0.03), jitter_color(rng, rng.choice(_SKIN_COLORS), 0.04)
     clothes = random_color(rng)
     variants = _choose_variants(rng, girl)
     background_kind, background = draw_background(rng, [hair, skin, clothes])
-    drawn = scene(background, [(Figure(variants, hair, skin, clothes), _choose_pose(rng))])
+    drawn = scene(background, [(Figure(variants, hair, skin, clothes), _choose_pose(rng))], hand)
     tags = {hair_name, "1girl" if girl else "1boy"}
     for part, variant in (variants | {"background": background_kind}).items():
         tags.update(_TAGS.get(f"{part}:{variant}", []))

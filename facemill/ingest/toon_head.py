@@ -50,11 +50,28 @@ PART_IDS = {part: i for i, part in enumerate(LABELS)}
 COMPONENT_IDS = np.array([PART_IDS[_COMPONENT_OF_DETAIL.get(part, part)] for part in LABELS], np.uint8)
 """The id of the component of each part id: a component's own id, or for a detail that of the component around it."""
 
-_ENLARGED = {"eyes": (1.2, 1.5), "mouth": (1.4, 1.4)}  # to anime's proportions
 _SMALL_COMPONENTS = (PART_IDS["mouth"], PART_IDS["eyes"])
-_LINE_WIDTH = 5  # of the figure, so that its lines are visible in small pictures
 _EARS = "M-40 250H42V420H-40ZM353 250H440V420H353Z"  # the two ends of the head's shape that are ears
 _EYEBALL_FILL = 'fill="#F6F1E4"'  # the white of the style's eyes; their discs are pupils, other shapes are lashes
+
+
+@dataclass(frozen=True)
+class Hand:
+    """A manner of drawing."""
+
+    enlarged: dict[str, tuple[float, float]]
+    """Components that are drawn larger or smaller, with the factors of their widths and heights."""
+    line_width: float
+    """Of outlines."""
+    white: float
+    """The share of white in every color."""
+
+
+HAND = Hand({"eyes": (1.2, 1.5), "mouth": (1.4, 1.4)}, line_width=5, white=0)
+"""Anime's proportions, and lines that are visible in small pictures."""
+
+OTHER_HAND = Hand({"eyes": (1.75, 2.1), "mouth": (1.0, 1.0)}, line_width=0, white=0.35)
+"""Larger eyes, a smaller mouth, pale colors, no outlines."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +106,15 @@ class Scene:
         return _without_specks(np.asarray(Image.open(io.BytesIO(png)))[..., 0])
 
 
-def scene(background: str, figures: Sequence[tuple[Figure, str]]) -> Scene:
+def scene(background: str, figures: Sequence[tuple[Figure, str]], hand: Hand = HAND) -> Scene:
     """Figures, each with its pose (a transform of SVG), on a background (SVG), later ones over earlier ones."""
-    layers = [(_layers(figure), place) for figure, place in figures]
+    layers = [(_layers(figure, hand), place) for figure, place in figures]
     flat = [(_flat(shapes), place) for shapes, place in layers]
-    return Scene(_svg(background, layers), _svg(f'<rect width="{CANVAS}" height="{CANVAS}" fill="#000000"/>', flat))
+    black = f'<rect width="{CANVAS}" height="{CANVAS}" fill="#000000"/>'
+    pale = (
+        f'<rect width="{CANVAS}" height="{CANVAS}" fill="#ffffff" fill-opacity="{hand.white}"/>' if hand.white else ""
+    )
+    return Scene(_svg(background, layers, hand, pale), _svg(black, flat, hand))
 
 
 def pose(x: float, y: float, angle: float, scale: float, mirror: int = 1) -> str:
@@ -135,7 +156,7 @@ def _style() -> Style:
     return Style(definition())
 
 
-def _layers(figure: Figure) -> dict[str, str]:
+def _layers(figure: Figure, hand: Hand) -> dict[str, str]:
     """The components of a figure, each a positioned SVG group, in drawing order."""
     options: dict = {"seed": ""}
     for name in ("hair", "skin", "clothes"):
@@ -147,14 +168,14 @@ def _layers(figure: Figure) -> dict[str, str]:
     svg = str(Avatar(_style(), options))  # <defs> with a <g id="component-..."> each, then a <use> of each
     shapes = {name: rest for name, rest in re.findall(r'<g id="([^-"]+)-[^"]*"(.*?)(?=<g id="|<clipPath )', svg, re.S)}
     uses = re.findall(r'<use transform="([^"]*)" href="#([^-"]+)-', svg)
-    return {name: f'<g transform="{position}{_enlarged(name)}"{shapes[name]}' for position, name in uses}
+    return {name: f'<g transform="{position}{_enlarged(name, hand)}"{shapes[name]}' for position, name in uses}
 
 
-def _enlarged(name: str) -> str:
-    """The transform that enlarges a component about its middle, where the figures' eyes and mouths are drawn larger."""
-    if name not in _ENLARGED:
+def _enlarged(name: str, hand: Hand) -> str:
+    """The transform that enlarges a component about its middle, where it is drawn larger or smaller."""
+    if name not in hand.enlarged:
         return ""
-    component, (x, y) = definition()["components"][name], _ENLARGED[name]
+    component, (x, y) = definition()["components"][name], hand.enlarged[name]
     left, top = component["width"] / 2, component["height"] / 2
     return f" translate({left} {top}) scale({x} {y}) translate({-left} {-top})"
 
@@ -203,9 +224,10 @@ def _flatten_eyes(eyes: str) -> str:
     return re.sub("<(?:path|circle)[^>]*>", flat, eyes)
 
 
-def _svg(background: str, figures: Sequence[tuple[dict[str, str], str]]) -> str:
-    shapes = [f'<g stroke-width="{_LINE_WIDTH}" transform="{at}">{"".join(svg.values())}</g>' for svg, at in figures]
+def _svg(background: str, figures: Sequence[tuple[dict[str, str], str]], hand: Hand, cover: str = "") -> str:
+    line = f'stroke-width="{hand.line_width}"'
+    shapes = [f'<g {line} transform="{at}">{"".join(svg.values())}</g>' for svg, at in figures]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {CANVAS} {CANVAS}" fill="none">{background}'
-        f"{''.join(shapes)}</svg>"
+        f"{''.join(shapes)}{cover}</svg>"
     )

@@ -1,0 +1,1 @@
+"""Stage translate: portraits of one collection in the manner of another, and back."""

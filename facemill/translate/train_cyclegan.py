@@ -1,0 +1,166 @@
+"""Training of CycleGAN: portraits of two collections, each in the manner of the other."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from facemill.config.ingest import CropPlace, DetectorConfig
+from facemill.config.translate import CycleganConfig
+from facemill.data.batching import evenly_spaced
+from facemill.data.dataset import train_loader
+from facemill.data.splits import held_out
+from facemill.errors import UserError
+from facemill.imaging.figures import image_grid, save_picture
+from facemill.inference.translator import Translator
+from facemill.networks.store import load_model, model_classes, save_model
+from facemill.networks.unet import Unet
+from facemill.networks.vae import to_signed_range
+from facemill.synthesize.train_gaugan import copy_model, cropping
+from facemill.training.optimization import make_accelerator
+from facemill.training.run import Run
+from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, generator_kwargs
+from facemill.translate.domains import Domain, training_domains
+from facemill.translate.kept import Kept
+
+POINTS = 8
+"""Points of a training whose generators are kept, the last one its end, and grids under `work/`."""
+SHOWN = 8
+"""Held-out portraits of each collection in a grid."""
+
+
+def train_cyclegan(
+    *,
+    settings: CycleganConfig,
+    seed: int,
+    holdout: float,
+    paired: bool,
+    portraits: list[Path],
+    masks: list[Path] | None = None,
+    other: list[Path],
+    unet: Path | None = None,
+    other_unet: Path | None = None,
+    crop: CropPlace = "middle",
+    detector: DetectorConfig | None = None,
+    a2b: list[Path],
+    b2a: list[Path],
+    curves: Path,
+) -> None:
+    """Trains translations in both directions; the same command resumes a killed run.
+
+    Args:
+        settings: the section `cyclegan`.
+        seed: seed of weights, order, pools and augmentation.
+        holdout: share of the portraits that is held out; a collection's own test split is not trained on either.
+        paired: whether portraits of one id are each other's true answers; then each is in one of the trainings alone.
+        portraits: shards of this collection, `a`.
+        masks: shards of its masks, for the weights of masks and colors.
+        other: shards of the other collection, `b`, with their masks where there are any.
+        unet: the U-Net that knows this collection, for the weight of masks.
+        other_unet: the U-Net that knows the other.
+        crop: place of the portraits in images of another aspect, for whoever gives the models images; in their JSON.
+        detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON too.
+        a2b: the EMA generator of that direction at each point of the training, safetensors files.
+        b2a: the same of the other direction.
+        curves: CSV of the losses.
+    """
+    torch.manual_seed(seed)
+    accelerator = make_accelerator()
+    with_roles = bool(settings.mask_weight or settings.color_weight)
+    domains = training_domains(portraits, other, masks or [], settings.size, holdout, paired, with_roles)
+    gan = build_cyclegan(accelerator, settings, *domains[0][0][0].shape[1:])
+    gan.kept = kept_losses(settings, unet, other_unet)
+    key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
+    inputs = [*portraits, *other, *(masks or []), *(path for path in (unet, other_unet) if path)]
+    run = Run("cyclegan", key, inputs, gan.learners, gan.modules)
+    reach_point = point_callback(gan, run, key | cropping(crop, detector), (portraits, other), holdout)
+    images, batch = settings.training.images, settings.training.batch
+    loaders = [
+        accelerator.prepare(train_loader(domain, batch // 2, seed + number, run.step))
+        for number, domain in enumerate(domains)
+    ]
+    for step, a, b in zip(run.steps(images, batch, seed), *loaders, strict=False):
+        (real_a, roles_a), (real_b, roles_b) = half_mirrored(*a), half_mirrored(*b)
+        random = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        run.record(**gan.step((real_a, real_b), (roles_a, roles_b), step, random))
+        if accelerator.is_main_process:
+            reach_point(step)
+    if accelerator.is_main_process:
+        for number, targets in enumerate(zip(a2b, b2a, strict=True), 1):
+            for way, target in zip(DIRECTIONS, targets, strict=True):
+                copy_model(point_file(run.folder, number, way), target)
+        run.finish(curves)
+
+
+def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
+    """Pixels, uint8 (B, 3, h, w), as images in [-1, 1], and their roles (B, H, W), each mirrored or not, at random."""
+    flips = torch.rand((len(pixels), 1, 1, 1), device=pixels.device) < 0.5
+    real = to_signed_range(pixels)
+    mirrored = torch.where(flips, real.flip(3), real).contiguous(memory_format=torch.channels_last)
+    return mirrored, torch.where(flips[:, 0], roles.flip(2), roles)
+
+
+def kept_losses(settings: CycleganConfig, unet: Path | None, other_unet: Path | None) -> dict[str, Kept]:
+    """The losses of what translations keep, by direction: into the manner of b its U-Net must see the masks again.
+
+    Raises:
+        UserError: The weight of masks is given without a U-Net for each collection.
+    """
+    if not (settings.mask_weight or settings.color_weight):
+        return {}
+    kept = {}
+    for way, path in zip(DIRECTIONS, (other_unet, unet), strict=True):
+        if settings.mask_weight and not path:
+            raise UserError("cyclegan.mask_model: found nothing; accepted: a U-Net that knows the other collection")
+        network = load_model(Unet, path) if settings.mask_weight and path else None
+        kept[way] = Kept(network, model_classes(path) if network and path else None, settings.color_weight > 0)
+    return kept
+
+
+def point_file(folder: Path, number: int, way: str) -> Path:
+    """Where the training keeps the generator of a point."""
+    return folder / "points" / str(number) / f"{way}.safetensors"
+
+
+def point_callback(
+    gan: CycleGan, run: Run, settings: dict, shards: tuple[list[Path], list[Path]], holdout: float
+) -> Callable[[int], None]:
+    """A callback for every step that keeps the generators, and shows them, at `POINTS` points of the training."""
+    config = gan.settings
+    total, batch = config.training.steps, config.training.batch
+    ends = {max(1, round(total * number / POINTS)): number for number in range(1, POINTS + 1)}
+    translators = {way: Translator(learner.ema, config.size) for way, learner in gan.generators.items()}
+    shown = [held_out_images(paths, config.size, holdout) for paths in shards]
+
+    def reach_point(step: int) -> None:
+        for number in [number for end, number in ends.items() if end == step + 1]:
+            images = (step + 1) * batch
+            for way, learner in gan.generators.items():
+                path = point_file(run.folder, number, way)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                save_model(path, learner.ema, generator_kwargs(config), settings | {"images": images})
+            if all(map(len, shown)):
+                picture = there_and_back(shown, translators)
+                save_picture(picture, run.folder / f"translated-{images:09d}.png")
+
+    return reach_point
+
+
+def held_out_images(portraits: list[Path], size: int, holdout: float) -> np.ndarray:
+    """Some held-out portraits, uint8 RGB (N, h, w, 3)."""
+    rows = Domain(portraits, [], size, with_roles=False, keep=lambda row_id: held_out(row_id, holdout))
+    chosen = evenly_spaced(len(rows), SHOWN)
+    return np.stack([rows[i][0].permute(1, 2, 0).numpy() for i in chosen]) if chosen else np.empty((0,))
+
+
+def there_and_back(images: list[np.ndarray], translators: dict[str, Translator]) -> Image.Image:
+    """A picture: a, a in the manner of b, back again; the same from b. Images are uint8 (N, h, w, 3) each."""
+    rows: list[np.ndarray] = []
+    for there, back, pictures in zip(DIRECTIONS, reversed(DIRECTIONS), images, strict=True):
+        translated = translators[there].translate(pictures)
+        rows += [pictures, translated, translators[back].translate(translated)]
+    columns = min(map(len, rows))
+    return image_grid([list(row[:columns]) for row in rows], cell=images[0].shape[1])

@@ -1,0 +1,180 @@
+# Portraits of this collection in the manner of another and back, when asked for, learned without pairs.
+# Needs portraits/, for weights of masks and colors pseudo_labels/ and unet/, and another collection (`cyclegan.other`);
+# the sample draws its own portraits by another hand. Makes other/ and cyclegan/.
+
+CYCLEGAN = "results/{dataset}/cyclegan"
+POINTS = range(1, 9)
+
+# The other collection: another run's portraits, a folder or archive, or the sample's other hand. OTHER_PRODUCTS are the
+# folders that another run has; KEEPS tells whether masks are needed.
+OTHER = CONFIG.cyclegan.other
+OTHER_RUN = OTHER if OTHER and (OTHER / "portraits").is_dir() else None
+PAIRED = OTHER is None and CONFIG.kind == "sample"
+OTHER_SHARDS = (
+    [path.stem.removeprefix("shard-") for path in sorted((OTHER_RUN / "portraits").glob("shard-*.parquet"))]
+    if OTHER_RUN
+    else SHARDS
+)
+OTHER_MASKED = PAIRED or bool(CONFIG.cyclegan.mask_model if not OTHER_RUN else (OTHER_RUN / "pseudo_labels").is_dir())
+OTHER_UNET = (
+    CONFIG.cyclegan.mask_model
+    or (OTHER_RUN / "unet/v3/model.safetensors" if OTHER_RUN and (OTHER_RUN / "unet/v3").is_dir() else None)
+    or (LABELLER if PAIRED else [])
+)
+KEEPS = bool(CONFIG.cyclegan.mask_weight or CONFIG.cyclegan.color_weight)
+
+
+def other_shards(product):
+    """The shards of a product that has those of the other collection."""
+    return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=OTHER_SHARDS)
+
+
+wildcard_constraints:
+    direction="a2b|b2a",
+
+
+rule cyclegan:
+    """Portraits of this collection in the manner of the other, and back, with figures."""
+    localrule: True
+    input:
+        expand(
+            [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a")],
+            dataset=CONFIG.dataset,
+        ),
+
+
+if PAIRED:
+
+    rule draw_other_hand:
+        """The sample's portraits, drawn by another hand, with their exact masks."""
+        input:
+            portraits="results/{dataset}/portraits/shard-{shard}.parquet",
+        output:
+            other="results/{dataset}/other/shard-{shard}.parquet",
+        log:
+            "logs/{dataset}/draw_other_hand-{shard}.log",
+        params:
+            **door(
+                "draw_other_hand",
+                settings=CONFIG.portraits.model_copy(
+                    update={"detector": None, "person": None, "duplicates": None, "rejected_ids": []}
+                ),
+                seed=CONFIG.seed,
+                classes=CONFIG.classes,
+                labels=LabelsConfig(merge=CONFIG.labels.merge, ignore=CONFIG.labels.ignore, validation=0, test=0),
+            ),
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
+
+
+if OTHER_RUN:
+
+    rule take_other:
+        """A shard of another run's portraits, with their masks."""
+        input:
+            portraits=f"{OTHER_RUN}/portraits/shard-{{shard}}.parquet",
+            pseudo_labels=f"{OTHER_RUN}/pseudo_labels/shard-{{shard}}.parquet" if OTHER_MASKED else [],
+        output:
+            other="results/{dataset}/other/shard-{shard}.parquet",
+        log:
+            "logs/{dataset}/take_other-{shard}.log",
+        params:
+            **door("take_other"),
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
+
+
+if OTHER and not OTHER_RUN:
+
+    rule crop_other:
+        """A shard of the other collection's images as portraits, with masks where a U-Net is given."""
+        input:
+            *config_file("portraits.detector.cascade"),
+            images=ancient(str(OTHER)),
+            unet=config_file("cyclegan.mask_model"),
+        output:
+            other="results/{dataset}/other/shard-{shard}.parquet",
+        log:
+            "logs/{dataset}/crop_other-{shard}.log",
+        params:
+            **door(
+                "crop_other",
+                wildcards=["shard"],
+                settings=CONFIG.portraits.model_copy(update={"person": None, "duplicates": None, "rejected_ids": []}),
+            ),
+            images=listed([OTHER], IMAGE_SUFFIXES),
+        resources:
+            runtime="4h",
+            gpu=1 if CONFIG.cyclegan.mask_model else 0,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
+
+
+rule train_cyclegan:
+    """Two generators, one for each direction, and the discriminators that teach them, without pairs."""
+    input:
+        portraits=shards("portraits"),
+        other=other_shards("other"),
+        masks=MASKS if KEEPS else [],
+        unet=LABELLER if CONFIG.cyclegan.mask_weight else [],
+        other_unet=str(OTHER_UNET) if CONFIG.cyclegan.mask_weight and OTHER_UNET else [],
+    output:
+        expand(f"{CYCLEGAN}/points/{{point}}/{{way}}.json", point=POINTS, way=["a2b", "b2a"], allow_missing=True),
+        a2b=expand(f"{CYCLEGAN}/points/{{point}}/a2b.safetensors", point=POINTS, allow_missing=True),
+        b2a=expand(f"{CYCLEGAN}/points/{{point}}/b2a.safetensors", point=POINTS, allow_missing=True),
+        curves=curves(f"{CYCLEGAN}/curves.csv", "gan_a2b", "gan_b2a", "cycle_a2b", "cycle_b2a"),
+    log:
+        "logs/{dataset}/train_cyclegan.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_cyclegan.tsv"
+    params:
+        **door(
+            "train_cyclegan",
+            launcher=f"-m facemill.workflow.launch {CONFIG.cyclegan.gpus}",
+            settings=CONFIG.cyclegan.model_copy(update={"other": None, "mask_model": None}),
+            seed=CONFIG.seed,
+            holdout=CONFIG.holdout,
+            paired=PAIRED,
+            crop=CONFIG.portraits.crop,
+            detector=CONFIG.portraits.detector,
+        ),
+    threads: 8 * CONFIG.cyclegan.gpus
+    resources:
+        mem_mb=mem_per_attempt(CONFIG.cyclegan.gpus * (12000 + loader_mb(2))),
+        runtime="7d",
+        gpu=CONFIG.cyclegan.gpus,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule translate_portraits:
+    """A shard of one collection's portraits in the manner of the other."""
+    input:
+        model=f"{CYCLEGAN}/{{direction}}.safetensors",
+        portraits=lambda wildcards: (
+            f"results/{wildcards.dataset}/{'portraits' if wildcards.direction == 'a2b' else 'other'}/"
+            f"shard-{wildcards.shard}.parquet"
+        ),
+    output:
+        translated=f"{CYCLEGAN}/{{direction}}/shard-{{shard}}.parquet",
+    log:
+        "logs/{dataset}/translate_portraits-{direction}-{shard}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/translate_portraits-{direction}-{shard}.tsv"
+    params:
+        **door("translate_portraits"),
+    resources:
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"

@@ -1,0 +1,92 @@
+"""Training of CycleGAN: exact resume with pool and EMA, what is learned, refusals."""
+
+import re
+
+import numpy as np
+import pytest
+from helpers.training import sigterm_in_step
+from helpers.translate import SETTINGS, arguments, changed, into, write_portraits
+
+from facemill.data.splits import held_out
+from facemill.errors import UserError
+from facemill.inference.translator import Translator
+from facemill.networks.store import model_settings
+from facemill.translate.train_cyclegan import train_cyclegan
+
+
+@pytest.fixture
+def inputs(tmp_path, monkeypatch) -> dict:
+    monkeypatch.chdir(tmp_path)
+    return arguments(tmp_path)
+
+
+def test_a_training_leaves_both_directions_at_eight_points_and_grids(inputs, tmp_path):
+    train_cyclegan(settings=SETTINGS, **inputs)
+    curves = np.genfromtxt(inputs["curves"], delimiter=",", names=True)
+    losses = {f"{name}_{way}" for name in ("gan", "cycle", "identity", "d") for way in ("a2b", "b2a")}
+    assert set(curves.dtype.names) == losses | {"images"} and curves["images"][-1] == 80
+    for way in ("a2b", "b2a"):
+        images = [model_settings(path)["images"] for path in inputs[way]]
+        assert images == sorted(set(images)) and images[-1] == 80
+        assert Translator.load(inputs[way][-1]).size == 32
+    assert len({path.read_bytes() for path in inputs["a2b"]}) == 8
+    assert len(list(tmp_path.glob("work/cyclegan-*/translated-*.png"))) == 8
+
+
+@pytest.mark.parametrize("stop", [1, 6])
+def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, stop):
+    """With augmentation, parts, and a pool that is not yet full or exchanges images."""
+    runs = [inputs | into(tmp_path / name) for name in ("uninterrupted", "resumed")]
+    train_cyclegan(settings=SETTINGS, **runs[0])
+    with sigterm_in_step(stop):
+        train_cyclegan(settings=SETTINGS, **runs[1])
+    assert list(tmp_path.glob("work/cyclegan-*/checkpoint.safetensors"))
+    train_cyclegan(settings=SETTINGS, **runs[1])
+    for product in ("a2b", "b2a"):
+        for first, second in zip(runs[0][product], runs[1][product], strict=True):
+            assert first.read_bytes() == second.read_bytes()
+    assert runs[0]["curves"].read_bytes() == runs[1]["curves"].read_bytes()
+
+
+def test_dark_portraits_become_bright_and_bright_ones_dark(inputs):
+    settings = changed(
+        diff_augment=False, grad_accumulation=1, training={"images": 1600, "batch": 8, "learning_rate": 2e-3}
+    )
+    train_cyclegan(settings=settings, **inputs)
+    dark = np.full((1, 32, 32, 3), 50, np.uint8)
+    assert Translator.load(inputs["a2b"][-1]).translate(dark).mean() > 130
+    assert Translator.load(inputs["b2a"][-1]).translate(dark + 160).mean() < 130
+
+
+def test_held_out_portraits_are_not_learned_from_and_those_of_one_id_in_one_collection_alone(inputs, caplog):
+    for paired in (False, True):
+        caplog.clear()
+        with caplog.at_level("INFO", logger="facemill"):
+            train_cyclegan(
+                settings=changed(training={"images": 8, "batch": 8, "learning_rate": 1e-3}),
+                **inputs
+                | {
+                    "paired": paired,
+                    "portraits": [write_portraits(inputs["other"][0].parent / "c.parquet", 20, 200)],
+                    "other": [write_portraits(inputs["other"][0].parent / "d.parquet", 180, 200)],
+                },
+            )
+        said = next(message for message in caplog.messages if "learns from" in message)
+        a, b = map(int, re.findall(r"from (\d+) portraits and (\d+)", said)[0])
+        learned = sum(not held_out(str(number), 0.1) for number in range(200))
+        assert (a + b == learned) if paired else (a == b == learned)
+
+
+def test_too_few_portraits_are_refused(inputs, tmp_path):
+    few = write_portraits(tmp_path / "few/few.parquet", 180, portraits=40)
+    with pytest.raises(UserError, match=r"few: found \d+ portraits to learn from; accepted: 50 or more"):
+        train_cyclegan(settings=SETTINGS, **inputs | {"other": [few]})
+
+
+def test_other_sizes_and_shapes_are_refused(inputs, tmp_path):
+    small = write_portraits(tmp_path / "small.parquet", 180, height=48, width=48)
+    with pytest.raises(UserError, match="portraits of 48 pixels; accepted: a multiple of 32, cyclegan.size"):
+        train_cyclegan(settings=SETTINGS, **inputs | {"other": [small]})
+    narrow = write_portraits(tmp_path / "narrow.parquet", 180, height=64, width=32)
+    with pytest.raises(UserError, match="found portraits of 16 x 32 pixels at cyclegan.size; accepted: 32 x 32"):
+        train_cyclegan(settings=SETTINGS, **inputs | {"other": [narrow]})
