@@ -1,0 +1,162 @@
+"""Photos and other pictures, and films, in the manner of another collection, outside the workflow."""
+
+import io
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from facemill.data.batching import batched, map_ahead
+from facemill.data.synthetic import Mark, draw_mark, hashes, mark_png
+from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.errors import UserError, list_faults
+from facemill.files import atomic_write
+from facemill.inference.translator import Translator
+from facemill.log import log, progress
+from facemill.networks.resnet_generator import MULTIPLE
+from facemill.translate.fit import SIDES, Fit, Framing
+from facemill.translate.looks import MOVES, translate_looks
+from facemill.translate.translated_film import translate_film
+
+Direction = Literal["a2b", "b2a"]
+BATCH = 16
+
+
+def translate_images(
+    *,
+    model: Path,
+    out: Path,
+    images: Path | None = None,
+    film: Path | None = None,
+    direction: Direction = "a2b",
+    framing: Framing = "portrait",
+    size: int | None = None,
+    looks: int = 1,
+    unet: Path | None = None,
+    no_mark: bool = False,
+) -> None:
+    """Translates a photo, each image of a folder and its subfolders, or a film, into the manner of a collection.
+
+    Each result says in its metadata that a trained network edited it, and by default in a corner, too. Images that
+    cannot be read are listed at the end; the exit status is then 1.
+
+    Args:
+        model: a trained CycleGAN: its folder, for example results/sample/cyclegan, or the file of one direction.
+        out: folder of the results, PNGs of the images' names, apart from a folder of images; the film to write.
+        images: an image file, or a folder of them; any sizes.
+        film: in place of images: a film, or a folder of frames. Its times and its sound stay.
+        direction: a2b into the other collection's manner, b2a back.
+        framing: portrait crops images as the collection was that the network learnt from; whole takes all of each, the
+            shorter side as long as a portrait. A film is taken whole, or with --unet the square around its face.
+        size: height in pixels of portraits, and of the shorter side of others, in the network and in the results: a
+            multiple of 4; by default that of the training, at which the manner is right.
+        looks: slightly moved looks whose mean is taken, 1 to 4: steadier films, softer pictures.
+        unet: of a film: the U-Net that knows its faces, a safetensors file or its folder.
+        no_mark: leaves out the visible word; the metadata stay.
+    """
+    if (images is None) == (film is None):
+        raise UserError("--images, --film: accepted: one of them")
+    if film is None and unet:
+        raise UserError("--unet: for faces in films; accepted: with --film")
+    weights = model / f"{direction}.safetensors" if model.is_dir() else model
+    translator = Translator.load(weights)
+    side = _side(size or translator.size, looks)
+    if film:
+        translate_film(translator, weights, film, out, unet=unet, size=side, looks=looks, no_mark=no_mark)
+    elif images:
+        fit = Fit.of(weights, side, framing)
+        _translate_all(_Files.of(images, out), fit, translator, weights, looks=looks, no_mark=no_mark)
+
+
+def _side(size: int, looks: int) -> int:
+    least, most = SIDES
+    if size % MULTIPLE or not least <= size <= most:
+        raise UserError(f"--size {size}: accepted: a multiple of {MULTIPLE} from {least} to {most}")
+    if not 1 <= looks <= len(MOVES):
+        raise UserError(f"--looks {looks}: accepted: 1 to {len(MOVES)}")
+    return size
+
+
+class _Files(NamedTuple):
+    """The images, each with the PNG that is written."""
+
+    out: Path
+    names: dict[Path, Path]
+
+    @classmethod
+    def of(cls, images: Path, out: Path) -> "_Files":
+        if not images.is_dir():
+            if not images.exists():
+                raise UserError(f"--images {images}: no such file or folder")
+            names = {images: Path(images.stem + ".png")}
+            if (out / names[images]).resolve() == images.resolve():
+                raise UserError(f"--out {out}: {images} would be replaced, which is read; accepted: another folder")
+            return cls(out, names)
+        files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+        names = {Path(file.path): Path(file.name).with_suffix(".png") for file in files}
+        check_out("--images", images, out, [out / name for name in names.values()], names)
+        return cls(out, names)
+
+
+def _translate_all(
+    files: _Files, fit: Fit, translator: Translator, weights: Path, *, looks: int, no_mark: bool
+) -> None:
+    """Translates images and writes them; those that cannot be are listed in a `UserError` at the end."""
+    models, faults = hashes([weights]), []
+    with ThreadPoolExecutor(2) as pool:
+        for path, pixels in progress(
+            _translated(files, fit, translator, looks, pool), "translate_images", len(files.names)
+        ):
+            if isinstance(pixels, ValueError):
+                faults.append((path, str(pixels)))
+                continue
+            mark = Mark("compositeWithTrainedAlgorithmicMedia", models, hashes([path]))
+            write_marked(files.out / files.names[path], pixels if no_mark else draw_mark(pixels), mark)
+    count = len(files.names)
+    log.info("%d translations in %s", count - len(faults), files.out)
+    if faults:
+        raise UserError("\n  ".join([f"{len(faults)} of {count} images are not translated:", *list_faults(faults)]))
+
+
+def _translated(
+    files: _Files, fit: Fit, translator: Translator, looks: int, pool: ThreadPoolExecutor
+) -> Iterator[tuple[Path, np.ndarray | ValueError]]:
+    """Yields each image with its translation, or why there is none; images of one size go together."""
+    first = {name: path for path, name in reversed(files.names.items())}
+
+    def read(path: Path) -> tuple[Path, np.ndarray | ValueError]:
+        if first[files.names[path]] != path:
+            return path, ValueError(f"its translation would replace that of {first[files.names[path]].name}")
+        try:
+            return path, fit.read(path)
+        except ValueError as error:
+            return path, error
+
+    for batch in batched(map_ahead(pool, read, files.names, ahead=BATCH), BATCH):
+        translated: dict[Path, np.ndarray | ValueError] = {p: r for p, r in batch if isinstance(r, ValueError)}
+        translated |= _by_size([(p, r) for p, r in batch if not isinstance(r, ValueError)], translator, looks)
+        yield from ((path, translated[path]) for path, _ in batch)
+
+
+def _by_size(
+    images: Iterable[tuple[Path, np.ndarray]], translator: Translator, looks: int
+) -> dict[Path, np.ndarray | ValueError]:
+    sizes: dict[tuple[int, ...], dict[Path, np.ndarray]] = {}
+    for path, pixels in images:
+        sizes.setdefault(pixels.shape, {})[path] = pixels
+    translated: dict[Path, np.ndarray | ValueError] = {}
+    for same in sizes.values():
+        results = translate_looks(translator, np.stack(list(same.values())), looks)
+        translated |= dict(zip(same, results, strict=True))
+    return translated
+
+
+def write_marked(path: Path, pixels: np.ndarray, mark: Mark) -> None:
+    """Writes a picture, uint8 RGB (H, W, 3), as PNG with a mark in its metadata."""
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    with atomic_write(path) as tmp:
+        tmp.write_bytes(mark_png(png.getvalue(), mark))

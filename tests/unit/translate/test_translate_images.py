@@ -1,0 +1,264 @@
+"""Pictures and films in the manner of another collection: sizes, framing, the mark, faults."""
+
+import io
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from helpers.color_unet import COLORS, ColorUnet
+from PIL import Image
+
+from facemill.data.classes import SEVEN
+from facemill.data.film import FilmWriter, about, frames
+from facemill.data.synthetic import draw_mark, hashes, read_mark
+from facemill.errors import UserError
+from facemill.inference.segmenter import Segmenter
+from facemill.inference.translator import Translator
+from facemill.networks.resnet_generator import ResnetGenerator
+from facemill.networks.store import save_model
+from facemill.translate.fit import fitted
+from facemill.translate.looks import translate_looks
+from facemill.translate.translate_images import translate_images
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A folder of both directions, with weights that differ."""
+    folder = tmp_path_factory.mktemp("cyclegan")
+    for number, direction in enumerate(("a2b", "b2a")):
+        torch.manual_seed(number)
+        settings = {"size": SIZE, "crop": "top", "detector": None}
+        save_model(folder / f"{direction}.safetensors", ResnetGenerator(width=4, blocks=1), ARGUMENTS, settings)
+    return folder
+
+
+ARGUMENTS = {"width": 4, "blocks": 1}
+
+
+def translator(model, direction="a2b"):
+    return Translator.load(model / f"{direction}.safetensors")
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def save(path, pixels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def read(path):
+    return np.asarray(Image.open(path))
+
+
+def test_a_portrait_is_translated_as_the_network_does(tmp_path, model):
+    pixels = noise(SIZE, SIZE)
+    image = save(tmp_path / "photo.png", pixels)
+    for direction in ("a2b", "b2a"):
+        out = tmp_path / direction
+        translate_images(model=model, images=image, out=out, direction=direction, no_mark=True)
+        expected = translator(model, direction).translate(pixels[None])[0]
+        assert (read(out / "photo.png") == expected).all()
+    assert (read(tmp_path / "a2b/photo.png") != read(tmp_path / "b2a/photo.png")).any()
+
+
+def test_the_file_of_a_direction_is_a_model_too(tmp_path, model):
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    translate_images(model=model, images=image, out=tmp_path / "a")
+    translate_images(model=model / "a2b.safetensors", images=image, out=tmp_path / "b")
+    assert (tmp_path / "a/photo.png").read_bytes() == (tmp_path / "b/photo.png").read_bytes()
+
+
+def test_images_are_cropped_as_the_collection_was_or_taken_whole(tmp_path, model):
+    high = noise(2 * SIZE, SIZE)
+    image = save(tmp_path / "high.png", high)
+    options = {"model": model, "images": image, "no_mark": True}
+    translate_images(out=tmp_path / "portrait", **options)
+    assert (read(tmp_path / "portrait/high.png") == translator(model).translate(high[None, :SIZE])[0]).all()
+    translate_images(out=tmp_path / "whole", framing="whole", **options)
+    assert (read(tmp_path / "whole/high.png") == translator(model).translate(high[None])[0]).all()
+
+
+def test_a_size_is_that_of_the_result(tmp_path, model):
+    image = save(tmp_path / "photo.png", noise(100, 150))
+    translate_images(model=model, images=image, out=tmp_path / "a", size=64)
+    assert read(tmp_path / "a/photo.png").shape == (64, 64, 3)
+    translate_images(model=model, images=image, out=tmp_path / "b", size=64, framing="whole")
+    assert read(tmp_path / "b/photo.png").shape == (64, 96, 3)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((64, 64), (32, 32)), ((100, 150), (32, 48)), ((5, 5), (32, 32)), ((1000, 9), (3556, 32))]
+)
+def test_sides_are_multiples_of_four_and_the_shorter_that_of_a_portrait(size, expected):
+    assert fitted(*size, 32) == expected
+
+
+def test_a_folder_keeps_its_subfolders_and_every_image_its_own_bytes(tmp_path, model):
+    folder = tmp_path / "in"
+    for number in range(3):
+        save(folder / f"{number}.png", noise(SIZE, SIZE, number))
+    save(folder / "sub/wide.jpg", noise(SIZE, 3 * SIZE))
+    for out in ("a", "b"):
+        translate_images(model=model, images=folder, out=tmp_path / out, framing="whole")
+    written = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.png"))
+    assert list(map(str, written)) == ["0.png", "1.png", "2.png", "sub/wide.png"]
+    translate_images(model=model, images=folder / "1.png", out=tmp_path / "alone")
+    for name in written:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert (tmp_path / "alone/1.png").read_bytes() == (tmp_path / "a/1.png").read_bytes()
+
+
+def test_results_bear_the_mark(tmp_path, model):
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    translate_images(model=model, images=image, out=tmp_path / "plain", no_mark=True)
+    translate_images(model=model, images=image, out=tmp_path / "marked")
+    plain = read(tmp_path / "plain/photo.png")
+    assert (read(tmp_path / "marked/photo.png") == draw_mark(plain)).all()
+    for name in ("plain", "marked"):
+        mark = read_mark(tmp_path / name / "photo.png")
+        assert mark.source_type == "compositeWithTrainedAlgorithmicMedia"
+        assert mark.models == hashes([model / "a2b.safetensors"])
+        assert mark.ingredients == hashes([image])
+
+
+def test_images_that_cannot_be_read_are_listed_and_the_others_translated(tmp_path, model):
+    folder = tmp_path / "in"
+    save(folder / "good.png", noise(SIZE, SIZE))
+    save(folder / "good.jpg", noise(SIZE, SIZE))
+    save(folder / "line.png", noise(1, 500))
+    whole = io.BytesIO()
+    Image.fromarray(noise(SIZE, SIZE)).save(whole, "PNG")
+    (folder / "cut.png").write_bytes(whole.getvalue()[:200])
+    with pytest.raises(UserError) as fault:
+        translate_images(model=model, images=folder, out=tmp_path / "out", framing="whole")
+    lines = str(fault.value).split("\n  ")
+    assert lines[0] == "3 of 4 images are not translated:"
+    assert "cut.png: cannot be read" in lines[1]
+    assert lines[2].endswith("good.png: its translation would replace that of good.jpg")
+    assert lines[3].endswith("line.png: 500 x 1 pixels become 16000 x 32; accepted: up to 4096 a side")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
+
+
+def test_gray_transparent_and_tiny_images_are_translated(tmp_path, model):
+    folder = tmp_path / "in"
+    save(folder / "gray.png", noise(40, 40)[..., 0])
+    save(folder / "transparent.png", np.dstack([noise(40, 40), noise(40, 40)[..., 0]]))
+    save(folder / "tiny.png", noise(5, 5))
+    translate_images(model=model, images=folder, out=tmp_path / "out")
+    assert {read(path).shape for path in (tmp_path / "out").iterdir()} == {(SIZE, SIZE, 3)}
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({}, "--images, --film: accepted: one of them"),
+        ({"images": "in", "film": "in"}, "--images, --film: accepted: one of them"),
+        ({"images": "none"}, "--images .*none: no such file or folder"),
+        ({"images": "empty"}, "--images .*empty: no image among 0 files"),
+        ({"images": "in/photo.png", "out": "in"}, r"--out .*in: .*photo\.png would be replaced"),
+        ({"images": "in", "out": "in"}, "--out .*in: is --images"),
+        ({"images": "in", "unet": "in"}, "--unet: for faces in films; accepted: with --film"),
+        ({"images": "in", "size": 30}, "--size 30: accepted: a multiple of 4 from 16 to 4096"),
+        ({"images": "in", "size": 8}, "--size 8: accepted"),
+        ({"images": "in", "looks": 5}, "--looks 5: accepted: 1 to 4"),
+        ({"images": "in", "model": "none"}, r"none\.json: no such model file"),
+        ({"film": "in/photo.txt", "out": "out.mp4"}, r"photo\.txt: not a film"),
+        ({"film": "none.mp4", "out": "out.mp4"}, r"none\.mp4: no such film or folder"),
+        ({"film": "in", "out": "out.mkv"}, r"out\.mkv: \.mkv is not written"),
+        ({"film": "in", "out": "in"}, "in: would replace .*in, which is read"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path, model, options, fault):
+    save(tmp_path / "in/photo.png", noise(SIZE, SIZE))
+    (tmp_path / "in/photo.txt").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    paths = {key: tmp_path / value for key, value in options.items() if isinstance(value, str)}
+    with pytest.raises(UserError, match=fault) as error:
+        translate_images(**{"model": model, "out": tmp_path / "out"} | options | paths)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_size_that_the_json_does_not_tell_as_a_portrait_is_refused(tmp_path):
+    save_model(tmp_path / "a2b.safetensors", ResnetGenerator(**ARGUMENTS), ARGUMENTS, {"size": SIZE, "crop": "left"})
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    with pytest.raises(UserError, match=r"a2b\.json: settings: "):
+        translate_images(model=tmp_path, images=image, out=tmp_path / "out")
+
+
+def test_looks_are_the_mean_of_translations_of_moved_images(model):
+    class Shifting:
+        """Paints a grid of its own over images: what depends on the place, which the mean of all four hides."""
+
+        def translate(self, images):
+            assert images.shape[1:] == (SIZE + 4, SIZE + 4, 3)
+            rows = 40 * (np.arange(images.shape[1]) % 4)
+            return (images // 2 + rows[None, :, None, None]).astype(np.uint8)
+
+    images = noise(SIZE, SIZE)[None]
+    steady = translate_looks(Shifting(), images, 4)
+    assert np.abs(steady.astype(int) - (images // 2 + 60)).max() <= 1
+    rough = translate_looks(Shifting(), images, 2).astype(int) - images // 2
+    assert np.ptp(rough) > 30
+    assert (translate_looks(translator(model), images, 1) == translator(model).translate(images)).all()
+
+
+def test_looks_are_less_restless_as_a_picture_moves(model):
+    still = np.repeat(np.repeat(noise(16, 16), 4, 0), 4, 1)
+    network = translator(model)
+
+    def unrest(looks):
+        """Mean change of a translation beside the move of a pixel that its picture makes."""
+        a, b = (translate_looks(network, still[None, :48, x : x + 48], looks)[0].astype(int) for x in (0, 1))
+        return np.abs(a[8:-8, 9:-8] - b[8:-8, 8:-9]).mean()
+
+    assert unrest(4) < 0.7 * unrest(1)
+
+
+def film_of(path, pictures, sound=None):
+    with FilmWriter(path, rate=Fraction(12), sound=sound) as writer:
+        for pixels in pictures:
+            writer.write(pixels)
+    return path
+
+
+def test_a_film_keeps_times_and_sound_and_bears_the_mark(tmp_path, model):
+    sound = np.sin(np.arange(24000) / 20).astype(np.float32)
+    film = film_of(tmp_path / "in.mp4", [noise(48, 64, seed) for seed in range(6)], sound)
+    out = tmp_path / "out.mp4"
+    translate_images(model=model, film=film, out=out)
+    assert [frame.time for frame in frames(out)] == [frame.time for frame in frames(film)]
+    assert about(out).sound and (about(out).width, about(out).height) == (44, 32)
+    assert read_mark(out).source_type == "compositeWithTrainedAlgorithmicMedia"
+    assert (tmp_path / "out.mp4.json").exists()
+
+
+def test_a_film_of_a_face_is_the_square_around_it_and_frames_without_pass_untranslated(tmp_path, model, monkeypatch):
+    monkeypatch.setattr(Segmenter, "load", lambda path: Segmenter(ColorUnet().eval(), SEVEN))
+    unet = tmp_path / "model.safetensors"
+    unet.write_bytes(b"weights")
+    empty = np.full((120, 200, 3), COLORS[0], np.uint8)
+    face = empty.copy()
+    cv2.ellipse(face, (140, 60), (20, 26), 0, 0, 360, COLORS[2].tolist(), -1)
+    for x in (130, 150):
+        cv2.circle(face, (x, 56), 3, COLORS[3].tolist(), -1)
+    folder = tmp_path / "in"
+    for number, pixels in enumerate([empty, face, face, empty]):
+        save(folder / f"{number}.png", pixels)
+    translate_images(model=model, film=folder, out=tmp_path / "out", unet=unet, no_mark=True)
+    first, seen, _, gone = (read(path) for path in sorted((tmp_path / "out").iterdir()))
+    assert first.shape == (SIZE, SIZE, 3)
+    assert (first == COLORS[0]).all() and (gone == COLORS[0]).all()
+    assert (seen != COLORS[0]).any()
+    with pytest.raises(UserError, match="the U-Net sees no face in its 1 frames"):
+        (tmp_path / "none").mkdir()
+        save(tmp_path / "none/0.png", empty)
+        translate_images(model=model, film=tmp_path / "none", out=tmp_path / "never", unet=unet)
+    assert not (tmp_path / "never").exists()
