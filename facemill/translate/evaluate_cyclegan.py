@@ -10,7 +10,7 @@ from facemill.stylegan.judge import Judge
 from facemill.stylegan.portraits import portrait_size
 from facemill.translate.measures import make_ways, translate, way_figures
 from facemill.translate.pictures import extremes, first_portraits
-from facemill.translate.sides import read_collection
+from facemill.translate.sides import read_collections
 
 
 def evaluate_cyclegan(
@@ -20,7 +20,6 @@ def evaluate_cyclegan(
     portraits: list[Path],
     other: list[Path],
     masks: list[Path] | None = None,
-    other_masks: list[Path] | None = None,
     unet: Path | None = None,
     other_unet: Path | None = None,
     evaluator: Path | None = None,
@@ -39,9 +38,8 @@ def evaluate_cyclegan(
         a2b: the translator of this collection's portraits, a safetensors file.
         b2a: that of the other's; none where one direction was trained.
         portraits: shards of this collection.
-        other: shards of the other collection.
+        other: shards of the other collection, with masks where they are known.
         masks: shards of this collection's masks, where there are any.
-        other_masks: shards of the other's; without them the other's U-Net draws them.
         unet: the U-Net that knows this collection, where there is one.
         other_unet: the U-Net that knows the other.
         evaluator: a U-Net for features.
@@ -55,13 +53,10 @@ def evaluate_cyclegan(
         best_and_worst: PNG of those with the best and the worst scores.
     """
     there, back = Translator.load(a2b), Translator.load(b2a) if b2a else None
-    collections = [
-        read_collection(*files, there.size, holdout, paired=paired, other=is_other, choices=False)
-        for is_other, files in (
-            (False, (portraits, masks or [], unet)),
-            (True, (other, other_masks or [], other_unet)),
-        )
-    ]
+    unets = unet, other_unet
+    collections = read_collections(
+        portraits, other, masks or [], unets, there.size, holdout, paired=paired, choices=False
+    )
     judge = Judge(portrait_size(portraits), evaluator, None, vae, inception_weights, tags_config)
     ways = make_ways([there, back], collections, judge, paired)
     done = {name: (way, translate(way)) for name, way in ways.items()}

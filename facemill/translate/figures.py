@@ -150,9 +150,14 @@ def mask_figures(seen: np.ndarray, truth: np.ndarray, seen_real: np.ndarray, rea
 
     Returns:
         `mask_miou`, mean over roles; `mask_iou` by role; `mask_miou_parts` of eye, face and hair; `..._ceiling`: the
-        same of real portraits.
+        same of real portraits; `portrait_miou`: the mean of the mIoU of each result, and `portrait_miou_error`, its
+        standard error.
     """
-    figures: Figures = {}
+    of_each = mious(seen, truth)
+    figures: Figures = {
+        "portrait_miou": float(of_each.mean()),
+        "portrait_miou_error": float(of_each.std(ddof=1) / np.sqrt(len(of_each))),
+    }
     for suffix, pair in (("", (seen, truth)), ("_ceiling", (seen_real, real))):
         ious = ratio(role_overlaps(*pair).sum(0))
         figures[f"mask_miou{suffix}"] = float(np.nanmean(ious))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -35,6 +36,31 @@ QUALITY = 90
 """Of the JPEG that hidden messages do not survive."""
 
 
+class Eyes(NamedTuple):
+    """The U-Net that knows a collection."""
+
+    segmenter: Segmenter
+    size: tuple[int, int]
+    """Height and width at which it sees portraits, those of its collection."""
+
+    def masks(self, images: np.ndarray) -> np.ndarray:
+        """Masks of roles, uint8 (N, H, W), of uint8 RGB images (N, h, w, 3)."""
+        large = (cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_LINEAR) for image in images)
+        masks: np.ndarray = role_table(self.segmenter.classes).numpy()[self.segmenter.masks(large)]
+        return masks
+
+
+class View(NamedTuple):
+    """What is seen of a collection: features, float32 (N, D) each, and masks."""
+
+    features: np.ndarray
+    """Of its side."""
+    training: np.ndarray
+    """Of the portraits that the training saw."""
+    masks: np.ndarray | None
+    """Roles that its U-Net sees of its side, uint8 (N, H, W); None without one."""
+
+
 @dataclass
 class Way:
     """One direction of translation, with what its results are compared with.
@@ -46,10 +72,8 @@ class Way:
         target: the other collection's portraits that no training saw.
         paired: whether a portrait of the target is the true answer of that of the source with the same id.
         judge: the network whose features portraits are compared by.
-        source_training: features of the source's portraits that the training saw.
-        target_training: of the target's.
-        segmenter: the U-Net that knows the target; None without one.
-        seen_size: height and width at which it sees portraits.
+        source_view, target_view: what is seen of both.
+        eyes: the U-Net that knows the target.
     """
 
     there: Translator
@@ -58,27 +82,19 @@ class Way:
     target: Side
     paired: bool
     judge: Judge
-    source_training: np.ndarray
-    target_training: np.ndarray
-    segmenter: Segmenter | None
-    seen_size: tuple[int, int]
+    source_view: View
+    target_view: View
+    eyes: "Eyes | None"
 
     def truth(self) -> Side | None:
         """The true answers of the source's portraits, in their order; None where they are unknown."""
         return self.target.of(self.source.ids) if self.paired else None
 
-    def masks(self, images: np.ndarray) -> np.ndarray:
-        """Masks of roles, uint8 (N, H, W), that the target's U-Net sees in uint8 RGB images (N, h, w, 3)."""
-        assert self.segmenter, "a way without a U-Net sees no masks"
-        large = (cv2.resize(image, self.seen_size[::-1], interpolation=cv2.INTER_LINEAR) for image in images)
-        masks: np.ndarray = role_table(self.segmenter.classes).numpy()[self.segmenter.masks(large)]
-        return masks
-
     def kept(self) -> np.ndarray | None:
         """Masks of roles that results should have: the true answers', else the source's; None without any."""
         truth = self.truth()
         masks = self.source.masks if truth is None or truth.masks is None else truth.masks
-        return None if masks is None else resized_masks(masks, self.seen_size)
+        return None if masks is None or self.eyes is None else resized_masks(masks, self.eyes.size)
 
 
 @dataclass
@@ -108,7 +124,7 @@ def translate(way: Way) -> Translated:
     """Translates the source there and back."""
     images = way.there.translate(way.source.images)
     cycle = way.back.translate(images) if way.back else None
-    masks = way.masks(images) if way.segmenter else None
+    masks = way.eyes.masks(images) if way.eyes else None
     truth, kept = way.truth(), way.kept()
     if truth is not None:
         scores = -l1(images, truth.images)
@@ -126,12 +142,13 @@ def way_figures(way: Way, translated: Translated) -> Figures:
     if truth is not None:
         figures |= truth_figures(source.images, images, truth.images, truth.masks)
     figures |= cycle_figures(way, translated)
+    source_view, target_view = way.source_view, way.target_view
     features = Features(
         features_of(way.judge, images),
-        features_of(way.judge, source.images),
-        features_of(way.judge, way.target.images),
-        way.target_training,
-        way.source_training,
+        source_view.features,
+        target_view.features,
+        target_view.training,
+        source_view.training,
     )
     figures |= frechet_figures(features) | change_figures(way, images) | called_figures(features)
     figures["diversity"] = diversity(features)
@@ -165,10 +182,12 @@ def change_figures(way: Way, images: np.ndarray) -> Figures:
 
 def seen_figures(way: Way, masks: np.ndarray) -> Figures:
     """The figures of what the target's U-Net sees of results, beside what it sees of real portraits."""
-    real, kept = way.masks(way.target.images), way.kept()
-    figures: Figures = {"no_face": no_face(masks, way.source.sexes), "no_face_real": no_face(real, way.target.sexes)}
+    figures: Figures = {"no_face": no_face(masks, way.source.sexes)}
+    real, kept, eyes = way.target_view.masks, way.kept(), way.eyes
+    assert real is not None and eyes, "results are seen by the U-Net that saw real portraits"
+    figures["no_face_real"] = no_face(real, way.target.sexes)
     if kept is not None and way.target.masks is not None:
-        figures |= mask_figures(masks, kept, real, resized_masks(way.target.masks, way.seen_size))
+        figures |= mask_figures(masks, kept, real, resized_masks(way.target.masks, eyes.size))
     return figures
 
 
@@ -185,25 +204,23 @@ def make_ways(
         judge: the network whose features portraits are compared by.
         paired: whether portraits of one id are each other's true answers.
     """
-    training = [features_of(judge, collection.training) for collection in collections]
     sides = [collection.side for collection in collections]
     if paired:
         common = [row_id for row_id in sides[0].ids if row_id in set(sides[1].ids)]
         sides = [side.of(common) for side in sides]
+    eyes = [Eyes(x.segmenter, x.seen_size) if x.segmenter else None for x in collections]
+    views = [
+        View(
+            features_of(judge, side.images),
+            features_of(judge, collection.training),
+            of_side.masks(side.images) if of_side else None,
+        )
+        for side, collection, of_side in zip(sides, collections, eyes, strict=True)
+    ]
     ways = {}
     for name, source, target in (("a2b", 0, 1), ("b2a", 1, 0)):
         if there := translators[source]:
-            goal = collections[target]
-            ways[name] = Way(
-                there,
-                translators[target],
-                sides[source],
-                sides[target],
-                paired,
-                judge,
-                training[source],
-                training[target],
-                goal.segmenter,
-                goal.seen_size,
-            )
+            pair = sides[source], sides[target]
+            seen = views[source], views[target], eyes[target]
+            ways[name] = Way(there, translators[target], *pair, paired, judge, *seen)
     return ways

@@ -72,6 +72,23 @@ class Collection:
     seen_size: tuple[int, int]
 
 
+def read_collections(
+    portraits: Sequence[Path],
+    other: Sequence[Path],
+    masks: Sequence[Path],
+    unets: tuple[Path | None, Path | None],
+    size: int,
+    holdout: float,
+    *,
+    paired: bool,
+    choices: bool,
+) -> tuple[Collection, Collection]:
+    """This collection and the other; the arguments are those of `read_collection`, with both collections' U-Nets."""
+    unet, other_unet = unets
+    own = read_collection(portraits, masks, unet, size, holdout, paired=paired, other=False, choices=choices)
+    return own, read_collection(other, [], other_unet, size, holdout, paired=paired, other=True, choices=choices)
+
+
 def read_collection(
     portraits: Sequence[Path],
     masks: Sequence[Path],

@@ -1,0 +1,144 @@
+"""The choice among the points of a training, by a rule, on portraits that only settings are chosen by."""
+
+import csv
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from facemill.config.latent import TagsConfig
+from facemill.files import atomic_write
+from facemill.inference.translator import Translator
+from facemill.log import log
+from facemill.networks.store import model_settings
+from facemill.stylegan.judge import Judge
+from facemill.stylegan.portraits import portrait_size
+from facemill.translate.figures import Figures
+from facemill.translate.measures import make_ways, translate, way_figures
+from facemill.translate.pictures import plot_points
+from facemill.translate.sides import read_collections
+
+COLUMNS = ("frechet_scaled", "portrait_miou", "portrait_miou_error", "mask_miou", "truth", "cycle", "hidden_messages")
+COLUMNS += ("changed", "diversity")
+"""Figures of each direction that the table has, where they are known."""
+
+SHOWN = {"Frechet distance, scaled": "frechet_scaled", "mIoU of masks": "portrait_miou"}
+"""Figures of the plot, by their titles."""
+
+
+def choose_point(
+    *,
+    points_a2b: list[Path],
+    points_b2a: list[Path] | None = None,
+    portraits: list[Path],
+    other: list[Path],
+    masks: list[Path] | None = None,
+    unet: Path | None = None,
+    other_unet: Path | None = None,
+    evaluator: Path | None = None,
+    vae: Path | None = None,
+    inception_weights: Path | None = None,
+    tags_config: TagsConfig,
+    paired: bool,
+    holdout: float,
+    a2b: Path,
+    b2a: Path | None = None,
+    points: Path,
+    picture: Path,
+) -> None:
+    """Measures the points of a training, and copies the translators of the one that `chosen_point` chooses.
+
+    Args:
+        points_a2b: the translators of this collection's portraits at each point, safetensors files.
+        points_b2a: those of the other's; none where one direction was trained.
+        portraits: shards of this collection.
+        other: shards of the other collection, with masks where they are known.
+        masks: shards of this collection's masks, where there are any.
+        unet: the U-Net that knows this collection, where there is one.
+        other_unet: the U-Net that knows the other.
+        evaluator: a U-Net for features.
+        vae: the VAE, whose features stand for the U-Net's where there are no masks.
+        inception_weights: of FID's Inception, whose features are used where they are given.
+        tags_config: palettes of colors.
+        paired: whether portraits of one id are each other's true answers.
+        holdout: share of the portraits that is held out.
+        a2b: the chosen translator of this collection's portraits; its JSON is written beside it.
+        b2a: that of the other's.
+        points: CSV with the figures of each point.
+        picture: PNG of the two by which the point is chosen.
+    """
+    backs = points_b2a or [None] * len(points_a2b)
+    unets, size = (unet, other_unet), Translator.load(points_a2b[0]).size
+    collections = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=True)
+    judge = Judge(portrait_size(portraits), evaluator, None, vae, inception_weights, tags_config)
+    ways = make_ways(
+        [Translator.load(points_a2b[0]), backs[0] and Translator.load(backs[0])], collections, judge, paired
+    )
+    measured: list[dict[str, Figures]] = []
+    for there, back in zip(points_a2b, backs, strict=True):
+        pair = [Translator.load(there), Translator.load(back) if back else None]
+        of_point = {}
+        for name, way in ways.items():
+            way.there, way.back = (pair[0], pair[1]) if name == "a2b" else (pair[1], pair[0])
+            of_point[name] = way_figures(way, translate(way))
+        measured.append(of_point)
+    chosen = chosen_point(measured)
+    images = [model_settings(path)["images"] for path in points_a2b]
+    log.info("cyclegan: the point after %d images is chosen", images[chosen])
+    write_points(points, images, measured, chosen)
+    lines = {
+        title: {name: [of_point[name].get(key) for of_point in measured] for name in ways}
+        for title, key in SHOWN.items()
+        if all(key in figures for of_point in measured for figures in of_point.values())
+    }
+    plot_points(picture, images, lines, chosen)
+    copy_model(points_a2b[chosen], a2b)
+    if b2a and points_b2a:
+        copy_model(points_b2a[chosen], b2a)
+
+
+def chosen_point(measured: Sequence[dict[str, Figures]]) -> int:
+    """The index of the point with the lowest scaled Frechet distance, among those that keep the layout best.
+
+    These are the points whose mean mIoU of masks is at most one standard error below that of the best; all, where
+    there are no masks. Both figures are means of the directions; of equal points the later one is chosen.
+
+    Args:
+        measured: of each point the figures of each direction.
+    """
+    ways = range(len(measured[0]))
+    columns = [list(of_point.values()) for of_point in measured]
+    distances = [sum(figures["frechet_scaled"] or 0 for figures in of_point) / len(ways) for of_point in columns]
+    candidates = list(range(len(measured)))
+    seen = [w for w in ways if all("portrait_miou" in of_point[w] for of_point in columns)]
+    if seen:
+        mious = [sum(of_point[w]["portrait_miou"] for w in seen) / len(seen) for of_point in columns]
+        best = max(candidates, key=mious.__getitem__)
+        error = math.hypot(*(columns[best][w]["portrait_miou_error"] for w in seen)) / len(seen)
+        candidates = [point for point in candidates if mious[point] >= mious[best] - error]
+    return min(candidates, key=lambda point: (distances[point], -point))
+
+
+def write_points(path: Path, images: Sequence[int], measured: Sequence[dict[str, Figures]], chosen: int) -> None:
+    """Writes a row for each point: its number, the images that the training had seen, figures of each direction.
+
+    `chosen` is 1 in the row of the chosen point, 0 elsewhere; what is not known is an empty cell.
+    """
+    rows = []
+    for number, (seen, of_point) in enumerate(zip(images, measured, strict=True)):
+        row: dict[str, object] = {"point": number + 1, "images": seen, "chosen": int(number == chosen)}
+        for name, figures in of_point.items():
+            row |= {f"{name}_{key}": figures.get(key) for key in COLUMNS}
+            row[f"{name}_called"] = figures["called"]["results"]
+        rows.append(row)
+    with atomic_write(path) as tmp, tmp.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def copy_model(source: Path, target: Path) -> None:
+    """Copies a model with the JSON beside it."""
+    for suffix in (".json", ".safetensors"):
+        with atomic_write(target.with_suffix(suffix)) as tmp:
+            shutil.copyfile(source.with_suffix(suffix), tmp)

@@ -1,0 +1,157 @@
+"""The rule by which a point of a training is chosen, and what the choice writes."""
+
+import csv
+import json
+
+import pytest
+import torch
+from helpers.translate import write_portraits
+from PIL import Image
+
+from facemill.config.latent import TagsConfig
+from facemill.data.classes import SEVEN
+from facemill.networks.resnet_generator import ResnetGenerator
+from facemill.networks.store import save_model
+from facemill.networks.unet import Unet
+from facemill.networks.vae import Vae
+from facemill.translate import choose_point as module
+from facemill.translate.choose_point import choose_point, chosen_point
+from facemill.translate.evaluate_cyclegan import evaluate_cyclegan
+
+TAGS = TagsConfig(
+    sources=["tags", "color"],
+    hair_colors={"black_hair": ["#2a262d"]},
+    skin_colors={"tan": ["#d8a884"]},
+    eye_colors={"blue_eyes": ["#4c6498"]},
+)
+EVERY = {"frechet_scaled", "cycle", "hidden_messages", "changed", "called", "diversity"}
+"""Figures of each direction that there are in every case."""
+
+
+def of(*points: tuple[float | None, float | None], error: float = 0.01) -> list[dict]:
+    """Measured points of one direction: scaled Frechet distances and mIoUs of masks."""
+    return [
+        {"a2b": {"frechet_scaled": far} | ({"portrait_miou": miou, "portrait_miou_error": error} if miou else {})}
+        for far, miou in points
+    ]
+
+
+def test_the_lowest_distance_is_chosen_among_the_points_that_keep_the_layout():
+    assert chosen_point(of((0.9, 0.8), (0.3, 0.795), (0.1, 0.78))) == 1, "the last keeps less, by more than its error"
+    assert chosen_point(of((0.9, 0.8), (0.3, 0.795), (0.1, 0.78), error=0.03)) == 2
+
+
+def test_without_masks_every_point_may_be_chosen():
+    assert chosen_point(of((0.9, None), (0.1, None), (0.3, None))) == 1
+
+
+def test_of_equal_points_the_later_is_chosen():
+    assert chosen_point(of((0.2, 0.8), (0.2, 0.8), (0.3, 0.8))) == 1
+    assert chosen_point(of((None, None), (None, None))) == 1, "collections that do not differ"
+
+
+def test_both_directions_count_with_the_error_of_their_mean():
+    points = [
+        {
+            name: {"frechet_scaled": far, "portrait_miou": miou, "portrait_miou_error": 0.01}
+            for name, far, miou in (("a2b", far, 0.8), ("b2a", 0.2, miou))
+        }
+        for far, miou in ((0.8, 0.8), (0.2, 0.787), (0.1, 0.785))
+    ]
+    # the error of the mean is hypot(.01, .01) / 2 = .0071; means of mIoU are .8, .7935 and .7925
+    assert chosen_point(points) == 1
+
+
+def save_translators(folder, points: int) -> dict:
+    """Points of a training whose translators have random weights."""
+    arguments, paths = {"width": 4, "blocks": 1}, {}
+    for way in ("a2b", "b2a"):
+        paths[way] = [folder / f"points/{number}/{way}.safetensors" for number in range(1, points + 1)]
+        for number, path in enumerate(paths[way]):
+            torch.manual_seed(number)
+            save_model(path, ResnetGenerator(**arguments), arguments, {"size": 32, "images": 100 * (number + 1)})
+    return {f"points_{way}": found for way, found in paths.items()}
+
+
+def inputs(folder, *, masked: bool) -> dict:
+    """What both doors are told of the collections, and networks of random weights."""
+    torch.manual_seed(0)
+    unet = {"size": 64, "decoder": "upsample", "decoder_channels": (16, 16, 8, 8, 8), "classes": len(SEVEN)}
+    save_model(folder / "unet.safetensors", Unet(**unet), unet, {}, SEVEN)
+    vae = {"size": 32, "z_dim": 4, "width": 4}
+    save_model(folder / "vae.safetensors", Vae(**vae), vae, {})
+    unets = {key: folder / "unet.safetensors" for key in ("unet", "other_unet", "evaluator")}
+    return {
+        "portraits": [write_portraits(folder / "a.parquet", 20, masked=masked)],
+        "other": [write_portraits(folder / "b.parquet", 180, masked=masked)],
+        "tags_config": TAGS,
+        "paired": masked,
+        "holdout": 0.5,
+        **(unets if masked else {"vae": folder / "vae.safetensors"}),
+    }
+
+
+@pytest.fixture(params=[True, False], ids=["with masks", "without"])
+def masked(request) -> bool:
+    return request.param
+
+
+def test_the_chosen_translators_are_copied_with_a_table_of_all_points(tmp_path, masked, monkeypatch):
+    monkeypatch.setattr(module, "chosen_point", lambda measured: 1)
+    out = {key: tmp_path / f"{key}.safetensors" for key in ("a2b", "b2a")}
+    paths = out | {"points": tmp_path / "points.csv", "picture": tmp_path / "points.png"}
+    points = save_translators(tmp_path, 3)
+    choose_point(**inputs(tmp_path, masked=masked), **points, **paths)
+    for way, path in out.items():
+        source = points[f"points_{way}"][1]
+        assert path.read_bytes() == source.read_bytes()
+        assert path.with_suffix(".json").read_bytes() == source.with_suffix(".json").read_bytes()
+    with paths["points"].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["point"], row["images"], row["chosen"]) for row in rows] == [
+        ("1", "100", "0"),
+        ("2", "200", "1"),
+        ("3", "300", "0"),
+    ]
+    assert all(float(row[f"{way}_frechet_scaled"]) > 0 for row in rows for way in out)
+    assert [bool(row["a2b_truth"]) for row in rows] == [bool(row["b2a_portrait_miou"]) for row in rows] == [masked] * 3
+    assert len({row["a2b_cycle"] for row in rows}) == 3, "each point's own translators"
+    assert Image.open(paths["picture"]).width == (1200 if masked else 600)
+
+
+def evaluated(folder, masked: bool) -> list[bytes]:
+    points = save_translators(folder, 1)
+    pictures = {key: folder / f"{key}.png" for key in ("picture", "best_and_worst")}
+    models = {way: points[f"points_{way}"][0] for way in ("a2b", "b2a")}
+    evaluate_cyclegan(**inputs(folder, masked=masked), **models, metrics=folder / "metrics.json", **pictures)
+    return [path.read_bytes() for path in (folder / "metrics.json", *pictures.values())]
+
+
+def test_the_evaluation_writes_what_is_known_of_both_directions(tmp_path, masked):
+    first = evaluated(tmp_path, masked)
+    metrics = json.loads(first[0])
+    for way in ("a2b", "b2a"):
+        figures = metrics[way]
+        assert figures.keys() >= EVERY
+        assert ("truth" in figures) == ("mask_miou" in figures) == ("no_face" in figures) == masked
+        if masked:
+            assert figures["no_face"].keys() == {"all", "women"}, "all of them are girls"
+    assert Image.open(tmp_path / "picture.png").height == 6 + (9 if masked else 7) * (96 + 6)
+    assert evaluated(tmp_path, masked) == first, "the same bytes"
+
+
+def test_one_direction_alone_is_measured_without_cycles(tmp_path):
+    points = save_translators(tmp_path, 2)["points_a2b"]
+    known = inputs(tmp_path, masked=True)
+    out = {"points": tmp_path / "points.csv", "picture": tmp_path / "points.png", "a2b": tmp_path / "a2b.safetensors"}
+    choose_point(**known, points_a2b=points, **out)
+    files = {key: tmp_path / key for key in ("metrics", "picture.png", "worst.png")}
+    evaluate_cyclegan(
+        **known,
+        a2b=out["a2b"],
+        metrics=files["metrics"],
+        picture=files["picture.png"],
+        best_and_worst=files["worst.png"],
+    )
+    metrics = json.loads(files["metrics"].read_text())
+    assert "b2a" not in metrics and "cycle" not in metrics["a2b"] and metrics["a2b"]["truth"] > 0
