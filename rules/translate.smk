@@ -21,6 +21,12 @@ OTHER_UNET = (
     or (OTHER_RUN / "unet/v3/model.safetensors" if OTHER_RUN and (OTHER_RUN / "unet/v3").is_dir() else None)
     or (LABELLER if PAIRED else [])
 )
+# The U-Nets that see results: those of the evaluation, which drew no masks to train on, where there are such.
+OTHER_EVALUATOR = (
+    EVALUATOR
+    if PAIRED
+    else OTHER_RUN / "unet/v2/model.safetensors" if OTHER_RUN and (OTHER_RUN / "unet/v2").is_dir() else OTHER_UNET
+)
 KEEPS = bool(CONFIG.cyclegan.mask_weight or CONFIG.cyclegan.color_weight)
 
 
@@ -38,7 +44,7 @@ rule cyclegan:
     localrule: True
     input:
         expand(
-            [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a")],
+            [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a"), f"{CYCLEGAN}/metrics.json"],
             dataset=CONFIG.dataset,
         ),
 
@@ -155,6 +161,48 @@ rule train_cyclegan:
         "{params.command} 2>&1 | tee {log}"
 
 
+rule choose_point:
+    """The point of the training with the lowest scaled Frechet distance, among those that keep the layout best."""
+    input:
+        *config_file("gaugan.inception_weights"),
+        points_a2b=rules.train_cyclegan.output.a2b,
+        points_b2a=rules.train_cyclegan.output.b2a,
+        portraits=shards("portraits"),
+        other=other_shards("other"),
+        masks=MASKS,
+        unet=EVALUATOR,
+        other_unet=OTHER_EVALUATOR,
+        evaluator=EVALUATOR,
+        vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
+    output:
+        f"{CYCLEGAN}/a2b.json",
+        f"{CYCLEGAN}/b2a.json",
+        a2b=f"{CYCLEGAN}/a2b.safetensors",
+        b2a=f"{CYCLEGAN}/b2a.safetensors",
+        points=f"{CYCLEGAN}/points.csv",
+        picture=also("cyclegan", figure(f"{CYCLEGAN}/points.png", "8 Translate", "3 Points", "cyclegan_points")),
+    log:
+        "logs/{dataset}/choose_point.log",
+    benchmark:
+        "benchmarks/results/{dataset}/choose_point.tsv"
+    params:
+        **door(
+            "choose_point",
+            inception_weights=CONFIG.gaugan.inception_weights,
+            tags_config=CONFIG.tags,
+            paired=PAIRED,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
 rule translate_portraits:
     """A shard of one collection's portraits in the manner of the other."""
     input:
@@ -172,6 +220,50 @@ rule translate_portraits:
     params:
         **door("translate_portraits"),
     resources:
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_cyclegan:
+    """Held-out portraits of both collections, translated there and back, in numbers and pictures."""
+    input:
+        *config_file("gaugan.inception_weights"),
+        a2b=rules.choose_point.output.a2b,
+        b2a=rules.choose_point.output.b2a,
+        portraits=shards("portraits"),
+        other=other_shards("other"),
+        masks=MASKS,
+        unet=EVALUATOR,
+        other_unet=OTHER_EVALUATOR,
+        evaluator=EVALUATOR,
+        vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
+    output:
+        metrics=also("cyclegan", metrics(f"{CYCLEGAN}/metrics.json", "cyclegan")),
+        picture=also(
+            "cyclegan", figure(f"{CYCLEGAN}/cyclegan.png", "8 Translate", "1 Portraits as they come", "cyclegan")
+        ),
+        best_and_worst=also(
+            "cyclegan",
+            figure(f"{CYCLEGAN}/best_and_worst.png", "8 Translate", "2 The best and the worst", "cyclegan_extremes"),
+        ),
+    log:
+        "logs/{dataset}/evaluate_cyclegan.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_cyclegan.tsv"
+    params:
+        **door(
+            "evaluate_cyclegan",
+            inception_weights=CONFIG.gaugan.inception_weights,
+            tags_config=CONFIG.tags,
+            paired=PAIRED,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
         runtime="4h",
         gpu=1,
     conda:

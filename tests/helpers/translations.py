@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from helpers.color_unet import COLORS, ColorUnet
 
 from facemill.data.classes import ROLES, SEVEN
 from facemill.inference.segmenter import Segmenter
 from facemill.translate.measures import Way, make_ways
 from facemill.translate.sides import Collection, Side
+from helpers.color_unet import COLORS, ColorUnet
 
 SIZE = 64
 OTHER = COLORS // 2 + np.array([100, 60, 20], np.uint8)
