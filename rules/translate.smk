@@ -19,14 +19,14 @@ OTHER_MASKED = PAIRED or bool(CONFIG.cyclegan.mask_model if not OTHER_RUN else (
 OTHER_UNET = (
     CONFIG.cyclegan.mask_model
     or (OTHER_RUN / "unet/v3/model.safetensors" if OTHER_RUN and (OTHER_RUN / "unet/v3").is_dir() else None)
-    or (LABELLER if PAIRED else [])
+    or []
 )
-# The U-Nets that see results: those of the evaluation, which drew no masks to train on, where there are such.
-OTHER_EVALUATOR = (
-    EVALUATOR
-    if PAIRED
-    else OTHER_RUN / "unet/v2/model.safetensors" if OTHER_RUN and (OTHER_RUN / "unet/v2").is_dir() else OTHER_UNET
-)
+# The U-Nets that see results: those that drew no masks, where there are such; the sample's one knows both hands.
+HANDS_UNET = f"{CYCLEGAN}/unet/model.safetensors"
+JUDGE = HANDS_UNET if PAIRED else EVALUATOR
+OTHER_JUDGE = HANDS_UNET if PAIRED else str(OTHER_UNET) if OTHER_UNET else []
+if OTHER_RUN and (OTHER_RUN / "unet/v2").is_dir():
+    OTHER_JUDGE = str(OTHER_RUN / "unet/v2/model.safetensors")
 KEEPS = bool(CONFIG.cyclegan.mask_weight or CONFIG.cyclegan.color_weight)
 
 
@@ -69,6 +69,40 @@ if PAIRED:
                 classes=CONFIG.classes,
                 labels=LabelsConfig(merge=CONFIG.labels.merge, ignore=CONFIG.labels.ignore, validation=0, test=0),
             ),
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
+
+    rule train_hands_unet:
+        """A U-Net that knows both hands, at the size at which portraits are translated."""
+        input:
+            *config_file("unet.encoder_weights"),
+            portraits=shards("portraits"),
+            masks=MASKS,
+            other=shards("other"),
+        output:
+            f"{CYCLEGAN}/unet/model.json",
+            labelled=f"{CYCLEGAN}/unet/labelled.parquet",
+            model=HANDS_UNET,
+            curves=curves(f"{CYCLEGAN}/unet/curves.csv", "loss"),
+        log:
+            "logs/{dataset}/train_hands_unet.log",
+        benchmark:
+            "benchmarks/results/{dataset}/train_hands_unet.tsv"
+        params:
+            **door(
+                "train_hands_unet",
+                settings=unet_settings(CONFIG, "v3"),
+                size=CONFIG.cyclegan.size,
+                seed=CONFIG.seed,
+                holdout=CONFIG.holdout,
+            ),
+        threads: 8
+        resources:
+            mem_mb=mem_per_attempt(6000 + loader_mb()),
+            runtime="8h",
+            gpu=1,
         conda:
             "../envs/facemill.yaml"
         shell:
@@ -128,8 +162,12 @@ rule train_cyclegan:
         portraits=shards("portraits"),
         other=other_shards("other"),
         masks=MASKS if KEEPS else [],
-        unet=LABELLER if CONFIG.cyclegan.mask_weight else [],
-        other_unet=str(OTHER_UNET) if CONFIG.cyclegan.mask_weight and OTHER_UNET else [],
+        unet=(HANDS_UNET if PAIRED else LABELLER) if CONFIG.cyclegan.mask_weight else [],
+        other_unet=(
+            (HANDS_UNET if PAIRED else str(OTHER_UNET))
+            if CONFIG.cyclegan.mask_weight and (PAIRED or OTHER_UNET)
+            else []
+        ),
     output:
         expand(f"{CYCLEGAN}/points/{{point}}/{{way}}.json", point=POINTS, way=["a2b", "b2a"], allow_missing=True),
         a2b=expand(f"{CYCLEGAN}/points/{{point}}/a2b.safetensors", point=POINTS, allow_missing=True),
@@ -170,9 +208,8 @@ rule choose_point:
         portraits=shards("portraits"),
         other=other_shards("other"),
         masks=MASKS,
-        unet=EVALUATOR,
-        other_unet=OTHER_EVALUATOR,
-        evaluator=EVALUATOR,
+        unet=JUDGE,
+        other_unet=OTHER_JUDGE,
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
     output:
         f"{CYCLEGAN}/a2b.json",
@@ -189,7 +226,6 @@ rule choose_point:
         **door(
             "choose_point",
             inception_weights=CONFIG.gaugan.inception_weights,
-            tags_config=CONFIG.tags,
             paired=PAIRED,
             holdout=CONFIG.holdout,
         ),
@@ -237,9 +273,8 @@ rule evaluate_cyclegan:
         portraits=shards("portraits"),
         other=other_shards("other"),
         masks=MASKS,
-        unet=EVALUATOR,
-        other_unet=OTHER_EVALUATOR,
-        evaluator=EVALUATOR,
+        unet=JUDGE,
+        other_unet=OTHER_JUDGE,
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
     output:
         metrics=also("cyclegan", metrics(f"{CYCLEGAN}/metrics.json", "cyclegan")),
@@ -258,7 +293,6 @@ rule evaluate_cyclegan:
         **door(
             "evaluate_cyclegan",
             inception_weights=CONFIG.gaugan.inception_weights,
-            tags_config=CONFIG.tags,
             paired=PAIRED,
             holdout=CONFIG.holdout,
         ),

@@ -4,21 +4,19 @@ import csv
 import math
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from facemill.config.latent import TagsConfig
 from facemill.files import atomic_write
 from facemill.inference.translator import Translator
-from facemill.log import log
+from facemill.log import log, progress
 from facemill.networks.store import model_settings
-from facemill.stylegan.judge import Judge
-from facemill.stylegan.portraits import portrait_size
 from facemill.translate.figures import Figures
-from facemill.translate.measures import make_ways, translate, way_figures
+from facemill.translate.measures import Way, make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import plot_points
 from facemill.translate.sides import read_collections
 
-COLUMNS = ("frechet_scaled", "portrait_miou", "portrait_miou_error", "mask_miou", "truth", "cycle", "hidden_messages")
+COLUMNS: tuple[str, ...] = ("frechet_scaled", "portrait_miou", "portrait_miou_error", "mask_miou", "truth", "cycle", "hidden_messages")
 COLUMNS += ("changed", "diversity")
 """Figures of each direction that the table has, where they are known."""
 
@@ -35,10 +33,8 @@ def choose_point(
     masks: list[Path] | None = None,
     unet: Path | None = None,
     other_unet: Path | None = None,
-    evaluator: Path | None = None,
     vae: Path | None = None,
     inception_weights: Path | None = None,
-    tags_config: TagsConfig,
     paired: bool,
     holdout: float,
     a2b: Path,
@@ -56,10 +52,8 @@ def choose_point(
         masks: shards of this collection's masks, where there are any.
         unet: the U-Net that knows this collection, where there is one.
         other_unet: the U-Net that knows the other.
-        evaluator: a U-Net for features.
-        vae: the VAE, whose features stand for the U-Net's where there are no masks.
+        vae: the VAE, whose features stand for a U-Net's where there is none.
         inception_weights: of FID's Inception, whose features are used where they are given.
-        tags_config: palettes of colors.
         paired: whether portraits of one id are each other's true answers.
         holdout: share of the portraits that is held out.
         a2b: the chosen translator of this collection's portraits; its JSON is written beside it.
@@ -67,21 +61,18 @@ def choose_point(
         points: CSV with the figures of each point.
         picture: PNG of the two by which the point is chosen.
     """
-    backs = points_b2a or [None] * len(points_a2b)
-    unets, size = (unet, other_unet), Translator.load(points_a2b[0]).size
+    backs: Sequence[Path | None] = points_b2a or [None] * len(points_a2b)
+    pairs = [
+        (Translator.load(there), Translator.load(back) if back else None)
+        for there, back in zip(points_a2b, backs, strict=True)
+    ]
+    unets, size = (unet, other_unet), pairs[0][0].size
     collections = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=True)
-    judge = Judge(portrait_size(portraits), evaluator, None, vae, inception_weights, tags_config)
-    ways = make_ways(
-        [Translator.load(points_a2b[0]), backs[0] and Translator.load(backs[0])], collections, judge, paired
-    )
-    measured: list[dict[str, Figures]] = []
-    for there, back in zip(points_a2b, backs, strict=True):
-        pair = [Translator.load(there), Translator.load(back) if back else None]
-        of_point = {}
-        for name, way in ways.items():
-            way.there, way.back = (pair[0], pair[1]) if name == "a2b" else (pair[1], pair[0])
-            of_point[name] = way_figures(way, translate(way))
-        measured.append(of_point)
+    judges = [
+        make_judge(known or unet or other_unet, vae, inception_weights, collections[0].side.images) for known in unets
+    ]
+    ways = make_ways(pairs[0], collections, judges, paired)
+    measured = [figures_of_point(ways, *pair) for pair in progress(pairs, "choose_point", len(pairs), "points")]
     chosen = chosen_point(measured)
     images = [model_settings(path)["images"] for path in points_a2b]
     log.info("cyclegan: the point after %d images is chosen", images[chosen])
@@ -95,6 +86,18 @@ def choose_point(
     copy_model(points_a2b[chosen], a2b)
     if b2a and points_b2a:
         copy_model(points_b2a[chosen], b2a)
+
+
+def figures_of_point(ways: dict[str, Way], there: Translator, back: Translator | None) -> dict[str, Figures]:
+    """The figures of each direction by the translators of a point."""
+    translators = {"a2b": (there, back), "b2a": (back, there)}
+    of_point = {}
+    for name, way in ways.items():
+        one, other = translators[name]
+        assert one, "there is no direction without a translator"
+        own = replace(way, there=one, back=other)
+        of_point[name] = way_figures(own, translate(own))
+    return of_point
 
 
 def chosen_point(measured: Sequence[dict[str, Figures]]) -> int:

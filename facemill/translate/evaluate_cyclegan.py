@@ -2,13 +2,10 @@
 
 from pathlib import Path
 
-from facemill.config.latent import TagsConfig
 from facemill.files import write_json
 from facemill.imaging.figures import save_picture
 from facemill.inference.translator import Translator
-from facemill.stylegan.judge import Judge
-from facemill.stylegan.portraits import portrait_size
-from facemill.translate.measures import make_ways, translate, way_figures
+from facemill.translate.measures import make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import extremes, first_portraits
 from facemill.translate.sides import read_collections
 
@@ -22,10 +19,8 @@ def evaluate_cyclegan(
     masks: list[Path] | None = None,
     unet: Path | None = None,
     other_unet: Path | None = None,
-    evaluator: Path | None = None,
     vae: Path | None = None,
     inception_weights: Path | None = None,
-    tags_config: TagsConfig,
     paired: bool,
     holdout: float,
     metrics: Path,
@@ -42,10 +37,8 @@ def evaluate_cyclegan(
         masks: shards of this collection's masks, where there are any.
         unet: the U-Net that knows this collection, where there is one.
         other_unet: the U-Net that knows the other.
-        evaluator: a U-Net for features.
-        vae: the VAE, whose features stand for the U-Net's where there are no masks.
+        vae: the VAE, whose features stand for a U-Net's where there is none.
         inception_weights: of FID's Inception, whose features are used where they are given.
-        tags_config: palettes of colors.
         paired: whether portraits of one id are each other's true answers.
         holdout: share of the portraits that is held out.
         metrics: JSON of the figures, by direction.
@@ -57,10 +50,12 @@ def evaluate_cyclegan(
     collections = read_collections(
         portraits, other, masks or [], unets, there.size, holdout, paired=paired, choices=False
     )
-    judge = Judge(portrait_size(portraits), evaluator, None, vae, inception_weights, tags_config)
-    ways = make_ways([there, back], collections, judge, paired)
+    judges = [
+        make_judge(known or unet or other_unet, vae, inception_weights, collections[0].side.images) for known in unets
+    ]
+    ways = make_ways([there, back], collections, judges, paired)
     done = {name: (way, translate(way)) for name, way in ways.items()}
     figures = {name: way_figures(way, translated) for name, (way, translated) in done.items()}
-    write_json(metrics, figures | {"features": judge.features_name})
+    write_json(metrics, figures)
     save_picture(first_portraits(done), picture)
     save_picture(extremes(done), best_and_worst)

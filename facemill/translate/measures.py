@@ -1,12 +1,18 @@
-"""What is measured of translations in one direction: the networks look, `figures` computes."""
+"""What is measured of translations in one direction: the networks look, `figures` computes.
+
+Each direction is judged by the network that knows where it goes: a U-Net that was trained on one collection alone may
+see nothing in the other.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from facemill.config.latent import TagsConfig
 from facemill.data.batching import batched
 from facemill.data.shards import decode_image, encode_jpeg
 from facemill.inference.segmenter import Segmenter
@@ -28,7 +34,7 @@ from facemill.translate.figures import (
     resized_masks,
     truth_figures,
 )
-from facemill.translate.sides import Collection, Side
+from facemill.translate.sides import Collection, Side, unet_size
 
 BATCH = 64
 
@@ -41,24 +47,19 @@ class Eyes(NamedTuple):
 
     segmenter: Segmenter
     size: tuple[int, int]
-    """Height and width at which it sees portraits, those of its collection."""
+    """Height and width at which it sees portraits."""
+
+    @classmethod
+    def of(cls, collection: Collection) -> "Eyes | None":
+        """Those of a collection; None without a U-Net."""
+        segmenter = collection.segmenter
+        return cls(segmenter, unet_size(segmenter, collection.side.images)) if segmenter else None
 
     def masks(self, images: np.ndarray) -> np.ndarray:
         """Masks of roles, uint8 (N, H, W), of uint8 RGB images (N, h, w, 3)."""
-        large = (cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_LINEAR) for image in images)
-        masks: np.ndarray = role_table(self.segmenter.classes).numpy()[self.segmenter.masks(large)]
+        sized = (cv2.resize(image, self.size[::-1], interpolation=cv2.INTER_LINEAR) for image in images)
+        masks: np.ndarray = role_table(self.segmenter.classes).numpy()[self.segmenter.masks(sized)]
         return masks
-
-
-class View(NamedTuple):
-    """What is seen of a collection: features, float32 (N, D) each, and masks."""
-
-    features: np.ndarray
-    """Of its side."""
-    training: np.ndarray
-    """Of the portraits that the training saw."""
-    masks: np.ndarray | None
-    """Roles that its U-Net sees of its side, uint8 (N, H, W); None without one."""
 
 
 @dataclass
@@ -72,8 +73,9 @@ class Way:
         target: the other collection's portraits that no training saw.
         paired: whether a portrait of the target is the true answer of that of the source with the same id.
         judge: the network whose features portraits are compared by.
-        source_view, target_view: what is seen of both.
-        eyes: the U-Net that knows the target.
+        features: of portraits of all kinds; the results' are those of the untranslated source.
+        eyes: the U-Net that knows the target; None without one.
+        seen: roles that it sees of the target, uint8 (N, H, W); None without one.
     """
 
     there: Translator
@@ -82,9 +84,9 @@ class Way:
     target: Side
     paired: bool
     judge: Judge
-    source_view: View
-    target_view: View
-    eyes: "Eyes | None"
+    features: Features
+    eyes: Eyes | None
+    seen: np.ndarray | None
 
     def truth(self) -> Side | None:
         """The true answers of the source's portraits, in their order; None where they are unknown."""
@@ -115,9 +117,60 @@ class Translated:
     scores: np.ndarray
 
 
+def make_judge(unet: Path | None, vae: Path | None, inception_weights: Path | None, images: np.ndarray) -> Judge:
+    """The network by whose features portraits are compared, at the size at which it was trained.
+
+    Args:
+        unet: the U-Net that knows where a direction goes.
+        vae: the VAE, whose features stand for the U-Net's without one.
+        inception_weights: of FID's Inception, whose features are used where they are given.
+        images: uint8 RGB (N, h, w, 3), from which the portraits' shape is taken.
+    """
+    size = unet_size(Segmenter.load(unet), images) if unet else (images.shape[1], images.shape[2])
+    return Judge(size, unet, None, vae, inception_weights, NO_COLORS)
+
+
+NO_COLORS = TagsConfig(sources=["tags"])
+"""The judge names no colors."""
+
+
 def features_of(judge: Judge, images: Iterable[np.ndarray]) -> np.ndarray:
     """Features, float32 (N, D), of any number of uint8 RGB images (h, w, 3)."""
     return np.concatenate([judge.features(np.stack(batch)) for batch in batched(images, BATCH)])
+
+
+def make_ways(
+    translators: Sequence[Translator | None],
+    collections: Sequence[Collection],
+    judges: Sequence[Judge],
+    paired: bool,
+) -> dict[str, Way]:
+    """The directions, `a2b` and `b2a`, of which there is a translator.
+
+    With true answers each collection's portraits are those that the other has too.
+
+    Args:
+        translators: of both directions.
+        collections: this one and the other.
+        judges: for each collection the network that judges what goes there.
+        paired: whether portraits of one id are each other's true answers.
+    """
+    sides = [collection.side for collection in collections]
+    if paired:
+        common = [row_id for row_id in sides[0].ids if row_id in set(sides[1].ids)]
+        sides = [side.of(common) for side in sides]
+    ways = {}
+    for name, here, there in (("a2b", 0, 1), ("b2a", 1, 0)):
+        if translator := translators[here]:
+            judge, eyes = judges[there], Eyes.of(collections[there])
+            own, real = (features_of(judge, sides[i].images) for i in (here, there))
+            own_training, training = (features_of(judge, collections[i].training) for i in (here, there))
+            features = Features(own, own, real, training, own_training)
+            seen = eyes.masks(sides[there].images) if eyes else None
+            ways[name] = Way(
+                translator, translators[there], sides[here], sides[there], paired, judge, features, eyes, seen
+            )
+    return ways
 
 
 def translate(way: Way) -> Translated:
@@ -142,16 +195,9 @@ def way_figures(way: Way, translated: Translated) -> Figures:
     if truth is not None:
         figures |= truth_figures(source.images, images, truth.images, truth.masks)
     figures |= cycle_figures(way, translated)
-    source_view, target_view = way.source_view, way.target_view
-    features = Features(
-        features_of(way.judge, images),
-        source_view.features,
-        target_view.features,
-        target_view.training,
-        source_view.training,
-    )
+    features = way.features._replace(results=features_of(way.judge, images))
     figures |= frechet_figures(features) | change_figures(way, images) | called_figures(features)
-    figures["diversity"] = diversity(features)
+    figures |= {"diversity": diversity(features), "features": way.judge.features_name}
     if translated.masks is not None:
         figures |= seen_figures(way, translated.masks)
     if source.masks is not None:
@@ -182,45 +228,12 @@ def change_figures(way: Way, images: np.ndarray) -> Figures:
 
 def seen_figures(way: Way, masks: np.ndarray) -> Figures:
     """The figures of what the target's U-Net sees of results, beside what it sees of real portraits."""
-    figures: Figures = {"no_face": no_face(masks, way.source.sexes)}
-    real, kept, eyes = way.target_view.masks, way.kept(), way.eyes
-    assert real is not None and eyes, "results are seen by the U-Net that saw real portraits"
-    figures["no_face_real"] = no_face(real, way.target.sexes)
+    assert way.seen is not None and way.eyes, "results are seen by the U-Net that saw real portraits"
+    figures: Figures = {
+        "no_face": no_face(masks, way.source.sexes),
+        "no_face_real": no_face(way.seen, way.target.sexes),
+    }
+    kept = way.kept()
     if kept is not None and way.target.masks is not None:
-        figures |= mask_figures(masks, kept, real, resized_masks(way.target.masks, eyes.size))
+        figures |= mask_figures(masks, kept, way.seen, resized_masks(way.target.masks, way.eyes.size))
     return figures
-
-
-def make_ways(
-    translators: Sequence[Translator | None], collections: Sequence[Collection], judge: Judge, paired: bool
-) -> dict[str, Way]:
-    """The directions, `a2b` and `b2a`, of which there is a translator.
-
-    With true answers each collection's portraits are those that the other has too.
-
-    Args:
-        translators: of both directions.
-        collections: this one and the other.
-        judge: the network whose features portraits are compared by.
-        paired: whether portraits of one id are each other's true answers.
-    """
-    sides = [collection.side for collection in collections]
-    if paired:
-        common = [row_id for row_id in sides[0].ids if row_id in set(sides[1].ids)]
-        sides = [side.of(common) for side in sides]
-    eyes = [Eyes(x.segmenter, x.seen_size) if x.segmenter else None for x in collections]
-    views = [
-        View(
-            features_of(judge, side.images),
-            features_of(judge, collection.training),
-            of_side.masks(side.images) if of_side else None,
-        )
-        for side, collection, of_side in zip(sides, collections, eyes, strict=True)
-    ]
-    ways = {}
-    for name, source, target in (("a2b", 0, 1), ("b2a", 1, 0)):
-        if there := translators[source]:
-            pair = sides[source], sides[target]
-            seen = views[source], views[target], eyes[target]
-            ways[name] = Way(there, translators[target], *pair, paired, judge, *seen)
-    return ways

@@ -27,14 +27,8 @@ def rows_of(name: str, way: Way, translated: Translated, indices: Sequence[int])
 
 def sheet(parts: Sequence[dict[str, list[np.ndarray]]]) -> Image.Image:
     """Rows of portraits with their captions, one part below the other."""
-    grid: list[list[np.ndarray | None]] = []
-    captions: list[str] = []
-    for part in parts:
-        grid += [[]] if grid else []
-        captions += [""] if captions else []
-        grid += [list(images) for images in part.values()]
-        captions += list(part)
-    return image_grid(grid, captions=captions, cell=CELL)
+    rows = [row for part in parts for row in part.items()]
+    return image_grid([images for _, images in rows], captions=[caption for caption, _ in rows], cell=CELL)
 
 
 def first_portraits(ways: dict[str, tuple[Way, Translated]]) -> Image.Image:

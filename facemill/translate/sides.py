@@ -13,7 +13,6 @@ from facemill.data.shards import open_shard, read_rows
 from facemill.data.splits import held_out, in_choice
 from facemill.errors import UserError
 from facemill.inference.segmenter import Segmenter
-from facemill.stylegan.portraits import portrait_size
 from facemill.translate.domains import Domain, learned_from, role_table
 
 MEN = {"Male", "1boy", "male_focus"}
@@ -63,13 +62,11 @@ class Collection:
         side: portraits that no training saw.
         training: uint8 RGB (N, h, w, 3) of those that it saw.
         segmenter: the U-Net that knows it, or None.
-        seen_size: height and width of its portraits, at which the U-Net sees them.
     """
 
     side: Side
     training: np.ndarray
     segmenter: Segmenter | None
-    seen_size: tuple[int, int]
 
 
 def read_collections(
@@ -128,7 +125,7 @@ def read_collection(
         )
     learned = Domain(portraits, [], size, False, learned_from(portraits, holdout, paired, other=other))
     training = [to_image(learned[index][0]) for index in sample_rows(learned, MOST_TRAINING)]
-    return Collection(side, np.stack(training), segmenter, portrait_size(portraits))
+    return Collection(side, np.stack(training), segmenter)
 
 
 def read_side(
@@ -152,6 +149,12 @@ def read_side(
         roles = list(table[segmenter.masks(to_image(item) for item in full if isinstance(item, Tensor))])
     sexes = sexes_of(portraits)
     return Side(ids, np.stack(images or [np.empty(0)]), np.stack(roles) if roles else None, [sexes[i] for i in ids])
+
+
+def unet_size(segmenter: Segmenter, images: np.ndarray) -> tuple[int, int]:
+    """Height and width at which a U-Net sees portraits of the shape of images (N, h, w, 3): its own width."""
+    height, width = images.shape[1:3]
+    return segmenter.size * height // width, segmenter.size
 
 
 def to_image(pixels: Tensor) -> np.ndarray:

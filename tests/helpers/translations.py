@@ -46,7 +46,7 @@ def collections(count: int = 24, sexes: list[str] | None = None) -> tuple[Collec
         unet.colors.data = torch.from_numpy(colors).float() / 255
         side = Side([str(i) for i in range(count)], painted(of, colors, 0), of, sexes or [""] * count)
         training = painted(masks(200, 1 + number), colors, 1 + number)
-        found.append(Collection(side, training, Segmenter(unet, SEVEN), (2 * SIZE, 2 * SIZE)))
+        found.append(Collection(side, training, Segmenter(unet, SEVEN)))
     return found[0], found[1]
 
 
@@ -99,4 +99,4 @@ def ways(there, back, *, paired: bool = True, sexes: list[str] | None = None) ->
         kind(*sides) if issubclass(kind, Perfect) else kind()
         for kind, sides in ((there, (a.side, b.side)), (back, (b.side, a.side)))
     ]
-    return make_ways(made, (a, b), Grid(), paired)
+    return make_ways(made, (a, b), (Grid(), Grid()), paired)

@@ -8,7 +8,6 @@ import torch
 from helpers.translate import write_portraits
 from PIL import Image
 
-from facemill.config.latent import TagsConfig
 from facemill.data.classes import SEVEN
 from facemill.networks.resnet_generator import ResnetGenerator
 from facemill.networks.store import save_model
@@ -18,12 +17,6 @@ from facemill.translate import choose_point as module
 from facemill.translate.choose_point import choose_point, chosen_point
 from facemill.translate.evaluate_cyclegan import evaluate_cyclegan
 
-TAGS = TagsConfig(
-    sources=["tags", "color"],
-    hair_colors={"black_hair": ["#2a262d"]},
-    skin_colors={"tan": ["#d8a884"]},
-    eye_colors={"blue_eyes": ["#4c6498"]},
-)
 EVERY = {"frechet_scaled", "cycle", "hidden_messages", "changed", "called", "diversity"}
 """Figures of each direction that there are in every case."""
 
@@ -80,11 +73,10 @@ def inputs(folder, *, masked: bool) -> dict:
     save_model(folder / "unet.safetensors", Unet(**unet), unet, {}, SEVEN)
     vae = {"size": 32, "z_dim": 4, "width": 4}
     save_model(folder / "vae.safetensors", Vae(**vae), vae, {})
-    unets = {key: folder / "unet.safetensors" for key in ("unet", "other_unet", "evaluator")}
+    unets = {key: folder / "unet.safetensors" for key in ("unet", "other_unet")}
     return {
         "portraits": [write_portraits(folder / "a.parquet", 20, masked=masked)],
         "other": [write_portraits(folder / "b.parquet", 180, masked=masked)],
-        "tags_config": TAGS,
         "paired": masked,
         "holdout": 0.5,
         **(unets if masked else {"vae": folder / "vae.safetensors"}),
@@ -136,7 +128,7 @@ def test_the_evaluation_writes_what_is_known_of_both_directions(tmp_path, masked
         assert ("truth" in figures) == ("mask_miou" in figures) == ("no_face" in figures) == masked
         if masked:
             assert figures["no_face"].keys() == {"all", "women"}, "all of them are girls"
-    assert Image.open(tmp_path / "picture.png").height == 6 + (9 if masked else 7) * (96 + 6)
+    assert Image.open(tmp_path / "picture.png").height == 6 + (8 if masked else 6) * (96 + 6)
     assert evaluated(tmp_path, masked) == first, "the same bytes"
 
 

@@ -12,7 +12,7 @@ from facemill.data.splits import hash_fraction, held_out, in_choice
 from facemill.errors import UserError
 from facemill.inference.segmenter import Segmenter
 from facemill.translate import sides
-from facemill.translate.sides import read_collection, read_side, sexes_of
+from facemill.translate.sides import read_collection, read_side, sexes_of, unet_size
 
 KINDS = {"paired": False, "other": False, "choices": False}
 
@@ -49,7 +49,6 @@ def test_settings_are_chosen_by_other_portraits_than_those_that_are_reported(tmp
     assert set(reported.side.ids) == unseen - set(chosen.side.ids)
     assert len(reported.training) == len(chosen.training) == len(ids - unseen)
     assert reported.training.shape[1:] == reported.side.images.shape[1:] == (32, 32, 3), "shrunk"
-    assert reported.seen_size == (64, 64)
 
 
 def test_of_pairs_each_collection_learned_from_portraits_of_its_own(tmp_path):
@@ -94,3 +93,9 @@ def test_without_shards_of_masks_the_unet_draws_them_at_the_portraits_own_size(t
     known = ColorUnet().colors.detach().numpy() * 255
     nearest = np.abs(known - side.images[3, 0, 0]).astype(float)
     assert side.masks[3, 0, 0] == np.square(nearest).sum(1).argmin()
+
+
+def test_a_unet_sees_portraits_at_its_own_width():
+    segmenter = Segmenter(ColorUnet(), SEVEN)
+    assert unet_size(segmenter, np.empty((1, 64, 64, 3))) == (128, 128)
+    assert unet_size(segmenter, np.empty((1, 64, 32, 3))) == (256, 128)
