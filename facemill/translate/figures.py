@@ -166,17 +166,25 @@ def mask_figures(seen: np.ndarray, truth: np.ndarray, seen_real: np.ndarray, rea
     return figures
 
 
+def missing_parts(masks: np.ndarray) -> dict[str, np.ndarray]:
+    """By each of `NEEDED` which masks of roles, uint8 (N, H, W), have no pixel of it: bool (N,)."""
+    return {role: ~(masks == ROLES.index(role)).any((1, 2)) for role in NEEDED}
+
+
 def are_faces(masks: np.ndarray) -> np.ndarray:
     """Which masks of roles, uint8 (N, H, W), have each of `NEEDED`: bool (N,)."""
-    found = [(masks == ROLES.index(role)).any((1, 2)) for role in NEEDED]
-    return np.all(found, axis=0)
+    return ~np.any(list(missing_parts(masks).values()), axis=0)
 
 
 def no_face(masks: np.ndarray, sexes: list[str]) -> Figures:
-    """The share of masks that have no face with eyes and mouth: of `all`, and of each of `SEXES` that there are."""
+    """The share of masks that have no face with eyes and mouth: of `all`, and of each of `SEXES` that there are.
+
+    `without`: by part the share of all masks that lack it.
+    """
     missing, of = ~are_faces(masks), np.array(sexes)
-    shares = {"all": float(missing.mean())}
-    return shares | {sex: float(missing[of == sex].mean()) for sex in SEXES if (of == sex).any()}
+    shares: Figures = {"all": float(missing.mean())}
+    shares |= {sex: float(missing[of == sex].mean()) for sex in SEXES if (of == sex).any()}
+    return shares | {"without": {role: float(lack.mean()) for role, lack in missing_parts(masks).items()}}
 
 
 def color_correlations(source: np.ndarray, results: np.ndarray, masks: np.ndarray) -> Figures:

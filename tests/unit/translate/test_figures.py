@@ -126,8 +126,8 @@ def test_mask_ious_by_hand():
 
 
 def test_pixels_without_a_role_count_nowhere():
-    truth, seen = halves(1), halves(1)
-    truth[0, :4] = IGNORE
+    truth, seen = halves(2), halves(2)
+    truth[:, :4] = IGNORE
     assert mask_figures(seen, truth, seen, truth)["mask_miou"] == 1
 
 
@@ -142,8 +142,11 @@ def test_the_share_without_a_face_is_that_of_women_and_men_apart():
     masks = halves(5)
     masks[:2][masks[:2] == ID["eye"]] = ID["face"]
     sexes = ["women", "women", "men", "women", ""]
-    assert no_face(masks, sexes) == {"all": 0.4, "women": pytest.approx(2 / 3), "men": 0}
-    assert no_face(masks[:2], ["", ""]) == {"all": 1}, "no tags: no shares of their own"
+    masks[1][masks[1] == ID["mouth"]] = ID["face"]
+    found = no_face(masks, sexes)
+    assert found.pop("without") == {"face": 0, "eye": 0.4, "mouth": 0.2}
+    assert found == {"all": 0.4, "women": pytest.approx(2 / 3), "men": 0}
+    assert no_face(masks[:2], ["", ""]).keys() == {"all", "without"}, "no tags: no shares of their own"
 
 
 def test_colors_that_stay_correlate_and_inverted_ones_correlate_negatively():
