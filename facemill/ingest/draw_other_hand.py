@@ -40,12 +40,12 @@ def draw_other_hand(
     full = 2 * settings.size
     box = center_box(full, full, settings.ratio, centering)
     top, bottom, left, right = (round(share * full) for share in (box.top, box.bottom, box.left, box.right))
-    rows = []
-    for row in progress(list(read_rows([portraits], ["id", "tags", "source"])), "drawing"):
+    rows, drawn = list(read_rows([portraits], ["id", "tags", "source"])), []
+    for row in progress(rows, "drawing", len(rows), "portraits"):
         drawing = draw(int(row["id"]), seed, OTHER_HAND)
         encoded, suffix = crop_portrait(drawing.image(full), None, settings.width, settings.size, centering)
         parts = drawing.part_ids(full)[top:bottom, left:right]
         parts = cv2.resize(parts, (settings.width, settings.size), interpolation=cv2.INTER_NEAREST)
         row |= {"image": {"bytes": encoded, "path": f"{row['id']}{suffix}"}}
-        rows.append(row | {"mask": {"bytes": encode_mask(ids[parts], classes), "path": f"{row['id']}.png"}})
-    write_shard(other, rows, SCHEMA.append(pa.field("mask", IMAGE)), classes)
+        drawn.append(row | {"mask": {"bytes": encode_mask(ids[parts], classes), "path": f"{row['id']}.png"}})
+    write_shard(other, drawn, SCHEMA.append(pa.field("mask", IMAGE)), classes)

@@ -8,7 +8,11 @@ enlarged and convolved (Odena et al. 2016, https://distill.pub/2016/deconv-check
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from facemill.networks.device import device
 
 
 class Preset(NamedTuple):
@@ -52,15 +56,15 @@ class ResnetGenerator(nn.Module):
     def __init__(self, *, width: int, blocks: int, channels: int = 3) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_normed(convolution(channels, width, 7)),
-            *_normed(convolution(width, 2 * width, 3, stride=2)),
-            *_normed(convolution(2 * width, 4 * width, 3, stride=2)),
+            *_normed(ReflectedConv(channels, width, 7)),
+            *_normed(ReflectedConv(width, 2 * width, 3, stride=2)),
+            *_normed(ReflectedConv(2 * width, 4 * width, 3, stride=2)),
             *(ResidualBlock(4 * width) for _ in range(blocks)),
-            nn.Upsample(scale_factor=2),
-            *_normed(convolution(4 * width, 2 * width, 3)),
-            nn.Upsample(scale_factor=2),
-            *_normed(convolution(2 * width, width, 3)),
-            convolution(width, channels, 7),
+            Enlargement(),
+            *_normed(ReflectedConv(4 * width, 2 * width, 3)),
+            Enlargement(),
+            *_normed(ReflectedConv(2 * width, width, 3)),
+            ReflectedConv(width, channels, 7),
             nn.Tanh(),
         )
         self.apply(init_weights)
@@ -77,20 +81,49 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            *_normed(convolution(channels, channels, 3)), convolution(channels, channels, 3), instance_norm(channels)
+            *_normed(ReflectedConv(channels, channels, 3)),
+            ReflectedConv(channels, channels, 3),
+            instance_norm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)
 
 
-def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Conv2d:
-    """A convolution whose input is padded by reflection."""
-    return nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, padding_mode="reflect")
+class ReflectedConv(nn.Conv2d):
+    """A convolution whose input is padded by reflection, in the precision in which it comes.
+
+    Under autocast on the CPU it would be padded in float32, and enlarged, too: a tenth of a step's time.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__(inputs, outputs, kernel, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        border = self.kernel_size[0] // 2
+        with torch.autocast(x.device.type, enabled=False):
+            x = F.pad(x, (border, border, border, border), mode="reflect")
+        return super().forward(x)
+
+
+class Enlargement(nn.Module):
+    """Twice as high and wide: each pixel becomes four."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return F.interpolate(x, scale_factor=2)
+
+
+def layout() -> torch.memory_format:
+    """Order of a feature map in memory: channels last on GPUs, whose convolutions want it so.
+
+    On the CPU the gradient of group norm in bfloat16 takes three times as long channels last.
+    """
+    return torch.channels_last if device().type == "cuda" else torch.contiguous_format
 
 
 def instance_norm(channels: int) -> nn.Module:
-    """Instance norm without weights: group norm of one channel a group, which is the same, and fast channels last."""
+    """Instance norm without weights: group norm of one channel a group, which is the same, and faster."""
     return nn.GroupNorm(channels, channels, affine=False)
 
 

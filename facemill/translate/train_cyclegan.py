@@ -16,6 +16,7 @@ from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.translator import Translator
+from facemill.networks.resnet_generator import layout
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
@@ -37,7 +38,7 @@ def train_cyclegan(
     settings: CycleganConfig,
     seed: int,
     holdout: float,
-    paired: bool,
+    paired: bool = False,
     portraits: list[Path],
     masks: list[Path] | None = None,
     other: list[Path],
@@ -71,12 +72,14 @@ def train_cyclegan(
     accelerator = make_accelerator()
     with_roles = bool(settings.mask_weight or settings.color_weight)
     domains = training_domains(portraits, other, masks or [], settings.size, holdout, paired, with_roles)
-    gan = build_cyclegan(accelerator, settings, *domains[0][0][0].shape[1:])
+    height, width = domains[0][0][0].shape[1:]
+    gan = build_cyclegan(accelerator, settings, height, width)
     gan.kept = kept_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     inputs = [*portraits, *other, *(masks or []), *(path for path in (unet, other_unet) if path)]
     run = Run("cyclegan", key, inputs, gan.learners, gan.modules)
-    reach_point = point_callback(gan, run, key | cropping(crop, detector), (portraits, other), holdout)
+    facts = key | cropping(crop, detector) | {"ratio": height // width, "method": "cyclegan"}
+    reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
     images, batch = settings.training.images, settings.training.batch
     loaders = [
         accelerator.prepare(train_loader(domain, batch // 2, seed + number, run.step))
@@ -99,7 +102,7 @@ def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
     """Pixels, uint8 (B, 3, h, w), as images in [-1, 1], and their roles (B, H, W), each mirrored or not, at random."""
     flips = torch.rand((len(pixels), 1, 1, 1), device=pixels.device) < 0.5
     real = to_signed_range(pixels)
-    mirrored = torch.where(flips, real.flip(3), real).contiguous(memory_format=torch.channels_last)
+    mirrored = torch.where(flips, real.flip(3), real).contiguous(memory_format=layout())
     return mirrored, torch.where(flips[:, 0], roles.flip(2), roles)
 
 
@@ -131,20 +134,20 @@ def point_callback(
     """A callback for every step that keeps the generators, and shows them, at `POINTS` points of the training."""
     config = gan.settings
     total, batch = config.training.steps, config.training.batch
-    ends = {max(1, round(total * number / POINTS)): number for number in range(1, POINTS + 1)}
+    ends = {number: max(1, round(total * number / POINTS)) for number in range(1, POINTS + 1)}
     translators = {way: Translator(learner.ema, config.size) for way, learner in gan.generators.items()}
     shown = [held_out_images(paths, config.size, holdout) for paths in shards]
 
     def reach_point(step: int) -> None:
-        for number in [number for end, number in ends.items() if end == step + 1]:
-            images = (step + 1) * batch
+        images, reached = (step + 1) * batch, [number for number, end in ends.items() if end == step + 1]
+        for number in reached:
             for way, learner in gan.generators.items():
                 path = point_file(run.folder, number, way)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 save_model(path, learner.ema, generator_kwargs(config), settings | {"images": images})
-            if all(map(len, shown)):
-                picture = there_and_back(shown, translators)
-                save_picture(picture, run.folder / f"translated-{images:09d}.png")
+        if reached and all(map(len, shown)):
+            picture = there_and_back(shown, translators)
+            save_picture(picture, run.folder / f"translated-{images:09d}.png")
 
     return reach_point
 

@@ -65,16 +65,18 @@ def code_digests(rules: Iterable[Any]) -> dict[str, str]:
 
 
 def _line(values: Mapping[str, Any]) -> str:
-    """Options with their values, quoted; those without values are left out."""
+    """Options with their values, quoted; those without values are left out. True is an option alone, False is none."""
     words = {name: _words(value) for name, value in values.items()}
     return " ".join(
-        f"--{name.replace('_', '-')} {' '.join(map(quote, texts))}" for name, texts in words.items() if texts
+        " ".join([f"--{name.replace('_', '-')}", *map(quote, texts)])
+        for name, texts in words.items()
+        if texts or values[name] is True
     )
 
 
 def _words(value: Any) -> list[str]:
     """The values of one option, as text."""
-    if value is None:
+    if value is None or isinstance(value, bool):
         return []
     if isinstance(value, BaseModel):
         return [value.model_dump_json()]

@@ -21,7 +21,7 @@ class Named(dict):
 def root(tmp_path) -> Path:
     files = {
         "facemill/__init__.py": "",
-        "facemill/work.py": "def work(*, a: str, b: str = '', n: int = 0, shard: str = '', threads: int = 1): ...",
+        "facemill/work.py": "def work(*, a: str, b: str = '', n: int = 0, shard: str = '', flag: bool = False, threads: int = 1): ...",
         "scripts/work.py": 'run("facemill.work:work")',
     }
     for name, text in files.items():
@@ -62,8 +62,13 @@ def test_nothing_is_left_out_and_a_launcher_stands_before_the_script(root):
     assert words == ["python", "-m", "launch", "2", f"{root}/scripts/work.py", "--a", "1"]
 
 
+@pytest.mark.parametrize(("value", "options"), [(True, ["--flag"]), (False, [])])
+def test_a_boolean_is_an_option_alone_or_none(root, value, options):
+    assert command(root, {"a": "1"}, {}, flag=value)[2:] == ["--a", "1", *options]
+
+
 def test_names_that_the_door_does_not_take_or_lacks_raise(root):
-    with pytest.raises(ValueError, match="work.py takes no --c; accepted: a, b, n, shard, threads"):
+    with pytest.raises(ValueError, match="work.py takes no --c; accepted: a, b, n, shard, flag, threads"):
         door(root, "work", c=1)
     with pytest.raises(ValueError, match="takes no --fold"):
         door(root, "work", ["fold"])
