@@ -69,6 +69,7 @@ if CONFIG.masked:
 
 include: "rules/stylegan.smk"
 include: "rules/translate.smk"
+include: "rules/through_masks.smk"
 include: "rules/report.smk"
 
 

@@ -70,7 +70,7 @@ class Config(Section):
     generated: GeneratedConfig
     projection: ProjectionConfig
     cyclegan: CycleganConfig
-    also: list[Literal["avatars", "stylegan", "cyclegan"]] = Field(
+    also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks"]] = Field(
         [], description="further stages that a whole run includes: avatars, stylegan, cyclegan"
     )
 

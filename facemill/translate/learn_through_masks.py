@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from facemill.config.ingest import CropPlace, DetectorConfig
 from facemill.data.batching import batched
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, sample_rows
@@ -14,7 +15,7 @@ from facemill.data.splits import trained_on
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
 from facemill.log import log
-from facemill.synthesize.train_gaugan import copy_model
+from facemill.synthesize.train_gaugan import copy_model, cropping
 from facemill.translate.domains import role_table
 from facemill.translate.proportions import Proportions
 from facemill.translate.style_bank import StyleBank, lab_of
@@ -36,6 +37,8 @@ def learn_through_masks(
     other: list[Path],
     other_masks: list[Path] | None = None,
     holdout: float,
+    crop: CropPlace = "middle",
+    detector: DetectorConfig | None = None,
     bank: Path,
 ) -> None:
     """Measures both collections, and puts them beside copies of both networks, so that the folder is complete.
@@ -49,6 +52,8 @@ def learn_through_masks(
         other: shards of the other collection.
         other_masks: shards of its masks; without any the masks are in `other`.
         holdout: share of the portraits that is held out of both.
+        crop: place of the portraits in images of another aspect, for the model's JSON.
+        detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON, too.
         bank: safetensors file of what is measured, in the folder of the model.
     """
     own, usual, _ = measured(portraits, masks or [], holdout)
@@ -57,7 +62,9 @@ def learn_through_masks(
     assert styles, "with a painter"
     copy_model(unet, bank.with_name(UNET))
     copy_model(gaugan, bank.with_name(GAUGAN))
-    save_bank(bank, Known(own, usual), there, styles)
+    generator = painter.generator
+    settings = {"method": "masks", "size": generator.height, "ratio": generator.height // generator.width}
+    save_bank(bank, Known(own, usual), there, styles, settings | cropping(crop, detector))
 
 
 def measured(
@@ -83,7 +90,8 @@ def measured(
         raise UserError(f"{(masks or portraits)[0].parent}: {error}") from error
     colors = np.stack([lab_of(image, mask, classes) for image, mask in pairs])
     codes = np.concatenate(list(_codes(painter, [image for image, _ in pairs]))) if painter else None
-    return proportions, np.nanmean(colors, axis=0), None if codes is None else StyleBank(codes, colors)
+    usual = np.ma.masked_invalid(colors).mean(0).filled(np.nan)  # NaN for a region that no portrait has
+    return proportions, usual, None if codes is None else StyleBank(codes, colors)
 
 
 def _codes(painter: Painter, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:

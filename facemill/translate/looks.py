@@ -1,22 +1,33 @@
 """The mean of translations of slightly moved images, which is steadier than one."""
 
+from typing import Protocol
+
 import numpy as np
 
-from facemill.inference.translator import Translator
 from facemill.networks.resnet_generator import MULTIPLE
 
 MOVES = ((0, 0), (2, 2), (1, 3), (3, 1))
 """Pixels down and to the right by which looks are moved: all four places on the network's coarse grid, in both ways."""
 
 
-def translate_looks(translator: Translator, images: np.ndarray, looks: int) -> np.ndarray:
+class Translates(Protocol):
+    """A translator: CycleGAN's, or through masks."""
+
+    size: int
+    """Height in pixels of the portraits that it knows."""
+
+    def translate(self, images: np.ndarray) -> np.ndarray:
+        """Translations, uint8 RGB (n, h, w, 3), of images of that type and shape."""
+
+
+def translate_looks(translator: Translates, images: np.ndarray, looks: int) -> np.ndarray:
     """The mean of the translations of each image, moved by the first `looks` of `MOVES`.
 
     The network works at a quarter of the size: what it paints depends on where an edge lies on that grid of four
     pixels, and flickers as the edge moves. The mean over places on the grid hardly depends on it.
 
     Args:
-        translator: the network.
+        translator: translates images of any size.
         images: uint8 RGB (N, H, W, 3), sides multiples of `MULTIPLE`.
         looks: 1 to 4; with 1 this is the translation itself.
 

@@ -54,6 +54,8 @@ class StyleBank(NamedTuple):
             usual: the means of its collection, (R, 3).
         """
         skin, result = list(REGIONS).index("skin"), colors.copy()
+        if np.isnan(self.colors[:, skin]).all():
+            return result
         here, there = np.nanmean(self.colors[:, skin], axis=0), usual[skin]
         lightness = colors[skin, 0] + here[0] - there[0]
         lightness = np.minimum(lightness, np.nanpercentile(self.colors[:, skin, 0], LIGHTEST))

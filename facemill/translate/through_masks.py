@@ -6,7 +6,7 @@ that it had, and skin the one that is as light among skins there as it was.
 """
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -18,15 +18,15 @@ from safetensors.numpy import load_file, save_file
 from facemill.data.batching import batched
 from facemill.data.classes import IGNORE, ROLES, ClassTable
 from facemill.errors import UserError, first_line
-from facemill.files import atomic_write
+from facemill.files import atomic_write, write_json
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter, letterbox, unletterbox
 from facemill.translate.domains import role_table
 from facemill.translate.proportions import Proportions, with_proportions
 from facemill.translate.style_bank import StyleBank, lab_of, recolored
 
-UNET, GAUGAN, BANK = "unet.safetensors", "gaugan.safetensors", "bank.safetensors"
-"""The files of a model."""
+FILES = BANK, UNET, GAUGAN = "bank.safetensors", "unet.safetensors", "gaugan.safetensors"
+"""The files of a model: what is measured, and both networks."""
 
 BATCH = 16
 
@@ -135,10 +135,11 @@ def classes_of_roles(classes: ClassTable) -> np.ndarray:
     return np.array(ids, np.uint8)
 
 
-def save_bank(path: Path, own: Known, other: Proportions, bank: StyleBank) -> None:
-    """Writes what `ThroughMasks` knows of both collections."""
+def save_bank(path: Path, own: Known, other: Proportions, bank: StyleBank, settings: dict[str, Any]) -> None:
+    """Writes what `ThroughMasks` knows of both collections, and settings as the JSON beside it."""
     tensors = {"usual": own.colors, **bank._asdict()}
     for name, proportions in (("a", own.proportions), ("b", other)):
         tensors |= {f"{name}.{key}": value for key, value in proportions._asdict().items()}
     with atomic_write(path) as tmp:
         save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, tmp)
+    write_json(path.with_suffix(".json"), {"settings": settings})

@@ -1,7 +1,7 @@
 """Photos and other pictures, and films, in the manner of another collection, outside the workflow."""
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,7 +18,8 @@ from facemill.inference.translator import Translator
 from facemill.log import log, progress
 from facemill.networks.resnet_generator import MULTIPLE
 from facemill.translate.fit import SIDES, Fit, Framing
-from facemill.translate.looks import MOVES, translate_looks
+from facemill.translate.looks import MOVES, Translates, translate_looks
+from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translated_film import translate_film
 
 Direction = Literal["a2b", "b2a"]
@@ -44,7 +45,8 @@ def translate_images(
     cannot be read are listed at the end; the exit status is then 1.
 
     Args:
-        model: a trained CycleGAN: its folder, for example results/sample/cyclegan, or the file of one direction.
+        model: a trained CycleGAN: its folder, for example results/sample/cyclegan, or the file of one direction; or
+            a folder through_masks.
         out: folder of the results, PNGs of the images' names, apart from a folder of images; the film to write.
         images: an image file, or a folder of them; any sizes.
         film: in place of images: a film, or a folder of frames. Its times and its sound stay.
@@ -61,14 +63,22 @@ def translate_images(
         raise UserError("--images, --film: accepted: one of them")
     if film is None and unet:
         raise UserError("--unet: for faces in films; accepted: with --film")
-    weights = model / f"{direction}.safetensors" if model.is_dir() else model
-    translator = Translator.load(weights)
+    translator, files = _load(model, direction)
     side = _side(size or translator.size, looks)
     if film:
-        translate_film(translator, weights, film, out, unet=unet, size=side, looks=looks, no_mark=no_mark)
+        translate_film(translator, files, film, out, unet=unet, size=side, looks=looks, no_mark=no_mark)
     elif images:
-        fit = Fit.of(weights, side, framing)
-        _translate_all(_Files.of(images, out), fit, translator, weights, looks=looks, no_mark=no_mark)
+        fit = Fit.of(files[0], side, framing)
+        _translate_all(_Files.of(images, out), fit, translator, files, looks=looks, no_mark=no_mark)
+
+
+def _load(model: Path, direction: Direction) -> tuple[Translates, list[Path]]:
+    """A translator and its files, the first of which has the JSON of how its portraits were cropped."""
+    for folder in (model / direction, model):
+        if (folder / FILES[0]).exists():
+            return ThroughMasks.load(folder), [folder / name for name in FILES]
+    weights = model / f"{direction}.safetensors" if model.is_dir() else model
+    return Translator.load(weights), [weights]
 
 
 def _side(size: int, looks: int) -> int:
@@ -102,10 +112,10 @@ class _Files(NamedTuple):
 
 
 def _translate_all(
-    files: _Files, fit: Fit, translator: Translator, weights: Path, *, looks: int, no_mark: bool
+    files: _Files, fit: Fit, translator: Translates, models: Sequence[Path], *, looks: int, no_mark: bool
 ) -> None:
     """Translates images and writes them; those that cannot be are listed in a `UserError` at the end."""
-    models, faults = hashes([weights]), []
+    digests, faults = hashes(models), []
     with ThreadPoolExecutor(2) as pool:
         for path, pixels in progress(
             _translated(files, fit, translator, looks, pool), "translate_images", len(files.names)
@@ -113,7 +123,7 @@ def _translate_all(
             if isinstance(pixels, ValueError):
                 faults.append((path, str(pixels)))
                 continue
-            mark = Mark("compositeWithTrainedAlgorithmicMedia", models, hashes([path]))
+            mark = Mark("compositeWithTrainedAlgorithmicMedia", digests, hashes([path]))
             write_marked(files.out / files.names[path], pixels if no_mark else draw_mark(pixels), mark)
     count = len(files.names)
     log.info("%d translations in %s", count - len(faults), files.out)
@@ -122,7 +132,7 @@ def _translate_all(
 
 
 def _translated(
-    files: _Files, fit: Fit, translator: Translator, looks: int, pool: ThreadPoolExecutor
+    files: _Files, fit: Fit, translator: Translates, looks: int, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[Path, np.ndarray | ValueError]]:
     """Yields each image with its translation, or why there is none; images of one size go together."""
     first = {name: path for path, name in reversed(files.names.items())}
@@ -142,7 +152,7 @@ def _translated(
 
 
 def _by_size(
-    images: Iterable[tuple[Path, np.ndarray]], translator: Translator, looks: int
+    images: Iterable[tuple[Path, np.ndarray]], translator: Translates, looks: int
 ) -> dict[Path, np.ndarray | ValueError]:
     sizes: dict[tuple[int, ...], dict[Path, np.ndarray]] = {}
     for path, pixels in images:

@@ -1,6 +1,6 @@
 """Films in the manner of another collection: all of each frame, or the square around a face that is followed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,18 +13,18 @@ from facemill.data.film import FilmWriter, Frame, about, frames
 from facemill.data.synthetic import Mark, draw_mark, film_tags, hashes, write_claim
 from facemill.errors import UserError
 from facemill.inference.segmenter import Segmenter
-from facemill.inference.translator import BATCH_PIXELS, Translator
+from facemill.inference.translator import BATCH_PIXELS
 from facemill.log import log
 from facemill.translate.fit import fitted
-from facemill.translate.looks import translate_looks
+from facemill.translate.looks import Translates, translate_looks
 
 Prepared = tuple[Frame, np.ndarray, bool]
 """A frame, what of it goes into the film at the network's size, and whether that is translated."""
 
 
 def translate_film(
-    translator: Translator,
-    weights: Path,
+    translator: Translates,
+    models: Sequence[Path],
     film: Path,
     out: Path,
     *,
@@ -46,7 +46,7 @@ def translate_film(
         cut = Faces(Segmenter.load(unet), size) if unet else Whole(info.width, info.height, size)
     except ValueError as error:
         raise UserError(f"{film}: frames of {error}") from error
-    models = [weights, *([unet / "model.safetensors" if unet.is_dir() else unet] if unet else [])]
+    models = [*models, *([unet / "model.safetensors" if unet.is_dir() else unet] if unet else [])]
     mark = Mark("compositeWithTrainedAlgorithmicMedia", hashes(models), hashes([film]))
     batch = max(1, BATCH_PIXELS // (cut.size[0] * cut.size[1]))
     count, changed = 0, 0
@@ -62,7 +62,7 @@ def translate_film(
     log.info("translate_images: %d frames, %d of them translated, in %s", count, changed, out)
 
 
-def _translated(prepared: list[Prepared], translator: Translator, looks: int) -> Iterator[Prepared]:
+def _translated(prepared: list[Prepared], translator: Translates, looks: int) -> Iterator[Prepared]:
     """Yields the frames with what goes into the film."""
     asked = [pixels for _, pixels, is_translated in prepared if is_translated]
     results = iter(translate_looks(translator, np.stack(asked), looks) if asked else ())
