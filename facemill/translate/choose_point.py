@@ -16,7 +16,15 @@ from facemill.translate.measures import Way, make_judge, make_ways, translate, w
 from facemill.translate.pictures import plot_points
 from facemill.translate.sides import read_collections
 
-COLUMNS: tuple[str, ...] = ("frechet_scaled", "portrait_miou", "portrait_miou_error", "mask_miou", "truth", "cycle", "hidden_messages")
+COLUMNS: tuple[str, ...] = (
+    "frechet_scaled",
+    "portrait_miou",
+    "portrait_miou_error",
+    "mask_miou",
+    "truth",
+    "cycle",
+    "hidden_messages",
+)
 COLUMNS += ("changed", "diversity")
 """Figures of each direction that the table has, where they are known."""
 
@@ -35,7 +43,7 @@ def choose_point(
     other_unet: Path | None = None,
     vae: Path | None = None,
     inception_weights: Path | None = None,
-    paired: bool,
+    paired: bool = False,
     holdout: float,
     a2b: Path,
     b2a: Path | None = None,

@@ -21,7 +21,7 @@ def evaluate_cyclegan(
     other_unet: Path | None = None,
     vae: Path | None = None,
     inception_weights: Path | None = None,
-    paired: bool,
+    paired: bool = False,
     holdout: float,
     metrics: Path,
     picture: Path,

@@ -5,9 +5,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from scipy.spatial.distance import pdist
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from facemill.data.classes import ROLES, SEVEN
 from facemill.imaging.colors import REGIONS
@@ -35,8 +32,6 @@ class Features(NamedTuple):
     """Of the other collection's portraits that no training saw."""
     training: np.ndarray
     """Of the other collection's portraits that the training saw."""
-    source_training: np.ndarray
-    """Of the source's portraits that the training saw."""
 
 
 def l1(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -106,19 +101,6 @@ def frechet_figures(features: Features) -> Figures:
         "frechet_floor": floor,
         "frechet_nothing": nothing,
     }
-
-
-def called_figures(features: Features) -> Figures:
-    """`called`: the shares of results, real portraits and untranslated ones that a classifier calls the other's.
-
-    It is a logistic regression on features, of the training's portraits of both collections with equal weights.
-    """
-    both = np.concatenate([features.source_training, features.training])
-    targets = np.repeat([0, 1], [len(features.source_training), len(features.training)])
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=1000))
-    model.fit(both, targets)
-    kinds = {"results": features.results, "real": features.real, "source": features.source}
-    return {"called": {name: float(model.predict(of_kind).mean()) for name, of_kind in kinds.items()}}
 
 
 def diversity(features: Features) -> float | None:

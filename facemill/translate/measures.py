@@ -18,11 +18,11 @@ from facemill.data.shards import decode_image, encode_jpeg
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.translator import Translator
 from facemill.stylegan.judge import Judge
+from facemill.translate.classifier import Classifier, train_classifier
 from facemill.translate.domains import role_table
 from facemill.translate.figures import (
     Features,
     Figures,
-    called_figures,
     color_correlations,
     diversity,
     frechet_figures,
@@ -74,6 +74,8 @@ class Way:
         paired: whether a portrait of the target is the true answer of that of the source with the same id.
         judge: the network whose features portraits are compared by.
         features: of portraits of all kinds; the results' are those of the untranslated source.
+        classifier: that tells the two collections apart.
+        forward: whether the target is the classifier's second collection.
         eyes: the U-Net that knows the target; None without one.
         seen: roles that it sees of the target, uint8 (N, H, W); None without one.
     """
@@ -85,6 +87,8 @@ class Way:
     paired: bool
     judge: Judge
     features: Features
+    classifier: Classifier
+    forward: bool
     eyes: Eyes | None
     seen: np.ndarray | None
 
@@ -159,16 +163,24 @@ def make_ways(
     if paired:
         common = [row_id for row_id in sides[0].ids if row_id in set(sides[1].ids)]
         sides = [side.of(common) for side in sides]
+    classifier = train_classifier(*(collection.training for collection in collections))
     ways = {}
     for name, here, there in (("a2b", 0, 1), ("b2a", 1, 0)):
         if translator := translators[here]:
             judge, eyes = judges[there], Eyes.of(collections[there])
             own, real = (features_of(judge, sides[i].images) for i in (here, there))
-            own_training, training = (features_of(judge, collections[i].training) for i in (here, there))
-            features = Features(own, own, real, training, own_training)
-            seen = eyes.masks(sides[there].images) if eyes else None
             ways[name] = Way(
-                translator, translators[there], sides[here], sides[there], paired, judge, features, eyes, seen
+                there=translator,
+                back=translators[there],
+                source=sides[here],
+                target=sides[there],
+                paired=paired,
+                judge=judge,
+                features=Features(own, own, real, features_of(judge, collections[there].training)),
+                classifier=classifier,
+                forward=name == "a2b",
+                eyes=eyes,
+                seen=eyes.masks(sides[there].images) if eyes else None,
             )
     return ways
 
@@ -196,7 +208,8 @@ def way_figures(way: Way, translated: Translated) -> Figures:
         figures |= truth_figures(source.images, images, truth.images, truth.masks)
     figures |= cycle_figures(way, translated)
     features = way.features._replace(results=features_of(way.judge, images))
-    figures |= frechet_figures(features) | change_figures(way, images) | called_figures(features)
+    figures |= frechet_figures(features) | change_figures(way, images)
+    figures |= called_figures(way, images)
     figures |= {"diversity": diversity(features), "features": way.judge.features_name}
     if translated.masks is not None:
         figures |= seen_figures(way, translated.masks)
@@ -224,6 +237,13 @@ def change_figures(way: Way, images: np.ndarray) -> Figures:
     others = way.target.images[np.arange(len(source)) % len(way.target)] if truth is None else truth.images
     own = float(l1(images, source).mean())
     return {"changed": over(own, float(l1(others, source).mean())), "changed_l1": own}
+
+
+def called_figures(way: Way, images: np.ndarray) -> Figures:
+    """`called`: the shares of results, real portraits and untranslated ones that a classifier calls the target's."""
+    kinds = {"results": images, "real": way.target.images, "source": way.source.images}
+    second = {name: float(way.classifier.second(of_kind).mean()) for name, of_kind in kinds.items()}
+    return {"called": {name: share if way.forward else 1 - share for name, share in second.items()}}
 
 
 def seen_figures(way: Way, masks: np.ndarray) -> Figures:

@@ -14,8 +14,16 @@ from facemill.networks.store import save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 from facemill.translate import choose_point as module
+from facemill.translate import classifier
 from facemill.translate.choose_point import choose_point, chosen_point
 from facemill.translate.evaluate_cyclegan import evaluate_cyclegan
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """A short training of the classifier, which is what takes time."""
+    monkeypatch.setattr(classifier, "STEPS", 3)
+
 
 EVERY = {"frechet_scaled", "cycle", "hidden_messages", "changed", "called", "diversity"}
 """Figures of each direction that there are in every case."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.translations import Lazy, Perfect, Sly, SlyBack, ways
 
+from facemill.translate import classifier
 from facemill.translate.measures import translate, way_figures
 
 DIRECTIONS = ["a2b", "b2a"]
@@ -13,6 +14,14 @@ DIRECTIONS = ["a2b", "b2a"]
 
 def measured(way) -> dict:
     return way_figures(way, translate(way))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_steps():
+    """The two collections are told apart by the mean color."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "STEPS", 30)
+        yield
 
 
 @pytest.fixture(scope="module")
