@@ -11,7 +11,7 @@ from facemill.imaging.phash import perceptual_hash
 from facemill.log import log
 from facemill.metrics.copying import near_hashes
 from facemill.translate.domains import Domain
-from facemill.translate.proportions import parts_of
+from facemill.translate.mask_parts import parts_of
 
 LOOKED_AT = 300
 """Portraits of each collection that are looked at, evenly spaced."""

@@ -8,6 +8,7 @@ import numpy as np
 from facemill.files import write_json
 from facemill.imaging.figures import colorize, save_picture
 from facemill.inference.translator import Translator
+from facemill.translate.figures import Figures, mious, resized_masks
 from facemill.translate.measures import Translated, Way, make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import COLUMNS, sheet
 from facemill.translate.sides import read_collections
@@ -59,10 +60,23 @@ def evaluate_through_masks(
     for way in ways.values():
         way.back = None  # the way back would be a cycle through two models that were not trained for one
     done = {name: (way, translate(way)) for name, way in ways.items()}
-    write_json(metrics, {name: way_figures(way, translated) for name, (way, translated) in done.items()})
+    figures = {name: way_figures(*of_way) | asked_figures(*of_way, translators[name]) for name, of_way in done.items()}
+    write_json(metrics, figures)
     gans = {path.stem: Translator.load(path) for path in cyclegan or []}
     parts = [sheet_rows(name, *of_way, translators[name], gans.get(name)) for name, of_way in done.items()]
     save_picture(sheet(parts), picture)
+
+
+def asked_figures(way: Way, translated: Translated, through: ThroughMasks) -> Figures:
+    """How well results show the masks that were painted, which have the other collection's proportions.
+
+    Returns:
+        `asked_miou`: the mean over portraits of the mIoU of what the other's U-Net sees with what was painted.
+    """
+    if translated.masks is None or way.eyes is None:
+        return {}
+    asked = np.stack([through.proportioned(mask) for mask in through.masks(way.source.images)])
+    return {"asked_miou": float(mious(translated.masks, resized_masks(asked, way.eyes.size)).mean())}
 
 
 def sheet_rows(

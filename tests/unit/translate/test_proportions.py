@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers.heads import ID, SIZE, head
 
-from facemill.translate.proportions import MEASURES, Proportions, carried_over, measure, parts_of, with_proportions
+from facemill.translate.mask_parts import parts_of
+from facemill.translate.proportions import MEASURES, MOST, Proportions, carried_over, measure, with_proportions
 
 PHOTOS = [head(shift=s, eye=(8, 4), mouth=(m, 8)) for s, m in ((-4, 16), (0, 20), (4, 24))]
 DRAWINGS = [
@@ -51,7 +52,7 @@ def test_a_score_is_kept_and_the_mean_taken_where_there_is_none():
     carried = carried_over(values, a, b)
     assert carried[2:] == pytest.approx((b.means + b.deviations)[2:])
     assert carried[0] == b.means[0]
-    assert carried[1] == pytest.approx(b.means[1] + 2.5 * b.deviations[1])
+    assert carried[1] == pytest.approx(b.means[1] + MOST * b.deviations[1])
 
 
 def test_a_mean_head_gets_the_others_proportions():

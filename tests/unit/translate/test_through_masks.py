@@ -216,7 +216,9 @@ def test_figures_are_those_of_translations_and_the_sheet_shows_both(chain, tmp_p
     evaluate_through_masks(banks=[chain["bank"]], **paths, unet=unet, other_unet=unet, metrics=figures, picture=picture)
     found = json.loads(figures.read_text())
     assert set(found) == {"a2b"}
-    assert {"frechet_scaled", "changed", "called", "diversity", "no_face", "mask_miou"} <= set(found["a2b"])
+    assert {"frechet_scaled", "changed", "called", "diversity", "no_face", "mask_miou", "asked_miou"} <= set(
+        found["a2b"]
+    )
     assert "cycle" not in found["a2b"]
     assert Image.open(picture).height > 3 * 96
 
