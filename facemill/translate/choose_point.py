@@ -85,12 +85,7 @@ def choose_point(
     images = [model_settings(path)["images"] for path in points_a2b]
     log.info("cyclegan: the point after %d images is chosen", images[chosen])
     write_points(points, images, measured, chosen)
-    lines = {
-        title: {name: [of_point[name].get(key) for of_point in measured] for name in ways}
-        for title, key in SHOWN.items()
-        if all(key in figures for of_point in measured for figures in of_point.values())
-    }
-    plot_points(picture, images, lines, chosen)
+    plot_points(picture, images, lines_of(measured), chosen)
     copy_model(points_a2b[chosen], a2b)
     if b2a and points_b2a:
         copy_model(points_b2a[chosen], b2a)
@@ -128,6 +123,15 @@ def chosen_point(measured: Sequence[dict[str, Figures]]) -> int:
         error = math.hypot(*(columns[best][w]["portrait_miou_error"] for w in seen)) / len(seen)
         candidates = [point for point in candidates if mious[point] >= mious[best] - error]
     return min(candidates, key=lambda point: (distances[point], -point))
+
+
+def lines_of(measured: Sequence[dict[str, Figures]]) -> dict[str, dict[str, list[float | None]]]:
+    """By title of `SHOWN` and direction the figures of the points; without those that a direction lacks."""
+    return {
+        title: {name: [of_point[name][key] for of_point in measured] for name in measured[0]}
+        for title, key in SHOWN.items()
+        if all(key in figures for figures in measured[0].values())
+    }
 
 
 def write_points(path: Path, images: Sequence[int], measured: Sequence[dict[str, Figures]], chosen: int) -> None:

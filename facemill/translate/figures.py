@@ -72,8 +72,8 @@ def truth_figures(source: np.ndarray, results: np.ndarray, truth: np.ndarray, ma
         figures["truth_by_region"][name] = over(*map(float, errors))
     true_colors = colors_of(truth, small, SEVEN)
     for name, images in (("truth_color", results), ("nothing_color", source)):
-        errors = color_errors(colors_of(images, small, SEVEN), true_colors)
-        columns = {region: errors[:, list(REGIONS).index(region)] for region in ("hair", "skin")}
+        of_colors = color_errors(colors_of(images, small, SEVEN), true_colors)
+        columns = {region: of_colors[:, list(REGIONS).index(region)] for region in ("hair", "skin")}
         known = {region: column[~np.isnan(column)] for region, column in columns.items()}
         figures[name] = {region: float(column.mean()) for region, column in known.items() if len(column)}
     return figures
