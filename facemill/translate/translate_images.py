@@ -17,12 +17,11 @@ from facemill.files import atomic_write
 from facemill.inference.translator import Translator
 from facemill.log import log, progress
 from facemill.networks.resnet_generator import MULTIPLE
-from facemill.translate.fit import SIDES, Fit, Framing
+from facemill.translate.fit import SIDES, Fit
 from facemill.translate.looks import MOVES, Translates, translate_looks
 from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translated_film import translate_film
 
-Direction = Literal["a2b", "b2a"]
 BATCH = 16
 
 
@@ -32,8 +31,8 @@ def translate_images(
     out: Path,
     images: Path | None = None,
     film: Path | None = None,
-    direction: Direction = "a2b",
-    framing: Framing = "portrait",
+    direction: Literal["a2b", "b2a"] = "a2b",
+    framing: Literal["portrait", "whole"] = "portrait",
     size: int | None = None,
     looks: int = 1,
     unet: Path | None = None,
@@ -72,7 +71,7 @@ def translate_images(
         _translate_all(_Files.of(images, out), fit, translator, files, looks=looks, no_mark=no_mark)
 
 
-def _load(model: Path, direction: Direction) -> tuple[Translates, list[Path]]:
+def _load(model: Path, direction: str) -> tuple[Translates, list[Path]]:
     """A translator and its files, the first of which has the JSON of how its portraits were cropped."""
     for folder in (model / direction, model):
         if (folder / FILES[0]).exists():

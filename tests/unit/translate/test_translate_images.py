@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from facemill.networks.store import save_model
 from facemill.translate.fit import fitted
 from facemill.translate.looks import translate_looks
 from facemill.translate.translate_images import translate_images
+from facemill.workflow.signatures import read_signature
 
 SIZE = 32
 
@@ -66,6 +68,12 @@ def test_a_portrait_is_translated_as_the_network_does(tmp_path, model):
         expected = translator(model, direction).translate(pixels[None])[0]
         assert (read(out / "photo.png") == expected).all()
     assert (read(tmp_path / "a2b/photo.png") != read(tmp_path / "b2a/photo.png")).any()
+
+
+def test_the_command_names_what_it_accepts():
+    signature, _ = read_signature("facemill.translate.translate_images:translate_images")
+    assert get_args(signature.parameters["direction"].annotation) == ("a2b", "b2a")
+    assert get_args(signature.parameters["framing"].annotation) == ("portrait", "whole")
 
 
 def test_the_file_of_a_direction_is_a_model_too(tmp_path, model):
