@@ -25,10 +25,10 @@ def rows_of(name: str, way: Way, translated: Translated, indices: Sequence[int])
     return {caption: [images[i] for i in indices] for caption, images in rows.items()}
 
 
-def sheet(parts: Sequence[dict[str, list[np.ndarray]]]) -> Image.Image:
-    """Rows of portraits with their captions, one part below the other."""
+def sheet(parts: Sequence[dict[str, list[np.ndarray]]], columns: Sequence[str] = ()) -> Image.Image:
+    """Rows of portraits with their captions, one part below the other; `columns` stand above."""
     rows = [row for part in parts for row in part.items()]
-    return image_grid([images for _, images in rows], captions=[caption for caption, _ in rows], cell=CELL)
+    return image_grid([images for _, images in rows], columns, [caption for caption, _ in rows], cell=CELL)
 
 
 def first_portraits(ways: dict[str, tuple[Way, Translated]]) -> Image.Image:
@@ -39,14 +39,12 @@ def first_portraits(ways: dict[str, tuple[Way, Translated]]) -> Image.Image:
 
 def extremes(ways: dict[str, tuple[Way, Translated]]) -> Image.Image:
     """Of each direction the portraits with the best scores, and those with the worst, which come last."""
+    half = min(COLUMNS // 2, *(len(way.source) // 2 for way, _ in ways.values()))
     parts = []
     for name, (way, translated) in ways.items():
         order = np.argsort(-translated.scores, kind="stable").tolist()
-        half = min(COLUMNS // 2, len(order) // 2)
-        for kind, chosen in (("best", order[:half]), ("worst", order[len(order) - half :])):
-            rows = rows_of(name, way, translated, chosen)
-            parts.append({f"{kind}: {caption}": images for caption, images in rows.items()})
-    return sheet(parts)
+        parts.append(rows_of(name, way, translated, order[:half] + order[len(order) - half :]))
+    return sheet(parts, ["best"] * half + ["worst"] * half)
 
 
 def plot_points(

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from helpers.translations import Lazy, Perfect, Sly, SlyBack, ways
 
+from facemill.imaging.figures import CAPTION
 from facemill.translate import classifier
 from facemill.translate.measures import translate, way_figures
+from facemill.translate.pictures import CELL, extremes, first_portraits
 
 DIRECTIONS = ["a2b", "b2a"]
 
@@ -101,6 +103,25 @@ def test_scores_are_best_for_the_nearest_to_the_true_answers():
     assert translate(way).scores.argmin() == 7
     unpaired = dataclasses.replace(way, paired=False)
     assert translate(unpaired).scores.argmin() == 7, "its mask is lost"
+
+
+def test_the_best_and_the_worst_translations_are_shown_in_the_order_of_their_scores():
+    made = ways(Perfect, Perfect)
+    way = made["a2b"]
+    way.there.answers = way.there.answers.copy()
+    way.there.answers[7], way.there.answers[9] = 0, 255 - way.there.answers[9]
+    done = {name: (of_name, translate(of_name)) for name, of_name in made.items()}
+    order = np.argsort(-done["a2b"][1].scores, kind="stable")
+    assert set(order[-2:]) == {7, 9}
+    grid = np.asarray(extremes({"a2b": done["a2b"]}))
+    cell = CELL + 6
+    row = grid[CAPTION + 14 :][:CELL, -12 * cell :]  # of the portraits as they are
+    for column in (0, 5, 6, 11):
+        shown = row[:, column * cell : column * cell + CELL]
+        chosen = way.source.images[[*order[:6], *order[-6:]][column]]
+        assert (shown[CELL // 2, CELL // 2] == chosen[32, 32]).all()
+    first = np.asarray(first_portraits({"a2b": done["a2b"]}))[6:][:CELL, -12 * cell :]
+    assert all((first[48, i * cell + 48] == way.source.images[i, 32, 32]).all() for i in range(12)), "as they come"
 
 
 def test_portraits_that_only_one_collection_has_are_no_pairs():
