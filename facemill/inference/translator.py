@@ -8,7 +8,7 @@ import torch
 
 from facemill.errors import UserError
 from facemill.networks.device import autocast
-from facemill.networks.resnet_generator import MULTIPLE, ResnetGenerator, layout
+from facemill.networks.resnet_generator import MULTIPLE, ResnetGenerator
 from facemill.networks.store import load_model, model_settings
 from facemill.networks.vae import to_pixels, to_signed_range
 
@@ -25,7 +25,7 @@ class Translator:
     """
 
     def __init__(self, generator: ResnetGenerator, size: int) -> None:
-        self.generator, self.size = generator.to(memory_format=layout()), size
+        self.generator, self.size = generator, size
         self.device = next(generator.parameters()).device
 
     @classmethod
@@ -61,6 +61,6 @@ class Translator:
             filled[: len(part)] = part
             pixels = torch.from_numpy(filled).to(self.device).permute(0, 3, 1, 2)
             with autocast():
-                result = self.generator(to_signed_range(pixels).contiguous(memory_format=layout()))
+                result = self.generator(to_signed_range(pixels).contiguous(memory_format=torch.channels_last))
             translated[start : start + batch] = to_pixels(result)[: len(part)]
         return translated

@@ -43,7 +43,8 @@ def mask_loss(logits: Tensor, roles: Tensor, members: Tensor, ignore: int) -> Te
     known = torch.cat([members.any(1), members.new_zeros(ignore + 1 - len(members))])
     targets = torch.where(known[targets], targets, ignore)
     counted = (targets != ignore).sum().clamp(min=1)
-    return F.nll_loss(of_roles.clamp(min=1e-6).log(), targets, ignore_index=ignore, reduction="sum") / counted
+    likelihoods = of_roles.clamp(min=1e-6).log().contiguous()
+    return F.nll_loss(likelihoods, targets, ignore_index=ignore, reduction="sum") / counted
 
 
 def color_loss(images: Tensor, translated: Tensor, regions: Tensor) -> Tensor:

@@ -12,8 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.networks.device import device
-
 
 class Preset(NamedTuple):
     """Channels and layers of both networks."""
@@ -83,7 +81,7 @@ class ResidualBlock(nn.Module):
         self.layers = nn.Sequential(
             *_normed(ReflectedConv(channels, channels, 3)),
             ReflectedConv(channels, channels, 3),
-            instance_norm(channels),
+            InstanceNorm(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -114,17 +112,27 @@ class Enlargement(nn.Module):
             return F.interpolate(x, scale_factor=2)
 
 
-def layout() -> torch.memory_format:
-    """Order of a feature map in memory: channels last on GPUs, whose convolutions want it so.
+class InstanceNorm(nn.Module):
+    """Instance norm without weights, channels last.
 
-    On the CPU the gradient of group norm in bfloat16 takes three times as long channels last.
+    On the CPU each image is normalized as a batch of one: in bfloat16 a step then takes two thirds of the time that it
+    takes with PyTorch's instance norm, which knows one order of memory alone, in which convolutions and enlargements
+    are slower. GPUs have group norm of one channel a group, which is the same.
     """
-    return torch.channels_last if device().type == "cuda" else torch.contiguous_format
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return F.group_norm(x, x.shape[1])
+        return torch.cat([F.batch_norm(image, None, None, training=True) for image in x.split(1)])
 
 
-def instance_norm(channels: int) -> nn.Module:
-    """Instance norm without weights: group norm of one channel a group, which is the same, and faster."""
-    return nn.GroupNorm(channels, channels, affine=False)
+def with_fast_norms(network: nn.Module) -> nn.Module:
+    """The network, with `InstanceNorm` in place of PyTorch's."""
+    for module in list(network.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.InstanceNorm2d):
+                setattr(module, name, InstanceNorm())
+    return network
 
 
 def init_weights(module: nn.Module) -> None:
@@ -135,5 +143,5 @@ def init_weights(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def _normed(layer: nn.Module) -> tuple[nn.Module, nn.Module, nn.Module]:
-    return layer, instance_norm(layer.out_channels), nn.ReLU(inplace=True)
+def _normed(layer: ReflectedConv) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return layer, InstanceNorm(), nn.ReLU(inplace=True)

@@ -17,7 +17,7 @@ from facemill.config.translate import CycleganConfig
 from facemill.networks.cyclegan_losses import discriminator_loss, generator_loss
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.patch_discriminator import PatchDiscriminator
-from facemill.networks.resnet_generator import PRESETS, ResnetGenerator, init_weights, layout
+from facemill.networks.resnet_generator import PRESETS, ResnetGenerator, init_weights, with_fast_norms
 from facemill.training.learner import EmaLearner, Learner
 from facemill.training.optimization import linear_decay
 from facemill.translate.kept import Kept
@@ -118,7 +118,7 @@ class CycleGan:
         """Translations of images, and how far targets, which are of the other collection already, are changed (L1)."""
         if not self.settings.identity_weight:
             return self.generators[way].net(images), images.new_zeros(())
-        both = torch.cat([images, targets]).contiguous(memory_format=layout())
+        both = torch.cat([images, targets]).contiguous(memory_format=torch.channels_last)
         fakes, identities = self.generators[way].net(both).chunk(2)
         return fakes, F.l1_loss(identities, targets)
 
@@ -129,7 +129,7 @@ class CycleGan:
         losses = {}
         for way, back in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
             pooled = self.exchange(way, fakes[way], random)
-            both = torch.cat([images[back], pooled]).contiguous(memory_format=layout())
+            both = torch.cat([images[back], pooled]).contiguous(memory_format=torch.channels_last)
             real, fake = self.discriminators[way].net(self.augmented(both))[-1].chunk(2)
             losses[f"d_{way}"] = discriminator_loss(real, fake)
             self.accelerator.backward(share * losses[f"d_{way}"])
@@ -168,9 +168,9 @@ def build_cyclegan(accelerator: Accelerator, settings: CycleganConfig, height: i
     for way in DIRECTIONS:
         generator = ResnetGenerator(**generator_kwargs(settings))
         discriminator = PatchDiscriminator(ndf=preset.ndf, classes=0, layers=preset.layers)
-        discriminator.apply(init_weights)
+        with_fast_norms(discriminator).apply(init_weights)
         for network in (generator, discriminator):
-            network.to(memory_format=layout())
+            network.to(memory_format=torch.channels_last)
         adams = [Adam(network.parameters(), betas=BETAS, fused=True) for network in (generator, discriminator)]
         generators[way] = EmaLearner(accelerator, generator, adams[0], schedule)
         discriminators[way] = Learner(accelerator, discriminator, adams[1], schedule)

@@ -52,7 +52,7 @@ class Kept:
 
 
 def resized(images: Tensor, height: int, width: int) -> Tensor:
-    """Images (B, 3, h, w) at another size."""
+    """Images (B, 3, h, w) at another size: enlarged bilinearly, or averaged."""
     if images.shape[2:] == (height, width):
         return images
-    return F.interpolate(images, (height, width), mode="bilinear", antialias=True)
+    return F.interpolate(images, (height, width), mode="bilinear" if height > images.shape[2] else "area")

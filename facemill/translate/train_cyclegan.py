@@ -16,7 +16,6 @@ from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.translator import Translator
-from facemill.networks.resnet_generator import layout
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
@@ -24,6 +23,7 @@ from facemill.synthesize.train_gaugan import copy_model, cropping
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import Run
 from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, generator_kwargs
+from facemill.translate.domain_faults import check_domains
 from facemill.translate.domains import Domain, training_domains
 from facemill.translate.kept import Kept
 
@@ -72,6 +72,7 @@ def train_cyclegan(
     accelerator = make_accelerator()
     with_roles = bool(settings.mask_weight or settings.color_weight)
     domains = training_domains(portraits, other, masks or [], settings.size, holdout, paired, with_roles)
+    check_domains(*domains, paired=paired)
     height, width = domains[0][0][0].shape[1:]
     gan = build_cyclegan(accelerator, settings, height, width)
     gan.kept = kept_losses(settings, unet, other_unet)
@@ -102,7 +103,7 @@ def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
     """Pixels, uint8 (B, 3, h, w), as images in [-1, 1], and their roles (B, H, W), each mirrored or not, at random."""
     flips = torch.rand((len(pixels), 1, 1, 1), device=pixels.device) < 0.5
     real = to_signed_range(pixels)
-    mirrored = torch.where(flips, real.flip(3), real).contiguous(memory_format=layout())
+    mirrored = torch.where(flips, real.flip(3), real).contiguous(memory_format=torch.channels_last)
     return mirrored, torch.where(flips[:, 0], roles.flip(2), roles)
 
 

@@ -35,14 +35,13 @@ def changed(**changes) -> CycleganConfig:
 def write_portraits(
     path: Path, brightness: int, portraits: int = 70, height: int = 64, width: int = 64, *, masked: bool = False
 ) -> Path:
-    """A shard of portraits of two flat colors of a brightness; the mask is hair above, face below."""
+    """A shard of portraits of colored blocks of a brightness; the mask is hair above, face below."""
     rows, random = [], np.random.default_rng(brightness)
     mask = np.full((height, width), SEVEN.role_ids("face")[0], np.uint8)
     mask[: height // 2] = SEVEN.role_ids("hair")[0]
     for number in range(portraits):
-        image = np.empty((height, width, 3), np.uint8)
-        image[: height // 2] = random.integers(brightness, brightness + 60, 3)
-        image[height // 2 :] = random.integers(brightness, brightness + 60, 3)
+        blocks = random.integers(brightness, brightness + 60, (8, 8, 3), np.uint8)
+        image = blocks.repeat(height // 8, 0).repeat(width // 8, 1)
         row = {"id": str(number), "image": {"bytes": encode_jpeg(image)}, "tags": ["1girl"], "source": "a.png"}
         rows.append(row | ({"mask": {"bytes": encode_mask(mask, SEVEN)}} if masked else {}))
     text = pa.string()

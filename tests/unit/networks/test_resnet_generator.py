@@ -3,8 +3,9 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from facemill.networks.resnet_generator import PRESETS, ReflectedConv, ResnetGenerator, instance_norm
+from facemill.networks.resnet_generator import PRESETS, InstanceNorm, ReflectedConv, ResnetGenerator, with_fast_norms
 
 
 def generator(**changes) -> ResnetGenerator:
@@ -48,7 +49,8 @@ def test_first_weights_are_drawn_from_a_normal_distribution_of_deviation_a_fifti
 def test_norm_and_padding_are_those_of_the_paper():
     """Instance norm; reflection: of a constant image nothing shows at the edges."""
     x = torch.randn(2, 5, 8, 8)
-    assert torch.allclose(instance_norm(5)(x), nn.InstanceNorm2d(5)(x), atol=1e-5)
+    assert torch.allclose(InstanceNorm()(x), nn.InstanceNorm2d(5)(x), atol=1e-5)
+    assert torch.allclose(F.group_norm(x, 5), InstanceNorm()(x), atol=1e-5)  # what GPUs compute
     conv = ReflectedConv(1, 1, 3)
     plain = nn.Conv2d(1, 1, 3, padding=1, padding_mode="reflect")
     plain.load_state_dict(conv.state_dict())
@@ -59,8 +61,16 @@ def test_bfloat16_is_near_float32_and_stays_so_between_convolutions():
     network, images = generator(), torch.rand(2, 3, 32, 32) * 2 - 1
     plain, kinds = network(images), []
     for layer in network.modules():
-        if isinstance(layer, nn.GroupNorm):
+        if isinstance(layer, InstanceNorm):
             layer.register_forward_hook(lambda _, inputs, output: kinds.append(output.dtype))
     with torch.autocast("cpu", torch.bfloat16):
         half = network(images)
     assert set(kinds) == {torch.bfloat16} and half.dtype == torch.bfloat16 and (half.float() - plain).abs().max() < 0.05
+
+
+def test_other_networks_get_the_fast_norm_and_compute_the_same():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.InstanceNorm2d(4)))
+    images = torch.randn(2, 3, 8, 8)
+    before = network(images)
+    assert isinstance(with_fast_norms(network)[1][0], InstanceNorm)
+    assert torch.allclose(network(images), before, atol=1e-5)

@@ -51,7 +51,7 @@ def test_translations_and_identities_of_one_call_have_the_losses_and_gradients_o
     weights = {"gan": 1, "cycle": 10, "identity": 5}
     sum(weights[name.split("_")[0]] * loss for name, loss in expected.items()).backward()
     for way, network in zip(DIRECTIONS, (f, g), strict=True):
-        assert torch.allclose(ours[way], gradients(network), rtol=1e-3, atol=1e-6)
+        assert (ours[way] - gradients(network)).norm() < 1e-3 * ours[way].norm()
 
 
 def test_each_network_learns_from_its_own_losses_alone(accelerator):
@@ -76,7 +76,7 @@ def test_a_batch_in_parts_moves_the_weights_as_the_whole(accelerator):
         means = gan.step((images(1), images(2)), (roles(), roles()), 0, torch.Generator())
         moments = [state["exp_avg"].flatten() for state in gan.generators["a2b"].optimizer.state.values()]
         states.append((torch.cat(moments), means["cycle_a2b"].item()))
-    assert torch.allclose(states[0][0], states[1][0], rtol=1e-3, atol=1e-4)
+    assert (states[0][0] - states[1][0]).norm() < 1e-3 * states[0][0].norm()
     assert states[0][1] == pytest.approx(states[1][1], rel=1e-4)
 
 

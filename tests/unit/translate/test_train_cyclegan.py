@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from helpers.training import sigterm_in_step
+from helpers.scenes import save_varied_unet
 from helpers.translate import SETTINGS, arguments, changed, into, write_portraits
 
 from facemill.data.splits import held_out
@@ -53,9 +54,9 @@ def test_dark_portraits_become_bright_and_bright_ones_dark(inputs):
         diff_augment=False, grad_accumulation=1, training={"images": 1600, "batch": 8, "learning_rate": 2e-3}
     )
     train_cyclegan(settings=settings, **inputs)
-    dark = np.full((1, 32, 32, 3), 50, np.uint8)
-    assert Translator.load(inputs["a2b"][-1]).translate(dark).mean() > 130
-    assert Translator.load(inputs["b2a"][-1]).translate(dark + 160).mean() < 130
+    dark = np.random.default_rng(7).integers(20, 80, (4, 8, 8, 3), np.uint8).repeat(4, 1).repeat(4, 2)
+    assert Translator.load(inputs["a2b"][-1]).translate(dark).mean() > 150
+    assert Translator.load(inputs["b2a"][-1]).translate(dark + 160).mean() < 110
 
 
 def test_held_out_portraits_are_not_learned_from_and_those_of_one_id_in_one_collection_alone(inputs, caplog):
@@ -90,3 +91,23 @@ def test_other_sizes_and_shapes_are_refused(inputs, tmp_path):
     narrow = write_portraits(tmp_path / "narrow.parquet", 180, height=64, width=32)
     with pytest.raises(UserError, match="found portraits of 16 x 32 pixels at cyclegan.size; accepted: 32 x 32"):
         train_cyclegan(settings=SETTINGS, **inputs | {"other": [narrow]})
+
+
+def test_the_same_collection_twice_is_refused(inputs):
+    with pytest.raises(UserError, match="cyclegan.other: .* holds 100% of the portraits in"):
+        train_cyclegan(settings=SETTINGS, **inputs | {"other": inputs["portraits"]})
+
+
+def test_masks_and_colors_are_losses_of_both_directions_where_they_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inputs, unet = arguments(tmp_path, masked=True), save_varied_unet(tmp_path / "unet.safetensors")
+    settings = changed(mask_weight=2, color_weight=1, training={"images": 16, "batch": 8, "learning_rate": 1e-3})
+    train_cyclegan(settings=settings, **inputs, unet=unet, other_unet=unet)
+    curves = np.genfromtxt(inputs["curves"], delimiter=",", names=True)
+    for name in ("mask_a2b", "mask_b2a", "color_a2b", "color_b2a"):
+        assert (curves[name] > 0).all()
+    with pytest.raises(UserError, match="cyclegan.mask_model: found nothing; accepted: a U-Net"):
+        train_cyclegan(settings=settings, **inputs, unet=unet)
+    plain = arguments(tmp_path / "plain")
+    with pytest.raises(UserError, match="cyclegan.mask_weight, cyclegan.color_weight: .* has no masks"):
+        train_cyclegan(settings=settings, **plain, unet=unet, other_unet=unet)

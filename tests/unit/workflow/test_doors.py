@@ -21,7 +21,8 @@ class Named(dict):
 def root(tmp_path) -> Path:
     files = {
         "facemill/__init__.py": "",
-        "facemill/work.py": "def work(*, a: str, b: str = '', n: int = 0, shard: str = '', flag: bool = False, threads: int = 1): ...",
+        "facemill/work.py": "def work(*, a: str, b: str = '', n: int = 0, shard: str = '', flag: bool = False, "
+        "threads: int = 1): ...",
         "scripts/work.py": 'run("facemill.work:work")',
     }
     for name, text in files.items():

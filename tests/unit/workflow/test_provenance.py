@@ -19,7 +19,19 @@ LAYERS = [
     "facemill data imaging config",
     "networks",
     "training metrics taggers inference",
-    *["ingest", "label", "segment", "review", "synthesize", "latent", "avatars", "stylegan", "report", "studio"],
+    *[
+        "ingest",
+        "label",
+        "segment",
+        "review",
+        "synthesize",
+        "latent",
+        "avatars",
+        "stylegan",
+        "translate",
+        "report",
+        "studio",
+    ],
 ]
 """Packages in the order in which they may import each other; those of one line may import one another."""
 
