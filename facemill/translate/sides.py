@@ -24,7 +24,7 @@ SEXES = ("women", "men")
 MOST, MOST_TRAINING = 1000, 4000
 """Most portraits of each collection that are translated, and most of the training's that distances are to."""
 
-MIN_HELD_OUT = 10
+MIN_HELD_OUT = 5
 
 
 @dataclass
