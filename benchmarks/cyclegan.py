@@ -83,7 +83,8 @@ class PlainCycleGan:
             network.requires_grad_(False)
         losses, fake_b, fake_a = self.losses(a, b)
         self.adams[0].zero_grad()
-        (sum(losses[:2]) + CYCLE * sum(losses[2:4]) + IDENTITY * sum(losses[4:])).backward()
+        weights = (1, 1, CYCLE, CYCLE, IDENTITY, IDENTITY)
+        torch.stack([weight * loss for weight, loss in zip(weights, losses, strict=True)]).sum().backward()
         self.adams[0].step()
         self.adams[1].zero_grad()
         for network, real, fake, pool in zip(discriminators, (b, a), (fake_b, fake_a), self.pools, strict=True):
@@ -106,6 +107,13 @@ def exchanged(images: Tensor, pool: list[Tensor]) -> Tensor:
     return torch.stack(given)
 
 
+class PlainNorm(nn.Module):
+    """PyTorch's instance norm, without weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.instance_norm(x)
+
+
 def plain_copy(network: nn.Module) -> nn.Module:
     """A copy whose norms are PyTorch's instance norm."""
     network = copy.deepcopy(network).float().to(memory_format=torch.contiguous_format)
@@ -114,7 +122,7 @@ def plain_copy(network: nn.Module) -> nn.Module:
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, InstanceNorm):
-                setattr(module, name, nn.InstanceNorm2d(1))  # which has no weights
+                setattr(module, name, PlainNorm())
     return network
 
 
@@ -132,7 +140,11 @@ def batches(portraits: Path, size: int, count: int) -> Tensor:
 def ours(gan: CycleGan, a: Tensor, b: Tensor) -> Callable[[], None]:
     """A step of ours on this batch."""
     roles, draws = torch.full((len(a), 1, 1), 255, dtype=torch.uint8), torch.Generator().manual_seed(0)
-    return lambda: gan.step((a, b), (roles, roles), 0, draws) and None
+
+    def step() -> None:
+        gan.step((a, b), (roles, roles), 0, draws)
+
+    return step
 
 
 def seconds(step: Callable[[], None], steps: int) -> float:

@@ -33,7 +33,7 @@ def crop_other(*, images: Path, settings: PortraitsConfig, shard: int, unet: Pat
     """
     find = portrait_finder(settings.crop, settings.ratio, settings.detector)
     faults: list[tuple[str, str]] = []
-    rows = []
+    rows: list[dict] = []
     files = images_of_shard(images, shard, settings.shards, faults)
     for row_id, path, offset, length in progress(files, f"portraits {shard}", len(files)):
         try:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from facemill.config.translate import CycleganConfig
 from facemill.data.classes import IGNORE, ROLES, ClassTable
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import mask_classes
@@ -108,18 +109,18 @@ def training_domains(
     portraits: Sequence[Path],
     other: Sequence[Path],
     masks: Sequence[Path],
-    size: int,
+    settings: CycleganConfig,
     holdout: float,
     paired: bool,
-    with_roles: bool,
 ) -> tuple[Domain, Domain]:
     """The portraits of both collections that are trained on.
 
     Raises:
         UserError: One has fewer than `MIN_PORTRAITS`, no masks where they are asked for, or another shape.
     """
+    with_roles = bool(settings.mask_weight or settings.color_weight)
     domains = [
-        Domain(shards, given, size, with_roles, learned_from(shards, holdout, paired, other=is_other))
+        Domain(shards, given, settings.size, with_roles, learned_from(shards, holdout, paired, other=is_other))
         for shards, given, is_other in ((portraits, masks, False), (other, [], True))
     ]
     for domain in domains:

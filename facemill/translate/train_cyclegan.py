@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from PIL import Image
@@ -16,6 +17,7 @@ from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.translator import Translator
+from facemill.log import log
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
@@ -31,6 +33,8 @@ POINTS = 8
 """Points of a training whose generators are kept, the last one its end, and grids under `work/`."""
 SHOWN = 8
 """Held-out portraits of each collection in a grid."""
+CELLS = 8
+"""Cells to a side, by whose means it is told whether colors are inverted."""
 
 
 def train_cyclegan(
@@ -61,40 +65,36 @@ def train_cyclegan(
         masks: shards of its masks, for the weights of masks and colors.
         other: shards of the other collection, `b`, with their masks where there are any.
         unet: the U-Net that knows this collection, for the weight of masks.
-        other_unet: the U-Net that knows the other.
+        other_unet: that of the other.
         crop: place of the portraits in images of another aspect, for whoever gives the models images; in their JSON.
         detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON too.
-        a2b: the EMA generator of that direction at each point of the training, safetensors files.
-        b2a: the same of the other direction.
+        a2b: the EMA generator of that direction at each point, safetensors files.
+        b2a: the same of the other.
         curves: CSV of the losses.
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    with_roles = bool(settings.mask_weight or settings.color_weight)
-    domains = training_domains(portraits, other, masks or [], settings.size, holdout, paired, with_roles)
+    domains = training_domains(portraits, other, masks or [], settings, holdout, paired)
     check_domains(*domains, paired=paired)
     height, width = domains[0][0][0].shape[1:]
     gan = build_cyclegan(accelerator, settings, height, width)
     gan.kept = kept_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
-    inputs = [*portraits, *other, *(masks or []), *(path for path in (unet, other_unet) if path)]
-    run = Run("cyclegan", key, inputs, gan.learners, gan.modules)
+    unets = [path for path in (unet, other_unet) if path]
+    run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
     facts = key | cropping(crop, detector) | {"ratio": height // width, "method": "cyclegan"}
     reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
-    images, batch = settings.training.images, settings.training.batch
+    images, batch, draws = settings.training.images, settings.training.batch, torch.Generator()
     loaders = [
-        accelerator.prepare(train_loader(domain, batch // 2, seed + number, run.step))
-        for number, domain in enumerate(domains)
+        accelerator.prepare(train_loader(domain, batch // 2, seed + n, run.step)) for n, domain in enumerate(domains)
     ]
     for step, a, b in zip(run.steps(images, batch, seed), *loaders, strict=False):
         (real_a, roles_a), (real_b, roles_b) = half_mirrored(*a), half_mirrored(*b)
-        random = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        run.record(**gan.step((real_a, real_b), (roles_a, roles_b), step, random))
-        if accelerator.is_main_process:
-            reach_point(step)
+        run.record(**gan.step((real_a, real_b), (roles_a, roles_b), step, draws.manual_seed(seed * 1_000_003 + step)))
+        reach_point(step)
     if accelerator.is_main_process:
-        for number, targets in enumerate(zip(a2b, b2a, strict=True), 1):
-            for way, target in zip(DIRECTIONS, targets, strict=True):
+        for way, targets in zip(DIRECTIONS, (a2b, b2a), strict=True):
+            for number, target in enumerate(targets, 1):
                 copy_model(point_file(run.folder, number, way), target)
         run.finish(curves)
 
@@ -141,6 +141,8 @@ def point_callback(
 
     def reach_point(step: int) -> None:
         images, reached = (step + 1) * batch, [number for number, end in ends.items() if end == step + 1]
+        if not gan.accelerator.is_main_process:
+            return
         for number in reached:
             for way, learner in gan.generators.items():
                 path = point_file(run.folder, number, way)
@@ -151,6 +153,27 @@ def point_callback(
             save_picture(picture, run.folder / f"translated-{images:09d}.png")
 
     return reach_point
+
+
+def warn_of_inversion(images: np.ndarray, translated: np.ndarray, way: str) -> None:
+    """Names in the log the channels of CIELAB that a direction inverts, by means of `CELLS` x `CELLS` cells.
+
+    Args:
+        images: uint8 RGB (N, h, w, 3).
+        translated: of the same shape.
+        way: the direction.
+    """
+    cells = [
+        [cv2.resize(image, (CELLS, CELLS), interpolation=cv2.INTER_AREA) for image in of] for of in (images, translated)
+    ]
+    before, after = (
+        np.concatenate([cv2.cvtColor(cell.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(-1, 3) for cell in of])
+        for of in cells
+    )
+    for channel, name in enumerate(("L*", "a*", "b*")):
+        x, y = before[:, channel], after[:, channel]
+        if x.std() and y.std() and np.corrcoef(x, y)[0, 1] < 0:
+            log.warning("cyclegan: %s inverts %s: bright becomes dark, or a color its opposite", way, name)
 
 
 def held_out_images(portraits: list[Path], size: int, holdout: float) -> np.ndarray:
@@ -165,6 +188,7 @@ def there_and_back(images: list[np.ndarray], translators: dict[str, Translator])
     rows: list[np.ndarray] = []
     for there, back, pictures in zip(DIRECTIONS, reversed(DIRECTIONS), images, strict=True):
         translated = translators[there].translate(pictures)
+        warn_of_inversion(pictures, translated, there)
         rows += [pictures, translated, translators[back].translate(translated)]
     columns = min(map(len, rows))
     return image_grid([list(row[:columns]) for row in rows], cell=images[0].shape[1])

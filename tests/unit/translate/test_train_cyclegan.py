@@ -4,15 +4,15 @@ import re
 
 import numpy as np
 import pytest
-from helpers.training import sigterm_in_step
 from helpers.scenes import save_varied_unet
+from helpers.training import sigterm_in_step
 from helpers.translate import SETTINGS, arguments, changed, into, write_portraits
 
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.inference.translator import Translator
 from facemill.networks.store import model_settings
-from facemill.translate.train_cyclegan import train_cyclegan
+from facemill.translate.train_cyclegan import train_cyclegan, warn_of_inversion
 
 
 @pytest.fixture
@@ -111,3 +111,14 @@ def test_masks_and_colors_are_losses_of_both_directions_where_they_are_asked_for
     plain = arguments(tmp_path / "plain")
     with pytest.raises(UserError, match="cyclegan.mask_weight, cyclegan.color_weight: .* has no masks"):
         train_cyclegan(settings=settings, **plain, unet=unet, other_unet=unet)
+
+
+def test_inverted_colors_are_named_in_the_log(caplog):
+    images = np.random.default_rng(0).integers(60, 200, (4, 32, 32, 3), np.uint8)
+    warn_of_inversion(images, images // 2, "a2b")
+    warn_of_inversion(images, np.full_like(images, 90), "a2b")
+    assert not caplog.messages
+    warn_of_inversion(images, 255 - images, "b2a")
+    assert [message.split(": bright")[0] for message in caplog.messages] == [
+        f"cyclegan: b2a inverts {c}*" for c in "Lab"
+    ]
