@@ -13,6 +13,10 @@ if CONFIG.masked and OTHER_MASKED:
         PATHS["b2a"] = (str(OTHER_RUN), OWN_RUN)
     elif PAIRED:
         PATHS["b2a"] = (OWN_RUN, OWN_RUN)
+NO_PATH = (
+    f"cyclegan.other: found {OTHER or 'null'}; for portraits through masks accepted: the results of another run with "
+    "gaugan/ or unet/v3, and masks in both runs"
+)
 
 
 def read_by(wildcards):
@@ -64,8 +68,8 @@ if PATHS:
             **door(
                 "learn_through_masks",
                 holdout=CONFIG.holdout,
-                crop=CONFIG.portraits.crop,
-                detector=CONFIG.portraits.detector,
+                cropping=CONFIG.portraits.cropping,
+                run=lambda wildcards: OTHER_RUN if wildcards.direction == "b2a" else None,
             ),
         resources:
             mem_mb=mem_per_attempt(8000),
@@ -108,7 +112,7 @@ if PATHS:
             portraits=shards("portraits"),
             other=other_shards("other"),
             masks=MASKS,
-            unet=EVALUATOR,
+            unet=JUDGE,
             other_unet=OTHER_JUDGE,
         output:
             metrics=also("through_masks", metrics(f"{THROUGH}/metrics.json", "through_masks")),
@@ -135,3 +139,13 @@ if PATHS:
             "../envs/facemill.yaml"
         shell:
             "{params.command} 2>&1 | tee {log}"
+
+else:
+    if "through_masks" in CONFIG.also:
+        raise UserError(NO_PATH)
+
+    rule through_masks:
+        """Says what is missing."""
+        localrule: True
+        input:
+            refuse(NO_PATH),

@@ -39,13 +39,26 @@ wildcard_constraints:
     direction="a2b|b2a",
 
 
+def refuse(message):
+    """An input function that says why a product cannot be made."""
+
+    def raise_error(wildcards):
+        raise UserError(message)
+
+    return raise_error
+
+
 rule cyclegan:
     """Portraits of this collection in the manner of the other, and back, with figures."""
     localrule: True
     input:
-        expand(
-            [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a"), f"{CYCLEGAN}/metrics.json"],
-            dataset=CONFIG.dataset,
+        (
+            expand(
+                [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a"), f"{CYCLEGAN}/metrics.json"],
+                dataset=CONFIG.dataset,
+            )
+            if PAIRED or OTHER
+            else refuse("cyclegan.other: found null; accepted: results/<dataset> of another run, a folder or an archive")
         ),
 
 
@@ -185,8 +198,8 @@ rule train_cyclegan:
             seed=CONFIG.seed,
             holdout=CONFIG.holdout,
             paired=PAIRED,
-            crop=CONFIG.portraits.crop,
-            detector=CONFIG.portraits.detector,
+            cropping=CONFIG.portraits.cropping,
+            other_run=OTHER_RUN,
         ),
     threads: 8 * CONFIG.cyclegan.gpus
     resources:

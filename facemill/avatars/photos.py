@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import yaml
 from PIL import Image
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from facemill.avatars.regions import WORKING_SIZE, seven_ids
-from facemill.config.ingest import Cropping, DetectorConfig, PortraitsConfig
+from facemill.config.ingest import Cropping, DetectorConfig
+from facemill.config.runs import portraits_of
 from facemill.data.classes import SEVEN
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError, first_line
@@ -26,12 +26,6 @@ LEAST_SIDE = 32
 
 LEAST_FACE = 0.01
 """The share of a portrait below which its face, eyes and mouth are none."""
-
-
-class _Run(BaseModel):
-    """What a run's settings say of its portraits."""
-
-    portraits: PortraitsConfig
 
 
 @dataclass(frozen=True)
@@ -88,18 +82,15 @@ class Collection:
 
 def _settings(base: Path) -> tuple[float, tuple[int, int] | None, Cropping]:
     """Ratio, size and cropping of the portraits of the results in a folder."""
-    config, gaugan = base / "config.yaml", base / "gaugan"
-    source = config if config.exists() else gaugan / "model.json"
+    if portraits := portraits_of(base):
+        return portraits.ratio, (portraits.width, portraits.size), portraits.cropping
+    source = base / "gaugan/model.json"
+    if not source.exists():
+        return 1, None, Cropping()
     try:
-        if source == config:
-            portraits = _Run.model_validate(yaml.safe_load(config.read_text())).portraits
-            cropping = Cropping(crop=portraits.crop, detector=portraits.detector)
-            return portraits.ratio, (portraits.width, portraits.size), cropping
-        if source.exists():
-            return 1, None, Cropping.model_validate(model_settings(gaugan))
-    except (ValidationError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{source}: {first_line(error)}; accepted: settings of a run") from error
-    return 1, None, Cropping()
+        return 1, None, Cropping.model_validate(model_settings(source.parent))
+    except (ValidationError, ValueError) as error:
+        raise UserError(f"{source}: {first_line(error)}; accepted: settings of a model") from error
 
 
 def segmented(

@@ -198,3 +198,8 @@ class PortraitsConfig(Section):
     def width(self) -> int:
         """Width in pixels."""
         return round(self.size / self.ratio)
+
+    @property
+    def cropping(self) -> Cropping:
+        """What a model's JSON says of its portraits."""
+        return Cropping(crop=self.crop, detector=self.detector)

@@ -71,7 +71,7 @@ class Config(Section):
     projection: ProjectionConfig
     cyclegan: CycleganConfig
     also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks"]] = Field(
-        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan"
+        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan, through_masks"
     )
 
     @model_validator(mode="after")
@@ -90,9 +90,14 @@ class Config(Section):
             )
         if self.source.masks and not self.labels.index_names:
             raise ValueError("labels.index_names: found nothing; accepted: the labels by their index in source.masks")
+        needs_other = {"cyclegan", "through_masks"} & {*self.also}
+        if needs_other and self.kind != "sample" and not self.cyclegan.other:
+            raise ValueError(
+                f"cyclegan.other: found null; accepted: another collection, which also: [{min(needs_other)}] needs"
+            )
         if "avatars" in self.also and not self.masked:
             raise ValueError(
-                "also: found avatars; accepted: [] or stylegan without masks in source.labelled or source.masks"
+                "also: found avatars; accepted: further stages that need no masks, or source.labelled or source.masks"
             )
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")

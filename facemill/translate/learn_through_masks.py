@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from facemill.config.ingest import CropPlace, DetectorConfig
+from facemill.config.ingest import Cropping
+from facemill.config.runs import portraits_of
 from facemill.data.batching import batched
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, sample_rows
@@ -15,7 +16,7 @@ from facemill.data.splits import trained_on
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
 from facemill.log import log
-from facemill.synthesize.train_gaugan import copy_model, cropping
+from facemill.synthesize.train_gaugan import copy_model
 from facemill.translate.domains import role_table
 from facemill.translate.proportions import Proportions
 from facemill.translate.style_bank import StyleBank, lab_of
@@ -37,8 +38,8 @@ def learn_through_masks(
     other: list[Path],
     other_masks: list[Path] | None = None,
     holdout: float,
-    crop: CropPlace = "middle",
-    detector: DetectorConfig | None = None,
+    cropping: Cropping,
+    run: Path | None = None,
     bank: Path,
 ) -> None:
     """Measures both collections, and puts them beside copies of both networks, so that the folder is complete.
@@ -52,8 +53,8 @@ def learn_through_masks(
         other: shards of the other collection.
         other_masks: shards of its masks; without any the masks are in `other`.
         holdout: share of the portraits that is held out of both.
-        crop: place of the portraits in images of another aspect, for the model's JSON.
-        detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON, too.
+        cropping: how the portraits were cropped, for the model's JSON.
+        run: another run that the portraits are of, whose settings say it instead.
         bank: safetensors file of what is measured, in the folder of the model.
     """
     own, usual, _ = measured(portraits, masks or [], holdout)
@@ -64,7 +65,9 @@ def learn_through_masks(
     copy_model(gaugan, bank.with_name(GAUGAN))
     generator = painter.generator
     settings = {"method": "masks", "size": generator.height, "ratio": generator.height // generator.width}
-    save_bank(bank, Known(own, usual), there, styles, settings | cropping(crop, detector))
+    of_run = portraits_of(run) if run else None
+    cropped = of_run.cropping if of_run else cropping
+    save_bank(bank, Known(own, usual), there, styles, settings | cropped.model_dump(mode="json"))
 
 
 def measured(

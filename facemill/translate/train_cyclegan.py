@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from facemill.config.ingest import CropPlace, DetectorConfig
+from facemill.config.ingest import Cropping
+from facemill.config.runs import portraits_of
 from facemill.config.translate import CycleganConfig
 from facemill.data.batching import evenly_spaced
 from facemill.data.dataset import train_loader
@@ -21,7 +23,7 @@ from facemill.log import log
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_signed_range
-from facemill.synthesize.train_gaugan import copy_model, cropping
+from facemill.synthesize.train_gaugan import copy_model
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import Run
 from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, generator_kwargs
@@ -48,8 +50,8 @@ def train_cyclegan(
     other: list[Path],
     unet: Path | None = None,
     other_unet: Path | None = None,
-    crop: CropPlace = "middle",
-    detector: DetectorConfig | None = None,
+    cropping: Cropping,
+    other_run: Path | None = None,
     a2b: list[Path],
     b2a: list[Path],
     curves: Path,
@@ -66,8 +68,9 @@ def train_cyclegan(
         other: shards of the other collection, `b`, with their masks where there are any.
         unet: the U-Net that knows this collection, for the weight of masks.
         other_unet: that of the other.
-        crop: place of the portraits in images of another aspect, for whoever gives the models images; in their JSON.
-        detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON too.
+        cropping: how this collection's portraits were cropped, for whoever gives the models images; in their JSON.
+        other_run: the run that the other collection is of, whose settings say how it was cropped; without one the
+            other was cropped as this one.
         a2b: the EMA generator of that direction at each point, safetensors files.
         b2a: the same of the other.
         curves: CSV of the losses.
@@ -82,7 +85,8 @@ def train_cyclegan(
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     unets = [path for path in (unet, other_unet) if path]
     run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
-    facts = key | cropping(crop, detector) | {"ratio": height // width, "method": "cyclegan"}
+    crops = croppings(cropping, other_run)
+    facts = {way: key | {"ratio": height // width, "method": "cyclegan"} | crops[way] for way in DIRECTIONS}
     reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
     images, batch, draws = settings.training.images, settings.training.batch, torch.Generator()
     loaders = [
@@ -97,6 +101,20 @@ def train_cyclegan(
             for number, target in enumerate(targets, 1):
                 copy_model(point_file(run.folder, number, way), target)
         run.finish(curves)
+
+
+def croppings(cropping: Cropping, other_run: Path | None) -> dict[str, dict[str, Any]]:
+    """By direction how the portraits that it translates were cropped, for the models' JSON.
+
+    Args:
+        cropping: of this collection.
+        other_run: of the other, whose settings say how; without it, or these, it was cropped as this one.
+    """
+    portraits = portraits_of(other_run) if other_run else None
+    return {
+        way: of.model_dump(mode="json")
+        for way, of in zip(DIRECTIONS, (cropping, portraits.cropping if portraits else cropping), strict=True)
+    }
 
 
 def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,9 +148,17 @@ def point_file(folder: Path, number: int, way: str) -> Path:
 
 
 def point_callback(
-    gan: CycleGan, run: Run, settings: dict, shards: tuple[list[Path], list[Path]], holdout: float
+    gan: CycleGan, run: Run, facts: dict[str, dict[str, Any]], shards: tuple[list[Path], list[Path]], holdout: float
 ) -> Callable[[int], None]:
-    """A callback for every step that keeps the generators, and shows them, at `POINTS` points of the training."""
+    """A callback for every step that saves the generators, and shows them, at `POINTS` points of the training.
+
+    Args:
+        gan: the networks in training.
+        run: their run.
+        facts: what the JSON of each direction's generator says besides the images seen.
+        shards: of both collections' portraits.
+        holdout: share of the portraits that is held out.
+    """
     config = gan.settings
     total, batch = config.training.steps, config.training.batch
     ends = {number: max(1, round(total * number / POINTS)) for number in range(1, POINTS + 1)}
@@ -147,7 +173,7 @@ def point_callback(
             for way, learner in gan.generators.items():
                 path = point_file(run.folder, number, way)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                save_model(path, learner.ema, generator_kwargs(config), settings | {"images": images})
+                save_model(path, learner.ema, generator_kwargs(config), facts[way] | {"images": images})
         if reached and all(map(len, shown)):
             picture = there_and_back(shown, translators)
             save_picture(picture, run.folder / f"translated-{images:09d}.png")

@@ -18,6 +18,8 @@ from facemill.files import sha256
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
+ENOUGH = "sample={portraits: 170}"
+"""Of which more than a hundred are trained on: what StyleGAN and CycleGAN need."""
 PROJECT = [
     "Snakefile",
     "rules",

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from facemill.config.ingest import Cropping
 from facemill.config.translate import CycleganConfig
 from facemill.data.classes import SEVEN
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
@@ -59,6 +60,7 @@ def arguments(folder: Path, *, masked: bool = False) -> dict:
         "seed": 1,
         "holdout": 0.1,
         "paired": False,
+        "cropping": Cropping(),
         "portraits": [sides[0]],
         "other": [sides[1]],
         **into(folder / "cyclegan"),

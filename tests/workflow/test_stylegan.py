@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.running import made_once, planned, snakemake
+from helpers.running import ENOUGH, made_once, planned, snakemake
 from PIL import Image
 
 from facemill.data.shards import mask_classes
@@ -18,8 +18,6 @@ from facemill.networks.store import load_model
 from facemill.networks.style_discriminator import StyleDiscriminator
 from facemill.networks.stylegan2 import StyleGenerator
 
-ENOUGH = "sample={portraits: 170}"
-"""Of which more than a hundred are trained on."""
 TALL = [
     "portraits={size: 128, ratio: 2}",
     "stylegan={size: 64, conditions: [hair_color, pale_skin], discriminator: acgan, loss: relativistic}",
@@ -36,24 +34,19 @@ def stage_of(project: Path, *config: str) -> None:
     assert code == 0, said
 
 
-@pytest.fixture(scope="session")
-def squares(tmp_path_factory) -> Path:
-    return made_once(tmp_path_factory, "squares", stage_of)
-
-
 @pytest.fixture
 def tall(tmp_path_factory) -> Path:
     return made_once(tmp_path_factory, "tall", lambda project: stage_of(project, *TALL))
 
 
 @pytest.fixture
-def changeable(squares, tmp_path) -> Path:
-    """A copy of the project of squares."""
-    return shutil.copytree(squares, tmp_path / "facemill")
+def changeable(enough, tmp_path) -> Path:
+    """A copy of the project."""
+    return shutil.copytree(enough, tmp_path / "facemill")
 
 
-def test_the_stage_ends_with_model_figures_and_pictures(squares):
-    stage = squares / "results/tiny/stylegan"
+def test_the_stage_ends_with_model_figures_and_pictures(enough):
+    stage = enough / "results/tiny/stylegan"
     metrics = json.loads((stage / "metrics.json").read_text())
     assert metrics.keys() >= FIGURES and metrics["images"] == 64
     curves = np.genfromtxt(stage / "curves.csv", delimiter=",", names=True)
@@ -66,11 +59,11 @@ def test_the_stage_ends_with_model_figures_and_pictures(squares):
     for path in ("interpolations.png", "interpolations.webp", "walks.webp"):
         with Image.open(stage / path) as picture:
             assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 96
-    assert planned(squares, "--config", ENOUGH, "--", "stylegan") == {}
+    assert planned(enough, "--config", ENOUGH, "--", "stylegan") == {}
 
 
-def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(squares):
-    results = squares / "results/tiny"
+def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(enough):
+    results = enough / "results/tiny"
     generated, tags = (sorted((results / kind).glob("shard-*.parquet")) for kind in ("generated", "generated_tags"))
     rows = list(joined_rows((generated, ["seed", "mask", "rejected"]), (tags, ["hair_color"])))
     assert sorted(row["seed"] for row in rows) == list(range(80)) and len(generated) == 2
@@ -83,17 +76,17 @@ def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_ed
     for path in ("vectors.png", "vectors.webp"):
         with Image.open(results / "stylegan" / path) as picture:
             assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 32
-    jobs = planned(squares, "--config", ENOUGH, "generated={min_confidence: 0.5}", "--", "stylegan")
+    jobs = planned(enough, "--config", ENOUGH, "generated={min_confidence: 0.5}", "--", "stylegan")
     assert jobs["generate_samples"] == 2 and "train_stylegan" not in jobs
 
 
-def test_without_masks_the_probes_name_generated_portraits(squares):
+def test_without_masks_the_probes_name_generated_portraits(enough):
     source = "source={images: results/tiny/source/images, metadata: [results/tiny/source/metadata.jsonl]}"
     config = ["dataset=plain", "kind=danbooru", source, "tags={sources: [tags]}"]
-    jobs = planned(squares, "--config", *config, "--", "stylegan")
+    jobs = planned(enough, "--config", *config, "--", "stylegan")
     assert {"probe_latents", "train_vae", "generate_samples", "evaluate_stylegan_vectors"} <= jobs.keys()
     assert not {"train_unet", "pseudo_label", "gate_pseudo_labels"} & jobs.keys()
-    code, said = snakemake(squares, "-n", "--printshellcmds", "--config", *config, "--", "stylegan")
+    code, said = snakemake(enough, "-n", "--printshellcmds", "--config", *config, "--", "stylegan")
     [command, *_] = [line for line in said.splitlines() if "scripts/generate_samples.py" in line]
     assert code == 0 and "--probes" in command and "--unet" not in command and "--mask-limits" not in command
 

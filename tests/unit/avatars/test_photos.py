@@ -103,5 +103,5 @@ def test_faults_of_settings_and_detectors_are_one_line(results, tmp_path):
     (results / "config.yaml").unlink()
     (results / "gaugan").mkdir()
     (results / "gaugan/model.json").write_text(json.dumps({"settings": {"crop": "sideways"}}))
-    with pytest.raises(UserError, match=r"model.json: .*accepted: settings of a run"):
+    with pytest.raises(UserError, match=r"model.json: .*accepted: settings of a model"):
         Collection.of(results / "unet/v3")

@@ -103,7 +103,11 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ),
         (
             {"kind": "folder", "source": {"images": "."}, "tags": {"sources": ["tags"]}, "also": ["avatars"]},
-            r"also: found avatars; accepted: \[\] or stylegan without masks in source.labelled or source.masks",
+            "also: found avatars; accepted: further stages that need no masks, or source.labelled or source.masks",
+        ),
+        (
+            {"kind": "folder", "source": {"images": "."}, "tags": {"sources": ["tags"]}, "also": ["cyclegan"]},
+            r"cyclegan.other: found null; accepted: another collection, which also: \[cyclegan\] needs",
         ),
         (
             {"avatars": {"styles": ["lorelei", "a/toon-head.json", "toon-head"]}},

@@ -13,6 +13,7 @@ from helpers.scenes import THREE, save_varied_unet
 from PIL import Image
 from torch import nn
 
+from facemill.config.ingest import Cropping
 from facemill.data.classes import ROLES, SEVEN
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, read_rows, write_shard
 from facemill.data.splits import held_out
@@ -168,7 +169,7 @@ def chain(tmp_path_factory):
     bank = folder / "through_masks/a2b/bank.safetensors"
     paths = {"portraits": [portraits], "masks": [masks], "other": [other], "holdout": 0.5}
     networks = {"unet": unet, "gaugan": gaugan, "style_encoder": encoder}
-    learn_through_masks(**networks, **paths, crop="top", bank=bank)
+    learn_through_masks(**networks, **paths, cropping=Cropping(crop="top"), bank=bank)
     return {"folder": folder, "bank": bank, "paths": paths, "networks": networks}
 
 
@@ -181,7 +182,7 @@ def test_what_is_learned_is_a_complete_model_and_the_same_twice(chain, tmp_path)
     for found, masks in ((translator.own.proportions, PHOTOS), (translator.other, DRAWINGS)):
         assert found.means == pytest.approx(Proportions.of([mask[::2, ::2] for mask in masks]).means, abs=0.1)
     again = tmp_path / "again/bank.safetensors"
-    learn_through_masks(**chain["networks"], **chain["paths"], crop="top", bank=again)
+    learn_through_masks(**chain["networks"], **chain["paths"], cropping=Cropping(crop="top"), bank=again)
     assert sha256(again) == sha256(chain["bank"])
 
 

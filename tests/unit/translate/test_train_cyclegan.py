@@ -1,5 +1,6 @@
 """Training of CycleGAN: exact resume with pool and EMA, what is learned, refusals."""
 
+import json
 import re
 
 import numpy as np
@@ -8,6 +9,7 @@ from helpers.scenes import save_varied_unet
 from helpers.training import sigterm_in_step
 from helpers.translate import SETTINGS, arguments, changed, into, write_portraits
 
+from facemill.config.ingest import Cropping
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.inference.translator import Translator
@@ -32,6 +34,20 @@ def test_a_training_leaves_both_directions_at_eight_points_and_grids(inputs, tmp
         assert Translator.load(inputs[way][-1]).size == 32
     assert len({path.read_bytes() for path in inputs["a2b"]}) == 8
     assert len(list(tmp_path.glob("work/cyclegan-*/translated-*.png"))) == 8
+
+
+def test_each_direction_says_how_the_portraits_that_it_translates_were_cropped(inputs, tmp_path):
+    inputs |= {"settings": changed(training={"images": 8, "batch": 8, "learning_rate": 1e-3})}
+    inputs |= {"cropping": Cropping(crop="top"), "other_run": tmp_path / "results/other"}
+    train_cyclegan(**inputs)  # without settings the other run counts as this one
+    assert [model_settings(inputs[way][0])["crop"] for way in ("a2b", "b2a")] == ["top", "top"]
+    inputs["other_run"].mkdir(parents=True)
+    portraits = {"size": 64, "shards": 1, "crop": "face", "detector": {"kind": "cascade", "cascade": "face.xml"}}
+    (inputs["other_run"] / "config.yaml").write_text(json.dumps({"portraits": portraits}))
+    train_cyclegan(**inputs)
+    there, back = (model_settings(inputs[way][0]) for way in ("a2b", "b2a"))
+    assert (there["crop"], there["detector"]) == ("top", None)
+    assert (back["crop"], back["detector"]["cascade"]) == ("face", "face.xml")
 
 
 @pytest.mark.parametrize("stop", [1, 6])

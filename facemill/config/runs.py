@@ -1,0 +1,28 @@
+"""The settings of a finished run, as `results/<dataset>/config.yaml` holds them."""
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from facemill.config.ingest import PortraitsConfig
+from facemill.errors import UserError, first_line
+
+
+class _Run(BaseModel):
+    portraits: PortraitsConfig
+
+
+def portraits_of(run: Path) -> PortraitsConfig | None:
+    """The section `portraits` of a run, the folder `results/<dataset>`; None where it holds no settings.
+
+    Raises:
+        UserError: They are not those of a run.
+    """
+    config = run / "config.yaml"
+    if not config.exists():
+        return None
+    try:
+        return _Run.model_validate(yaml.safe_load(config.read_text())).portraits
+    except (ValidationError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{config}: {first_line(error)}; accepted: settings of a run") from error
