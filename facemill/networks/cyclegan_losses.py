@@ -8,7 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 MIN_PIXELS = 16
-"""A region of fewer pixels, in either picture, has no color."""
+"""A region of fewer pixels has no mean color."""
+
+_NOT_A_MEMBER = -1e4
+"""The logarithm of a probability that adds nothing; finite, for finite gradients."""
 
 _TO_XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 _WHITE = (0.950456, 1.0, 1.088754)  # D65
@@ -31,20 +34,18 @@ def mask_loss(logits: Tensor, roles: Tensor, members: Tensor, ignore: int) -> Te
     Args:
         logits: of the U-Net's classes (B, classes, H, W).
         roles: indices of roles, uint8 (B, H, W), or `ignore`.
-        members: which class has which role, bool (roles, classes); a role without a class is not seen.
+        members: which class has which role, bool (roles, classes); pixels of a role without a class do not count.
         ignore: of pixels that do not count.
 
     Returns:
         A scalar; 0 where no pixel counts.
     """
-    shares = logits.float().softmax(1)
-    of_roles = torch.einsum("rc,bchw->brhw", members.to(shares.dtype), shares)
+    of_classes = logits.float().log_softmax(1)[:, None].masked_fill(~members[:, :, None, None], _NOT_A_MEMBER)
     targets = roles.long()
     known = torch.cat([members.any(1), members.new_zeros(ignore + 1 - len(members))])
     targets = torch.where(known[targets], targets, ignore)
     counted = (targets != ignore).sum().clamp(min=1)
-    likelihoods = of_roles.clamp(min=1e-6).log().contiguous()
-    return F.nll_loss(likelihoods, targets, ignore_index=ignore, reduction="sum") / counted
+    return F.nll_loss(of_classes.logsumexp(2), targets, ignore_index=ignore, reduction="sum") / counted
 
 
 def color_loss(images: Tensor, translated: Tensor, regions: Tensor) -> Tensor:

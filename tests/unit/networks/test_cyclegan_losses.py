@@ -33,6 +33,15 @@ def test_the_loss_of_masks_pulls_toward_the_role():
     assert (logits.grad[:, 1] < 0).all() and (logits.grad[:, 0] > 0).all()
 
 
+def test_the_loss_of_masks_pulls_as_much_where_the_unet_is_sure_of_another_role():
+    members = torch.tensor([[True, True, False], [False, False, True], [False, False, False]])
+    logits = torch.tensor([30.0, 0.0, 0.0]).view(1, 3, 1, 1).requires_grad_()
+    loss = mask_loss(logits, torch.ones(1, 1, 1, dtype=torch.uint8), members, IGNORE)
+    loss.backward()
+    assert loss.item() == pytest.approx(30, rel=1e-4)
+    assert logits.grad.flatten().tolist() == pytest.approx([1, 0, -1], abs=1e-4)
+
+
 def test_lab_is_that_of_scikit_image():
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
     images = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 127.5 - 1
