@@ -3,25 +3,27 @@
 # Needs other/, portraits/, pseudo_labels/, unet/ and gaugan/; makes through_masks/.
 
 THROUGH = "results/{dataset}/through_masks"
-# By direction the folder of the run whose U-Net reads, and of that whose GauGAN paints; the sample's hands have one run.
-OWN_RUN = f"results/{CONFIG.dataset}"
-PATHS = {}
+# By direction the folder of the run whose GauGAN paints; on the sample it goes from the other hand back.
+PAINTERS = {}
 if CONFIG.masked and OTHER_MASKED:
-    if OTHER_RUN and (OTHER_RUN / "gaugan/model.safetensors").exists():
-        PATHS["a2b"] = (OWN_RUN, str(OTHER_RUN))
-    if OTHER_RUN and (OTHER_RUN / "unet/v3").is_dir():
-        PATHS["b2a"] = (str(OTHER_RUN), OWN_RUN)
-    elif PAIRED:
-        PATHS["b2a"] = (OWN_RUN, OWN_RUN)
-NO_PATH = (
-    f"cyclegan.other: found {OTHER or 'null'}; for portraits through masks accepted: the results of another run with "
-    "gaugan/ or unet/v3, and masks in both runs"
+    if OTHER_RUN and all(
+        (OTHER_RUN / "gaugan" / f"{name}.safetensors").exists() for name in ("model", "style_encoder")
+    ):
+        PAINTERS["a2b"] = OTHER_RUN
+    if PAIRED or (OTHER_RUN and (OTHER_RUN / "unet/v3/model.json").exists()):
+        PAINTERS["b2a"] = f"results/{CONFIG.dataset}"
+NO_PAINTER = TRANSLATION_FAULT or (
+    f"cyclegan.other: found {OTHER}; for portraits through masks accepted: the results of another run with gaugan/ or "
+    "unet/v3, and masks in both runs"
 )
+stop_at_fault("through_masks", None if PAINTERS else NO_PAINTER)
 
 
 def read_by(wildcards):
-    """The U-Net that reads the portraits of a direction; the sample's one that knows both hands."""
-    return HANDS_UNET if PAIRED else f"{PATHS[wildcards.direction][0]}/unet/v3/model.safetensors"
+    """The U-Net that drew the masks of a direction's portraits; the sample's one that knows both hands."""
+    if PAIRED:
+        return HANDS_UNET
+    return LABELLER if wildcards.direction == "a2b" else f"{OTHER_RUN}/unet/v3/model.safetensors"
 
 
 def collection(direction, place):
@@ -30,7 +32,7 @@ def collection(direction, place):
     return (shards("portraits"), MASKS) if is_own else (other_shards("other"), [])
 
 
-if PATHS:
+if PAINTERS:
 
     rule through_masks:
         """Portraits of both collections in the manner of the other through their masks, with figures."""
@@ -39,8 +41,8 @@ if PATHS:
             expand(
                 [
                     f"{THROUGH}/metrics.json",
-                    *(shards("through_masks/a2b") if "a2b" in PATHS else []),
-                    *(other_shards("through_masks/b2a") if "b2a" in PATHS else []),
+                    *(shards("through_masks/a2b") if "a2b" in PAINTERS else []),
+                    *(other_shards("through_masks/b2a") if "b2a" in PAINTERS else []),
                 ],
                 dataset=CONFIG.dataset,
             ),
@@ -49,8 +51,8 @@ if PATHS:
         """Proportions and colors of both collections and the styles of one, beside the networks: a complete model."""
         input:
             unet=read_by,
-            gaugan=lambda wildcards: f"{PATHS[wildcards.direction][1]}/gaugan/model.safetensors",
-            style_encoder=lambda wildcards: f"{PATHS[wildcards.direction][1]}/gaugan/style_encoder.safetensors",
+            gaugan=lambda wildcards: f"{PAINTERS[wildcards.direction]}/gaugan/model.safetensors",
+            style_encoder=lambda wildcards: f"{PAINTERS[wildcards.direction]}/gaugan/style_encoder.safetensors",
             portraits=lambda wildcards: collection(wildcards.direction, 0)[0],
             masks=lambda wildcards: collection(wildcards.direction, 0)[1],
             other=lambda wildcards: collection(wildcards.direction, 1)[0],
@@ -107,8 +109,8 @@ if PATHS:
         """Held-out portraits through their masks, measured as CycleGAN's translations are, and both side by side."""
         input:
             *config_file("gaugan.inception_weights"),
-            banks=expand(rules.learn_through_masks.output.bank, direction=PATHS, allow_missing=True),
-            cyclegan=expand(f"{CYCLEGAN}/{{direction}}.safetensors", direction=PATHS, allow_missing=True),
+            banks=expand(rules.learn_through_masks.output.bank, direction=PAINTERS, allow_missing=True),
+            cyclegan=expand(f"{CYCLEGAN}/{{direction}}.safetensors", direction=PAINTERS, allow_missing=True),
             portraits=shards("portraits"),
             other=other_shards("other"),
             masks=MASKS,
@@ -141,11 +143,9 @@ if PATHS:
             "{params.command} 2>&1 | tee {log}"
 
 else:
-    if "through_masks" in CONFIG.also:
-        raise UserError(NO_PATH)
 
     rule through_masks:
         """Says what is missing."""
         localrule: True
         input:
-            refuse(NO_PATH),
+            or_fault(NO_PAINTER, []),

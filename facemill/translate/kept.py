@@ -38,7 +38,8 @@ class Kept:
         """
         losses = {}
         if self.unet is not None and self.members is not None:
-            seen = resized(translated, self.unet.size * roles.shape[1] // roles.shape[2], self.unet.size)
+            height, width = translated.shape[2:]
+            seen = resized(translated, self.unet.size, self.unet.size * width // height)
             with autocast():
                 logits = self.unet((seen + 1) / 2)
             targets = F.interpolate(roles[:, None].float(), logits.shape[2:], mode="nearest-exact")[:, 0].byte()

@@ -152,9 +152,9 @@ def read_side(
 
 
 def unet_size(segmenter: Segmenter, images: np.ndarray) -> tuple[int, int]:
-    """Height and width at which a U-Net sees portraits of the shape of images (N, h, w, 3): its own width."""
+    """Height and width at which a U-Net sees portraits of the shape of images (N, h, w, 3): its own height."""
     height, width = images.shape[1:3]
-    return segmenter.size * height // width, segmenter.size
+    return segmenter.size, segmenter.size * width // height
 
 
 def to_image(pixels: Tensor) -> np.ndarray:

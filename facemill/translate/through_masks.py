@@ -20,7 +20,7 @@ from facemill.data.classes import IGNORE, ROLES, ClassTable
 from facemill.errors import UserError, first_line
 from facemill.files import atomic_write, write_json
 from facemill.inference.painter import Painter
-from facemill.inference.segmenter import Segmenter, letterbox, unletterbox
+from facemill.inference.segmenter import Letterboxed, Segmenter, letterbox, unletterbox
 from facemill.translate.domains import role_table
 from facemill.translate.proportions import Proportions, with_proportions
 from facemill.translate.style_bank import StyleBank, lab_of, recolored
@@ -93,8 +93,8 @@ class ThroughMasks:
         """Masks of roles of images, uint8 (n, h, w, 3), at the painter's size: uint8 (n, H, W)."""
         generator = self.painter.generator
         masks = []
-        for batch in batched((letterbox(Image.fromarray(image), self.segmenter.size) for image in images), BATCH):
-            logits = self.segmenter.logits([square for square, _ in batch]).cpu().numpy()
+        for batch in batched((framed(image, self.segmenter.size, self.ratio) for image in images), BATCH):
+            logits = self.segmenter.logits([seen for seen, _ in batch]).cpu().numpy()
             masks += [unletterbox(plane, place) for plane, (_, place) in zip(logits, batch, strict=True)]
         size = (generator.width, generator.height)
         small = [cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT) for mask in masks]
@@ -121,6 +121,14 @@ class ThroughMasks:
             code = self.painter.random_styles(1, 0)
         painted = self.painter.generate(torch.from_numpy(mask)[None], code)[0]
         return recolored(painted, mask, classes, wanted)
+
+
+def framed(image: np.ndarray, size: int, ratio: int) -> Letterboxed:
+    """An image, uint8 RGB (H, W, 3), as a U-Net sees it: a portrait at its height, another shape letterboxed."""
+    seen, box = letterbox(Image.fromarray(image), size)
+    if image.shape[0] != ratio * image.shape[1]:
+        return seen, box
+    return seen[:, box.left : box.left + box.width], box._replace(left=0)
 
 
 def classes_of_roles(classes: ClassTable) -> np.ndarray:

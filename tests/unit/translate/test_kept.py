@@ -9,17 +9,17 @@ from facemill.translate.kept import Kept, resized
 
 
 class Eye(nn.Module):
-    """Stands in for a U-Net of 16 px that sees a face where it is bright, else background."""
+    """Stands in for a U-Net of portraits of 16 x `width` px that sees a face where it is bright, else background."""
 
     size = 16
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 16) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.tensor(50.0))
+        self.width, self.gain = width, nn.Parameter(torch.tensor(50.0))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        assert images.shape[2:] == (16, 16) and images.min() >= 0
-        logits = torch.full((len(images), len(SEVEN), 16, 16), -100.0)
+        assert images.shape[2:] == (16, self.width) and images.min() >= 0
+        logits = torch.full((len(images), len(SEVEN), 16, self.width), -100.0)
         logits[:, SEVEN.role_ids("face")[0]] = self.gain * (images.mean(1) - 0.5)
         logits[:, 0] = 0
         return logits
@@ -44,6 +44,13 @@ def test_masks_are_compared_at_the_size_of_the_unet():
     assert set(same) == {"mask"} and same["mask"] < 1.5 < 5 < other["mask"]
     unknown = torch.full((1, 32, 32), IGNORE, dtype=torch.uint8)
     assert kept.losses(picture(0, 0), picture(1, -1), unknown)["mask"] == 0
+
+
+def test_a_unet_sees_tall_translations_at_its_own_height():
+    kept = Kept(Eye(width=8), SEVEN, with_colors=False)
+    roles = halves("face", "background")[..., ::2]
+    loss = kept.losses(picture(0, 0)[..., ::2], picture(1, -1)[..., ::2], roles)["mask"]
+    assert loss < 1.5
 
 
 def test_the_gradient_reaches_the_translation_and_not_the_unet():

@@ -30,7 +30,7 @@ from facemill.translate.evaluate_through_masks import evaluate_through_masks
 from facemill.translate.learn_through_masks import learn_through_masks
 from facemill.translate.proportions import Proportions, with_proportions
 from facemill.translate.style_bank import StyleBank, lab_of
-from facemill.translate.through_masks import FILES, Known, ThroughMasks, classes_of_roles
+from facemill.translate.through_masks import FILES, Known, ThroughMasks, classes_of_roles, framed
 from facemill.translate.translate_images import translate_images
 from facemill.translate.translate_through_masks import translate_through_masks
 
@@ -106,6 +106,14 @@ def test_a_portrait_gives_the_same_bytes_alone_and_among_others_and_at_its_own_s
     small = np.ascontiguousarray(images[:, ::2, ::2])
     assert translator.translate(small).shape == small.shape
     assert translator.translate(images[:0]).shape == (0, 128, 128, 3)
+
+
+@pytest.mark.parametrize(("shape", "seen"), [((128, 64), (64, 32)), ((32, 16), (64, 32)), ((96, 96), (64, 64))])
+def test_the_unet_sees_portraits_as_in_training_and_others_letterboxed(shape, seen):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    square, box = framed(image, 64, 2)
+    assert square.shape == (*seen, 3)
+    assert box == (0, 0, seen[1], 64, *shape[::-1]), "no reflection at the sides"
 
 
 def test_a_mask_without_a_face_is_painted_too():
