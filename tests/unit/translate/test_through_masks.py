@@ -233,7 +233,7 @@ def test_figures_are_those_of_translations_and_the_sheet_shows_both(chain, tmp_p
 
 
 def test_collections_without_masks_or_faces_are_refused(chain, tmp_path):
-    paths = chain["paths"] | {"bank": tmp_path / "bank.safetensors"}
+    paths = chain["paths"] | {"bank": tmp_path / "bank.safetensors", "cropping": Cropping()}
     with pytest.raises(UserError, match="portraits: no masks; accepted: portraits with pseudo_labels"):
         learn_through_masks(**chain["networks"], **(paths | {"masks": None}))
     empty, masks = write_portraits(tmp_path, [np.zeros((128, 128), np.uint8)], 20, with_masks=False)
