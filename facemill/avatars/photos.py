@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from facemill.avatars.regions import WORKING_SIZE, seven_ids
 from facemill.config.ingest import Cropping, DetectorConfig
-from facemill.config.runs import portraits_of
+from facemill.config.runs import settings_of
 from facemill.data.classes import SEVEN
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError, first_line
@@ -82,7 +82,8 @@ class Collection:
 
 def _settings(base: Path) -> tuple[float, tuple[int, int] | None, Cropping]:
     """Ratio, size and cropping of the portraits of the results in a folder."""
-    if portraits := portraits_of(base):
+    if settings := settings_of(base):
+        portraits = settings.portraits
         return portraits.ratio, (portraits.width, portraits.size), portraits.cropping
     source = base / "gaugan/model.json"
     if not source.exists():

@@ -9,12 +9,15 @@ from facemill.config.ingest import PortraitsConfig
 from facemill.errors import UserError, first_line
 
 
-class _Run(BaseModel):
+class RunSettings(BaseModel):
+    """What other runs ask of a run's settings."""
+
     portraits: PortraitsConfig
+    holdout: float
 
 
-def portraits_of(run: Path) -> PortraitsConfig | None:
-    """The section `portraits` of a run, the folder `results/<dataset>`; None where it holds no settings.
+def settings_of(run: Path) -> RunSettings | None:
+    """The settings of a run, the folder `results/<dataset>`; None where it holds none.
 
     Raises:
         UserError: They are not those of a run.
@@ -23,6 +26,6 @@ def portraits_of(run: Path) -> PortraitsConfig | None:
     if not config.exists():
         return None
     try:
-        return _Run.model_validate(yaml.safe_load(config.read_text())).portraits
+        return RunSettings.model_validate(yaml.safe_load(config.read_text()))
     except (ValidationError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{config}: {first_line(error)}; accepted: settings of a run") from error

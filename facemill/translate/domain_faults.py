@@ -1,5 +1,6 @@
 """Two collections that do not suit each other: the same twice, a gray one, faces of other sizes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,11 @@ from facemill.metrics.copying import near_hashes
 from facemill.translate.domains import Domain
 from facemill.translate.mask_parts import parts_of
 
-LOOKED_AT = 300
-"""Portraits of each collection that are looked at, evenly spaced."""
+SAMPLED = 300
+"""Portraits of each collection, evenly spaced, whose colors and faces are measured."""
+
+SEARCHED = 5000
+"""Portraits of this collection, evenly spaced, among which those of the other are searched."""
 
 SAME = 0.5
 """Share of portraits with a near-duplicate in the other collection from which on both are one."""
@@ -37,10 +41,9 @@ def check_domains(own: Domain, other: Domain, *, paired: bool = False) -> None:
     Raises:
         UserError: Half of the one's portraits are in the other.
     """
-    images = [_images(domain) for domain in (own, other)]
+    images = [_images(domain, SAMPLED) for domain in (own, other)]
     if not paired:
-        hashes = [np.array([perceptual_hash(image) for image in of], np.uint64) for of in images]
-        share = float(near_hashes(hashes[1], hashes[0]).mean())
+        share = float(near_hashes(_hashes(images[1]), _hashes(_images(own, SEARCHED))).mean())
         if share >= SAME:
             raise UserError(
                 f"cyclegan.other: {_place(other)} holds {share:.0%} of the portraits in {_place(own)}; accepted: "
@@ -61,8 +64,12 @@ def check_domains(own: Domain, other: Domain, *, paired: bool = False) -> None:
         )
 
 
-def _images(domain: Domain) -> list[np.ndarray]:
-    chosen = evenly_spaced(len(domain), LOOKED_AT)
+def _hashes(images: Sequence[np.ndarray]) -> np.ndarray:
+    return np.array([perceptual_hash(image) for image in images], np.uint64)
+
+
+def _images(domain: Domain, most: int) -> list[np.ndarray]:
+    chosen = evenly_spaced(len(domain), most)
     return [domain[index][0].permute(1, 2, 0).numpy() for index in chosen]
 
 
@@ -76,7 +83,7 @@ def face_width(domain: Domain) -> float | None:
     """The median width of faces, a share of the portraits'; None without masks, or where none shows a face."""
     if not domain.with_masks:
         return None
-    masks = [domain[index][1].numpy() for index in evenly_spaced(len(domain), LOOKED_AT)]
+    masks = [domain[index][1].numpy() for index in evenly_spaced(len(domain), SAMPLED)]
     widths = [face.width / mask.shape[1] for mask in masks if (face := parts_of(mask).face)]
     return float(np.median(widths)) if widths else None
 

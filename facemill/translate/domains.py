@@ -15,6 +15,7 @@ from facemill.data.shards import mask_classes
 from facemill.data.splits import hash_fraction, trained_on
 from facemill.errors import UserError
 from facemill.log import log
+from facemill.networks.resnet_generator import MULTIPLE
 
 MIN_PORTRAITS = 50
 """Least number of portraits of each collection to train on."""
@@ -116,7 +117,7 @@ def training_domains(
     """The portraits of both collections that are trained on.
 
     Raises:
-        UserError: One has fewer than `MIN_PORTRAITS`, no masks where they are asked for, or another shape.
+        UserError: One has fewer than `MIN_PORTRAITS`, no masks where they are asked for, or a shape that is refused.
     """
     with_roles = bool(settings.mask_weight or settings.color_weight)
     domains = [
@@ -140,6 +141,12 @@ def training_domains(
         raise UserError(
             f"cyclegan.other: found portraits of {w} x {h} pixels at cyclegan.size; accepted: {width} x {height}, as "
             "in this collection"
+        )
+    height, width = shapes[0]
+    if width % MULTIPLE:
+        raise UserError(
+            f"cyclegan.size: found portraits of {width} x {height} pixels; accepted: widths that are multiples of "
+            f"{MULTIPLE}"
         )
     log.info("cyclegan: learns from %d portraits and %d of the other collection", *map(len, domains))
     return domains[0], domains[1]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from facemill.config.ingest import Cropping
-from facemill.config.runs import portraits_of
+from facemill.config.runs import settings_of
 from facemill.data.batching import batched
 from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset, sample_rows
@@ -65,8 +65,8 @@ def learn_through_masks(
     copy_model(gaugan, bank.with_name(GAUGAN))
     generator = painter.generator
     settings = {"method": "masks", "size": generator.height, "ratio": generator.height // generator.width}
-    of_run = portraits_of(run) if run else None
-    cropped = of_run.cropping if of_run else cropping
+    of_run = settings_of(run) if run else None
+    cropped = of_run.portraits.cropping if of_run else cropping
     save_bank(bank, Known(own, usual), there, styles, settings | cropped.model_dump(mode="json"))
 
 

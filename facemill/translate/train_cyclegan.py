@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.config.ingest import Cropping
-from facemill.config.runs import portraits_of
+from facemill.config.runs import settings_of
 from facemill.config.translate import CycleganConfig
 from facemill.data.batching import evenly_spaced
 from facemill.data.dataset import train_loader
@@ -85,8 +85,8 @@ def train_cyclegan(
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     unets = [path for path in (unet, other_unet) if path]
     run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
-    crops = croppings(cropping, other_run)
-    facts = {way: key | {"ratio": height // width, "method": "cyclegan"} | crops[way] for way in DIRECTIONS}
+    crops = croppings(cropping, other_run, holdout)
+    facts = {way: key | {"ratio": height / width, "method": "cyclegan"} | crops[way] for way in DIRECTIONS}
     reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
     images, batch, draws = settings.training.images, settings.training.batch, torch.Generator()
     loaders = [
@@ -103,18 +103,22 @@ def train_cyclegan(
         run.finish(curves)
 
 
-def croppings(cropping: Cropping, other_run: Path | None) -> dict[str, dict[str, Any]]:
+def croppings(cropping: Cropping, other_run: Path | None, holdout: float) -> dict[str, dict[str, Any]]:
     """By direction how the portraits that it translates were cropped, for the models' JSON.
 
     Args:
         cropping: of this collection.
         other_run: of the other, whose settings say how; without it, or these, it was cropped as this one.
+        holdout: share of the portraits that is held out here.
+
+    Raises:
+        UserError: The other run held out fewer portraits: its networks have learned from some that are held out here.
     """
-    portraits = portraits_of(other_run) if other_run else None
-    return {
-        way: of.model_dump(mode="json")
-        for way, of in zip(DIRECTIONS, (cropping, portraits.cropping if portraits else cropping), strict=True)
-    }
+    other = settings_of(other_run) if other_run else None
+    if other and other.holdout < holdout:
+        raise UserError(f"holdout: found {holdout}; accepted: at most that of {other_run}, {other.holdout}")
+    both = (cropping, other.portraits.cropping if other else cropping)
+    return {way: of.model_dump(mode="json") for way, of in zip(DIRECTIONS, both, strict=True)}
 
 
 def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:

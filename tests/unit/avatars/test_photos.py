@@ -26,7 +26,7 @@ def striped(width, height):
 
 
 def config(results, **portraits):
-    settings = {"portraits": {"size": 64, "shards": 1} | portraits, "seed": 1}
+    settings = {"portraits": {"size": 64, "shards": 1} | portraits, "holdout": 0.1}
     (results / "config.yaml").write_text(json.dumps(settings))
 
 

@@ -38,6 +38,10 @@ def test_the_same_collection_twice_is_refused_and_the_samples_hands_are_not(tmp_
     a, b = domain(tmp_path / "a", pictures(0)), domain(tmp_path / "b", pictures(0))
     with pytest.raises(UserError, match=r"cyclegan\.other: .*b/portraits holds 100% of the portraits in .*a/portraits"):
         check_domains(a, b)
+    many, few = pictures(0, 700), pictures(1, 40)
+    a, b = domain(tmp_path / "c", many), domain(tmp_path / "d", np.concatenate([few, many[::-1][:60]]))
+    with pytest.raises(UserError, match=r"d/portraits holds 60% of the portraits in .*c/portraits"):
+        check_domains(a, b)  # in another order, and among others
     check_domains(a, b, paired=True)
 
 

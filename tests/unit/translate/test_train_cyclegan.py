@@ -43,7 +43,11 @@ def test_each_direction_says_how_the_portraits_that_it_translates_were_cropped(i
     assert [model_settings(inputs[way][0])["crop"] for way in ("a2b", "b2a")] == ["top", "top"]
     inputs["other_run"].mkdir(parents=True)
     portraits = {"size": 64, "shards": 1, "crop": "face", "detector": {"kind": "cascade", "cascade": "face.xml"}}
-    (inputs["other_run"] / "config.yaml").write_text(json.dumps({"portraits": portraits}))
+    settings = {"portraits": portraits, "holdout": 0.05}
+    (inputs["other_run"] / "config.yaml").write_text(json.dumps(settings))
+    with pytest.raises(UserError, match=r"holdout: found 0\.1; accepted: at most that of .*other, 0\.05"):
+        train_cyclegan(**inputs)
+    (inputs["other_run"] / "config.yaml").write_text(json.dumps(settings | {"holdout": 0.1}))
     train_cyclegan(**inputs)
     there, back = (model_settings(inputs[way][0]) for way in ("a2b", "b2a"))
     assert (there["crop"], there["detector"]) == ("top", None)
@@ -107,6 +111,16 @@ def test_other_sizes_and_shapes_are_refused(inputs, tmp_path):
     narrow = write_portraits(tmp_path / "narrow.parquet", 180, height=64, width=32)
     with pytest.raises(UserError, match="found portraits of 16 x 32 pixels at cyclegan.size; accepted: 32 x 32"):
         train_cyclegan(settings=SETTINGS, **inputs | {"other": [narrow]})
+
+
+def test_widths_that_the_generators_do_not_keep_are_refused(inputs, tmp_path):
+    sides = [write_portraits(tmp_path / f"{light}.parquet", light, height=128, width=88) for light in (20, 180)]
+    inputs |= {"portraits": sides[:1], "other": sides[1:]}
+    settings = changed(size=64, training={"images": 8, "batch": 8, "learning_rate": 1e-3})
+    train_cyclegan(settings=settings, **inputs)
+    assert model_settings(inputs["a2b"][0])["ratio"] == pytest.approx(16 / 11)
+    with pytest.raises(UserError, match="cyclegan.size: found portraits of 22 x 32 pixels; accepted: widths that are"):
+        train_cyclegan(settings=changed(size=32), **inputs)
 
 
 def test_the_same_collection_twice_is_refused(inputs):
