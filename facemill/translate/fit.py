@@ -5,13 +5,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from facemill.config.ingest import Cropping
 from facemill.data.image_files import read_rgb
 from facemill.errors import UserError, first_line
 from facemill.ingest.crop_place import portrait_finder
-from facemill.ingest.portraits import Finder, load_portrait
+from facemill.ingest.portraits import MIDDLE, Finder, crop, upright_size
 from facemill.networks.resnet_generator import MULTIPLE
 from facemill.networks.store import model_settings
 
@@ -21,35 +21,63 @@ SIDES = (16, 4096)
 """Pixels on a side of what goes through the network, at least and at most."""
 
 
+class Portraits(Cropping):
+    """What a model's JSON says of its portraits."""
+
+    ratio: float = Field(1, ge=1, le=4)
+    """Height : width."""
+
+
 class Fit(NamedTuple):
     """How images are brought to a size that the network takes."""
 
     size: int
     """Height of portraits, shorter side of whole images, in pixels."""
-    ratio: int
-    """Height : width of portraits."""
+    width: int
+    """Of portraits, in pixels."""
     find: Finder | None
     """Finds the portrait in an image; None for whole images."""
 
     @classmethod
     def of(cls, weights: Path, size: int, framing: Framing) -> "Fit":
-        """As the portraits were cropped that a network learnt from, by its JSON, or whole."""
-        settings = model_settings(weights)
+        """As the portraits were cropped that a network learned from, by its JSON, or whole.
+
+        Raises:
+            UserError: The JSON does not say it rightly, or portraits of that height do not suit the network.
+        """
         if framing == "whole":
-            return cls(size, 1, None)
+            return cls(size, size, None)
         try:
-            cropping, ratio = Cropping.model_validate(settings), int(settings.get("ratio", 1))
-            return cls(size, ratio, portrait_finder(cropping.crop, ratio, cropping.detector))
-        except (ValidationError, ValueError) as error:
-            raise UserError(f"{weights.with_suffix('.json')}: settings: {first_line(error)}") from error
+            portraits = Portraits.model_validate(model_settings(weights))
+        except ValidationError as error:
+            fault = error.errors()[0]
+            key = ".".join(map(str, ("settings", *fault["loc"])))
+            accepted = fault["msg"].removeprefix("Input should be ")
+            raise UserError(
+                f"{weights.with_suffix('.json')}: {key}: found {fault['input']!r}; accepted: {accepted}"
+            ) from error
+        width = round(size / portraits.ratio)
+        if width % MULTIPLE or width < SIDES[0]:
+            raise UserError(
+                f"--size {size}: portraits of {weights} would have {width} x {size} pixels; accepted: a height whose "
+                f"width is a multiple of {MULTIPLE}, at least {SIDES[0]}"
+            )
+        try:
+            return cls(size, width, portrait_finder(portraits.crop, size / width, portraits.detector))
         except UserError as error:
             raise UserError(f"{weights}: its detector: {error}, or --framing whole") from error
 
     def read(self, path: Path) -> np.ndarray:
         """An image as the network takes it, uint8 RGB (H, W, 3); raises `ValueError` when it cannot be."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ValueError(f"cannot be read ({first_line(error)})") from error
         if self.find:
-            return load_portrait(path, self.size // self.ratio, self.ratio, self.find)
-        picture = read_rgb(path)
+            is_portrait = upright_size(content) == (self.width, self.size)
+            box, centering = (None, MIDDLE) if is_portrait else self.find(read_rgb(content))
+            return crop(content, box, self.width, self.size, centering)[0]
+        picture = read_rgb(content)
         width, height = fitted(*picture.size, self.size)
         return np.asarray(picture.resize((width, height), Image.Resampling.LANCZOS))
 

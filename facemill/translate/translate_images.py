@@ -63,7 +63,9 @@ def translate_images(
     if film is None and unet:
         raise UserError("--unet: for faces in films; accepted: with --film")
     translator, files = _load(model, direction)
-    side = _side(size or translator.size, looks)
+    if not 1 <= looks <= len(MOVES):
+        raise UserError(f"--looks {looks}: accepted: 1 to {len(MOVES)}")
+    side = _side(size, translator.size, files[0])
     if film:
         translate_film(translator, files, film, out, unet=unet, size=side, looks=looks, no_mark=no_mark)
     elif images:
@@ -80,13 +82,13 @@ def _load(model: Path, direction: str) -> tuple[Translates, list[Path]]:
     return Translator.load(weights), [weights]
 
 
-def _side(size: int, looks: int) -> int:
+def _side(size: int | None, trained_at: int, weights: Path) -> int:
+    side = trained_at if size is None else size
     least, most = SIDES
-    if size % MULTIPLE or not least <= size <= most:
-        raise UserError(f"--size {size}: accepted: a multiple of {MULTIPLE} from {least} to {most}")
-    if not 1 <= looks <= len(MOVES):
-        raise UserError(f"--looks {looks}: accepted: 1 to {len(MOVES)}")
-    return size
+    if side % MULTIPLE or not least <= side <= most:
+        option = f"{weights.with_suffix('.json')}: settings.size: found" if size is None else "--size"
+        raise UserError(f"{option} {side}: accepted: a multiple of {MULTIPLE} from {least} to {most}")
+    return side
 
 
 class _Files(NamedTuple):

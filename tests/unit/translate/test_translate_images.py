@@ -2,6 +2,7 @@
 
 import io
 from fractions import Fraction
+from pathlib import Path
 from typing import get_args
 
 import cv2
@@ -175,6 +176,7 @@ def test_gray_transparent_and_tiny_images_are_translated(tmp_path, model):
         ({"images": "in", "unet": "in"}, "--unet: for faces in films; accepted: with --film"),
         ({"images": "in", "size": 30}, "--size 30: accepted: a multiple of 4 from 16 to 4096"),
         ({"images": "in", "size": 8}, "--size 8: accepted"),
+        ({"images": "in", "size": 0}, "--size 0: accepted"),
         ({"images": "in", "looks": 5}, "--looks 5: accepted: 1 to 4"),
         ({"images": "in", "model": "none"}, r"none\.json: no such model file"),
         ({"film": "in/photo.txt", "out": "out.mp4"}, r"photo\.txt: not a film"),
@@ -194,11 +196,48 @@ def test_mistakes_are_one_line(tmp_path, model, options, fault):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_size_that_the_json_does_not_tell_as_a_portrait_is_refused(tmp_path):
-    save_model(tmp_path / "a2b.safetensors", ResnetGenerator(**ARGUMENTS), ARGUMENTS, {"size": SIZE, "crop": "left"})
+def model_of(folder, **settings):
+    save_model(folder / "a2b.safetensors", ResnetGenerator(**ARGUMENTS), ARGUMENTS, {"size": SIZE} | settings)
+    return folder
+
+
+@pytest.mark.parametrize(("ratio", "size", "shape"), [(2, None, (32, 16)), (2, 40, (40, 20)), (1.5, 48, (48, 32))])
+def test_portraits_have_the_ratio_of_the_json(tmp_path, ratio, size, shape):
+    image = save(tmp_path / "photo.png", noise(90, 60))
+    translate_images(model=model_of(tmp_path, ratio=ratio), images=image, out=tmp_path / "out", size=size)
+    assert read(tmp_path / "out/photo.png").shape == (*shape, 3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "size", "fault"),
+    [
+        ({"crop": "left"}, None, r"a2b\.json: settings\.crop: found 'left'; accepted: 'middle', 'top' or 'face'"),
+        ({"ratio": 0}, None, r"a2b\.json: settings\.ratio: found 0; accepted: greater than or equal to 1"),
+        ({"ratio": 4.5}, None, r"a2b\.json: settings\.ratio: found 4.5; accepted: less than or equal to 4"),
+        ({"ratio": [1]}, None, r"a2b\.json: settings\.ratio: found \[1\]; accepted: a valid number"),
+        ({"size": 30}, None, r"a2b\.json: settings\.size: found 30: accepted: a multiple of 4"),
+        ({"ratio": 2}, 36, r"--size 36: .*a2b\.safetensors would have 18 x 36 pixels; accepted: .* multiple of 4"),
+        ({"ratio": 2}, 20, r"--size 20: .*a2b\.safetensors would have 10 x 20 pixels; accepted: .* at least 16"),
+        ({"ratio": 4}, 32, r"--size 32: .*a2b\.safetensors would have 8 x 32 pixels; accepted: .* at least 16"),
+        ({"ratio": 3}, None, r"--size 32: .*a2b\.safetensors would have 11 x 32 pixels; accepted: a height"),
+    ],
+)
+def test_portraits_that_do_not_suit_the_network_are_one_line(tmp_path, settings, size, fault):
     image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
-    with pytest.raises(UserError, match=r"a2b\.json: settings: "):
-        translate_images(model=tmp_path, images=image, out=tmp_path / "out")
+    with pytest.raises(UserError, match=fault) as error:
+        translate_images(model=model_of(tmp_path, **settings), images=image, out=tmp_path / "out", size=size)
+    assert "\n" not in str(error.value)
+
+
+def test_images_that_may_not_be_read_are_listed(tmp_path, model, monkeypatch):
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UserError, match=r"photo\.png: cannot be read .*Permission denied"):
+        translate_images(model=model, images=image, out=tmp_path / "out")
 
 
 def test_looks_are_the_mean_of_translations_of_moved_images(model):
