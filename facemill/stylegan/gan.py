@@ -24,6 +24,8 @@ R1_PIXELS = 64 * 64
 """Number of pixels for which `r1` is given."""
 BETA = 0.99
 """Adam's second beta; the first is 0."""
+HALF_LIFE = 10_000
+"""Images after which weights count half as much in the generator's average, as in StyleGAN2's published training."""
 
 
 @dataclass
@@ -153,7 +155,7 @@ def build_gan(
     adam_d = Adam(discriminator.parameters(), betas=(0.0, BETA**lazy), fused=True)
     return StyleGan(
         accelerator,
-        EmaLearner(accelerator, generator, adam_g, lambda step: lr),
+        EmaLearner(accelerator, generator, adam_g, lambda step: lr, decay=0.5 ** (settings.training.batch / HALF_LIFE)),
         Learner(accelerator, discriminator, adam_d, lambda step: lr * lazy),
         settings,
     )

@@ -57,11 +57,20 @@ class EmaLearner(Learner[Network]):
 
     Attributes:
         ema: a copy of the network that holds the EMA, in evaluation mode.
+
+    Args:
+        decay: of the EMA at each step, once the training has gone on for some.
     """
 
     def __init__(
-        self, accelerator: Accelerator, network: Network, optimizer: Optimizer, schedule: Callable[[int], float]
+        self,
+        accelerator: Accelerator,
+        network: Network,
+        optimizer: Optimizer,
+        schedule: Callable[[int], float],
+        decay: float = 0.998,
     ) -> None:
+        self.decay = decay
         self.ema = make_ema(network).to(accelerator.device)  # before Accelerate patches the network's `forward`
         super().__init__(accelerator, network, optimizer, schedule)
 
@@ -73,4 +82,4 @@ class EmaLearner(Learner[Network]):
     def update(self, step: int) -> None:
         """Moves the weights, then their EMA."""
         super().update(step)
-        update_ema(self.ema, self.raw, ema_decay(step))
+        update_ema(self.ema, self.raw, ema_decay(step, self.decay))

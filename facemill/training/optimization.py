@@ -58,7 +58,7 @@ def make_ema(network: Network) -> Network:
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
-def ema_decay(step: int, decay: float = 0.998) -> float:
+def ema_decay(step: int, decay: float) -> float:
     """The decay of the EMA at a step: it rises to `decay`, since the weights of the first steps are soon outdated."""
     return min(decay, (1 + step) / (10 + step))
 

@@ -120,6 +120,14 @@ def test_a_step_moves_every_weight_and_leaves_no_gradients(accelerator, batch):
         assert moved == before.keys()
 
 
+@pytest.mark.parametrize("batch_size", [8, 32])
+def test_after_ten_thousand_images_weights_count_half_as_much_in_the_average(accelerator, batch_size):
+    training = {"images": 100_000, "batch": batch_size, "learning_rate": 1e-3}
+    settings = changed(training=training)
+    gan = build_gan(accelerator, settings, 1, NAMES, COMBINATIONS, torch.ones(3) / 3)
+    assert gan.generator.decay ** (10_000 / batch_size) == pytest.approx(0.5)
+
+
 def test_conditions_come_in_between_two_shares_of_the_training(accelerator):
     gan = make_gan(accelerator, condition_ramp=[0.2, 0.6])  # of five steps
     assert [gan.ramp(step) for step in range(5)] == pytest.approx([0, 0, 0.5, 1, 1])

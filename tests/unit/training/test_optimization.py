@@ -25,7 +25,8 @@ def test_linear_decay_starts_in_the_middle():
 
 
 def test_the_decay_of_the_ema_rises_to_its_limit():
-    assert ema_decay(0) == pytest.approx(0.1) and ema_decay(10) == pytest.approx(0.55) and ema_decay(10_000) == 0.998
+    decays = [ema_decay(step, 0.998) for step in (0, 10, 10_000)]
+    assert decays == [pytest.approx(0.1), pytest.approx(0.55), 0.998]
 
 
 def test_ema_is_the_weighted_mean_of_weights_and_statistics_and_other_buffers_are_copied():
@@ -63,7 +64,7 @@ def test_statistics_of_the_ema_are_nearer_those_of_its_own_activations():
         set_lr(optimizer, 5e-3 * cosine_with_warmup(step, 1500))
         optimizer.step()
         optimizer.zero_grad()
-        update_ema(ema, network, ema_decay(step))
+        update_ema(ema, network, ema_decay(step, 0.998))
     activations = ema[0](torch.randn(10_000, 8))
 
     def error(norm: nn.BatchNorm1d) -> float:
