@@ -17,6 +17,7 @@ from facemill.files import atomic_write
 from facemill.inference.translator import Translator
 from facemill.log import log, progress
 from facemill.networks.resnet_generator import MULTIPLE
+from facemill.translate.cyclegan import DIRECTIONS
 from facemill.translate.fit import SIDES, Fit
 from facemill.translate.looks import MOVES, Translates, translate_looks
 from facemill.translate.through_masks import FILES, ThroughMasks
@@ -31,7 +32,7 @@ def translate_images(
     out: Path,
     images: Path | None = None,
     film: Path | None = None,
-    direction: Literal["a2b", "b2a"] = "a2b",
+    direction: Literal["a2b", "b2a"] | None = None,
     framing: Literal["portrait", "whole"] = "portrait",
     size: int | None = None,
     looks: int = 1,
@@ -49,7 +50,7 @@ def translate_images(
         out: folder of the results, PNGs of the images' names, apart from a folder of images; the film to write.
         images: an image file, or a folder of them; any sizes.
         film: in place of images: a film, or a folder of frames. Its times and its sound stay.
-        direction: a2b into the other collection's manner, b2a back.
+        direction: a2b into the other collection's manner, b2a back; by default a2b where the model has both.
         framing: portrait crops images as the collection was that the network learnt from; whole takes all of each, the
             shorter side as long as a portrait. A film is taken whole, or with --unet the square around its face.
         size: height in pixels of portraits, and of the shorter side of others, in the network and in the results: a
@@ -73,13 +74,30 @@ def translate_images(
         _translate_all(_Files.of(images, out), fit, translator, files, looks=looks, no_mark=no_mark)
 
 
-def _load(model: Path, direction: str) -> tuple[Translates, list[Path]]:
+def _load(model: Path, direction: str | None) -> tuple[Translates, list[Path]]:
     """A translator and its files, the first of which has the JSON of how its portraits were cropped."""
-    for folder in (model / direction, model):
-        if (folder / FILES[0]).exists():
-            return ThroughMasks.load(folder), [folder / name for name in FILES]
-    weights = model / f"{direction}.safetensors" if model.is_dir() else model
-    return Translator.load(weights), [weights]
+    there = _directions(model)
+    if (way := direction or min(there)) not in there:
+        raise UserError(f"--direction {way}: {model} holds another; accepted: {', '.join(there)}, or no --direction")
+    files = there[way]
+    return (ThroughMasks.load(files[0].parent) if len(files) > 1 else Translator.load(files[0])), files
+
+
+def _directions(model: Path) -> dict[str, list[Path]]:
+    """The files of each direction that a model holds; of a file, and of a folder of a direction, by its name."""
+    if not model.exists():
+        raise UserError(f"--model {model}: no such file or folder")
+    if not model.is_dir():
+        if model.suffix != ".safetensors":
+            raise UserError(f"--model {model}: accepted: a folder, or a file a2b.safetensors or b2a.safetensors")
+        return {model.stem: [model]}
+    if (model / FILES[0]).exists():
+        return {model.absolute().name: [model / name for name in FILES]}
+    files = {way: [model / f"{way}.safetensors"] for way in DIRECTIONS}
+    files |= {way: [model / way / name for name in FILES] for way in DIRECTIONS if (model / way / FILES[0]).exists()}
+    if there := {way: paths for way, paths in files.items() if paths[0].exists()}:
+        return there
+    raise UserError(f"--model {model}: no translator in it; accepted: a folder cyclegan or through_masks of results")
 
 
 def _side(size: int | None, trained_at: int, weights: Path) -> int:

@@ -1,6 +1,7 @@
 """Pictures and films in the manner of another collection: sizes, framing, the mark, faults."""
 
 import io
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -22,6 +23,7 @@ from facemill.networks.resnet_generator import ResnetGenerator
 from facemill.networks.store import save_model
 from facemill.translate.fit import fitted
 from facemill.translate.looks import translate_looks
+from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translate_images import translate_images
 from facemill.workflow.signatures import read_signature
 
@@ -73,7 +75,7 @@ def test_a_portrait_is_translated_as_the_network_does(tmp_path, model):
 
 def test_the_command_names_what_it_accepts():
     signature, _ = read_signature("facemill.translate.translate_images:translate_images")
-    assert get_args(signature.parameters["direction"].annotation) == ("a2b", "b2a")
+    assert get_args(get_args(signature.parameters["direction"].annotation)[0]) == ("a2b", "b2a")
     assert get_args(signature.parameters["framing"].annotation) == ("portrait", "whole")
 
 
@@ -82,6 +84,48 @@ def test_the_file_of_a_direction_is_a_model_too(tmp_path, model):
     translate_images(model=model, images=image, out=tmp_path / "a")
     translate_images(model=model / "a2b.safetensors", images=image, out=tmp_path / "b")
     assert (tmp_path / "a/photo.png").read_bytes() == (tmp_path / "b/photo.png").read_bytes()
+
+
+@pytest.fixture
+def back(model, tmp_path):
+    """A folder that holds b2a alone."""
+    (tmp_path / "back").mkdir()
+    for suffix in ("safetensors", "json"):
+        shutil.copy(model / f"b2a.{suffix}", tmp_path / "back")
+    return tmp_path / "back"
+
+
+def test_a_model_of_one_direction_needs_no_option(tmp_path, model, back):
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    translate_images(model=model, direction="b2a", images=image, out=tmp_path / "a")
+    for number, path in enumerate((back, back / "b2a.safetensors")):
+        translate_images(model=path, images=image, out=tmp_path / str(number))
+        assert (tmp_path / f"{number}/photo.png").read_bytes() == (tmp_path / "a/photo.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "b2a.safetensors"])
+def test_a_direction_that_the_model_does_not_hold_is_refused(tmp_path, back, name):
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    with pytest.raises(UserError, match="--direction a2b: .*back.* holds another; accepted: b2a, or no --direction"):
+        translate_images(model=back / name, direction="a2b", images=image, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_directions_of_a_way_through_masks_are_told_by_its_folders(tmp_path, model, monkeypatch):
+    """The networks are left out: which folder is loaded is the question."""
+    folder = tmp_path / "through_masks/b2a"
+    folder.mkdir(parents=True)
+    (folder / FILES[0]).write_bytes(b"")
+    loaded = []
+    monkeypatch.setattr(ThroughMasks, "load", lambda path: loaded.append(path) or translator(model))
+    image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
+    for path in (folder.parent, folder):
+        with pytest.raises(UserError, match="--direction a2b: .*through_masks.* holds another; accepted: b2a, or"):
+            translate_images(model=path, direction="a2b", images=image, out=tmp_path / "out")
+        assert not loaded
+        with pytest.raises(UserError, match=r"bank\.json: no such model file"):
+            translate_images(model=path, images=image, out=tmp_path / "out")
+        assert loaded.pop() == folder
 
 
 def test_images_are_cropped_as_the_collection_was_or_taken_whole(tmp_path, model):
@@ -178,7 +222,9 @@ def test_gray_transparent_and_tiny_images_are_translated(tmp_path, model):
         ({"images": "in", "size": 8}, "--size 8: accepted"),
         ({"images": "in", "size": 0}, "--size 0: accepted"),
         ({"images": "in", "looks": 5}, "--looks 5: accepted: 1 to 4"),
-        ({"images": "in", "model": "none"}, r"none\.json: no such model file"),
+        ({"images": "in", "model": "none"}, "--model .*none: no such file or folder"),
+        ({"images": "in", "model": "empty"}, "--model .*empty: no translator in it; accepted: a folder cyclegan or"),
+        ({"images": "in", "model": "in/photo.png"}, r"--model .*photo\.png: accepted: a folder, or a file a2b\."),
         ({"film": "in/photo.txt", "out": "out.mp4"}, r"photo\.txt: not a film"),
         ({"film": "none.mp4", "out": "out.mp4"}, r"none\.mp4: no such film or folder"),
         ({"film": "in", "out": "out.mkv"}, r"out\.mkv: \.mkv is not written"),
