@@ -11,7 +11,7 @@ from PIL import Image
 
 from facemill.data.batching import batched, map_ahead
 from facemill.data.synthetic import Mark, draw_mark, hashes, mark_png
-from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.data.walk import IMAGE_SUFFIXES, check_new_folder, check_out, check_replaced, files_in
 from facemill.errors import UserError, list_faults
 from facemill.files import atomic_write
 from facemill.inference.translator import Translator
@@ -117,16 +117,18 @@ class _Files(NamedTuple):
 
     @classmethod
     def of(cls, images: Path, out: Path) -> "_Files":
-        if not images.is_dir():
-            if not images.exists():
-                raise UserError(f"--images {images}: no such file or folder")
+        if not images.exists():
+            raise UserError(f"--images {images}: no such file or folder")
+        if out.suffix.lower() in IMAGE_SUFFIXES and not out.exists():
+            raise UserError(f"--out {out}: the name of an image; accepted: a folder")
+        if images.is_dir():
+            files = files_in("--images", images, IMAGE_SUFFIXES, "image")
+            names = {Path(file.path): Path(file.name).with_suffix(".png") for file in files}
+            check_out("--images", images, out, [out / name for name in names.values()], names)
+        else:
             names = {images: Path(images.stem + ".png")}
-            if (out / names[images]).resolve() == images.resolve():
-                raise UserError(f"--out {out}: {images} would be replaced, which is read; accepted: another folder")
-            return cls(out, names)
-        files = files_in("--images", images, IMAGE_SUFFIXES, "image")
-        names = {Path(file.path): Path(file.name).with_suffix(".png") for file in files}
-        check_out("--images", images, out, [out / name for name in names.values()], names)
+            check_replaced("--out", out, [out / names[images]], names)
+            check_new_folder("--out", out)
         return cls(out, names)
 
 
