@@ -15,7 +15,7 @@ from facemill.ingest.portraits import MIDDLE, Finder, crop, upright_size
 from facemill.networks.resnet_generator import MULTIPLE
 from facemill.networks.store import model_settings
 
-Framing = Literal["portrait", "whole"]
+Framing = Literal["portrait", "full"]
 
 SIDES = (16, 4096)
 """Pixels on a side of what goes through the network, at least and at most."""
@@ -32,20 +32,20 @@ class Fit(NamedTuple):
     """How images are brought to a size that the network takes."""
 
     size: int
-    """Height of portraits, shorter side of whole images, in pixels."""
+    """Height of portraits, shorter side of full images, in pixels."""
     width: int
     """Of portraits, in pixels."""
     find: Finder | None
-    """Finds the portrait in an image; None for whole images."""
+    """Finds the portrait in an image; None for full images."""
 
     @classmethod
     def of(cls, weights: Path, size: int, framing: Framing) -> "Fit":
-        """As the portraits were cropped that a network learned from, by its JSON, or whole.
+        """As the portraits were cropped that a network learned from, by its JSON, or in full.
 
         Raises:
             UserError: The JSON does not say it rightly, or portraits of that height do not suit the network.
         """
-        if framing == "whole":
+        if framing == "full":
             return cls(size, size, None)
         try:
             portraits = Portraits.model_validate(model_settings(weights))
@@ -65,7 +65,7 @@ class Fit(NamedTuple):
         try:
             return cls(size, width, portrait_finder(portraits.crop, size / width, portraits.detector))
         except UserError as error:
-            raise UserError(f"{weights}: its detector: {error}, or --framing whole") from error
+            raise UserError(f"{weights}: its detector: {error}, or --framing full") from error
 
     def read(self, path: Path) -> np.ndarray:
         """An image as the network takes it, uint8 RGB (H, W, 3); raises `ValueError` when it cannot be."""

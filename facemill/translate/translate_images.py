@@ -19,7 +19,7 @@ from facemill.log import log, progress
 from facemill.networks.resnet_generator import MULTIPLE
 from facemill.translate.cyclegan import DIRECTIONS
 from facemill.translate.fit import SIDES, Fit
-from facemill.translate.looks import MOVES, Translates, translate_looks
+from facemill.translate.test_time_augmentation import MOVES, Translates, translate_augmented
 from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translated_film import translate_film
 
@@ -33,9 +33,9 @@ def translate_images(
     images: Path | None = None,
     film: Path | None = None,
     direction: Literal["a2b", "b2a"] | None = None,
-    framing: Literal["portrait", "whole"] = "portrait",
+    framing: Literal["portrait", "full"] | None = None,
     size: int | None = None,
-    looks: int = 1,
+    tta: int = 1,
     unet: Path | None = None,
     no_mark: bool = False,
 ) -> None:
@@ -51,11 +51,12 @@ def translate_images(
         images: an image file, or a folder of them; any sizes.
         film: in place of images: a film, or a folder of frames. Its times and its sound stay.
         direction: a2b into the other collection's manner, b2a back; by default a2b where the model has both.
-        framing: portrait crops images as the collection was that the network learnt from; whole takes all of each, the
-            shorter side as long as a portrait. A film is taken whole, or with --unet the square around its face.
+        framing: portrait crops images as the collection was that the network learned from, the default; full takes
+            all of each, the shorter side as long as a portrait. Of films always the full frames are taken, or with
+            --unet the square around the face.
         size: height in pixels of portraits, and of the shorter side of others, in the network and in the results: a
             multiple of 4; by default that of the training, at which the manner is right.
-        looks: slightly moved looks whose mean is taken, 1 to 4: steadier films, softer pictures.
+        tta: test-time augmentation, the mean of slightly moved copies, 1 to 4: steadier films, softer pictures.
         unet: of a film: the U-Net that knows its faces, a safetensors file or its folder.
         no_mark: leaves out the visible word; the metadata stay.
     """
@@ -63,15 +64,17 @@ def translate_images(
         raise UserError("--images, --film: accepted: one of them")
     if film is None and unet:
         raise UserError("--unet: for faces in films; accepted: with --film")
+    if film and framing:
+        raise UserError("--framing: for images; accepted: with --images; of films full frames, or faces with --unet")
     translator, files = _load(model, direction)
-    if not 1 <= looks <= len(MOVES):
-        raise UserError(f"--looks {looks}: accepted: 1 to {len(MOVES)}")
+    if not 1 <= tta <= len(MOVES):
+        raise UserError(f"--tta {tta}: accepted: 1 to {len(MOVES)}")
     side = _side(size, translator.size, files[0])
     if film:
-        translate_film(translator, files, film, out, unet=unet, size=side, looks=looks, no_mark=no_mark)
+        translate_film(translator, files, film, out, unet=unet, size=side, tta=tta, no_mark=no_mark)
     elif images:
-        fit = Fit.of(files[0], side, framing)
-        _translate_all(_Files.of(images, out), fit, translator, files, looks=looks, no_mark=no_mark)
+        fit = Fit.of(files[0], side, framing or "portrait")
+        _translate_all(_Files.of(images, out), fit, translator, files, tta=tta, no_mark=no_mark)
 
 
 def _load(model: Path, direction: str | None) -> tuple[Translates, list[Path]]:
@@ -133,13 +136,13 @@ class _Files(NamedTuple):
 
 
 def _translate_all(
-    files: _Files, fit: Fit, translator: Translates, models: Sequence[Path], *, looks: int, no_mark: bool
+    files: _Files, fit: Fit, translator: Translates, models: Sequence[Path], *, tta: int, no_mark: bool
 ) -> None:
     """Translates images and writes them; those that cannot be are listed in a `UserError` at the end."""
     digests, faults = hashes(models), []
     with ThreadPoolExecutor(2) as pool:
         for path, pixels in progress(
-            _translated(files, fit, translator, looks, pool), "translate_images", len(files.names)
+            _translated(files, fit, translator, tta, pool), "translate_images", len(files.names)
         ):
             if isinstance(pixels, ValueError):
                 faults.append((path, str(pixels)))
@@ -153,7 +156,7 @@ def _translate_all(
 
 
 def _translated(
-    files: _Files, fit: Fit, translator: Translates, looks: int, pool: ThreadPoolExecutor
+    files: _Files, fit: Fit, translator: Translates, tta: int, pool: ThreadPoolExecutor
 ) -> Iterator[tuple[Path, np.ndarray | ValueError]]:
     """Yields each image with its translation, or why there is none; images of one size go together."""
     first = {name: path for path, name in reversed(files.names.items())}
@@ -168,19 +171,19 @@ def _translated(
 
     for batch in batched(map_ahead(pool, read, files.names, ahead=BATCH), BATCH):
         translated: dict[Path, np.ndarray | ValueError] = {p: r for p, r in batch if isinstance(r, ValueError)}
-        translated |= _by_size([(p, r) for p, r in batch if not isinstance(r, ValueError)], translator, looks)
+        translated |= _by_size([(p, r) for p, r in batch if not isinstance(r, ValueError)], translator, tta)
         yield from ((path, translated[path]) for path, _ in batch)
 
 
 def _by_size(
-    images: Iterable[tuple[Path, np.ndarray]], translator: Translates, looks: int
+    images: Iterable[tuple[Path, np.ndarray]], translator: Translates, tta: int
 ) -> dict[Path, np.ndarray | ValueError]:
     sizes: dict[tuple[int, ...], dict[Path, np.ndarray]] = {}
     for path, pixels in images:
         sizes.setdefault(pixels.shape, {})[path] = pixels
     translated: dict[Path, np.ndarray | ValueError] = {}
     for same in sizes.values():
-        results = translate_looks(translator, np.stack(list(same.values())), looks)
+        results = translate_augmented(translator, np.stack(list(same.values())), tta)
         translated |= dict(zip(same, results, strict=True))
     return translated
 

@@ -16,7 +16,7 @@ from facemill.inference.segmenter import Segmenter
 from facemill.inference.translator import BATCH_PIXELS
 from facemill.log import log
 from facemill.translate.fit import fitted
-from facemill.translate.looks import Translates, translate_looks
+from facemill.translate.test_time_augmentation import Translates, translate_augmented
 
 Prepared = tuple[Frame, np.ndarray, bool]
 """A frame, what of it goes into the film at the network's size, and whether that is translated."""
@@ -30,7 +30,7 @@ def translate_film(
     *,
     unet: Path | None,
     size: int,
-    looks: int,
+    tta: int,
     no_mark: bool,
 ) -> None:
     """Writes a film's translation, with its times and sound, and what C2PA would sign beside it.
@@ -43,7 +43,7 @@ def translate_film(
     """
     info = about(film)
     try:
-        cut = Faces(Segmenter.load(unet), size) if unet else Whole(info.width, info.height, size)
+        cut = Faces(Segmenter.load(unet), size) if unet else FullFrame(info.width, info.height, size)
     except ValueError as error:
         raise UserError(f"{film}: frames of {error}") from error
     models = [*models, *([unet / "model.safetensors" if unet.is_dir() else unet] if unet else [])]
@@ -53,7 +53,7 @@ def translate_film(
     writer = FilmWriter(out, like=film, size=cut.size, tags=film_tags(mark))
     with ThreadPoolExecutor(1) as pool, writer:
         for prepared in batched(map_ahead(pool, cut, frames(film), ahead=batch), batch):
-            for frame, pixels, is_translated in _translated(prepared, translator, looks):
+            for frame, pixels, is_translated in _translated(prepared, translator, tta):
                 writer.write(pixels if no_mark else draw_mark(pixels), frame)
                 count, changed = count + 1, changed + is_translated
         if not changed:
@@ -62,15 +62,15 @@ def translate_film(
     log.info("translate_images: %d frames, %d of them translated, in %s", count, changed, out)
 
 
-def _translated(prepared: list[Prepared], translator: Translates, looks: int) -> Iterator[Prepared]:
+def _translated(prepared: list[Prepared], translator: Translates, tta: int) -> Iterator[Prepared]:
     """Yields the frames with what goes into the film."""
     asked = [pixels for _, pixels, is_translated in prepared if is_translated]
-    results = iter(translate_looks(translator, np.stack(asked), looks) if asked else ())
+    results = iter(translate_augmented(translator, np.stack(asked), tta) if asked else ())
     for frame, pixels, is_translated in prepared:
         yield frame, next(results) if is_translated else pixels, is_translated
 
 
-class Whole:
+class FullFrame:
     """All of each frame."""
 
     def __init__(self, width: int, height: int, side: int) -> None:

@@ -22,7 +22,7 @@ from facemill.inference.translator import Translator
 from facemill.networks.resnet_generator import ResnetGenerator
 from facemill.networks.store import save_model
 from facemill.translate.fit import fitted
-from facemill.translate.looks import translate_looks
+from facemill.translate.test_time_augmentation import translate_augmented
 from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translate_images import translate_images
 from facemill.workflow.signatures import read_signature
@@ -76,7 +76,7 @@ def test_a_portrait_is_translated_as_the_network_does(tmp_path, model):
 def test_the_command_names_what_it_accepts():
     signature, _ = read_signature("facemill.translate.translate_images:translate_images")
     assert get_args(get_args(signature.parameters["direction"].annotation)[0]) == ("a2b", "b2a")
-    assert get_args(signature.parameters["framing"].annotation) == ("portrait", "whole")
+    assert get_args(get_args(signature.parameters["framing"].annotation)[0]) == ("portrait", "full")
 
 
 def test_the_file_of_a_direction_is_a_model_too(tmp_path, model):
@@ -128,21 +128,21 @@ def test_the_directions_of_a_way_through_masks_are_told_by_its_folders(tmp_path,
         assert loaded.pop() == folder
 
 
-def test_images_are_cropped_as_the_collection_was_or_taken_whole(tmp_path, model):
+def test_images_are_cropped_as_the_collection_was_or_taken_in_full(tmp_path, model):
     high = noise(2 * SIZE, SIZE)
     image = save(tmp_path / "high.png", high)
     options = {"model": model, "images": image, "no_mark": True}
     translate_images(out=tmp_path / "portrait", **options)
     assert (read(tmp_path / "portrait/high.png") == translator(model).translate(high[None, :SIZE])[0]).all()
-    translate_images(out=tmp_path / "whole", framing="whole", **options)
-    assert (read(tmp_path / "whole/high.png") == translator(model).translate(high[None])[0]).all()
+    translate_images(out=tmp_path / "full", framing="full", **options)
+    assert (read(tmp_path / "full/high.png") == translator(model).translate(high[None])[0]).all()
 
 
 def test_a_size_is_that_of_the_result(tmp_path, model):
     image = save(tmp_path / "photo.png", noise(100, 150))
     translate_images(model=model, images=image, out=tmp_path / "a", size=64)
     assert read(tmp_path / "a/photo.png").shape == (64, 64, 3)
-    translate_images(model=model, images=image, out=tmp_path / "b", size=64, framing="whole")
+    translate_images(model=model, images=image, out=tmp_path / "b", size=64, framing="full")
     assert read(tmp_path / "b/photo.png").shape == (64, 96, 3)
 
 
@@ -159,7 +159,7 @@ def test_a_folder_keeps_its_subfolders_and_every_image_its_own_bytes(tmp_path, m
         save(folder / f"{number}.png", noise(SIZE, SIZE, number))
     save(folder / "sub/wide.jpg", noise(SIZE, 3 * SIZE))
     for out in ("a", "b"):
-        translate_images(model=model, images=folder, out=tmp_path / out, framing="whole")
+        translate_images(model=model, images=folder, out=tmp_path / out, framing="full")
     written = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.png"))
     assert list(map(str, written)) == ["0.png", "1.png", "2.png", "sub/wide.png"]
     translate_images(model=model, images=folder / "1.png", out=tmp_path / "alone")
@@ -186,11 +186,11 @@ def test_images_that_cannot_be_read_are_listed_and_the_others_translated(tmp_pat
     save(folder / "good.png", noise(SIZE, SIZE))
     save(folder / "good.jpg", noise(SIZE, SIZE))
     save(folder / "line.png", noise(1, 500))
-    whole = io.BytesIO()
-    Image.fromarray(noise(SIZE, SIZE)).save(whole, "PNG")
-    (folder / "cut.png").write_bytes(whole.getvalue()[:200])
+    content = io.BytesIO()
+    Image.fromarray(noise(SIZE, SIZE)).save(content, "PNG")
+    (folder / "cut.png").write_bytes(content.getvalue()[:200])
     with pytest.raises(UserError) as fault:
-        translate_images(model=model, images=folder, out=tmp_path / "out", framing="whole")
+        translate_images(model=model, images=folder, out=tmp_path / "out", framing="full")
     lines = str(fault.value).split("\n  ")
     assert lines[0] == "3 of 4 images are not translated:"
     assert "cut.png: cannot be read" in lines[1]
@@ -225,10 +225,11 @@ def test_gray_transparent_and_tiny_images_are_translated(tmp_path, model):
         ({"images": "in", "size": 30}, "--size 30: accepted: a multiple of 4 from 16 to 4096"),
         ({"images": "in", "size": 8}, "--size 8: accepted"),
         ({"images": "in", "size": 0}, "--size 0: accepted"),
-        ({"images": "in", "looks": 5}, "--looks 5: accepted: 1 to 4"),
+        ({"images": "in", "tta": 5}, "--tta 5: accepted: 1 to 4"),
         ({"images": "in", "model": "none"}, "--model .*none: no such file or folder"),
         ({"images": "in", "model": "empty"}, "--model .*empty: no translator in it; accepted: a folder cyclegan or"),
         ({"images": "in", "model": "in/photo.png"}, r"--model .*photo\.png: accepted: a folder, or a file a2b\."),
+        ({"film": "in", "framing": "portrait"}, "--framing: for images; accepted: with --images"),
         ({"film": "in/photo.txt", "out": "out.mp4"}, r"photo\.txt: not a film"),
         ({"film": "none.mp4", "out": "out.mp4"}, r"none\.mp4: no such film or folder"),
         ({"film": "in", "out": "out.mkv"}, r"out\.mkv: \.mkv is not written"),
@@ -239,7 +240,7 @@ def test_mistakes_are_one_line(tmp_path, model, options, fault):
     save(tmp_path / "in/photo.png", noise(SIZE, SIZE))
     (tmp_path / "in/photo.txt").write_text("no picture")
     (tmp_path / "empty").mkdir()
-    paths = {key: tmp_path / value for key, value in options.items() if isinstance(value, str)}
+    paths = {key: tmp_path / value for key, value in options.items() if isinstance(value, str) and key != "framing"}
     with pytest.raises(UserError, match=fault) as error:
         translate_images(**{"model": model, "out": tmp_path / "out"} | options | paths)
     assert "\n" not in str(error.value)
@@ -290,7 +291,7 @@ def test_images_that_may_not_be_read_are_listed(tmp_path, model, monkeypatch):
         translate_images(model=model, images=image, out=tmp_path / "out")
 
 
-def test_looks_are_the_mean_of_translations_of_moved_images(model):
+def test_an_augmented_translation_is_the_mean_of_translations_of_moved_images(model):
     class Shifting:
         """Paints a grid of its own over images: what depends on the place, which the mean of all four hides."""
 
@@ -300,20 +301,20 @@ def test_looks_are_the_mean_of_translations_of_moved_images(model):
             return (images // 2 + rows[None, :, None, None]).astype(np.uint8)
 
     images = noise(SIZE, SIZE)[None]
-    steady = translate_looks(Shifting(), images, 4)
+    steady = translate_augmented(Shifting(), images, 4)
     assert np.abs(steady.astype(int) - (images // 2 + 60)).max() <= 1
-    rough = translate_looks(Shifting(), images, 2).astype(int) - images // 2
+    rough = translate_augmented(Shifting(), images, 2).astype(int) - images // 2
     assert np.ptp(rough) > 30
-    assert (translate_looks(translator(model), images, 1) == translator(model).translate(images)).all()
+    assert (translate_augmented(translator(model), images, 1) == translator(model).translate(images)).all()
 
 
-def test_looks_are_less_restless_as_a_picture_moves(model):
+def test_an_augmented_translation_is_less_restless_as_a_picture_moves(model):
     still = np.repeat(np.repeat(noise(16, 16), 4, 0), 4, 1)
     network = translator(model)
 
-    def unrest(looks):
+    def unrest(tta):
         """Mean change of a translation beside the move of a pixel that its picture makes."""
-        a, b = (translate_looks(network, still[None, :48, x : x + 48], looks)[0].astype(int) for x in (0, 1))
+        a, b = (translate_augmented(network, still[None, :48, x : x + 48], tta)[0].astype(int) for x in (0, 1))
         return np.abs(a[8:-8, 9:-8] - b[8:-8, 8:-9]).mean()
 
     assert unrest(4) < 0.7 * unrest(1)
