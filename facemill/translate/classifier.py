@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,6 +9,7 @@ from torch.nn import functional as F
 
 from facemill.networks.device import device
 from facemill.networks.vae import to_signed_range
+from facemill.translate.shrink import averaged
 
 HEIGHT = 64
 """Pixels of height at which it sees portraits; larger ones are averaged."""
@@ -69,8 +69,6 @@ def train_classifier(first: np.ndarray, second: np.ndarray) -> Classifier:
 
 def to_tensor(images: np.ndarray) -> Tensor:
     """Images, uint8 RGB (N, h, w, 3), at `HEIGHT` at most: float32 (N, 3, H, W) in [-1, 1] on the device."""
-    height, width = images.shape[1:3]
-    if height > HEIGHT:
-        size = (max(width * HEIGHT // height, 1), HEIGHT)
-        images = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
-    return to_signed_range(torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device()))
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).to(device())
+    height, width = pixels.shape[2:]
+    return to_signed_range(averaged(pixels, HEIGHT, width * HEIGHT // height) if height > HEIGHT else pixels)

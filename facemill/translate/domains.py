@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from facemill.config.translate import CycleganConfig
 from facemill.data.classes import IGNORE, ROLES, ClassTable
@@ -16,6 +15,7 @@ from facemill.data.splits import hash_fraction, trained_on
 from facemill.errors import UserError
 from facemill.log import log
 from facemill.networks.resnet_generator import MULTIPLE
+from facemill.translate.shrink import shrunk
 
 MIN_PORTRAITS = 50
 """Least number of portraits of each collection to train on."""
@@ -64,14 +64,7 @@ class Domain(ShardDataset):
     def _shrunk(self, index: int) -> tuple[Tensor, Tensor]:
         item = super().__getitem__(index)
         pixels, mask = (item, None) if isinstance(item, Tensor) else item
-        factor, rest = divmod(pixels.shape[1], self.height)
-        if rest or not factor:
-            raise UserError(
-                f"{self.images[0]}: portraits of {pixels.shape[1]} pixels; accepted: a multiple of {self.height}, "
-                "cyclegan.size"
-            )
-        if factor > 1:
-            pixels = F.avg_pool2d(pixels.float(), factor).round().to(torch.uint8)
+        [pixels] = shrunk(pixels[None], self.height, self.images[0])
         if mask is None or self.table is None:
             return pixels, torch.full((1, 1), IGNORE, dtype=torch.uint8)
         return pixels, self.table[mask.long()]

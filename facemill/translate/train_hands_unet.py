@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import pyarrow as pa
 
 from facemill.config.segment import UnetTrainConfig
@@ -13,6 +12,7 @@ from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, mask_classes, 
 from facemill.data.splits import trained_on
 from facemill.segment.train_unet import train_unet
 from facemill.translate.figures import resized_masks
+from facemill.translate.shrink import shrunk
 from facemill.translate.sides import to_image
 
 SCHEMA = pa.schema([("id", pa.string()), ("image", IMAGE), ("mask", IMAGE)])
@@ -59,10 +59,8 @@ def train_hands_unet(
 def shrunk_rows(name: str, rows: ShardDataset, size: int, classes: ClassTable) -> Iterator[dict]:
     """Yields the rows of a collection's portraits with their masks, both at a height; ids start with a name."""
     for row_id, (pixels, mask) in zip(rows.ids, rows, strict=True):
-        image = to_image(pixels)
-        width = image.shape[1] * size // image.shape[0]
-        small = cv2.resize(image, (width, size), interpolation=cv2.INTER_AREA)
-        [small_mask] = resized_masks(mask.numpy()[None], (size, width))
+        small = to_image(shrunk(pixels[None], size, rows.images[0])[0])
+        [small_mask] = resized_masks(mask.numpy()[None], small.shape[:2])
         yield {
             "id": f"{name}-{row_id}",
             "image": {"bytes": encode_jpeg(small), "path": f"{row_id}.jpg"},

@@ -3,13 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+import torch
 
 from facemill.data.batching import batched
 from facemill.data.shards import decode_image, encode_jpeg, read_rows, write_shard
 from facemill.inference.translator import Translator
 from facemill.ingest.portraits import SCHEMA
 from facemill.log import progress
+from facemill.translate.shrink import shrunk
 
 BATCH = 64
 
@@ -26,14 +27,8 @@ def translate_portraits(*, model: Path, portraits: Path, translated: Path) -> No
     rows = []
     shard = list(read_rows([portraits], SCHEMA.names))
     for batch in batched(progress(shard, "translating", len(shard)), BATCH):
-        images = [at_height(decode_image(row["image"]["bytes"]), translator.size) for row in batch]
-        for row, image in zip(batch, translator.translate(np.stack(images)), strict=True):
+        images = torch.from_numpy(np.stack([decode_image(row["image"]["bytes"]) for row in batch]))
+        small = shrunk(images.permute(0, 3, 1, 2), translator.size, portraits).permute(0, 2, 3, 1)
+        for row, image in zip(batch, translator.translate(small.numpy()), strict=True):
             rows.append(row | {"image": {"bytes": encode_jpeg(image), "path": f"{row['id']}.jpg"}})
     write_shard(translated, rows, SCHEMA)
-
-
-def at_height(image: np.ndarray, height: int) -> np.ndarray:
-    """A portrait, uint8 RGB (H, W, 3), at a height that divides its own; pixels are averaged, as in training."""
-    if image.shape[0] == height:
-        return image
-    return np.asarray(Image.fromarray(image).reduce(image.shape[0] // height))
