@@ -1,19 +1,21 @@
 """Evaluation of translations through masks, and a sheet of them beside those of CycleGAN."""
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from facemill.data.shards import decode_image, read_rows
 from facemill.files import write_json
 from facemill.imaging.figures import colorize, save_picture
 from facemill.inference.translator import Translator
 from facemill.translate.figures import Figures, mious, resized_masks
 from facemill.translate.measures import Translated, Way, make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import COLUMNS, sheet
-from facemill.translate.sides import read_collections
+from facemill.translate.sides import read_collections, read_side
 from facemill.translate.through_masks import ThroughMasks
-from facemill.translate.translate_portraits import at_height
 
 DIRECTIONS = ("a2b", "b2a")
 
@@ -50,21 +52,38 @@ def evaluate_through_masks(
         picture: PNG of the first portraits of each direction: as they are, by CycleGAN, the masks, through them.
     """
     translators = {bank.parent.name: ThroughMasks.load(bank.parent) for bank in banks}
-    unets = unet, other_unet
-    size = max(translator.size for translator in translators.values())
-    collections = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=False)
-    images = collections[0].side.images
-    judges = [make_judge(known or unet or other_unet, None, inception_weights, images) for known in unets]
-    both: list[Any] = [translators.get(name) for name in DIRECTIONS]
-    ways = make_ways(both, collections, judges, paired)
+    unets, shards = (unet, other_unet), {"a2b": portraits, "b2a": other}
+    sizes = {name: measured_size(through, shards.values()) for name, through in translators.items()}
+    ways: dict[str, Way] = {}
+    for size in sorted(set(sizes.values())):
+        both = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=False)
+        images = both[0].side.images
+        judges = [make_judge(known or unet or other_unet, None, inception_weights, images) for known in unets]
+        of_size: list[Any] = [translators[name] if sizes.get(name) == size else None for name in DIRECTIONS]
+        ways |= make_ways(of_size, both, judges, paired)
     for way in ways.values():
         way.back = None  # the way back would be a cycle through two models that were not trained for one
-    done = {name: (way, translate(way)) for name, way in ways.items()}
+    done = {name: (way, translate(way)) for name, way in sorted(ways.items())}
     figures = {name: way_figures(*of_way) | asked_figures(*of_way, translators[name]) for name, of_way in done.items()}
     write_json(metrics, figures)
-    gans = {path.stem: Translator.load(path) for path in cyclegan or []}
-    parts = [sheet_rows(name, *of_way, translators[name], gans.get(name)) for name, of_way in done.items()]
+    gans = {path.stem: path for path in cyclegan or []}
+    parts = []
+    for name, (way, translated) in done.items():
+        by_gan = by_cyclegan(gans[name], shards[name], way.source.ids[:COLUMNS]) if name in gans else None
+        parts.append(sheet_rows(name, way, translated, translators[name], by_gan))
     save_picture(sheet(parts), picture)
+
+
+def measured_size(through: ThroughMasks, shards: Iterable[list[Path]]) -> int:
+    """The height at which a direction is measured: the painter's, or the largest to which all portraits shrink."""
+    rows = (next(read_rows(of, ["image"])) for of in shards)
+    return math.gcd(through.size, *(decode_image(row["image"]["bytes"]).shape[0] for row in rows))
+
+
+def by_cyclegan(model: Path, portraits: list[Path], ids: list[str]) -> list[np.ndarray]:
+    """The portraits of these ids in shards as CycleGAN translates them, at the height of its training."""
+    gan = Translator.load(model)
+    return list(gan.translate(read_side(portraits, [], gan.size, set(ids).__contains__, None).of(ids).images))
 
 
 def asked_figures(way: Way, translated: Translated, through: ThroughMasks) -> Figures:
@@ -80,14 +99,14 @@ def asked_figures(way: Way, translated: Translated, through: ThroughMasks) -> Fi
 
 
 def sheet_rows(
-    name: str, way: Way, translated: Translated, through: ThroughMasks, gan: Translator | None
+    name: str, way: Way, translated: Translated, through: ThroughMasks, by_gan: list[np.ndarray] | None
 ) -> dict[str, list[np.ndarray]]:
     """By caption the first portraits of a direction: as they are, by CycleGAN, their masks, and through these."""
     here, there = name.split("2")
     shown = way.source.images[:COLUMNS]
     rows = {here: list(shown)}
-    if gan:
-        rows["CycleGAN"] = list(gan.translate(np.stack([at_height(image, gan.size) for image in shown])))
+    if by_gan:
+        rows["CycleGAN"] = by_gan
     classes = through.painter.classes
     masks = [through.as_classes(through.proportioned(mask)) for mask in through.masks(shown)]
     rows["mask"] = [colorize(mask, classes) for mask in masks]

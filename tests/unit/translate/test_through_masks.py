@@ -16,18 +16,21 @@ from torch import nn
 from facemill.config.ingest import Cropping
 from facemill.data.classes import ROLES, SEVEN
 from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, read_rows, write_shard
-from facemill.data.splits import held_out
+from facemill.data.splits import held_out, in_choice
 from facemill.data.synthetic import hashes, read_mark
 from facemill.errors import UserError
 from facemill.files import sha256
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.ingest.portraits import SCHEMA
+from facemill.networks.resnet_generator import ResnetGenerator
 from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
-from facemill.translate.evaluate_through_masks import evaluate_through_masks
+from facemill.translate import classifier
+from facemill.translate.evaluate_through_masks import by_cyclegan, evaluate_through_masks, measured_size
 from facemill.translate.learn_through_masks import learn_through_masks
+from facemill.translate.pictures import CELL, COLUMNS
 from facemill.translate.proportions import Proportions, with_proportions
 from facemill.translate.style_bank import StyleBank, lab_of
 from facemill.translate.through_masks import FILES, Known, ThroughMasks, classes_of_roles, framed
@@ -219,17 +222,54 @@ def test_folders_are_translated_and_bear_all_three_models(chain, tmp_path):
     assert read_mark(tmp_path / "0/photo.png").models == hashes([chain["bank"].parent / name for name in FILES])
 
 
-def test_figures_are_those_of_translations_and_the_sheet_shows_both(chain, tmp_path):
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """A short training of the classifier."""
+    monkeypatch.setattr(classifier, "STEPS", 3)
+
+
+@pytest.fixture
+def gan(tmp_path):
+    """A translator of CycleGAN of random weights that was trained at half the portraits' height."""
+    path, arguments = tmp_path / "cyclegan/a2b.safetensors", {"width": 4, "blocks": 1}
+    save_model(path, ResnetGenerator(**arguments), arguments, {"size": 32})
+    return path
+
+
+def test_figures_are_those_of_translations_and_the_sheet_shows_both(chain, gan, tmp_path):
     figures, picture = tmp_path / "metrics.json", tmp_path / "sheet.png"
     paths, unet = chain["paths"], chain["networks"]["unet"]
-    evaluate_through_masks(banks=[chain["bank"]], **paths, unet=unet, other_unet=unet, metrics=figures, picture=picture)
+    evaluate_through_masks(
+        banks=[chain["bank"]], cyclegan=[gan], **paths, unet=unet, other_unet=unet, metrics=figures, picture=picture
+    )
     found = json.loads(figures.read_text())
     assert set(found) == {"a2b"}
     assert {"frechet_scaled", "changed", "called", "diversity", "no_face", "mask_miou", "asked_miou"} <= set(
         found["a2b"]
     )
     assert "cycle" not in found["a2b"]
-    assert Image.open(picture).height > 3 * 96
+    rows = np.asarray(Image.open(picture))[6:].reshape(4, CELL + 6, -1, 3)[:, :CELL]  # a, CycleGAN, mask, through it
+    reported = next(str(n) for n in range(80) if held_out(str(n), 0.5) and not in_choice(str(n)))
+    [expected] = by_cyclegan(gan, paths["portraits"], [reported])
+    cells = rows[1, :, -COLUMNS * (CELL + 6) :]
+    assert (cells[:, :CELL] == expected.repeat(3, 0).repeat(3, 1)).all()
+
+
+def test_directions_are_measured_each_at_its_painters_size_as_far_as_portraits_shrink(chain, tmp_path):
+    networks, paths, unet = chain["networks"], chain["paths"], chain["networks"]["unet"]
+    arguments, gaugan = ARGUMENTS | {"size": 32}, tmp_path / "gaugan.safetensors"
+    save_model(gaugan, Generator(**arguments), arguments, {}, SEVEN)
+    banks = [tmp_path / "b2a/bank.safetensors", chain["bank"]]
+    turned = {"portraits": paths["other"], "other": paths["portraits"], "other_masks": paths["masks"], "holdout": 0.5}
+    learn_through_masks(**networks | {"gaugan": gaugan}, **turned, cropping=Cropping(), bank=banks[0])
+    found, through = tmp_path / "metrics.json", [ThroughMasks.load(bank.parent) for bank in banks]
+    assert [measured_size(one, [paths["portraits"], paths["other"]]) for one in through] == [32, 64]
+    evaluate_through_masks(
+        banks=banks, **paths, unet=unet, other_unet=unet, metrics=found, picture=tmp_path / "sheet.png"
+    )
+    assert list(json.loads(found.read_text())) == ["a2b", "b2a"]
+    through[0].size = 128
+    assert measured_size(through[0], [paths["other"]]) == 64, "portraits are not enlarged"
 
 
 def test_collections_without_masks_or_faces_are_refused(chain, tmp_path):
