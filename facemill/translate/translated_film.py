@@ -16,6 +16,7 @@ from facemill.inference.segmenter import Segmenter
 from facemill.inference.translator import BATCH_PIXELS
 from facemill.log import log
 from facemill.translate.fit import fitted
+from facemill.translate.flicker import Flicker
 from facemill.translate.test_time_augmentation import Translates, translate_augmented
 
 Prepared = tuple[Frame, np.ndarray, bool]
@@ -36,7 +37,7 @@ def translate_film(
     """Writes a film's translation, with its times and sound, and what C2PA would sign beside it.
 
     With a U-Net it is the square around the face. Frames without a face, where the square stays, are passed on
-    untranslated, and counted in the log.
+    untranslated, and counted in the log, which tells the flicker, too.
 
     Raises:
         UserError: No film, or a film without a face for the U-Net.
@@ -49,25 +50,28 @@ def translate_film(
     models = [*models, *([unet / "model.safetensors" if unet.is_dir() else unet] if unet else [])]
     mark = Mark("compositeWithTrainedAlgorithmicMedia", hashes(models), hashes([film]))
     batch = max(1, BATCH_PIXELS // (cut.size[0] * cut.size[1]))
-    count, changed = 0, 0
+    count, changed, flicker = 0, 0, Flicker()
     writer = FilmWriter(out, like=film, size=cut.size, tags=film_tags(mark))
     with ThreadPoolExecutor(1) as pool, writer:
         for prepared in batched(map_ahead(pool, cut, frames(film), ahead=batch), batch):
-            for frame, pixels, is_translated in _translated(prepared, translator, tta):
+            results = _translated(prepared, translator, tta)
+            for (frame, source, is_translated), pixels in zip(prepared, results, strict=True):
                 writer.write(pixels if no_mark else draw_mark(pixels), frame)
                 count, changed = count + 1, changed + is_translated
+                flicker.add(source, pixels if is_translated else None)
         if not changed:
             raise UserError(f"{film}: the U-Net sees no face in its {count} frames; accepted: films with a face")
     write_claim(out, mark)
     log.info("translate_images: %d frames, %d of them translated, in %s", count, changed, out)
+    log.info("translate_images: %s", flicker)
 
 
-def _translated(prepared: list[Prepared], translator: Translates, tta: int) -> Iterator[Prepared]:
-    """Yields the frames with what goes into the film."""
+def _translated(prepared: list[Prepared], translator: Translates, tta: int) -> Iterator[np.ndarray]:
+    """Yields what goes into the film, uint8 RGB (H, W, 3)."""
     asked = [pixels for _, pixels, is_translated in prepared if is_translated]
     results = iter(translate_augmented(translator, np.stack(asked), tta) if asked else ())
-    for frame, pixels, is_translated in prepared:
-        yield frame, next(results) if is_translated else pixels, is_translated
+    for _, pixels, is_translated in prepared:
+        yield next(results) if is_translated else pixels
 
 
 class FullFrame:

@@ -2,64 +2,25 @@
 
 import io
 import shutil
-from fractions import Fraction
 from pathlib import Path
 from typing import get_args
 
-import cv2
 import numpy as np
 import pytest
-import torch
-from helpers.color_unet import COLORS, ColorUnet
+from helpers.translators import SIZE, noise, read, save, save_translator, save_translators, translator
 from PIL import Image
 
-from facemill.data.classes import SEVEN
-from facemill.data.film import FilmWriter, about, frames
 from facemill.data.synthetic import draw_mark, hashes, read_mark
 from facemill.errors import UserError
-from facemill.inference.segmenter import Segmenter
-from facemill.inference.translator import Translator
-from facemill.networks.resnet_generator import ResnetGenerator
-from facemill.networks.store import save_model
 from facemill.translate.fit import fitted
-from facemill.translate.test_time_augmentation import translate_augmented
 from facemill.translate.through_masks import FILES, ThroughMasks
 from facemill.translate.translate_images import translate_images
 from facemill.workflow.signatures import read_signature
 
-SIZE = 32
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A folder of both directions, with weights that differ."""
-    folder = tmp_path_factory.mktemp("cyclegan")
-    for number, direction in enumerate(("a2b", "b2a")):
-        torch.manual_seed(number)
-        settings = {"size": SIZE, "crop": "top", "detector": None}
-        save_model(folder / f"{direction}.safetensors", ResnetGenerator(width=4, blocks=1), ARGUMENTS, settings)
-    return folder
-
-
-ARGUMENTS = {"width": 4, "blocks": 1}
-
-
-def translator(model, direction="a2b"):
-    return Translator.load(model / f"{direction}.safetensors")
-
-
-def noise(height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def save(path, pixels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
-    return path
-
-
-def read(path):
-    return np.asarray(Image.open(path))
+    return save_translators(tmp_path_factory.mktemp("cyclegan"))
 
 
 def test_a_portrait_is_translated_as_the_network_does(tmp_path, model):
@@ -247,15 +208,10 @@ def test_mistakes_are_one_line(tmp_path, model, options, fault):
     assert not (tmp_path / "out").exists()
 
 
-def model_of(folder, **settings):
-    save_model(folder / "a2b.safetensors", ResnetGenerator(**ARGUMENTS), ARGUMENTS, {"size": SIZE} | settings)
-    return folder
-
-
 @pytest.mark.parametrize(("ratio", "size", "shape"), [(2, None, (32, 16)), (2, 40, (40, 20)), (1.5, 48, (48, 32))])
 def test_portraits_have_the_ratio_of_the_json(tmp_path, ratio, size, shape):
     image = save(tmp_path / "photo.png", noise(90, 60))
-    translate_images(model=model_of(tmp_path, ratio=ratio), images=image, out=tmp_path / "out", size=size)
+    translate_images(model=save_translator(tmp_path, ratio=ratio), images=image, out=tmp_path / "out", size=size)
     assert read(tmp_path / "out/photo.png").shape == (*shape, 3)
 
 
@@ -276,7 +232,7 @@ def test_portraits_have_the_ratio_of_the_json(tmp_path, ratio, size, shape):
 def test_portraits_that_do_not_suit_the_network_are_one_line(tmp_path, settings, size, fault):
     image = save(tmp_path / "photo.png", noise(SIZE, SIZE))
     with pytest.raises(UserError, match=fault) as error:
-        translate_images(model=model_of(tmp_path, **settings), images=image, out=tmp_path / "out", size=size)
+        translate_images(model=save_translator(tmp_path, **settings), images=image, out=tmp_path / "out", size=size)
     assert "\n" not in str(error.value)
 
 
@@ -289,74 +245,3 @@ def test_images_that_may_not_be_read_are_listed(tmp_path, model, monkeypatch):
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(UserError, match=r"photo\.png: cannot be read .*Permission denied"):
         translate_images(model=model, images=image, out=tmp_path / "out")
-
-
-def test_an_augmented_translation_is_the_mean_of_translations_of_moved_images(model):
-    class Shifting:
-        """Paints a grid of its own over images: what depends on the place, which the mean of all four hides."""
-
-        def translate(self, images):
-            assert images.shape[1:] == (SIZE + 4, SIZE + 4, 3)
-            rows = 40 * (np.arange(images.shape[1]) % 4)
-            return (images // 2 + rows[None, :, None, None]).astype(np.uint8)
-
-    images = noise(SIZE, SIZE)[None]
-    steady = translate_augmented(Shifting(), images, 4)
-    assert np.abs(steady.astype(int) - (images // 2 + 60)).max() <= 1
-    rough = translate_augmented(Shifting(), images, 2).astype(int) - images // 2
-    assert np.ptp(rough) > 30
-    assert (translate_augmented(translator(model), images, 1) == translator(model).translate(images)).all()
-
-
-def test_an_augmented_translation_is_less_restless_as_a_picture_moves(model):
-    still = np.repeat(np.repeat(noise(16, 16), 4, 0), 4, 1)
-    network = translator(model)
-
-    def unrest(tta):
-        """Mean change of a translation beside the move of a pixel that its picture makes."""
-        a, b = (translate_augmented(network, still[None, :48, x : x + 48], tta)[0].astype(int) for x in (0, 1))
-        return np.abs(a[8:-8, 9:-8] - b[8:-8, 8:-9]).mean()
-
-    assert unrest(4) < 0.7 * unrest(1)
-
-
-def film_of(path, pictures, sound=None):
-    with FilmWriter(path, rate=Fraction(12), sound=sound) as writer:
-        for pixels in pictures:
-            writer.write(pixels)
-    return path
-
-
-def test_a_film_keeps_times_and_sound_and_bears_the_mark(tmp_path, model):
-    sound = np.sin(np.arange(24000) / 20).astype(np.float32)
-    film = film_of(tmp_path / "in.mp4", [noise(48, 64, seed) for seed in range(6)], sound)
-    out = tmp_path / "out.mp4"
-    translate_images(model=model, film=film, out=out)
-    assert [frame.time for frame in frames(out)] == [frame.time for frame in frames(film)]
-    assert about(out).sound and (about(out).width, about(out).height) == (44, 32)
-    assert read_mark(out).source_type == "compositeWithTrainedAlgorithmicMedia"
-    assert (tmp_path / "out.mp4.json").exists()
-
-
-def test_a_film_of_a_face_is_the_square_around_it_and_frames_without_pass_untranslated(tmp_path, model, monkeypatch):
-    monkeypatch.setattr(Segmenter, "load", lambda path: Segmenter(ColorUnet().eval(), SEVEN))
-    unet = tmp_path / "model.safetensors"
-    unet.write_bytes(b"weights")
-    empty = np.full((120, 200, 3), COLORS[0], np.uint8)
-    face = empty.copy()
-    cv2.ellipse(face, (140, 60), (20, 26), 0, 0, 360, COLORS[2].tolist(), -1)
-    for x in (130, 150):
-        cv2.circle(face, (x, 56), 3, COLORS[3].tolist(), -1)
-    folder = tmp_path / "in"
-    for number, pixels in enumerate([empty, face, face, empty]):
-        save(folder / f"{number}.png", pixels)
-    translate_images(model=model, film=folder, out=tmp_path / "out", unet=unet, no_mark=True)
-    first, seen, _, gone = (read(path) for path in sorted((tmp_path / "out").iterdir()))
-    assert first.shape == (SIZE, SIZE, 3)
-    assert (first == COLORS[0]).all() and (gone == COLORS[0]).all()
-    assert (seen != COLORS[0]).any()
-    with pytest.raises(UserError, match="the U-Net sees no face in its 1 frames"):
-        (tmp_path / "none").mkdir()
-        save(tmp_path / "none/0.png", empty)
-        translate_images(model=model, film=tmp_path / "none", out=tmp_path / "never", unet=unet)
-    assert not (tmp_path / "never").exists()
