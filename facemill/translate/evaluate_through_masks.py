@@ -11,7 +11,7 @@ from facemill.data.shards import decode_image, read_rows
 from facemill.files import write_json
 from facemill.imaging.figures import colorize, save_picture
 from facemill.inference.translator import Translator
-from facemill.translate.figures import Figures, mious, resized_masks
+from facemill.translate.figures import Figures, color_correlations, mious, resized_masks
 from facemill.translate.measures import Translated, Way, make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import COLUMNS, sheet
 from facemill.translate.sides import read_collections, read_side
@@ -87,15 +87,20 @@ def by_cyclegan(model: Path, portraits: list[Path], ids: list[str]) -> list[np.n
 
 
 def asked_figures(way: Way, translated: Translated, through: ThroughMasks) -> Figures:
-    """How well results show the masks that were painted, which have the other collection's proportions.
+    """Figures by the masks that were painted, which have the other collection's proportions.
 
     Returns:
-        `asked_miou`: the mean over portraits of the mIoU of what the other's U-Net sees with what was painted.
+        `asked_miou`: the mean over portraits of the mIoU of what the other's U-Net sees with what was painted;
+        `color_correlation`, with the colors of results where that U-Net sees each role, else where it was painted.
     """
-    if translated.masks is None or way.eyes is None:
-        return {}
     asked = np.stack([through.proportioned(mask) for mask in through.masks(way.source.images)])
-    return {"asked_miou": float(mious(translated.masks, resized_masks(asked, way.eyes.size)).mean())}
+    figures: Figures = {}
+    if translated.masks is not None and way.eyes is not None:
+        figures["asked_miou"] = float(mious(translated.masks, resized_masks(asked, way.eyes.size)).mean())
+    if way.source.masks is not None:
+        moved = asked if translated.masks is None else translated.masks
+        figures["color_correlation"] = color_correlations(way.source.images, translated.images, way.source.masks, moved)
+    return figures
 
 
 def sheet_rows(

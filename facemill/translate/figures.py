@@ -169,24 +169,29 @@ def no_face(masks: np.ndarray, sexes: list[str]) -> Figures:
     return shares | {"without": {role: float(lack.mean()) for role, lack in missing_parts(masks).items()}}
 
 
-def color_correlations(source: np.ndarray, results: np.ndarray, masks: np.ndarray) -> Figures:
+def color_correlations(
+    source: np.ndarray, results: np.ndarray, masks: np.ndarray, moved: np.ndarray | None = None
+) -> Figures:
     """Correlations of the regions' colors before and after, of L*, a* and b*: a negative one tells inverted colors.
 
     Args:
         source: the portraits that were translated, uint8 RGB (N, h, w, 3).
         results: the translations.
         masks: roles of the source, uint8 (N, H, W).
+        moved: roles of the results, uint8 (N, H, W), where these have another layout on purpose.
 
     Returns:
         `all`, of all regions together, and of `hair` and `skin`: by channel, None where nothing varies.
     """
-    small = resized_masks(masks, (source.shape[1], source.shape[2]))
-    before, after = colors_of(source, small, SEVEN), colors_of(results, small, SEVEN)
+    before, after = (
+        colors_of(images, resized_masks(of, (images.shape[1], images.shape[2])), SEVEN)
+        for images, of in ((source, masks), (results, masks if moved is None else moved))
+    )
     chosen = {"all": range(len(REGIONS)), **{name: [list(REGIONS).index(name)] for name in ("hair", "skin")}}
     figures: Figures = {}
     for name, regions in chosen.items():
         pairs = [x[:, list(regions)].reshape(-1, 3) for x in (before, after)]
-        known = ~np.isnan(pairs[0][:, 0])
+        known = ~np.isnan(pairs).any((0, 2))
         columns = zip("Lab", pairs[0][known].T, pairs[1][known].T, strict=True)
         figures[name] = {channel: correlation(a, b) for channel, a, b in columns}
     return figures

@@ -150,5 +150,12 @@ def test_colors_that_stay_correlate_and_inverted_ones_correlate_negatively():
     assert max(inverted["hair"].values()) < -0.5 and max(inverted["all"].values()) < -0.5
 
 
+def test_a_region_that_is_not_in_the_result_does_not_count():
+    source = np.stack([np.full((16, 16, 3), color, np.uint8) for color in noise(12)[:, 0, 0]])
+    moved = halves(12)
+    moved[0] = ID["background"]
+    assert color_correlations(source, source, halves(12), moved)["hair"]["L"] == pytest.approx(1)
+
+
 def test_colors_of_one_picture_for_all_have_no_correlation():
     assert color_correlations(noise(6), flat(*[90] * 6), halves(6))["hair"] == {"L": None, "a": None, "b": None}

@@ -1,6 +1,7 @@
 """Translation through masks: made networks whose answers are known, then real ones from shards to pictures."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -28,10 +29,13 @@ from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
 from facemill.networks.vae import Vae
 from facemill.translate import classifier
-from facemill.translate.evaluate_through_masks import by_cyclegan, evaluate_through_masks, measured_size
+from facemill.translate.evaluate_through_masks import asked_figures, by_cyclegan, evaluate_through_masks, measured_size
+from facemill.translate.figures import color_correlations
 from facemill.translate.learn_through_masks import learn_through_masks
+from facemill.translate.measures import Translated
 from facemill.translate.pictures import CELL, COLUMNS
 from facemill.translate.proportions import Proportions, with_proportions
+from facemill.translate.sides import Side
 from facemill.translate.style_bank import StyleBank, lab_of
 from facemill.translate.through_masks import FILES, Known, ThroughMasks, classes_of_roles, framed
 from facemill.translate.translate_images import translate_images
@@ -270,6 +274,21 @@ def test_directions_are_measured_each_at_its_painters_size_as_far_as_portraits_s
     assert list(json.loads(found.read_text())) == ["a2b", "b2a"]
     through[0].size = 128
     assert measured_size(through[0], [paths["other"]]) == 64, "portraits are not enlarged"
+
+
+@pytest.mark.parametrize("has_unet", [True, False])
+def test_colors_are_compared_where_the_head_was_moved_to(has_unet):
+    colors = np.random.default_rng(0).integers(0, 256, (20, len(ROLES), 3), np.uint8)
+    roles = np.stack([PHOTOS[number % 3] for number in range(20)])
+    images = np.stack([table[mask] for table, mask in zip(colors, roles, strict=True)])
+    lower = np.roll(roles, 12, 1)
+    translated = Translated(np.roll(images, 12, 1), None, lower if has_unet else None, np.zeros(20))
+    way = SimpleNamespace(source=Side([], images, roles, []), eyes=SimpleNamespace(size=(128, 128)))
+    through = SimpleNamespace(masks=lambda _: roles, proportioned=lambda mask: np.roll(mask, 12, 0))
+    found = asked_figures(way, translated, through)
+    assert ("asked_miou" in found) == has_unet
+    assert min(value for of in found["color_correlation"].values() for value in of.values()) > 0.95
+    assert min(color_correlations(images, translated.images, roles)["all"].values()) < 0.9, "where it was"
 
 
 def test_collections_without_masks_or_faces_are_refused(chain, tmp_path):
