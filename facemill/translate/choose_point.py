@@ -2,7 +2,6 @@
 
 import csv
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from facemill.files import atomic_write
 from facemill.inference.translator import Translator
 from facemill.log import log, progress
 from facemill.networks.store import model_settings
+from facemill.synthesize.train_gaugan import copy_model
 from facemill.translate.figures import Figures
 from facemill.translate.measures import Way, make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import plot_points
@@ -18,6 +18,7 @@ from facemill.translate.sides import read_collections
 
 COLUMNS: tuple[str, ...] = (
     "frechet_scaled",
+    "frechet_scaled_error",
     "portrait_miou",
     "portrait_miou_error",
     "mask_miou",
@@ -104,25 +105,35 @@ def figures_of_point(ways: dict[str, Way], there: Translator, back: Translator |
 
 
 def chosen_point(measured: Sequence[dict[str, Figures]]) -> int:
-    """The index of the point with the lowest scaled Frechet distance, among those that keep the layout best.
+    """The index of the latest point that is as near as the nearest, among those that keep the layout best.
 
     These are the points whose mean mIoU of masks is at most one standard error below that of the best; all, where
-    there are no masks. Both figures are means of the directions; of equal points the later one is chosen.
+    there are no masks. The latest of them is chosen whose scaled Frechet distance is at most one standard error above
+    the lowest one: few portraits do not tell more. All figures are means of the directions that have them; at a point
+    without a distance it is infinite.
 
     Args:
         measured: of each point the figures of each direction.
     """
-    ways = range(len(measured[0]))
-    columns = [list(of_point.values()) for of_point in measured]
-    distances = [sum(figures["frechet_scaled"] or 0 for figures in of_point) / len(ways) for of_point in columns]
-    candidates = list(range(len(measured)))
-    seen = [w for w in ways if all("portrait_miou" in of_point[w] for of_point in columns)]
-    if seen:
-        mious = [sum(of_point[w]["portrait_miou"] for w in seen) / len(seen) for of_point in columns]
+    candidates: Sequence[int] = range(len(measured))
+    if known := [way for way in measured[0] if all("portrait_miou" in of_point[way] for of_point in measured)]:
+        mious, errors = means(measured, known, "portrait_miou")
         best = max(candidates, key=mious.__getitem__)
-        error = math.hypot(*(columns[best][w]["portrait_miou_error"] for w in seen)) / len(seen)
-        candidates = [point for point in candidates if mious[point] >= mious[best] - error]
-    return min(candidates, key=lambda point: (distances[point], -point))
+        candidates = [point for point in candidates if mious[point] >= mious[best] - errors[best]]
+    known = [way for way in measured[0] if any(of_point[way]["frechet_scaled"] is not None for of_point in measured)]
+    distances, errors = means(measured, known, "frechet_scaled")
+    nearest = min(candidates, key=distances.__getitem__)
+    return max(point for point in candidates if distances[point] <= distances[nearest] + errors[nearest])
+
+
+def means(measured: Sequence[dict[str, Figures]], ways: Sequence[str], key: str) -> tuple[list[float], list[float]]:
+    """At each point the mean of a figure over directions, infinite where one has none, and its standard error."""
+    values, errors = [], []
+    for of_point in measured:
+        figures = [of_point[way][key] for way in ways]
+        values.append(sum(math.inf if figure is None else figure for figure in figures) / max(len(ways), 1))
+        errors.append(math.hypot(*(of_point[way][f"{key}_error"] or 0 for way in ways)) / max(len(ways), 1))
+    return values, errors
 
 
 def lines_of(measured: Sequence[dict[str, Figures]]) -> dict[str, dict[str, list[float | None]]]:
@@ -150,10 +161,3 @@ def write_points(path: Path, images: Sequence[int], measured: Sequence[dict[str,
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def copy_model(source: Path, target: Path) -> None:
-    """Copies a model with the JSON beside it."""
-    for suffix in (".json", ".safetensors"):
-        with atomic_write(target.with_suffix(suffix)) as tmp:
-            shutil.copyfile(source.with_suffix(suffix), tmp)

@@ -22,6 +22,11 @@ PLACES = {"hair": ("hair",), "face": ("face",), "eye": ("eye",), "mouth": ("mout
 """Regions in which results are compared with the true answers."""
 
 
+HALVES = 20
+"""Halves of portraits by which a standard error is told, to about a sixth of it. Of 128 features of 48 drawn portraits
+it came out 1.6 times too large by halves, 2.7 times by bootstrap samples, which have portraits twice."""
+
+
 class Features(NamedTuple):
     """Features of portraits, float32 (N, D) each."""
 
@@ -87,7 +92,8 @@ def over(value: float, reference: float) -> float | None:
 def frechet_figures(features: Features) -> Figures:
     """How far results are from the other collection, 0 as its own unseen portraits are, 1 as untranslated ones are.
 
-    All three distances are to the features of the training's portraits, and of the same number of portraits.
+    All three distances are to the features of the training's portraits, and of the same number of portraits. The
+    scaled one and its standard error are None where untranslated portraits are no farther than unseen ones.
     """
     count = min(len(features.results), len(features.real))
 
@@ -95,12 +101,34 @@ def frechet_figures(features: Features) -> Figures:
         return frechet_distance(points[:count], features.training)
 
     own, floor, nothing = map(distance, (features.results, features.real, features.source))
+    span = max(nothing - floor, 0.0)
     return {
-        "frechet_scaled": over(own - floor, nothing - floor),
+        "frechet_scaled": over(own - floor, span),
+        "frechet_scaled_error": over(frechet_error(features.results[:count], features.training), span),
         "frechet_distance": own,
         "frechet_floor": floor,
         "frechet_nothing": nothing,
     }
+
+
+def frechet_error(points: np.ndarray, reference: np.ndarray) -> float:
+    """The standard error of `frechet_distance` by the choice of points, (N, D): its deviation over random halves.
+
+    The `HALVES` of N points are always the same ones. tr((A B)^1/2) is the sum of the singular values of the centered
+    points times a root of B, of whose products the smaller one's eigenvalues are taken.
+    """
+    random, count, x = np.random.default_rng(0), len(points) // 2, points.astype(np.float64)
+    values, vectors = np.linalg.eigh(np.cov(reference, rowvar=False))
+    turned, center = x @ (vectors * np.sqrt(values.clip(0))), reference.mean(0, np.float64)
+    distances = []
+    for _ in range(HALVES):
+        chosen = random.permutation(len(points))[:count]
+        y = turned[chosen] - turned[chosen].mean(0)
+        product = y @ y.T if count < y.shape[1] else y.T @ y
+        roots = np.sqrt(np.linalg.eigvalsh(product).clip(0) / (count - 1)).sum()
+        between = ((x[chosen].mean(0) - center) ** 2).sum()
+        distances.append(between + x[chosen].var(0, ddof=1).sum() - 2 * roots)  # without the trace of B
+    return float(np.std(distances, ddof=1) * np.sqrt(count / (len(points) - count)))
 
 
 def diversity(features: Features) -> float | None:

@@ -29,17 +29,31 @@ EVERY = {"frechet_scaled", "cycle", "hidden_messages", "changed", "called", "div
 """Figures of each direction that there are in every case."""
 
 
-def of(*points: tuple[float | None, float | None], error: float = 0.01) -> list[dict]:
-    """Measured points of one direction: scaled Frechet distances and mIoUs of masks."""
-    return [
-        {"a2b": {"frechet_scaled": far} | ({"portrait_miou": miou, "portrait_miou_error": error} if miou else {})}
-        for far, miou in points
+def of(*points: tuple[float | None, float | None], error: float = 0.01, far_error: float = 0) -> list[dict]:
+    """Measured points of one direction: scaled Frechet distances and mIoUs of masks, each with its standard error."""
+    known = [{"portrait_miou": miou, "portrait_miou_error": error} if miou else {} for _, miou in points]
+    distances = [
+        {"frechet_scaled": far, "frechet_scaled_error": None if far is None else far_error} for far, _ in points
     ]
+    return [{"a2b": far | miou} for far, miou in zip(distances, known, strict=True)]
 
 
 def test_the_lowest_distance_is_chosen_among_the_points_that_keep_the_layout():
     assert chosen_point(of((0.9, 0.8), (0.3, 0.795), (0.1, 0.78))) == 1, "the last keeps less, by more than its error"
     assert chosen_point(of((0.9, 0.8), (0.3, 0.795), (0.1, 0.78), error=0.03)) == 2
+
+
+def test_of_points_within_an_error_of_the_lowest_distance_the_latest_is_chosen():
+    points = (0.9, 0.8), (0.10, 0.8), (0.14, 0.8), (0.16, 0.8)
+    assert chosen_point(of(*points, far_error=0.05)) == 2
+    assert chosen_point(of(*points, (0.05, 0.7), far_error=0.05)) == 2, "the last one loses the layout"
+
+
+def test_a_distance_that_is_not_known_is_infinite():
+    assert chosen_point(of((0.3, None), (None, None), far_error=0.1)) == 0
+    [unknown] = of((None, None))
+    points = [unknown | {"b2a": point["a2b"]} for point in of((0.1, None), (0.3, None))]
+    assert chosen_point(points) == 0, "one direction alone tells"
 
 
 def test_without_masks_every_point_may_be_chosen():
@@ -54,7 +68,10 @@ def test_of_equal_points_the_later_is_chosen():
 def test_both_directions_count_with_the_error_of_their_mean():
     points = [
         {
-            name: {"frechet_scaled": far, "portrait_miou": miou, "portrait_miou_error": 0.01}
+            name: {
+                **{"frechet_scaled": far, "frechet_scaled_error": 0.01},
+                **{"portrait_miou": miou, "portrait_miou_error": 0.01},
+            }
             for name, far, miou in (("a2b", far, 0.8), ("b2a", 0.2, miou))
         }
         for far, miou in ((0.8, 0.8), (0.2, 0.787), (0.1, 0.785))
@@ -113,7 +130,7 @@ def test_the_chosen_translators_are_copied_with_a_table_of_all_points(tmp_path, 
         ("2", "200", "1"),
         ("3", "300", "0"),
     ]
-    assert all(float(row[f"{way}_frechet_scaled"]) > 0 for row in rows for way in out)
+    assert all(float(row[f"{way}_frechet_scaled{of}"]) > 0 for row in rows for way in out for of in ("", "_error"))
     assert [bool(row["a2b_truth"]) for row in rows] == [bool(row["b2a_portrait_miou"]) for row in rows] == [masked] * 3
     assert len({row["a2b_cycle"] for row in rows}) == 3, "each point's own translators"
     assert Image.open(paths["picture"]).width == (1200 if masked else 600)

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from facemill.data.classes import IGNORE, ROLES
+from facemill.metrics.distances import frechet_distance
 from facemill.translate.figures import (
+    HALVES,
     Features,
     are_faces,
     color_correlations,
     diversity,
+    frechet_error,
     frechet_figures,
     l1,
     mask_figures,
@@ -85,6 +88,27 @@ def test_the_scaled_distance_is_0_of_unseen_real_portraits_and_1_of_untranslated
     assert frechet_figures(features(drawn(1)))["frechet_scaled"] == 1
     halfway = frechet_figures(features(drawn(5, shift=5)))["frechet_scaled"]
     assert halfway == pytest.approx(0.25, abs=0.02), "distances are squared"
+
+
+def test_there_is_no_scale_where_untranslated_portraits_are_as_near_as_unseen_ones():
+    nearer = features(drawn(5, shift=5))._replace(source=drawn(3, 500, shift=10))
+    found = frechet_figures(nearer)
+    assert found["frechet_scaled"] is None and found["frechet_scaled_error"] is None
+    assert found["frechet_nothing"] < found["frechet_floor"] < found["frechet_distance"]
+
+
+@pytest.mark.parametrize("count", [12, 48])
+def test_the_standard_error_is_the_deviation_over_halves(count):
+    points, reference, random = drawn(5, count, shift=5), drawn(3, 500, shift=10), np.random.default_rng(0)
+    halves_of = [points[random.permutation(count)[: count // 2]] for _ in range(HALVES)]
+    distances = [frechet_distance(half, reference) for half in halves_of]
+    assert frechet_error(points, reference) == pytest.approx(np.std(distances, ddof=1), rel=1e-3)
+
+
+def test_the_standard_error_tells_how_far_distances_of_few_portraits_spread():
+    figures = [frechet_figures(features(drawn(seed, 48, shift=6))) for seed in range(100, 140)]
+    spread = np.std([found["frechet_scaled"] for found in figures])
+    assert np.mean([found["frechet_scaled_error"] for found in figures]) == pytest.approx(spread, rel=0.3)
 
 
 def test_the_three_distances_are_of_as_many_portraits():
