@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 
 from facemill.data.classes import ClassTable
-from facemill.imaging.colors import REGIONS, region_colors, region_ids
-from facemill.metrics.style import color_errors
+from facemill.imaging.colors import REGIONS, region_ids
+from facemill.metrics.style import color_errors, colors_of
 
 WEIGHTS = {"hair": 1.0, "skin": 1.0, "clothes": 0.3, "background": 0.2}
 """How much the colors of regions count when a style is chosen."""
 
-KEPT = ("hair", "skin")
-"""Regions that get the exact color in the end."""
+RECOLORED = ("hair", "skin")
+"""Regions that get the wanted color in the end."""
 
 LIGHTEST = 98
 """Percentile of the other collection's skins that is as light as any."""
@@ -66,13 +66,15 @@ class StyleBank(NamedTuple):
 
 
 def lab_of(image: np.ndarray, mask: np.ndarray, classes: ClassTable) -> np.ndarray:
-    """The colors of `REGIONS`, float32 (R, 3), NaN for those of too few pixels; as `region_colors`."""
-    nothing = np.full(3, np.nan, np.float32)
-    return np.stack([nothing if c is None else c for c in region_colors(image, mask, classes).values()])
+    """The colors of `REGIONS` of one portrait, float32 (R, 3), NaN for those of too few pixels; as `colors_of`."""
+    colors: np.ndarray = colors_of(image[None], mask[None], classes)[0]
+    return colors
 
 
 def recolored(image: np.ndarray, mask: np.ndarray, classes: ClassTable, wanted: np.ndarray) -> np.ndarray:
-    """A portrait whose hair and skin have exactly the wanted median colors: what is left is added to all their pixels.
+    """A portrait whose hair and skin have the wanted median colors: what is left is added to all their pixels.
+
+    They differ as far as pixels leave what a screen shows, where they are clipped.
 
     Args:
         image: uint8 RGB (H, W, 3).
@@ -82,7 +84,7 @@ def recolored(image: np.ndarray, mask: np.ndarray, classes: ClassTable, wanted: 
     """
     lab = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     missing = dict(zip(REGIONS, wanted - lab_of(image, mask, classes), strict=True))
-    for region in KEPT:
+    for region in RECOLORED:
         if not np.isnan(missing[region]).any():
             lab += _soft(mask, region_ids(classes)[region]) * missing[region]
     rgb = cv2.cvtColor(lab.astype(np.float32), cv2.COLOR_LAB2RGB)

@@ -1,8 +1,8 @@
 """Portraits in the manner of another collection through their masks: one U-Net reads, the other's GauGAN paints.
 
 Layout and colors are kept by construction. The mask of a portrait is brought to the proportions of the other
-collection; it is painted in the style of the portrait there that is nearest in color. Hair then gets exactly the color
-that it had, and skin the one that is as light among skins there as it was.
+collection; it is painted in the style of the portrait there that is nearest in color. Hair then gets the color
+that it had, as far as a screen shows it, and skin the one that is as light among skins there as it was.
 """
 
 from pathlib import Path

@@ -101,8 +101,12 @@ def test_the_style_is_that_of_the_nearest_hair(monkeypatch):
     translator, codes = drawer(), []
     paint = translator.painter.generate
     monkeypatch.setattr(translator.painter, "generate", lambda mask, z: codes.append(z) or paint(mask, z))
-    translator.translate(np.stack([COLORS[PHOTOS[0]]]))
-    assert codes[0].numpy().tolist() == STYLES[:1].tolist()
+    tables = np.stack([COLORS, COLORS])
+    tables[:, ID["hair"]] = (0, 90, 0), (90, 150, 40)
+    dark, light = (table[PHOTOS[0]] for table in tables)
+    translator.bank = StyleBank(STYLES, np.stack([lab_of(image, PHOTOS[0], SEVEN) for image in (dark, light)]))
+    translator.translate(np.stack([light, dark]))
+    assert np.concatenate(codes).tolist() == STYLES[::-1].tolist()
 
 
 def test_a_portrait_gives_the_same_bytes_alone_and_among_others_and_at_its_own_size():
