@@ -12,7 +12,7 @@ from PIL import Image
 from facemill.data.batching import batched, map_ahead
 from facemill.data.synthetic import Mark, draw_mark, hashes, mark_png
 from facemill.data.walk import IMAGE_SUFFIXES, check_new_folder, check_out, check_replaced, files_in
-from facemill.errors import UserError, list_faults
+from facemill.errors import UserError, first_line, list_faults
 from facemill.files import atomic_write
 from facemill.inference.translator import Translator
 from facemill.log import log, progress
@@ -107,8 +107,8 @@ def _side(size: int | None, trained_at: int, weights: Path) -> int:
     side = trained_at if size is None else size
     least, most = SIDES
     if side % MULTIPLE or not least <= side <= most:
-        option = f"{weights.with_suffix('.json')}: settings.size: found" if size is None else "--size"
-        raise UserError(f"{option} {side}: accepted: a multiple of {MULTIPLE} from {least} to {most}")
+        key = f"{weights.with_suffix('.json')}: settings.size: found {side};" if size is None else f"--size {side}:"
+        raise UserError(f"{key} accepted: a multiple of {MULTIPLE} from {least} to {most}")
     return side
 
 
@@ -148,7 +148,10 @@ def _translate_all(
                 faults.append((path, str(pixels)))
                 continue
             mark = Mark("compositeWithTrainedAlgorithmicMedia", digests, hashes([path]))
-            write_marked(files.out / files.names[path], pixels if no_mark else draw_mark(pixels), mark)
+            try:
+                write_marked(files.out / files.names[path], pixels if no_mark else draw_mark(pixels), mark)
+            except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+                faults.append((path, f"its translation cannot be written ({first_line(error)})"))
     count = len(files.names)
     log.info("%d translations in %s", count - len(faults), files.out)
     if faults:

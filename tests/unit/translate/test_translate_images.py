@@ -160,6 +160,20 @@ def test_images_that_cannot_be_read_are_listed_and_the_others_translated(tmp_pat
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.png"]
 
 
+def test_images_in_whose_place_lies_a_folder_are_listed(tmp_path, model):
+    save(tmp_path / "in/a.jpg", noise(SIZE, SIZE))
+    save(tmp_path / "in/a.png/b.jpg", noise(SIZE, SIZE))
+    (tmp_path / "out/c.png").mkdir(parents=True)
+    save(tmp_path / "in/c.jpg", noise(SIZE, SIZE))
+    with pytest.raises(UserError) as fault:
+        translate_images(model=model, images=tmp_path / "in", out=tmp_path / "out")
+    first, *lines = str(fault.value).split("\n  ")
+    assert first == "2 of 3 images are not translated:"
+    for line, name in zip(lines, ("b.jpg", "c.jpg"), strict=True):
+        assert f"{name}: its translation cannot be written (" in line
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_file()] == ["a.png"]
+
+
 def test_gray_transparent_and_tiny_images_are_translated(tmp_path, model):
     folder = tmp_path / "in"
     save(folder / "gray.png", noise(40, 40)[..., 0])
@@ -222,7 +236,7 @@ def test_portraits_have_the_ratio_of_the_json(tmp_path, ratio, size, shape):
         ({"ratio": 0}, None, r"a2b\.json: settings\.ratio: found 0; accepted: greater than or equal to 1"),
         ({"ratio": 4.5}, None, r"a2b\.json: settings\.ratio: found 4.5; accepted: less than or equal to 4"),
         ({"ratio": [1]}, None, r"a2b\.json: settings\.ratio: found \[1\]; accepted: a valid number"),
-        ({"size": 30}, None, r"a2b\.json: settings\.size: found 30: accepted: a multiple of 4"),
+        ({"size": 30}, None, r"a2b\.json: settings\.size: found 30; accepted: a multiple of 4"),
         ({"ratio": 2}, 36, r"--size 36: .*a2b\.safetensors would have 18 x 36 pixels; accepted: .* multiple of 4"),
         ({"ratio": 2}, 20, r"--size 20: .*a2b\.safetensors would have 10 x 20 pixels; accepted: .* at least 16"),
         ({"ratio": 4}, 32, r"--size 32: .*a2b\.safetensors would have 8 x 32 pixels; accepted: .* at least 16"),
