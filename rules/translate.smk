@@ -27,6 +27,13 @@ JUDGE = HANDS_UNET if PAIRED else EVALUATOR
 OTHER_JUDGE = HANDS_UNET if PAIRED else str(OTHER_UNET) if OTHER_UNET else []
 if OTHER_RUN and (OTHER_RUN / "unet/v2/model.json").exists():
     OTHER_JUDGE = str(OTHER_RUN / "unet/v2/model.safetensors")
+# The U-Nets whose loss is `mask_weight`, and the directions where the same ones measure.
+TEACHERS = {"a2b": HANDS_UNET if PAIRED else OTHER_UNET, "b2a": HANDS_UNET if PAIRED else LABELLER}
+SELF_GRADED = [
+    way
+    for way, judge in (("a2b", OTHER_JUDGE), ("b2a", JUDGE))
+    if CONFIG.cyclegan.mask_weight and judge and str(judge) == str(TEACHERS[way])
+]
 KEEPS = bool(CONFIG.cyclegan.mask_weight or CONFIG.cyclegan.color_weight)
 
 
@@ -204,12 +211,8 @@ rule train_cyclegan:
         portraits=shards("portraits"),
         other=other_shards("other"),
         masks=MASKS if KEEPS else [],
-        unet=(HANDS_UNET if PAIRED else LABELLER) if CONFIG.cyclegan.mask_weight else [],
-        other_unet=(
-            (HANDS_UNET if PAIRED else str(OTHER_UNET))
-            if CONFIG.cyclegan.mask_weight and (PAIRED or OTHER_UNET)
-            else []
-        ),
+        unet=TEACHERS["b2a"] if CONFIG.cyclegan.mask_weight else [],
+        other_unet=TEACHERS["a2b"] if CONFIG.cyclegan.mask_weight else [],
     output:
         expand(f"{CYCLEGAN}/points/{{point}}/{{way}}.json", point=POINTS, way=["a2b", "b2a"], allow_missing=True),
         a2b=expand(f"{CYCLEGAN}/points/{{point}}/a2b.safetensors", point=POINTS, allow_missing=True),
@@ -336,6 +339,7 @@ rule evaluate_cyclegan:
             "evaluate_cyclegan",
             inception_weights=CONFIG.gaugan.inception_weights,
             paired=PAIRED,
+            self_graded=SELF_GRADED,
             holdout=CONFIG.holdout,
         ),
     resources:

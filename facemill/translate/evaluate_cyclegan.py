@@ -5,6 +5,7 @@ from pathlib import Path
 from facemill.files import write_json
 from facemill.imaging.figures import save_picture
 from facemill.inference.translator import Translator
+from facemill.log import log
 from facemill.translate.measures import make_judge, make_ways, translate, way_figures
 from facemill.translate.pictures import extremes, first_portraits
 from facemill.translate.sides import read_collections
@@ -22,6 +23,7 @@ def evaluate_cyclegan(
     vae: Path | None = None,
     inception_weights: Path | None = None,
     paired: bool = False,
+    self_graded: list[str] | None = None,
     holdout: float,
     metrics: Path,
     picture: Path,
@@ -40,6 +42,7 @@ def evaluate_cyclegan(
         vae: the VAE, whose features stand for a U-Net's where there is none.
         inception_weights: of FID's Inception, whose features are used where they are given.
         paired: whether portraits of one id are each other's true answers.
+        self_graded: directions whose U-Net was a loss of the training: what it sees is no independent witness.
         holdout: share of the portraits that is held out.
         metrics: JSON of the figures, by direction.
         picture: PNG of the first portraits of each direction.
@@ -56,6 +59,10 @@ def evaluate_cyclegan(
     ways = make_ways([there, back], collections, judges, paired)
     done = {name: (way, translate(way)) for name, way in ways.items()}
     figures = {name: way_figures(way, translated) for name, (way, translated) in done.items()}
+    for name, of_way in figures.items():
+        of_way["self_graded"] = name in (self_graded or [])
+        if of_way["self_graded"]:
+            log.warning("cyclegan: %s is judged by the U-Net that it was trained with (mask_weight)", name)
     write_json(metrics, figures)
     save_picture(first_portraits(done), picture)
     save_picture(extremes(done), best_and_worst)
