@@ -95,8 +95,8 @@ def asked_figures(way: Way, translated: Translated, through: ThroughMasks) -> Fi
     """
     asked = np.stack([through.proportioned(mask) for mask in through.masks(way.source.images)])
     figures: Figures = {}
-    if translated.masks is not None and way.eyes is not None:
-        figures["asked_miou"] = float(mious(translated.masks, resized_masks(asked, way.eyes.size)).mean())
+    if translated.masks is not None and way.segmenter is not None:
+        figures["asked_miou"] = float(mious(translated.masks, resized_masks(asked, way.segmenter.size)).mean())
     if way.source.masks is not None:
         moved = asked if translated.masks is None else translated.masks
         figures["color_correlation"] = color_correlations(way.source.images, translated.images, way.source.masks, moved)

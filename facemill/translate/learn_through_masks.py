@@ -20,7 +20,7 @@ from facemill.synthesize.train_gaugan import copy_model
 from facemill.translate.domains import role_table
 from facemill.translate.proportions import Proportions
 from facemill.translate.style_bank import StyleBank, lab_of
-from facemill.translate.through_masks import GAUGAN, UNET, Known, save_bank
+from facemill.translate.through_masks import GAUGAN, UNET, CollectionStatistics, save_bank
 
 MOST = 2000
 """Portraits of each collection that are measured at most."""
@@ -57,7 +57,7 @@ def learn_through_masks(
         run: another run that the portraits are of, whose settings say it instead.
         bank: safetensors file of what is measured, in the folder of the model.
     """
-    own, usual, _ = measured(portraits, masks or [], holdout)
+    here, mean_colors, _ = measured(portraits, masks or [], holdout)
     painter = Painter.load(gaugan, encoder=style_encoder)
     there, _, styles = measured(other, other_masks or [], holdout, painter)
     assert styles, "with a painter"
@@ -67,7 +67,7 @@ def learn_through_masks(
     settings = {"method": "masks", "size": generator.height, "ratio": generator.height // generator.width}
     of_run = settings_of(run) if run else None
     cropped = of_run.portraits.cropping if of_run else cropping
-    save_bank(bank, Known(own, usual), there, styles, settings | cropped.model_dump(mode="json"))
+    save_bank(bank, CollectionStatistics(here, mean_colors), there, styles, settings | cropped.model_dump(mode="json"))
 
 
 def measured(
@@ -93,8 +93,8 @@ def measured(
         raise UserError(f"{(masks or portraits)[0].parent}: {error}") from error
     colors = np.stack([lab_of(image, mask, classes) for image, mask in pairs])
     codes = np.concatenate(list(_codes(painter, [image for image, _ in pairs]))) if painter else None
-    usual = np.ma.masked_invalid(colors).mean(0).filled(np.nan)  # NaN for a region that no portrait has
-    return proportions, usual, None if codes is None else StyleBank(codes, colors)
+    mean_colors = np.ma.masked_invalid(colors).mean(0).filled(np.nan)  # NaN for a region that no portrait has
+    return proportions, mean_colors, None if codes is None else StyleBank(codes, colors)
 
 
 def _codes(painter: Painter, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:

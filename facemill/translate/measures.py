@@ -42,16 +42,16 @@ QUALITY = 90
 """Of the JPEG that hidden messages do not survive."""
 
 
-class Eyes(NamedTuple):
-    """The U-Net that knows a collection."""
+class TargetSegmenter(NamedTuple):
+    """The U-Net that knows a collection that results should be like."""
 
     segmenter: Segmenter
     size: tuple[int, int]
     """Height and width at which it sees portraits."""
 
     @classmethod
-    def of(cls, collection: Collection) -> "Eyes | None":
-        """Those of a collection; None without a U-Net."""
+    def of(cls, collection: Collection) -> "TargetSegmenter | None":
+        """That of a collection; None without a U-Net."""
         segmenter = collection.segmenter
         return cls(segmenter, unet_size(segmenter, collection.side.images)) if segmenter else None
 
@@ -76,7 +76,7 @@ class Way:
         features: of portraits of all kinds; the results' are those of the untranslated source.
         classifier: that tells the two collections apart.
         forward: whether the target is the classifier's second collection.
-        eyes: the U-Net that knows the target; None without one.
+        segmenter: the U-Net that knows the target; None without one.
         seen: roles that it sees of the target, uint8 (N, H, W); None without one.
     """
 
@@ -89,18 +89,18 @@ class Way:
     features: Features
     classifier: Classifier
     forward: bool
-    eyes: Eyes | None
+    segmenter: TargetSegmenter | None
     seen: np.ndarray | None
 
     def truth(self) -> Side | None:
         """The true answers of the source's portraits, in their order; None where they are unknown."""
         return self.target.of(self.source.ids) if self.paired else None
 
-    def kept(self) -> np.ndarray | None:
+    def expected_masks(self) -> np.ndarray | None:
         """Masks of roles that results should have: the true answers', else the source's; None without any."""
         truth = self.truth()
         masks = self.source.masks if truth is None or truth.masks is None else truth.masks
-        return None if masks is None or self.eyes is None else resized_masks(masks, self.eyes.size)
+        return None if masks is None or self.segmenter is None else resized_masks(masks, self.segmenter.size)
 
 
 @dataclass
@@ -167,7 +167,7 @@ def make_ways(
     ways = {}
     for name, here, there in (("a2b", 0, 1), ("b2a", 1, 0)):
         if translator := translators[here]:
-            judge, eyes = judges[there], Eyes.of(collections[there])
+            judge, segmenter = judges[there], TargetSegmenter.of(collections[there])
             own, real = (features_of(judge, sides[i].images) for i in (here, there))
             ways[name] = Way(
                 there=translator,
@@ -179,8 +179,8 @@ def make_ways(
                 features=Features(own, own, real, features_of(judge, collections[there].training)),
                 classifier=classifier,
                 forward=name == "a2b",
-                eyes=eyes,
-                seen=eyes.masks(sides[there].images) if eyes else None,
+                segmenter=segmenter,
+                seen=segmenter.masks(sides[there].images) if segmenter else None,
             )
     return ways
 
@@ -189,12 +189,12 @@ def translate(way: Way) -> Translated:
     """Translates the source there and back."""
     images = way.there.translate(way.source.images)
     cycle = way.back.translate(images) if way.back else None
-    masks = way.eyes.masks(images) if way.eyes else None
-    truth, kept = way.truth(), way.kept()
+    masks = way.segmenter.masks(images) if way.segmenter else None
+    truth, expected = way.truth(), way.expected_masks()
     if truth is not None:
         scores = -l1(images, truth.images)
-    elif masks is not None and kept is not None:
-        scores = mious(masks, kept)
+    elif masks is not None and expected is not None:
+        scores = mious(masks, expected)
     else:
         scores = -l1(images if cycle is None else cycle, way.source.images)
     return Translated(images, cycle, masks, scores)
@@ -248,12 +248,12 @@ def called_figures(way: Way, images: np.ndarray) -> Figures:
 
 def seen_figures(way: Way, masks: np.ndarray) -> Figures:
     """The figures of what the target's U-Net sees of results, beside what it sees of real portraits."""
-    assert way.seen is not None and way.eyes, "results are seen by the U-Net that saw real portraits"
+    assert way.seen is not None and way.segmenter, "results are seen by the U-Net that saw real portraits"
     figures: Figures = {
         "no_face": no_face(masks, way.source.sexes),
         "no_face_real": no_face(way.seen, way.target.sexes),
     }
-    kept = way.kept()
-    if kept is not None and way.target.masks is not None:
-        figures |= mask_figures(masks, kept, way.seen, resized_masks(way.target.masks, way.eyes.size))
+    expected = way.expected_masks()
+    if expected is not None and way.target.masks is not None:
+        figures |= mask_figures(masks, expected, way.seen, resized_masks(way.target.masks, way.segmenter.size))
     return figures

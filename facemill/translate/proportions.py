@@ -31,7 +31,7 @@ SIDE = 32
 """Steps in which silhouettes and places are counted."""
 
 _LEAST = 0.01  # of widths and heights, whose logarithm is taken
-_GROWTH = 0.3  # of the face's width, at most, by which hair grows
+_GROWTH = 0.3  # of the face's width, at most, by which hair grows: set by hand, so that little hair fills no background
 _FINE = 4  # parts are moved at so many times the resolution, so that small eyes keep their shape
 
 

@@ -11,16 +11,19 @@ from facemill.imaging.colors import REGIONS, region_ids
 from facemill.metrics.style import color_errors, colors_of
 
 WEIGHTS = {"hair": 1.0, "skin": 1.0, "clothes": 0.3, "background": 0.2}
-"""How much the colors of regions count when a style is chosen."""
+"""How much the colors of regions count when a style is chosen. Set by hand, not measured: hair and skin lead, so that
+little of them is left to be recolored; clothes and background decide between styles that are alike there."""
 
 RECOLORED = ("hair", "skin")
 """Regions that get the wanted color in the end."""
 
 LIGHTEST = 98
-"""Percentile of the other collection's skins that is as light as any."""
+"""Percentile of the other collection's skins that is as light as any: the lightest of 400 photos, overexposed, lies 11
+L* above it, that of 400 anime portraits 1."""
 
 UNKNOWN = 30.0
-"""CIEDE2000 to a portrait whose region has no color."""
+"""CIEDE2000 to a portrait whose region has no color: the mean between two of 400 anime portraits is 31 of their hair, 30
+of clothes, 32 of backgrounds."""
 
 
 class StyleBank(NamedTuple):
@@ -41,7 +44,7 @@ class StyleBank(NamedTuple):
         chosen: np.ndarray = self.codes[(errors @ weights).argmin()]
         return chosen
 
-    def wanted(self, colors: np.ndarray, usual: np.ndarray) -> np.ndarray:
+    def wanted(self, colors: np.ndarray, mean_colors: np.ndarray) -> np.ndarray:
         """The colors that a portrait should have in this collection, float32 (R, 3).
 
         All are its own but for the skin's: a drawing's usual skin is lighter than a photo's, which has shadows. The
@@ -51,12 +54,12 @@ class StyleBank(NamedTuple):
 
         Args:
             colors: of the portrait, CIELAB of `REGIONS`, (R, 3) with NaN.
-            usual: the means of its collection, (R, 3).
+            mean_colors: the means of its collection, (R, 3).
         """
         skin, result = list(REGIONS).index("skin"), colors.copy()
         if np.isnan(self.colors[:, skin]).all():
             return result
-        here, there = np.nanmean(self.colors[:, skin], axis=0), usual[skin]
+        here, there = np.nanmean(self.colors[:, skin], axis=0), mean_colors[skin]
         lightness = colors[skin, 0] + here[0] - there[0]
         lightness = np.minimum(lightness, np.nanpercentile(self.colors[:, skin, 0], LIGHTEST))
         way = here[0] - there[0]

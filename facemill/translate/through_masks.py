@@ -34,11 +34,11 @@ NEXT_ROLE = {"face": "skin", "skin": "face", "eye": "face", "mouth": "face"}
 """What a role is painted as by a GauGAN that has no class of it; the background otherwise."""
 
 
-class Known(NamedTuple):
-    """What is known of the portraits' collection."""
+class CollectionStatistics(NamedTuple):
+    """What is measured of the portraits' collection."""
 
     proportions: Proportions
-    colors: np.ndarray
+    mean_colors: np.ndarray
     """The mean CIELAB of `REGIONS`, float32 (R, 3)."""
 
 
@@ -48,8 +48,8 @@ class ThroughMasks:
     Args:
         segmenter: the U-Net that knows the portraits.
         painter: the GauGAN of the other collection.
-        own: the portraits' collection.
-        other: the other one; None leaves masks as they are.
+        source: of the portraits' collection.
+        target: of the other one; None leaves masks as they are.
         bank: styles of the other collection.
     """
 
@@ -57,11 +57,12 @@ class ThroughMasks:
         self,
         segmenter: Segmenter,
         painter: Painter,
-        own: Known,
-        other: Proportions | None,
+        source: CollectionStatistics,
+        target: Proportions | None,
         bank: StyleBank,
     ) -> None:
-        self.segmenter, self.painter, self.own, self.other, self.bank = segmenter, painter, own, other, bank
+        self.segmenter, self.painter, self.bank = segmenter, painter, bank
+        self.source, self.target = source, target
         self.size = painter.generator.height
         self.ratio = painter.generator.height // painter.generator.width
         self._roles = role_table(segmenter.classes).numpy()
@@ -72,13 +73,14 @@ class ThroughMasks:
         """The model in a folder, as `learn_through_masks` made it. Raises `UserError` without one."""
         try:
             tensors = load_file(folder / BANK)
-            own, other = (Proportions(*(tensors[f"{name}.{key}"] for key in Proportions._fields)) for name in "ab")
-            known, bank = Known(own, tensors["usual"]), StyleBank(tensors["codes"], tensors["colors"])
+            here, there = (Proportions(*(tensors[f"{name}.{key}"] for key in Proportions._fields)) for name in "ab")
+            statistics = CollectionStatistics(here, tensors["mean_colors"])
+            bank = StyleBank(tensors["codes"], tensors["colors"])
         except FileNotFoundError as error:
             raise UserError(f"{folder / BANK}: no such model file") from error
         except (SafetensorError, KeyError, OSError) as error:
             raise UserError(f"{folder / BANK}: not a readable model ({first_line(error)})") from error
-        return cls(Segmenter.load(folder / UNET), Painter.load(folder / GAUGAN), known, other, bank)
+        return cls(Segmenter.load(folder / UNET), Painter.load(folder / GAUGAN), statistics, there, bank)
 
     def translate(self, images: np.ndarray) -> np.ndarray:
         """Translations, uint8 RGB (n, h, w, 3), of images of that type and shape."""
@@ -103,7 +105,7 @@ class ThroughMasks:
 
     def proportioned(self, roles: np.ndarray) -> np.ndarray:
         """A mask of roles, uint8 (H, W), with the proportions of the other collection."""
-        return with_proportions(roles, self.own.proportions, self.other) if self.other else roles
+        return with_proportions(roles, self.source.proportions, self.target) if self.target else roles
 
     def as_classes(self, roles: np.ndarray) -> np.ndarray:
         """A mask of roles as one of the painter's classes, uint8 (H, W)."""
@@ -114,7 +116,7 @@ class ThroughMasks:
         """A portrait's translation, at the painter's size; `roles` are those of its mask there."""
         classes = self.painter.classes
         small = cv2.resize(image, roles.shape[::-1], interpolation=cv2.INTER_AREA)
-        wanted = self.bank.wanted(lab_of(small, self.as_classes(roles), classes), self.own.colors)
+        wanted = self.bank.wanted(lab_of(small, self.as_classes(roles), classes), self.source.mean_colors)
         mask = self.as_classes(self.proportioned(roles))
         code = torch.from_numpy(self.bank.nearest(wanted)[None])
         if not code.shape[1]:
@@ -143,10 +145,12 @@ def classes_of_roles(classes: ClassTable) -> np.ndarray:
     return np.array(ids, np.uint8)
 
 
-def save_bank(path: Path, own: Known, other: Proportions, bank: StyleBank, settings: dict[str, Any]) -> None:
+def save_bank(
+    path: Path, source: CollectionStatistics, target: Proportions, bank: StyleBank, settings: dict[str, Any]
+) -> None:
     """Writes what `ThroughMasks` knows of both collections, and settings as the JSON beside it."""
-    tensors = {"usual": own.colors, **bank._asdict()}
-    for name, proportions in (("a", own.proportions), ("b", other)):
+    tensors = {"mean_colors": source.mean_colors, **bank._asdict()}
+    for name, proportions in (("a", source.proportions), ("b", target)):
         tensors |= {f"{name}.{key}": value for key, value in proportions._asdict().items()}
     with atomic_write(path) as tmp:
         save_file({key: np.ascontiguousarray(value) for key, value in tensors.items()}, tmp)

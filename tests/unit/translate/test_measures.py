@@ -77,7 +77,7 @@ def test_without_true_answers_change_is_measured_by_other_portraits():
 
 def test_what_is_not_known_has_no_figures():
     way = ways(Perfect, Perfect, paired=False)["a2b"]
-    blind = dataclasses.replace(way, back=None, eyes=None, source=dataclasses.replace(way.source, masks=None))
+    blind = dataclasses.replace(way, back=None, segmenter=None, source=dataclasses.replace(way.source, masks=None))
     known = measured(blind)
     assert {"frechet_scaled", "called", "changed", "diversity"} <= known.keys()
     assert not known.keys() & {"cycle", "hidden_messages", "mask_miou", "no_face", "color_correlation"}
@@ -135,5 +135,7 @@ def test_portraits_that_only_one_collection_has_are_no_pairs():
 def test_masks_that_results_should_have_are_those_of_the_true_answers():
     way = ways(Perfect, Perfect)["a2b"]
     turned = dataclasses.replace(way.target, masks=way.target.masks[:, ::-1])
-    assert (dataclasses.replace(way, target=turned).kept()[:, ::-1] == way.kept()).all()
-    assert np.unique(way.kept()).tolist() == np.unique(way.source.masks).tolist(), "enlarged without new values"
+    assert (dataclasses.replace(way, target=turned).expected_masks()[:, ::-1] == way.expected_masks()).all()
+    assert np.unique(way.expected_masks()).tolist() == np.unique(way.source.masks).tolist(), (
+        "enlarged without new values"
+    )

@@ -37,7 +37,7 @@ from facemill.translate.pictures import CELL, COLUMNS
 from facemill.translate.proportions import Proportions, with_proportions
 from facemill.translate.sides import Side
 from facemill.translate.style_bank import StyleBank, lab_of
-from facemill.translate.through_masks import FILES, Known, ThroughMasks, classes_of_roles, framed
+from facemill.translate.through_masks import FILES, CollectionStatistics, ThroughMasks, classes_of_roles, framed
 from facemill.translate.translate_images import translate_images
 from facemill.translate.translate_through_masks import translate_through_masks
 
@@ -73,9 +73,11 @@ def drawer(other=True):
     painter = Painter(Drawer(), SEVEN)
     painted = painter.generate(torch.from_numpy(np.stack(DRAWINGS[:2])), torch.from_numpy(STYLES))
     bank = StyleBank(STYLES, np.stack([lab_of(x, m, SEVEN) for x, m in zip(painted, DRAWINGS, strict=False)]))
-    own = Known(Proportions.of(PHOTOS), np.nanmean([lab_of(COLORS[m], m, SEVEN) for m in PHOTOS], axis=0))
+    statistics = CollectionStatistics(
+        Proportions.of(PHOTOS), np.nanmean([lab_of(COLORS[m], m, SEVEN) for m in PHOTOS], axis=0)
+    )
     segmenter = Segmenter(ColorUnet().eval(), SEVEN)
-    return ThroughMasks(segmenter, painter, own, Proportions.of(DRAWINGS) if other else None, bank)
+    return ThroughMasks(segmenter, painter, statistics, Proportions.of(DRAWINGS) if other else None, bank)
 
 
 def test_a_photo_gets_the_others_proportions_and_keeps_its_hair():
@@ -198,7 +200,7 @@ def test_what_is_learned_is_a_complete_model_and_the_same_twice(chain, tmp_path)
     assert settings == {"method": "masks", "size": 64, "ratio": 1, "crop": "top", "detector": None}
     translator = ThroughMasks.load(chain["bank"].parent)
     assert translator.size == 64 and len(translator.bank.codes) > 20
-    for found, masks in ((translator.own.proportions, PHOTOS), (translator.other, DRAWINGS)):
+    for found, masks in ((translator.source.proportions, PHOTOS), (translator.target, DRAWINGS)):
         assert found.means == pytest.approx(Proportions.of([mask[::2, ::2] for mask in masks]).means, abs=0.1)
     again = tmp_path / "again/bank.safetensors"
     learn_through_masks(**chain["networks"], **chain["paths"], cropping=Cropping(crop="top"), bank=again)
@@ -287,7 +289,7 @@ def test_colors_are_compared_where_the_head_was_moved_to(has_unet):
     images = np.stack([table[mask] for table, mask in zip(colors, roles, strict=True)])
     lower = np.roll(roles, 12, 1)
     translated = Translated(np.roll(images, 12, 1), None, lower if has_unet else None, np.zeros(20))
-    way = SimpleNamespace(source=Side([], images, roles, []), eyes=SimpleNamespace(size=(128, 128)))
+    way = SimpleNamespace(source=Side([], images, roles, []), segmenter=SimpleNamespace(size=(128, 128)))
     through = SimpleNamespace(masks=lambda _: roles, proportioned=lambda mask: np.roll(mask, 12, 0))
     found = asked_figures(way, translated, through)
     assert ("asked_miou" in found) == has_unet
