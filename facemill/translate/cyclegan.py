@@ -20,8 +20,8 @@ from facemill.networks.patch_discriminator import PatchDiscriminator
 from facemill.networks.resnet_generator import PRESETS, ResnetGenerator, init_weights, with_fast_norms
 from facemill.training.learner import EmaLearner, Learner
 from facemill.training.optimization import linear_decay
-from facemill.translate.kept import Kept
 from facemill.translate.pool import Pool
+from facemill.translate.preservation import PreservationLosses
 
 DIRECTIONS = ("a2b", "b2a")
 BETAS = (0.5, 0.999)
@@ -33,7 +33,7 @@ class CycleGan:
     """Generators by their direction, discriminators and pools by the direction of the translations that they see.
 
     Attributes:
-        kept: losses of what translations shall keep, by direction; none where their weights are 0.
+        preservation: losses of what translations shall keep, by direction; none where their weights are 0.
     """
 
     accelerator: Accelerator
@@ -41,7 +41,7 @@ class CycleGan:
     discriminators: dict[str, Learner[PatchDiscriminator]]
     pools: dict[str, Pool]
     settings: CycleganConfig
-    kept: dict[str, Kept] = field(default_factory=dict)
+    preservation: dict[str, PreservationLosses] = field(default_factory=dict)
 
     @property
     def learners(self) -> dict[str, Learner[Any]]:
@@ -102,10 +102,10 @@ class CycleGan:
             logits = self.discriminators[way].net(self.augmented(fakes[way]))[-1]
             losses[f"gan_{way}"] = generator_loss(logits)
             losses[f"cycle_{way}"] = F.l1_loss(self.generators[back].net(fakes[way]), images[way])
-            if way in self.kept:
+            if way in self.preservation:
                 losses |= {
                     f"{name}_{way}": loss
-                    for name, loss in self.kept[way].losses(images[way], fakes[way], roles[way]).items()
+                    for name, loss in self.preservation[way].losses(images[way], fakes[way], roles[way]).items()
                 }
         weights |= {"mask": settings.mask_weight, "color": settings.color_weight}
         total = torch.stack([weights.get(name.split("_")[0], 1) * loss for name, loss in losses.items()]).sum()

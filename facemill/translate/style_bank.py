@@ -22,8 +22,8 @@ LIGHTEST = 98
 L* above it, that of 400 anime portraits 1."""
 
 UNKNOWN = 30.0
-"""CIEDE2000 to a portrait whose region has no color: the mean between two of 400 anime portraits is 31 of their hair, 30
-of clothes, 32 of backgrounds."""
+"""CIEDE2000 to a portrait whose region has no color: the mean between two of 400 anime portraits is 31 of hair, 30 of
+clothes, 32 of backgrounds."""
 
 
 class StyleBank(NamedTuple):

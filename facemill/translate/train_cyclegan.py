@@ -29,7 +29,7 @@ from facemill.training.run import Run
 from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, generator_kwargs
 from facemill.translate.domain_faults import check_domains
 from facemill.translate.domains import Domain, training_domains
-from facemill.translate.kept import Kept
+from facemill.translate.preservation import PreservationLosses
 
 POINTS = 8
 """Points of a training whose generators are kept, the last one its end, and grids under `work/`."""
@@ -81,7 +81,7 @@ def train_cyclegan(
     check_domains(*domains, paired=paired)
     height, width = domains[0][0][0].shape[1:]
     gan = build_cyclegan(accelerator, settings, height, width)
-    gan.kept = kept_losses(settings, unet, other_unet)
+    gan.preservation = preservation_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     unets = [path for path in (unet, other_unet) if path]
     run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
@@ -129,7 +129,9 @@ def half_mirrored(pixels: Tensor, roles: Tensor) -> tuple[Tensor, Tensor]:
     return mirrored, torch.where(flips[:, 0], roles.flip(2), roles)
 
 
-def kept_losses(settings: CycleganConfig, unet: Path | None, other_unet: Path | None) -> dict[str, Kept]:
+def preservation_losses(
+    settings: CycleganConfig, unet: Path | None, other_unet: Path | None
+) -> dict[str, PreservationLosses]:
     """The losses of what translations keep, by direction: into the manner of b its U-Net must see the masks again.
 
     Raises:
@@ -137,13 +139,15 @@ def kept_losses(settings: CycleganConfig, unet: Path | None, other_unet: Path | 
     """
     if not (settings.mask_weight or settings.color_weight):
         return {}
-    kept = {}
+    losses = {}
     for way, path in zip(DIRECTIONS, (other_unet, unet), strict=True):
         if settings.mask_weight and not path:
             raise UserError("cyclegan.mask_model: found nothing; accepted: a U-Net that knows the other collection")
         network = load_model(Unet, path) if settings.mask_weight and path else None
-        kept[way] = Kept(network, model_classes(path) if network and path else None, settings.color_weight > 0)
-    return kept
+        losses[way] = PreservationLosses(
+            network, model_classes(path) if network and path else None, settings.color_weight > 0
+        )
+    return losses
 
 
 def point_file(folder: Path, number: int, way: str) -> Path:

@@ -14,7 +14,7 @@ COLORED: tuple[Role, ...] = ("hair", "face")
 """Roles whose mean colors stay."""
 
 
-class Kept:
+class PreservationLosses:
     """Losses of one direction.
 
     Args:

@@ -5,7 +5,7 @@ from torch import nn
 
 from facemill.data.classes import IGNORE, ROLES, SEVEN
 from facemill.translate.domains import role_members, role_table
-from facemill.translate.kept import Kept, resized
+from facemill.translate.preservation import PreservationLosses, resized
 
 
 class Eye(nn.Module):
@@ -38,34 +38,34 @@ def picture(upper: float, lower: float) -> torch.Tensor:
 
 
 def test_masks_are_compared_at_the_size_of_the_unet():
-    kept = Kept(Eye(), SEVEN, with_colors=False)
-    same = kept.losses(picture(0, 0), picture(1, -1), halves("face", "background"))
-    other = kept.losses(picture(0, 0), picture(-1, 1), halves("face", "background"))
+    preservation = PreservationLosses(Eye(), SEVEN, with_colors=False)
+    same = preservation.losses(picture(0, 0), picture(1, -1), halves("face", "background"))
+    other = preservation.losses(picture(0, 0), picture(-1, 1), halves("face", "background"))
     assert set(same) == {"mask"} and same["mask"] < 1.5 < 5 < other["mask"]
     unknown = torch.full((1, 32, 32), IGNORE, dtype=torch.uint8)
-    assert kept.losses(picture(0, 0), picture(1, -1), unknown)["mask"] == 0
+    assert preservation.losses(picture(0, 0), picture(1, -1), unknown)["mask"] == 0
 
 
 def test_a_unet_sees_tall_translations_at_its_own_height():
-    kept = Kept(Eye(width=8), SEVEN, with_colors=False)
+    preservation = PreservationLosses(Eye(width=8), SEVEN, with_colors=False)
     roles = halves("face", "background")[..., ::2]
-    loss = kept.losses(picture(0, 0)[..., ::2], picture(1, -1)[..., ::2], roles)["mask"]
+    loss = preservation.losses(picture(0, 0)[..., ::2], picture(1, -1)[..., ::2], roles)["mask"]
     assert loss < 1.5
 
 
 def test_the_gradient_reaches_the_translation_and_not_the_unet():
     unet, translated = Eye(), picture(-0.1, 0.1).requires_grad_()
-    Kept(unet, SEVEN, with_colors=False).losses(picture(0, 0), translated, halves("face", "background"))[
+    PreservationLosses(unet, SEVEN, with_colors=False).losses(picture(0, 0), translated, halves("face", "background"))[
         "mask"
     ].backward()
     assert translated.grad[:, :, 0].mean() < 0 < translated.grad[:, :, -1].mean() and unet.gain.grad is None
 
 
 def test_colors_of_hair_and_face_stay():
-    kept = Kept(None, None, with_colors=True)
+    preservation = PreservationLosses(None, None, with_colors=True)
     roles = halves("hair", "background")
-    assert kept.losses(picture(0, 0), picture(0, 1), roles)["color"] == 0
-    assert kept.losses(picture(0, 0), picture(1, 0), roles)["color"] > 0.1
+    assert preservation.losses(picture(0, 0), picture(0, 1), roles)["color"] == 0
+    assert preservation.losses(picture(0, 0), picture(1, 0), roles)["color"] > 0.1
 
 
 def test_roles_of_classes():
