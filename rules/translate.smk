@@ -245,7 +245,7 @@ rule train_cyclegan:
 
 
 rule choose_point:
-    """The point of the training with the lowest scaled Frechet distance, among those that keep the layout best."""
+    """The latest point of the training whose Frechet distance is as low as the lowest, among those that keep the layout."""
     input:
         *config_file("gaugan.inception_weights"),
         points_a2b=rules.train_cyclegan.output.a2b,

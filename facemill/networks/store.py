@@ -61,8 +61,11 @@ def network_name(path: Path) -> str:
 
 
 def model_settings(path: Path) -> dict[str, Any]:
-    """The settings of a saved model's training. Raises `UserError` when there is no such model."""
-    settings: dict[str, Any] = _metadata(_weights(path)).get("settings", {})
+    """The settings of a saved model's training. Raises `UserError` when there is no such model, or they are no dict."""
+    weights = _weights(path)
+    settings = _metadata(weights).get("settings", {})
+    if not isinstance(settings, dict):
+        raise UserError(f"{weights.with_suffix('.json')}: settings: found {settings!r}; accepted: keys and values")
     return settings
 
 

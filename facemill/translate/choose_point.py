@@ -12,7 +12,7 @@ from facemill.log import log, progress
 from facemill.networks.store import model_settings
 from facemill.synthesize.train_gaugan import copy_model
 from facemill.translate.figures import Figures
-from facemill.translate.measures import Way, make_judge, make_ways, translate, way_figures
+from facemill.translate.measures import Way, make_judges, make_ways, translate, way_figures
 from facemill.translate.pictures import plot_points
 from facemill.translate.sides import read_collections
 
@@ -28,6 +28,9 @@ COLUMNS: tuple[str, ...] = (
 )
 COLUMNS += ("changed", "diversity")
 """Figures of each direction that the table has, where they are known."""
+
+LAYOUT = 0.9
+"""Least mIoU of masks at the chosen point, as a share of the best point's."""
 
 SHOWN = {"Frechet distance, scaled": "frechet_scaled", "mIoU of masks": "portrait_miou"}
 """Figures of the plot, by their titles."""
@@ -77,9 +80,7 @@ def choose_point(
     ]
     unets, size = (unet, other_unet), pairs[0][0].size
     collections = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=True)
-    judges = [
-        make_judge(known or unet or other_unet, vae, inception_weights, collections[0].side.images) for known in unets
-    ]
+    judges = make_judges(unets, vae, inception_weights, collections[0].side.images)
     ways = make_ways(pairs[0], collections, judges, paired)
     measured = [figures_of_point(ways, *pair) for pair in progress(pairs, "choose_point", len(pairs), "points")]
     chosen = chosen_point(measured)
@@ -107,19 +108,18 @@ def figures_of_point(ways: dict[str, Way], there: Translator, back: Translator |
 def chosen_point(measured: Sequence[dict[str, Figures]]) -> int:
     """The index of the latest point that is as near as the nearest, among those that keep the layout best.
 
-    These are the points whose mean mIoU of masks is at most one standard error below that of the best; all, where
-    there are no masks. The latest of them is chosen whose scaled Frechet distance is at most one standard error above
-    the lowest one: few portraits do not tell more. All figures are means of the directions that have them; at a point
-    without a distance it is infinite.
+    These are the points whose mean mIoU of masks is at least `LAYOUT` of the best one's; all, where there are no masks.
+    The manner comes while the layout slowly goes: nearer to the best are early points alone. The latest of them is
+    chosen whose scaled Frechet distance is at most one standard error above the lowest one: few portraits do not tell
+    more. All figures are means of the directions that have them; at a point without a distance it is infinite.
 
     Args:
         measured: of each point the figures of each direction.
     """
     candidates: Sequence[int] = range(len(measured))
     if known := [way for way in measured[0] if all("portrait_miou" in of_point[way] for of_point in measured)]:
-        mious, errors = means(measured, known, "portrait_miou")
-        best = max(candidates, key=mious.__getitem__)
-        candidates = [point for point in candidates if mious[point] >= mious[best] - errors[best]]
+        mious, _ = means(measured, known, "portrait_miou")
+        candidates = [point for point in candidates if mious[point] >= LAYOUT * max(mious)]
     known = [way for way in measured[0] if any(of_point[way]["frechet_scaled"] is not None for of_point in measured)]
     distances, errors = means(measured, known, "frechet_scaled")
     nearest = min(candidates, key=distances.__getitem__)

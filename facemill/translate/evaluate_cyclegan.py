@@ -6,7 +6,7 @@ from facemill.files import write_json
 from facemill.imaging.figures import save_picture
 from facemill.inference.translator import Translator
 from facemill.log import log
-from facemill.translate.measures import make_judge, make_ways, translate, way_figures
+from facemill.translate.measures import make_judges, make_ways, translate, way_figures
 from facemill.translate.pictures import extremes, first_portraits
 from facemill.translate.sides import read_collections
 
@@ -53,9 +53,7 @@ def evaluate_cyclegan(
     collections = read_collections(
         portraits, other, masks or [], unets, there.size, holdout, paired=paired, choices=False
     )
-    judges = [
-        make_judge(known or unet or other_unet, vae, inception_weights, collections[0].side.images) for known in unets
-    ]
+    judges = make_judges(unets, vae, inception_weights, collections[0].side.images)
     ways = make_ways([there, back], collections, judges, paired)
     done = {name: (way, translate(way)) for name, way in ways.items()}
     figures = {name: way_figures(way, translated) for name, (way, translated) in done.items()}

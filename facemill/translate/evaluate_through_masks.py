@@ -12,7 +12,7 @@ from facemill.files import write_json
 from facemill.imaging.figures import colorize, save_picture
 from facemill.inference.translator import Translator
 from facemill.translate.figures import Figures, color_correlations, mious, resized_masks
-from facemill.translate.measures import Translated, Way, make_judge, make_ways, translate, way_figures
+from facemill.translate.measures import Translated, Way, make_judges, make_ways, translate, way_figures
 from facemill.translate.pictures import COLUMNS, sheet
 from facemill.translate.sides import read_collections, read_side
 from facemill.translate.through_masks import ThroughMasks
@@ -57,8 +57,7 @@ def evaluate_through_masks(
     ways: dict[str, Way] = {}
     for size in sorted(set(sizes.values())):
         both = read_collections(portraits, other, masks or [], unets, size, holdout, paired=paired, choices=False)
-        images = both[0].side.images
-        judges = [make_judge(known or unet or other_unet, None, inception_weights, images) for known in unets]
+        judges = make_judges(unets, None, inception_weights, both[0].side.images)
         of_size: list[Any] = [translators[name] if sizes.get(name) == size else None for name in DIRECTIONS]
         ways |= make_ways(of_size, both, judges, paired)
     for way in ways.values():

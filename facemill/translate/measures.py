@@ -1,7 +1,7 @@
 """What is measured of translations in one direction: the networks look, `figures` computes.
 
-Each direction is judged by the network that knows where it goes: a U-Net that was trained on one collection alone may
-see nothing in the other.
+Masks of results are drawn by the U-Net that knows where a direction goes: one that was trained on one collection alone
+may see nothing in the other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -72,7 +72,7 @@ class Way:
         source: portraits that no training saw.
         target: the other collection's portraits that no training saw.
         paired: whether a portrait of the target is the true answer of that of the source with the same id.
-        judge: the network whose features portraits are compared by.
+        judges: the networks by whose features, side by side, portraits are compared.
         features: of portraits of all kinds; the results' are those of the untranslated source.
         classifier: that tells the two collections apart.
         forward: whether the target is the classifier's second collection.
@@ -85,7 +85,7 @@ class Way:
     source: Side
     target: Side
     paired: bool
-    judge: Judge
+    judges: Sequence[Judge]
     features: Features
     classifier: Classifier
     forward: bool
@@ -121,26 +121,35 @@ class Translated:
     scores: np.ndarray
 
 
-def make_judge(unet: Path | None, vae: Path | None, inception_weights: Path | None, images: np.ndarray) -> Judge:
-    """The network by whose features portraits are compared, at the size at which it was trained.
+def make_judges(
+    unets: Iterable[Path | None], vae: Path | None, inception_weights: Path | None, images: np.ndarray
+) -> list[Judge]:
+    """The networks by whose features portraits are compared, each at the size at which it was trained.
+
+    A U-Net that was trained on photos alone hardly tells drawings from them, so those of both collections count.
 
     Args:
-        unet: the U-Net that knows where a direction goes.
-        vae: the VAE, whose features stand for the U-Net's without one.
+        unets: that know this collection and the other, where there are any.
+        vae: the VAE, whose features stand for theirs without any.
         inception_weights: of FID's Inception, whose features are used where they are given.
         images: uint8 RGB (N, h, w, 3), from which the portraits' shape is taken.
     """
-    size = unet_size(Segmenter.load(unet), images) if unet else (images.shape[1], images.shape[2])
-    return Judge(size, unet, None, vae, inception_weights, NO_COLORS)
+    known: list[Path | None] = [*dict.fromkeys(unet for unet in unets if unet and not inception_weights)]
+    sizes = [unet_size(Segmenter.load(unet), images) if unet else images.shape[1:3] for unet in known or [None]]
+    return [
+        Judge((size[0], size[1]), unet, None, vae, inception_weights, NO_COLORS)
+        for unet, size in zip(known or [None], sizes, strict=True)
+    ]
 
 
 NO_COLORS = TagsConfig(sources=["tags"])
 """The judge names no colors."""
 
 
-def features_of(judge: Judge, images: Iterable[np.ndarray]) -> np.ndarray:
-    """Features, float32 (N, D), of any number of uint8 RGB images (h, w, 3)."""
-    return np.concatenate([judge.features(np.stack(batch)) for batch in batched(images, BATCH)])
+def features_of(judges: Sequence[Judge], images: Iterable[np.ndarray]) -> np.ndarray:
+    """Features, float32 (N, D), of any number of uint8 RGB images (h, w, 3): those of all judges side by side."""
+    batches = (np.stack(batch) for batch in batched(images, BATCH))
+    return np.concatenate([np.concatenate([judge.features(batch) for judge in judges], 1) for batch in batches])
 
 
 def make_ways(
@@ -156,7 +165,7 @@ def make_ways(
     Args:
         translators: of both directions.
         collections: this one and the other.
-        judges: for each collection the network that judges what goes there.
+        judges: networks by whose features portraits are compared.
         paired: whether portraits of one id are each other's true answers.
     """
     sides = [collection.side for collection in collections]
@@ -167,16 +176,16 @@ def make_ways(
     ways = {}
     for name, here, there in (("a2b", 0, 1), ("b2a", 1, 0)):
         if translator := translators[here]:
-            judge, segmenter = judges[there], TargetSegmenter.of(collections[there])
-            own, real = (features_of(judge, sides[i].images) for i in (here, there))
+            segmenter = TargetSegmenter.of(collections[there])
+            own, real = (features_of(judges, sides[i].images) for i in (here, there))
             ways[name] = Way(
                 there=translator,
                 back=translators[there],
                 source=sides[here],
                 target=sides[there],
                 paired=paired,
-                judge=judge,
-                features=Features(own, own, real, features_of(judge, collections[there].training)),
+                judges=judges,
+                features=Features(own, own, real, features_of(judges, collections[there].training)),
                 classifier=classifier,
                 forward=name == "a2b",
                 segmenter=segmenter,
@@ -207,10 +216,11 @@ def way_figures(way: Way, translated: Translated) -> Figures:
     if truth is not None:
         figures |= truth_figures(source.images, images, truth.images, truth.masks)
     figures |= cycle_figures(way, translated)
-    features = way.features._replace(results=features_of(way.judge, images))
+    features = way.features._replace(results=features_of(way.judges, images))
     figures |= frechet_figures(features) | change_figures(way, images)
     figures |= called_figures(way, images)
-    figures |= {"diversity": diversity(features), "features": way.judge.features_name}
+    names = dict.fromkeys(judge.features_name for judge in way.judges)
+    figures |= {"diversity": diversity(features), "features": "; ".join(names)}
     if translated.masks is not None:
         figures |= seen_figures(way, translated.masks)
     if source.masks is not None:
