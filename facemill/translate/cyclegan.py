@@ -4,6 +4,7 @@ Source: Zhu et al. 2017 (https://arxiv.org/abs/1703.10593), sections 3 and 4, id
 identities come out of one call of each generator: instance norm treats each image by itself, so that is the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ from facemill.translate.pool import Pool
 from facemill.translate.preservation import PreservationLosses
 
 DIRECTIONS = ("a2b", "b2a")
+BACK = {"a2b": "b2a", "b2a": "a2b"}
 BETAS = (0.5, 0.999)
 """Adam's, as in the published code."""
 
@@ -91,28 +93,31 @@ class CycleGan:
         Returns:
             The translations, without a graph, and the losses, unweighted.
         """
-        settings = self.settings
-        for learner in self.discriminators.values():
-            learner.raw.requires_grad_(False)
         losses, fakes = {}, {}
-        weights = {"cycle": settings.cycle_weight, "identity": settings.identity_weight}
         for way, back in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
             fakes[way], losses[f"identity_{way}"] = self.translate(way, images[way], images[back])
         for way, back in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
-            logits = self.discriminators[way].net(self.augmented(fakes[way]))[-1]
-            losses[f"gan_{way}"] = generator_loss(logits)
+            losses |= self.judged(way, images[way], fakes[way], roles.get(way))
             losses[f"cycle_{way}"] = F.l1_loss(self.generators[back].net(fakes[way]), images[way])
-            if way in self.preservation:
-                losses |= {
-                    f"{name}_{way}": loss
-                    for name, loss in self.preservation[way].losses(images[way], fakes[way], roles[way]).items()
-                }
-        weights |= {"mask": settings.mask_weight, "color": settings.color_weight}
+        weights = {"cycle": self.settings.cycle_weight, "identity": self.settings.identity_weight}
+        self.backward(losses, weights, share)
+        return {way: fake.detach() for way, fake in fakes.items()}, losses
+
+    def judged(self, way: str, images: Tensor, fakes: Tensor, roles: Tensor | None) -> dict[str, Tensor]:
+        """The losses of translations by the discriminator, whose weights get no gradients, and of what they keep."""
+        discriminator = self.discriminators[way]
+        discriminator.raw.requires_grad_(False)
+        losses = {f"gan_{way}": generator_loss(discriminator.net(self.augmented(fakes))[-1])}
+        discriminator.raw.requires_grad_(True)
+        if way in self.preservation and roles is not None:
+            losses |= {f"{name}_{way}": loss for name, loss in self.preservation[way].losses(images, fakes, roles).items()}
+        return losses
+
+    def backward(self, losses: dict[str, Tensor], weights: dict[str, float], share: float) -> None:
+        """Adds the gradients of losses with weights, by the first words of their names; others have the weight 1."""
+        weights = weights | {"mask": self.settings.mask_weight, "color": self.settings.color_weight}
         total = torch.stack([weights.get(name.split("_")[0], 1) * loss for name, loss in losses.items()]).sum()
         self.accelerator.backward(share * total)
-        for learner in self.discriminators.values():
-            learner.raw.requires_grad_(True)
-        return {way: fake.detach() for way, fake in fakes.items()}, losses
 
     def translate(self, way: str, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Translations of images, and how far targets, which are of the other collection already, are changed (L1)."""
@@ -127,10 +132,10 @@ class CycleGan:
     ) -> dict[str, Tensor]:
         """Adds the gradients of the discriminators' losses, times `share`; returns the losses."""
         losses = {}
-        for way, back in zip(DIRECTIONS, reversed(DIRECTIONS), strict=True):
+        for way, discriminator in self.discriminators.items():
             pooled = self.exchange(way, fakes[way], random)
-            both = torch.cat([images[back], pooled]).contiguous(memory_format=torch.channels_last)
-            real, fake = self.discriminators[way].net(self.augmented(both))[-1].chunk(2)
+            both = torch.cat([images[BACK[way]], pooled]).contiguous(memory_format=torch.channels_last)
+            real, fake = discriminator.net(self.augmented(both))[-1].chunk(2)
             losses[f"d_{way}"] = discriminator_loss(real, fake)
             self.accelerator.backward(share * losses[f"d_{way}"])
         return losses
@@ -158,24 +163,33 @@ def build_cyclegan(accelerator: Accelerator, settings: CycleganConfig, height: i
         height: of the portraits, in pixels.
         width: of the portraits, in pixels.
     """
-    lr, total = settings.training.learning_rate, settings.training.steps
-    preset = PRESETS[settings.preset]
-
-    def schedule(step: int) -> float:
-        return lr * linear_decay(step, total)
-
     generators, discriminators, pools = {}, {}, {}
     for way in DIRECTIONS:
-        generator = ResnetGenerator(**generator_kwargs(settings))
-        discriminator = PatchDiscriminator(ndf=preset.ndf, classes=0, layers=preset.layers)
-        with_fast_norms(discriminator).apply(init_weights)
-        for network in (generator, discriminator):
-            network.to(memory_format=torch.channels_last)
-        adams = [Adam(network.parameters(), betas=BETAS, fused=True) for network in (generator, discriminator)]
-        generators[way] = EmaLearner(accelerator, generator, adams[0], schedule)
-        discriminators[way] = Learner(accelerator, discriminator, adams[1], schedule)
+        generators[way], discriminators[way] = build_way(accelerator, settings)
         pools[way] = Pool(settings.pool, (3, height, width)).to(accelerator.device)
     return CycleGan(accelerator, generators, discriminators, pools, settings)
+
+
+def build_way(
+    accelerator: Accelerator, settings: CycleganConfig
+) -> tuple[EmaLearner[ResnetGenerator], Learner[PatchDiscriminator]]:
+    """A new generator and discriminator with their optimizers."""
+    preset, schedule = PRESETS[settings.preset], learning_rates(settings)
+    generator = ResnetGenerator(**generator_kwargs(settings))
+    discriminator = PatchDiscriminator(ndf=preset.ndf, classes=0, layers=preset.layers)
+    with_fast_norms(discriminator).apply(init_weights)
+    for network in (generator, discriminator):
+        network.to(memory_format=torch.channels_last)
+    adams = [Adam(network.parameters(), betas=BETAS, fused=True) for network in (generator, discriminator)]
+    return (
+        EmaLearner(accelerator, generator, adams[0], schedule),
+        Learner(accelerator, discriminator, adams[1], schedule),
+    )
+
+
+def learning_rates(settings: CycleganConfig) -> Callable[[int], float]:
+    """The learning rate as a function of the step's number."""
+    return lambda step: settings.training.learning_rate * linear_decay(step, settings.training.steps)
 
 
 def generator_kwargs(settings: CycleganConfig) -> dict[str, Any]:
