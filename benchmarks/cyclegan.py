@@ -42,6 +42,7 @@ def settings_of(preset: str, size: int, batch: int) -> CycleganConfig:
     """The sample's settings of another preset, size and batch."""
     return CycleganConfig.model_validate(
         {
+            "method": "cyclegan",
             "size": size,
             "preset": preset,
             "cycle_weight": CYCLE,

@@ -110,7 +110,11 @@ if PAINTERS:
         input:
             *config_file("gaugan.inception_weights"),
             banks=expand(rules.learn_through_masks.output.bank, direction=PAINTERS, allow_missing=True),
-            cyclegan=expand(f"{CYCLEGAN}/{{direction}}.safetensors", direction=PAINTERS, allow_missing=True),
+            cyclegan=expand(
+                f"{CYCLEGAN}/{{direction}}.safetensors",
+                direction=[way for way in WAYS if way in PAINTERS],
+                allow_missing=True,
+            ),
             portraits=shards("portraits"),
             other=other_shards("other"),
             masks=MASKS,

@@ -4,6 +4,8 @@
 
 CYCLEGAN = "results/{dataset}/cyclegan"
 POINTS = range(1, 9)
+# The directions that are trained.
+WAYS = ["a2b"] if CONFIG.cyclegan.method == "cut" else ["a2b", "b2a"]
 
 # The other collection: another run's portraits, a folder or archive, or the sample's other hand. KEEPS tells whether
 # masks are needed.
@@ -40,6 +42,11 @@ KEEPS = bool(CONFIG.cyclegan.mask_weight or CONFIG.cyclegan.color_weight)
 def other_shards(product):
     """The shards of a product that has those of the other collection."""
     return expand(f"results/{{{{dataset}}}}/{product}/shard-{{shard}}.parquet", shard=OTHER_SHARDS)
+
+
+def way_back(path, **values):
+    """The files of b2a of a name; none where it is not trained."""
+    return expand(path, allow_missing=True, **values) if "b2a" in WAYS else []
 
 
 wildcard_constraints:
@@ -92,7 +99,11 @@ rule cyclegan:
         or_fault(
             TRANSLATION_FAULT,
             expand(
-                [*shards("cyclegan/a2b"), *other_shards("cyclegan/b2a"), f"{CYCLEGAN}/metrics.json"],
+                [
+                    *shards("cyclegan/a2b"),
+                    *(other_shards("cyclegan/b2a") if "b2a" in WAYS else []),
+                    f"{CYCLEGAN}/metrics.json",
+                ],
                 dataset=CONFIG.dataset,
             ),
         ),
@@ -206,7 +217,7 @@ if OTHER and not OTHER_RUN:
 
 
 rule train_cyclegan:
-    """Two generators, one for each direction, and the discriminators that teach them, without pairs."""
+    """A generator for each direction, and the discriminators that teach them, without pairs."""
     input:
         portraits=shards("portraits"),
         other=other_shards("other"),
@@ -214,10 +225,13 @@ rule train_cyclegan:
         unet=TEACHERS["b2a"] if CONFIG.cyclegan.mask_weight else [],
         other_unet=TEACHERS["a2b"] if CONFIG.cyclegan.mask_weight else [],
     output:
-        expand(f"{CYCLEGAN}/points/{{point}}/{{way}}.json", point=POINTS, way=["a2b", "b2a"], allow_missing=True),
+        expand(f"{CYCLEGAN}/points/{{point}}/{{way}}.json", point=POINTS, way=WAYS, allow_missing=True),
         a2b=expand(f"{CYCLEGAN}/points/{{point}}/a2b.safetensors", point=POINTS, allow_missing=True),
-        b2a=expand(f"{CYCLEGAN}/points/{{point}}/b2a.safetensors", point=POINTS, allow_missing=True),
-        curves=curves(f"{CYCLEGAN}/curves.csv", "gan_a2b", "gan_b2a", "cycle_a2b", "cycle_b2a"),
+        b2a=way_back(f"{CYCLEGAN}/points/{{point}}/b2a.safetensors", point=POINTS),
+        curves=curves(
+            f"{CYCLEGAN}/curves.csv",
+            *(["gan_a2b", "gan_b2a", "cycle_a2b", "cycle_b2a"] if "b2a" in WAYS else ["gan_a2b", "nce_a2b"]),
+        ),
     log:
         "logs/{dataset}/train_cyclegan.log",
     benchmark:
@@ -257,10 +271,9 @@ rule choose_point:
         other_unet=OTHER_JUDGE,
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
     output:
-        f"{CYCLEGAN}/a2b.json",
-        f"{CYCLEGAN}/b2a.json",
+        expand(f"{CYCLEGAN}/{{way}}.json", way=WAYS, allow_missing=True),
         a2b=f"{CYCLEGAN}/a2b.safetensors",
-        b2a=f"{CYCLEGAN}/b2a.safetensors",
+        b2a=way_back(f"{CYCLEGAN}/b2a.safetensors"),
         points=f"{CYCLEGAN}/points.csv",
         picture=also("cyclegan", figure(f"{CYCLEGAN}/points.png", "8 Translate", "3 Points", "cyclegan_points")),
     log:

@@ -1,4 +1,4 @@
-"""Training of CycleGAN: portraits of two collections, each in the manner of the other."""
+"""Training of CycleGAN, or of CUT in one direction: portraits of two collections, each in the manner of the other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +26,7 @@ from facemill.networks.vae import to_signed_range
 from facemill.synthesize.train_gaugan import copy_model
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import Run
+from facemill.translate.cut import build_cut
 from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, generator_kwargs
 from facemill.translate.domain_faults import check_domains
 from facemill.translate.domains import Domain, training_domains
@@ -53,10 +54,10 @@ def train_cyclegan(
     cropping: Cropping,
     other_run: Path | None = None,
     a2b: list[Path],
-    b2a: list[Path],
+    b2a: list[Path] | None = None,
     curves: Path,
 ) -> None:
-    """Trains translations in both directions; the same command resumes a killed run.
+    """Trains translations in both directions, by CUT in one; the same command resumes a killed run.
 
     Args:
         settings: the section `cyclegan`.
@@ -72,7 +73,7 @@ def train_cyclegan(
         other_run: the run that the other collection is of, whose settings say how it was cropped; without one the
             other was cropped as this one.
         a2b: the EMA generator of that direction at each point, safetensors files.
-        b2a: the same of the other.
+        b2a: the same of the other; none where CUT is the method.
         curves: CSV of the losses.
     """
     torch.manual_seed(seed)
@@ -80,13 +81,14 @@ def train_cyclegan(
     domains = training_domains(portraits, other, masks or [], settings, holdout, paired)
     check_domains(*domains, paired=paired)
     height, width = domains[0][0][0].shape[1:]
-    gan = build_cyclegan(accelerator, settings, height, width)
+    build = build_cut if settings.method == "cut" else build_cyclegan
+    gan = build(accelerator, settings, height, width)
     gan.preservation = preservation_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     unets = [path for path in (unet, other_unet) if path]
     run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
     crops = croppings(cropping, other_run, holdout)
-    facts = {way: key | {"ratio": height / width, "method": "cyclegan"} | crops[way] for way in DIRECTIONS}
+    facts = {way: key | {"ratio": height / width} | crops[way] for way in DIRECTIONS}
     reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
     images, batch, draws = settings.training.images, settings.training.batch, torch.Generator()
     loaders = [
@@ -97,7 +99,7 @@ def train_cyclegan(
         run.record(**gan.step((real_a, real_b), (roles_a, roles_b), step, draws.manual_seed(seed * 1_000_003 + step)))
         reach_point(step)
     if accelerator.is_main_process:
-        for way, targets in zip(DIRECTIONS, (a2b, b2a), strict=True):
+        for way, targets in zip(DIRECTIONS, (a2b, b2a or []), strict=True):
             for number, target in enumerate(targets, 1):
                 copy_model(point_file(run.folder, number, way), target)
         run.finish(curves)
@@ -218,11 +220,18 @@ def held_out_images(portraits: list[Path], size: int, holdout: float) -> np.ndar
 
 
 def there_and_back(images: list[np.ndarray], translators: dict[str, Translator]) -> Image.Image:
-    """A picture: a, a in the manner of b, back again; the same from b. Images are uint8 (N, h, w, 3) each."""
+    """A picture: a, a in the manner of b, back again; the same from b. Images are uint8 (N, h, w, 3) each.
+
+    Where there is a translator of one direction alone: what it translates, and that translated.
+    """
     rows: list[np.ndarray] = []
     for there, back, pictures in zip(DIRECTIONS, reversed(DIRECTIONS), images, strict=True):
+        if there not in translators:
+            continue
         translated = translators[there].translate(pictures)
         warn_of_inversion(pictures, translated, there)
-        rows += [pictures, translated, translators[back].translate(translated)]
+        rows += [pictures, translated]
+        if back in translators:
+            rows.append(translators[back].translate(translated))
     columns = min(map(len, rows))
     return image_grid([list(row[:columns]) for row in rows], cell=images[0].shape[1])

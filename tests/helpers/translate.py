@@ -12,6 +12,7 @@ from facemill.data.shards import IMAGE, encode_jpeg, encode_mask, write_shard
 
 SETTINGS = CycleganConfig.model_validate(
     {
+        "method": "cyclegan",
         "size": 32,
         "preset": "tiny",
         "cycle_weight": 10,

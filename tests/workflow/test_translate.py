@@ -71,6 +71,22 @@ def test_a_second_training_has_the_same_bytes_and_a_weight_of_masks_another(chan
     assert jobs == {"train_cyclegan": 1}
 
 
+def test_cut_has_one_direction(changeable):
+    config = [ENOUGH, "cyclegan={method: cut}"]
+    jobs = planned(changeable, "--config", *config, "--", "cyclegan")
+    assert jobs["train_cyclegan"] == 1 and jobs["translate_portraits"] == 2
+    shutil.rmtree(changeable / RESULTS / "cyclegan/b2a")
+    for path in (changeable / RESULTS / "cyclegan").rglob("b2a.*"):
+        path.unlink()
+    code, said = snakemake(changeable, "--config", *config, "--", "cyclegan")
+    assert code == 0, said
+    stage = changeable / RESULTS / "cyclegan"
+    assert json.loads((stage / "metrics.json").read_text()).keys() == {"a2b"} and not list(stage.rglob("b2a*"))
+    assert model_settings(stage / "a2b.safetensors")["method"] == "cut"
+    assert ids(stage / "a2b") == ids(changeable / RESULTS / "portraits")
+    assert planned(changeable, "--config", *config, "--", "cyclegan") == {}
+
+
 def test_another_run_is_the_other_collection_with_its_masks_and_networks(changeable):
     finished = changeable / RESULTS
     other = shutil.copytree(finished, changeable / "results/drawn")

@@ -54,16 +54,21 @@ def test_each_direction_says_how_the_portraits_that_it_translates_were_cropped(i
     assert (back["crop"], back["detector"]["cascade"]) == ("face", "face.xml")
 
 
-@pytest.mark.parametrize("stop", [1, 6])
-def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, stop):
+@pytest.mark.parametrize(("method", "stop"), [("cyclegan", 1), ("cyclegan", 6), ("cut", 6)])
+def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, method, stop):
     """With augmentation, parts, and a pool that is not yet full or exchanges images."""
-    runs = [inputs | into(tmp_path / name) for name in ("uninterrupted", "resumed")]
-    train_cyclegan(settings=SETTINGS, **runs[0])
+    settings, ways = changed(method=method), ("a2b", "b2a") if method == "cyclegan" else ("a2b",)
+    inputs = {name: value for name, value in inputs.items() if name not in ("a2b", "b2a")}
+    runs = []
+    for name in ("uninterrupted", "resumed"):
+        products = into(tmp_path / name)
+        runs.append(inputs | {key: products[key] for key in (*ways, "curves")})
+    train_cyclegan(settings=settings, **runs[0])
     with sigterm_in_step(stop):
-        train_cyclegan(settings=SETTINGS, **runs[1])
+        train_cyclegan(settings=settings, **runs[1])
     assert list(tmp_path.glob("work/cyclegan-*/checkpoint.safetensors"))
-    train_cyclegan(settings=SETTINGS, **runs[1])
-    for product in ("a2b", "b2a"):
+    train_cyclegan(settings=settings, **runs[1])
+    for product in ways:
         for first, second in zip(runs[0][product], runs[1][product], strict=True):
             assert first.read_bytes() == second.read_bytes()
     assert runs[0]["curves"].read_bytes() == runs[1]["curves"].read_bytes()
@@ -77,6 +82,24 @@ def test_dark_portraits_become_bright_and_bright_ones_dark(inputs):
     dark = np.random.default_rng(7).integers(20, 80, (4, 8, 8, 3), np.uint8).repeat(4, 1).repeat(4, 2)
     assert Translator.load(inputs["a2b"][-1]).translate(dark).mean() > 150
     assert Translator.load(inputs["b2a"][-1]).translate(dark + 160).mean() < 110
+
+
+def test_cut_trains_one_direction(inputs, tmp_path):
+    del inputs["b2a"]
+    settings = changed(
+        method="cut",
+        diff_augment=False,
+        grad_accumulation=1,
+        training={"images": 1600, "batch": 8, "learning_rate": 2e-3},
+    )
+    train_cyclegan(settings=settings, **inputs)
+    curves = np.genfromtxt(inputs["curves"], delimiter=",", names=True)
+    assert set(curves.dtype.names) == {"images", "gan_a2b", "nce_a2b", "identity_a2b", "d_a2b"}
+    assert model_settings(inputs["a2b"][-1])["method"] == "cut"
+    assert not list((tmp_path / "work").rglob("b2a*"))
+    dark = np.random.default_rng(7).integers(20, 80, (4, 8, 8, 3), np.uint8).repeat(4, 1).repeat(4, 2)
+    bright = Translator.load(inputs["a2b"][-1]).translate(dark)
+    assert bright.mean() > 150 and np.corrcoef(dark.ravel(), bright.ravel())[0, 1] > 0.5
 
 
 def test_held_out_portraits_are_not_learned_from_and_those_of_one_id_in_one_collection_alone(inputs, caplog):
