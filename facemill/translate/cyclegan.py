@@ -110,7 +110,9 @@ class CycleGan:
         losses = {f"gan_{way}": generator_loss(discriminator.net(self.augmented(fakes))[-1])}
         discriminator.raw.requires_grad_(True)
         if way in self.preservation and roles is not None:
-            losses |= {f"{name}_{way}": loss for name, loss in self.preservation[way].losses(images, fakes, roles).items()}
+            losses |= {
+                f"{name}_{way}": loss for name, loss in self.preservation[way].losses(images, fakes, roles).items()
+            }
         return losses
 
     def backward(self, losses: dict[str, Tensor], weights: dict[str, float], share: float) -> None:
