@@ -68,6 +68,7 @@ if CONFIG.masked:
 
 
 include: "rules/stylegan.smk"
+include: "rules/other.smk"
 include: "rules/translate.smk"
 include: "rules/through_masks.smk"
 include: "rules/report.smk"

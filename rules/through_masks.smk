@@ -19,19 +19,6 @@ NO_PAINTER = TRANSLATION_FAULT or (
 stop_at_fault("through_masks", None if PAINTERS else NO_PAINTER)
 
 
-def read_by(wildcards):
-    """The U-Net that drew the masks of a direction's portraits; the sample's one that knows both hands."""
-    if PAIRED:
-        return HANDS_UNET
-    return LABELLER if wildcards.direction == "a2b" else f"{OTHER_RUN}/unet/v3/model.safetensors"
-
-
-def collection(direction, place):
-    """The shards of the collection that portraits come from (0) or go to (1), and of its masks where they are apart."""
-    is_own = (direction == "a2b") == (place == 0)
-    return (shards("portraits"), MASKS) if is_own else (other_shards("other"), [])
-
-
 if PAINTERS:
 
     rule through_masks:
