@@ -29,7 +29,7 @@ COLUMNS: tuple[str, ...] = (
 COLUMNS += ("changed", "diversity")
 """Figures of each direction that the table has, where they are known."""
 
-LAYOUT = 0.9
+LAYOUT = 0.8
 """Least mIoU of masks at the chosen point, as a share of the best point's."""
 
 SHOWN = {"Frechet distance, scaled": "frechet_scaled", "mIoU of masks": "portrait_miou"}
