@@ -85,16 +85,14 @@ def train_cyclegan(
     gan = build(accelerator, settings, height, width)
     gan.preservation = preservation_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
-    unets = [path for path in (unet, other_unet) if path]
-    run = Run("cyclegan", key, [*portraits, *other, *(masks or []), *unets], gan.learners, gan.modules)
+    inputs = [path for path in [*portraits, *other, *(masks or []), unet, other_unet] if path]
+    run = Run("cyclegan", key, inputs, gan.learners, gan.modules)
     crops = croppings(cropping, other_run, holdout)
     facts = {way: key | {"ratio": height / width} | crops[way] for way in DIRECTIONS}
     reach_point = point_callback(gan, run, facts, (portraits, other), holdout)
     images, batch, draws = settings.training.images, settings.training.batch, torch.Generator()
-    loaders = [
-        accelerator.prepare(train_loader(domain, batch // 2, seed + n, run.step)) for n, domain in enumerate(domains)
-    ]
-    for step, a, b in zip(run.steps(images, batch, seed), *loaders, strict=False):
+    loaders = (train_loader(domain, batch // 2, seed + n, run.step) for n, domain in enumerate(domains))
+    for step, a, b in zip(run.steps(images, batch, seed), *map(accelerator.prepare, loaders), strict=False):
         (real_a, roles_a), (real_b, roles_b) = half_mirrored(*a), half_mirrored(*b)
         run.record(**gan.step((real_a, real_b), (roles_a, roles_b), step, draws.manual_seed(seed * 1_000_003 + step)))
         reach_point(step)

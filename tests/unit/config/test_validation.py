@@ -126,7 +126,7 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ),
         (
             {"stylegan": {"grad_accumulation": 2, "gpus": 3}},
-            "stylegan.training.batch: found 8; accepted: a multiple of 4 times grad_accumulation times gpus, 24",
+            "stylegan.training.batch: found 16; accepted: a multiple of 4 times grad_accumulation times gpus, 24",
         ),
         ({"stylegan": {"diff_augment": ["blur"]}}, "stylegan.diff_augment.0: found 'blur'; accepted: 'color', .*"),
         ({"stylegan": {"r1": -1}}, "stylegan.r1: found -1; accepted: greater than or equal to 0"),
