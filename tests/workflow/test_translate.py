@@ -92,7 +92,12 @@ def test_another_run_is_the_other_collection_with_its_masks_and_networks(changea
     other = shutil.copytree(finished, changeable / "results/drawn")
     config = [ENOUGH, "cyclegan={other: results/drawn, mask_weight: 2}"]
     jobs = planned(changeable, "--config", *config, "--", "cyclegan", "through_masks")
-    assert jobs["take_other"] == 2 and jobs["learn_through_masks"] == 2 and "draw_other_hand" not in jobs
+    assert jobs["take_other"] == 2 and jobs["learn_through_masks"] == 1 and "draw_other_hand" not in jobs
+    (other / "gaugan").mkdir()
+    for name in ("model", "style_encoder"):
+        (other / f"gaugan/{name}.safetensors").touch()
+    jobs = planned(changeable, "--config", *config, "--", "cyclegan", "through_masks")
+    assert jobs["learn_through_masks"] == 2
     code, said = snakemake(changeable, "-n", "--printshellcmds", "--config", *config, "--", "cyclegan")
     [training] = [line for line in said.splitlines() if "scripts/train_cyclegan.py" in line]
     assert code == 0 and "--other-unet results/drawn/unet/v3/model.safetensors" in training
