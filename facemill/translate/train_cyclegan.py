@@ -81,8 +81,7 @@ def train_cyclegan(
     domains = training_domains(portraits, other, masks or [], settings, holdout, paired)
     check_domains(*domains, paired=paired)
     height, width = domains[0][0][0].shape[1:]
-    build = build_cut if settings.method == "cut" else build_cyclegan
-    gan = build(accelerator, settings, height, width)
+    gan = (build_cut if settings.method == "cut" else build_cyclegan)(accelerator, settings, height, width)
     gan.preservation = preservation_losses(settings, unet, other_unet)
     key = {"seed": seed, "holdout": holdout, "paired": paired} | settings.model_dump(mode="json")
     inputs = [path for path in [*portraits, *other, *(masks or []), unet, other_unet] if path]
