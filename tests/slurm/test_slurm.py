@@ -144,7 +144,7 @@ def test_two_hundred_shards_are_seven_arrays(project, on_slurm):
         main.terminate()
         main.wait()
         subprocess.run(["scontrol", "update", "PartitionName=cpu", "State=UP"], check=True)
-    assert not queue()
+    wait_for(lambda: not queue(), 60)
 
 
 def test_each_task_of_an_array_makes_its_own_shard(project, on_slurm):
