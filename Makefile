@@ -10,8 +10,11 @@ BIN := .venv/bin
 results: .venv/installed
 	$(BIN)/snakemake --cores all
 
+# in two parts, since a process keeps the memory of its earlier tests, and whole runs need it for their jobs
+PYTEST = $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 test: .venv/installed
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal --ignore tests/slurm --ignore tests/browser
+	$(PYTEST) tests/unit tests/real
+	$(PYTEST) tests/workflow
 
 lock: .venv/installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

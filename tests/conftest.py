@@ -1,10 +1,7 @@
 """What all tests share."""
 
-import ctypes
-import gc
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,15 +23,6 @@ if "FACEMILL_AUDIT" in os.environ:
     sys.addaudithook(note)
 """
 """A `sitecustomize` by which every Python of a run notes what it unpickles."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _memory_goes_back() -> Iterator[None]:
-    """glibc gives back what the tests of a module have freed: a machine's memory is for all that tests start, too."""
-    yield
-    gc.collect()
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ def color_loss(images: Tensor, translated: Tensor, regions: Tensor) -> Tensor:
     sizes = regions.sum((2, 3))
 
     def means(pictures: Tensor) -> Tensor:
+        """Mean colors of the regions (B, R, 3)."""
         sums = torch.einsum("brhw,bchw->brc", regions, to_lab(pictures))
         return sums / sizes.clamp(min=1)[..., None]
 

@@ -16,7 +16,7 @@ from facemill.translate.measures import Way, make_judges, make_ways, translate, 
 from facemill.translate.pictures import plot_points
 from facemill.translate.sides import read_collections
 
-COLUMNS: tuple[str, ...] = (
+COLUMNS = (
     "frechet_scaled",
     "frechet_scaled_error",
     "portrait_miou",
@@ -25,8 +25,9 @@ COLUMNS: tuple[str, ...] = (
     "truth",
     "cycle",
     "hidden_messages",
+    "changed",
+    "diversity",
 )
-COLUMNS += ("changed", "diversity")
 """Figures of each direction that the table has, where they are known."""
 
 LAYOUT = 0.8

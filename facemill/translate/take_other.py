@@ -29,6 +29,7 @@ def take_other(*, portraits: Path, pseudo_labels: Path | None = None, other: Pat
         schema = pa.schema([*fields, shard.schema_arrow.field("mask")])
 
     def batches() -> Iterator[pa.RecordBatch]:
+        """Yields the portraits with their masks."""
         for table, masks in zip(_groups(portraits), _groups(pseudo_labels, ["id", "mask"]), strict=True):
             if table["id"] != masks["id"]:
                 raise UserError(f"{pseudo_labels}: found masks of other portraits than those of {portraits}")

@@ -173,6 +173,7 @@ def point_callback(
     shown = [held_out_images(paths, config.size, holdout) for paths in shards]
 
     def reach_point(step: int) -> None:
+        """Saves and shows what the step has reached."""
         images, reached = (step + 1) * batch, [number for number, end in ends.items() if end == step + 1]
         if not gan.accelerator.is_main_process:
             return

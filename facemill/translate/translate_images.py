@@ -120,6 +120,7 @@ class _Files(NamedTuple):
 
     @classmethod
     def of(cls, images: Path, out: Path) -> "_Files":
+        """An image, or those in a folder; raises `UserError` where one would be replaced."""
         if not images.exists():
             raise UserError(f"--images {images}: no such file or folder")
         if out.suffix.lower() in IMAGE_SUFFIXES and not out.exists():
@@ -165,6 +166,7 @@ def _translated(
     first = {name: path for path, name in reversed(files.names.items())}
 
     def read(path: Path) -> tuple[Path, np.ndarray | ValueError]:
+        """The pixels of an image, uint8 RGB (H, W, 3), or why there are none."""
         if first[files.names[path]] != path:
             return path, ValueError(f"its translation would replace that of {first[files.names[path]].name}")
         try:

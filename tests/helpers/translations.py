@@ -99,4 +99,4 @@ def ways(there, back, *, paired: bool = True, sexes: list[str] | None = None) ->
         kind(*sides) if issubclass(kind, Perfect) else kind()
         for kind, sides in ((there, (a.side, b.side)), (back, (b.side, a.side)))
     ]
-    return make_ways(made, (a, b), (Grid(), Grid()), paired)
+    return make_ways(made, (a, b), (Grid(),), paired)
