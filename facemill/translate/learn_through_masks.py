@@ -65,6 +65,7 @@ def learn_through_masks(
     copy_model(gaugan, bank.with_name(GAUGAN))
     generator = painter.generator
     settings = {"method": "masks", "size": generator.height, "ratio": generator.height / generator.width}
+    settings["holdout"] = holdout
     of_run = settings_of(run) if run else None
     cropped = of_run.portraits.cropping if of_run else cropping
     save_bank(bank, CollectionStatistics(here, mean_colors), there, styles, settings | cropped.model_dump(mode="json"))

@@ -66,7 +66,7 @@ def translate_images(
         raise UserError("--unet: for faces in films; accepted: with --film")
     if film and framing:
         raise UserError("--framing: for images; accepted: with --images; of films full frames, or faces with --unet")
-    translator, files = _load(model, direction)
+    translator, files = load_translator(model, direction)
     if not 1 <= tta <= len(MOVES):
         raise UserError(f"--tta {tta}: accepted: 1 to {len(MOVES)}")
     side = _side(size, translator.size, files[0])
@@ -77,8 +77,12 @@ def translate_images(
         _translate_all(_Files.of(images, out), fit, translator, files, tta=tta, no_mark=no_mark)
 
 
-def _load(model: Path, direction: str | None) -> tuple[Translates, list[Path]]:
-    """A translator and its files, the first of which has the JSON of how its portraits were cropped."""
+def load_translator(model: Path, direction: str | None) -> tuple[Translates, list[Path]]:
+    """A translator and its files, the first of which has the JSON of how its portraits were cropped.
+
+    Raises:
+        UserError: There is no translator, or none of that direction.
+    """
     there = _directions(model)
     if (way := direction or min(there)) not in there:
         raise UserError(f"--direction {way}: {model} holds another; accepted: {', '.join(there)}, or no --direction")

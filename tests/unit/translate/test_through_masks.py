@@ -197,7 +197,7 @@ def chain(tmp_path_factory):
 def test_what_is_learned_is_a_complete_model_and_the_same_twice(chain, tmp_path):
     assert {path.name for path in chain["bank"].parent.glob("*.safetensors")} == set(FILES)
     settings = json.loads(chain["bank"].with_suffix(".json").read_text())["settings"]
-    assert settings == {"method": "masks", "size": 64, "ratio": 1, "crop": "top", "detector": None}
+    assert settings == {"method": "masks", "size": 64, "ratio": 1, "holdout": 0.5, "crop": "top", "detector": None}
     translator = ThroughMasks.load(chain["bank"].parent)
     assert translator.size == 64 and len(translator.bank.codes) > 20
     for found, masks in ((translator.source.proportions, PHOTOS), (translator.target, DRAWINGS)):

@@ -16,7 +16,7 @@ TORCH = ("torch", "torchvision", "accelerate", "segmentation_models_pytorch", "s
 """Packages that import torch, or are as slow."""
 
 COMMANDS = {"predict_masks", "generate_portraits", "make_avatar", "export_onnx", "studio"}
-COMMANDS |= {"sample_portraits", "mix_portraits", "project_portraits", "translate_images"}
+COMMANDS |= {"sample_portraits", "mix_portraits", "project_portraits", "translate_images", "compare_translations"}
 """Doors with a network that wait for no GPU: commands for users, of no rule."""
 
 DOORS = [
