@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 
 from facemill.errors import first_line
 from facemill.ingest.streams import Block
@@ -86,6 +87,14 @@ def _read_each(texts: list[bytes], first: int) -> tuple[list[Record], np.ndarray
 
 def _has_tags(record: Record) -> bool:
     return record.tags is not ABSENT or has_tag_strings(record)
+
+
+def as_binary(values: list[msgspec.Raw]) -> pa.Array:
+    """Raw values as an array of bytes; all are copied at once."""
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(values))]
+    return pa.Array.from_buffers(pa.large_binary(), len(values), buffers)
 
 
 def has_tag_strings(record: Record) -> bool:

@@ -86,13 +86,14 @@ class Collection:
 
     def __enter__(self) -> "Collection":
         tmp = [file.__enter__() for file in self._files]
-        repetitive = ["rating", "ext", "split", *(f"{column}.list.element" for column in TAG_COLUMNS)]
+        tags = [f"{column}.list.element" for column in TAG_COLUMNS]
         self._posts_writer = pq.ParquetWriter(
             tmp[0],
             self.schema,
             compression="lz4",
-            use_dictionary=repetitive,
+            use_dictionary=["rating", "ext", "split", *tags],
             dictionary_pagesize_limit=1 << 24,
+            write_statistics=[name for name in self.schema.names if name not in TAG_COLUMNS],  # of tags slow, of no use
             write_page_checksum=True,
             store_schema=False,
         )
