@@ -1,12 +1,11 @@
 """Danbooru's metadata as rows of the posts table: decoded in blocks and joined with the images."""
 
 import datetime
-import operator
 import re
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import pyarrow.compute as pc
 
 from facemill.data.batching import map_ahead
 from facemill.errors import first_line
-from facemill.ingest.danbooru_records import PLAIN_FIELDS, Record, read_records
+from facemill.ingest.danbooru_records import Record, as_binary, read_records
 from facemill.ingest.danbooru_tags import tag_columns
 from facemill.ingest.posts import POSTS, Collection
 from facemill.ingest.streams import Block, read_blocks
@@ -35,9 +34,10 @@ MD5 = r"(?:^|[-_])([0-9a-f]{32})$"
 
 NO_MD5S = np.zeros(0, "S33")
 
-_COLUMN_OF_FIELD = {"image_width": "width", "image_height": "height", "file_ext": "ext"}
-_PLAIN_COLUMNS = [_COLUMN_OF_FIELD.get(field, field) for field in PLAIN_FIELDS]
-_plain_values = operator.attrgetter(*PLAIN_FIELDS)
+_COLUMN_OF_FIELD = {
+    **{field: field for field in ("md5", "rating", "score", "fav_count", "is_deleted", "is_banned", "source")},
+    **{"image_width": "width", "image_height": "height", "file_ext": "ext"},
+}
 
 
 class Decoded(msgspec.Struct):
@@ -97,11 +97,12 @@ def _columns(records: list[Record]) -> tuple[dict[str, pa.Array], dict[int, str]
     if not records:
         return {}, {}
     faults: dict[int, str] = {}
-    values = dict(zip(_PLAIN_COLUMNS, zip(*map(_plain_values, records), strict=True), strict=True))
-    dates = pa.array([None if date is None else str(date) for date in values.pop("created_at")], pa.string())
-    values.pop("id")
-    columns = {name: pa.array(column, POSTS.field(name).type) for name, column in values.items()}
-    columns["created_at"] = _dates(dates, faults)
+    columns = {
+        column: pa.array([getattr(record, field) for record in records], POSTS.field(column).type)
+        for field, column in _COLUMN_OF_FIELD.items()
+    }
+    dates = [None if record.created_at is None else str(record.created_at) for record in records]
+    columns["created_at"] = _dates(pa.array(dates, pa.string()), faults)
     columns["fav_count"] = _favorites(columns["fav_count"], records)
     return columns | tag_columns(records, faults), faults
 
@@ -109,10 +110,10 @@ def _columns(records: list[Record]) -> tuple[dict[str, pa.Array], dict[int, str]
 def _dates(texts: pa.Array, faults: dict[int, str]) -> pa.Array:
     """Dates of the dumps (`2008-06-10 03:08:07.34205 UTC`) and of the API (`2020-07-26T10:31:20.176-04:00`), in UTC."""
     kind = POSTS.field("created_at").type
-    try:
-        return pc.utf8_rtrim(texts, " UTC").cast(pa.timestamp("us")).cast(kind)
-    except pa.ArrowInvalid:  # offsets, or what is no date
-        return pa.array([_date(i, text, faults) for i, text in enumerate(texts.to_pylist())], kind)
+    if not pc.any(pc.starts_with(texts, "0000")).as_py():  # a year of Arrow's alone
+        with suppress(pa.ArrowInvalid):  # offsets, or what is no date
+            return pc.replace_substring(texts, " UTC", "").cast(pa.timestamp("us")).cast(kind)
+    return pa.array([_date(i, text, faults) for i, text in enumerate(texts.to_pylist())], kind)
 
 
 def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.datetime | None:
@@ -121,7 +122,7 @@ def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.dateti
     try:
         if re.fullmatch(r"\d{9,10}", text):  # seconds since 1970, as gallery-dl and other boorus write them
             return datetime.datetime.fromtimestamp(int(text), datetime.UTC)
-        date = datetime.datetime.fromisoformat(text.replace(" UTC", "+00:00"))
+        date = datetime.datetime.fromisoformat(text.replace(" UTC", ""))
     except ValueError as error:
         faults[row] = f"created_at: {first_line(error)}"
         return None
@@ -130,13 +131,13 @@ def _date(row: int, text: str | None, faults: dict[int, str]) -> datetime.dateti
 
 def _favorites(counts: pa.Array, records: list[Record]) -> pa.Array:
     """The number of users where the dumps list them, the API's count elsewhere."""
-    lists = [bytes(record.favs) for record in records]
-    listed = [None if text[:1] != b"[" else text.count(b",") + (len(text) > 2) for text in lists]
-    return pc.coalesce(counts, pa.array(listed, pa.int32()))
+    texts = as_binary([record.favs for record in records])
+    listed = pc.add(pc.count_substring(texts, ","), pc.greater(pc.binary_length(texts), 2).cast(pa.int64()))
+    return pc.coalesce(counts, pc.if_else(pc.starts_with(texts, "["), listed, None).cast(pa.int32()))
 
 
 def read_danbooru(
-    metadata: list[Path], images: pl.DataFrame, collection: Collection, max_broken: float, processes: int = 1
+    metadata: list[Path], images: pl.DataFrame, collection: Collection, max_broken: float, threads: int = 1
 ) -> None:
     """Adds the posts of Danbooru's metadata that have an image; a post with several images is added for each.
 
@@ -151,7 +152,7 @@ def read_danbooru(
             (`danbooru_263162_MD5.jpg`), or it is the MD5 of the post, or ends in it, as Danbooru's own do.
         collection: to which posts and rejects are added.
         max_broken: share of records that may be broken.
-        processes: that decode metadata.
+        threads: that decode metadata.
 
     Raises:
         UserError: More records than the share `max_broken` cannot be decoded.
@@ -170,8 +171,9 @@ def read_danbooru(
         for path in progress(metadata, "reading metadata", len(metadata), "files")
         for block in read_blocks(path, BLOCK)
     )
-    for decoded in _map(partial(decode, numbers=numbers, md5s=md5s), blocks, processes):
-        _add(decoded, images, (numbers, md5s), named, collection)
+    with ThreadPoolExecutor(threads) as pool:
+        for decoded in map_ahead(pool, partial(decode, numbers=numbers, md5s=md5s), blocks, threads):
+            _add(decoded, images, (numbers, md5s), named, collection)
     collection.check_broken(max_broken)
     collection.reject_unnamed(images, named)
 
@@ -236,12 +238,3 @@ def _pairs(values: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray
     of_value = np.repeat(np.arange(len(values)), counts)
     nth = np.arange(len(of_value)) - np.repeat(np.cumsum(counts) - counts, counts)
     return of_value, first[of_value] + nth
-
-
-def _map(function: Callable[[Block], Decoded], blocks: Iterator[Block], processes: int) -> Iterator[Decoded]:
-    """The function's result for each block, in order; few blocks are in memory at a time."""
-    if processes == 1:
-        yield from map(function, blocks)
-        return
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        yield from map_ahead(pool, function, blocks, 2 * processes)

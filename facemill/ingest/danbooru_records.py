@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from facemill.errors import first_line
-from facemill.ingest.streams import Block
+from facemill.ingest.streams import Block, line_ends
 
 ABSENT = msgspec.Raw(b"")
 """The value of a raw field that a record lacks."""
@@ -43,9 +43,6 @@ class Record(msgspec.Struct, gc=False):
     tag_string_meta: str | None = None
 
 
-PLAIN_FIELDS = Record.__struct_fields__[:12]
-"""The fields whose values are those of the posts table, from `id` to `source`."""
-
 _DECODER = msgspec.json.Decoder(Record, strict=False)
 
 
@@ -63,9 +60,18 @@ def read_records(block: Block) -> tuple[list[Record], np.ndarray, list[tuple[int
         records = _DECODER.decode_lines(block.records)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _read_each(block.records.split(b"\n"), block.first)
-    if len(records) == block.records.count(b"\n") and all(map(_has_tags, records)):
+    if _is_one_a_line(block.records, len(records)) and all(map(_has_tags, records)):
         return records, np.arange(block.first, block.first + len(records)), []
     return _read_each(block.records.split(b"\n"), block.first)
+
+
+def _is_one_a_line(text: bytes, objects: int) -> bool:
+    """Whether the objects that a text holds are one a line, which `decode_lines` does not ask for."""
+    ends = line_ends(text)
+    lines = len(ends) + (not text.endswith(b"\n"))
+    return objects == lines and all(
+        text[end : end + 1] in b"{" and text[end - 3 : end].rstrip().endswith(b"}") for end in ends
+    )
 
 
 def _read_each(texts: list[bytes], first: int) -> tuple[list[Record], np.ndarray, list[tuple[int, str]]]:

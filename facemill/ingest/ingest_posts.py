@@ -7,7 +7,7 @@ from facemill.config.ingest import SourceConfig
 from facemill.errors import UserError
 from facemill.files import sha256
 from facemill.ingest.celeba import read_celeba, read_names
-from facemill.ingest.danbooru import BLOCK, read_danbooru
+from facemill.ingest.danbooru import read_danbooru
 from facemill.ingest.folder import read_folder
 from facemill.ingest.images import list_images, without_repeats
 from facemill.ingest.posts import Collection
@@ -50,7 +50,7 @@ def ingest_posts(
         tags: a folder's CSV file of tags.
         posts: the posts, Parquet.
         rejects: broken records, posts without an image and images without a post, each with its reason, Parquet.
-        threads: processes that decode metadata.
+        threads: that decode metadata.
 
     Raises:
         UserError: A file is missing or cannot be read, or no post is left.
@@ -73,9 +73,7 @@ def ingest_posts(
         else:
             if not metadata:
                 raise UserError(f"--metadata: found nothing; accepted: paths, which kind {kind!r} needs")
-            blocks = sum(path.stat().st_size for path in metadata) // BLOCK
-            processes = max(1, min(threads, blocks // 4))
-            read_danbooru(metadata, without_repeats(table, reject), collection, settings.max_broken, processes)
+            read_danbooru(metadata, without_repeats(table, reject), collection, settings.max_broken, threads)
         if not collection.posts:
             raise UserError("\n  ".join([_NO_POST[kind].format(len(table)), *collection.summarize_rejects()]))
         reasons = collection.summarize_rejects()
