@@ -38,7 +38,7 @@ def shard_of(row_id: str, shards: int) -> int:
 
     Further portraits of one image lie in its shard.
     """
-    image_id = image_of(row_id)
+    image_id = row_id if row_id.isdecimal() else image_of(row_id)
     return (int(image_id) if image_id.isdecimal() else zlib.crc32(image_id.encode())) % shards
 
 

@@ -4,6 +4,7 @@ import datetime
 import re
 import textwrap
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from facemill.config.ingest import FilterConfig
+from facemill.data.batching import map_ahead
 from facemill.data.shards import Shard, read_table
 from facemill.data.splits import hash_fraction
 from facemill.errors import UserError
@@ -156,15 +158,15 @@ def select(posts: Path, settings: FilterConfig, seed: int) -> tuple[pl.DataFrame
     applied = rules(settings, _newest(posts) if settings.max_age else None)
     alone, in_order = np.zeros(len(applied), int), np.zeros(len(applied), int)
     total, frames = 0, []
-    for number in range(file.num_row_groups):
-        group = file.read_row_group(number)
-        results = _rule_columns(group, tags).select(rule.alias(title) for title, rule in applied.items())
-        passed = results.to_numpy() if applied else np.ones((len(group), 0), bool)
-        left = np.logical_and.accumulate(passed, axis=1)
-        total += len(group)
-        alone += (~passed).sum(0)
-        in_order += (~left).sum(0)
-        frames.append(_take(group, left[:, -1] if applied else np.ones(len(group), bool)))
+    with ThreadPoolExecutor(1) as pool:
+        for group in map_ahead(pool, file.read_row_group, range(file.num_row_groups)):
+            results = _rule_columns(group, tags).select(rule.alias(title) for title, rule in applied.items())
+            passed = results.to_numpy() if applied else np.ones((len(group), 0), bool)
+            left = np.logical_and.accumulate(passed, axis=1)
+            total += len(group)
+            alone += (~passed).sum(0)
+            in_order += (~left).sum(0)
+            frames.append(_take(group, left[:, -1] if applied else np.ones(len(group), bool)))
     selected = pl.concat(frames) if frames else _take(file.read(), np.empty(0, bool))
     counts = zip(
         applied, alone.tolist(), np.diff(in_order, prepend=0).tolist(), (total - in_order).tolist(), strict=True
