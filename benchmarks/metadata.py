@@ -1,14 +1,13 @@
 """Metadata to the filtered table, against `pandas.read_json(lines=True)` and the same filter, in one run.
 
-    python benchmarks/metadata.py [--posts 100000] [--large 1000000]
+    python benchmarks/metadata.py [--posts 1000000] [--rounds 3]
 
 Posts of realistic length are generated in the form of the Danbooru2021 dump. Both sides start as new processes and end
-with the selected posts in a Parquet file; Facemill's writes the table of all posts on the way, and uses all cores. A
-second, larger file shows the peak memory of all of Facemill's processes together. The last line is JSON: `vs_pandas`,
-how many times faster, and `peak_gb`.
+with the selected posts in a Parquet file; Facemill's writes the table of all posts on the way, and uses all cores.
+pandas reads 100,000 posts at a time, which take 3 GB. The last line is JSON: `vs_pandas`, how many times faster, and
+`peak_gb`.
 """
 
-import contextlib
 import itertools
 import json
 import os
@@ -22,8 +21,10 @@ import time
 import zlib
 from multiprocessing import Process
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import psutil
+if TYPE_CHECKING:
+    import pandas as pd
 
 SETTINGS = {
     "ratings": ["s"],
@@ -34,53 +35,52 @@ SETTINGS = {
 }
 
 
-def main(posts: int = 100_000, large: int = 1_000_000, rounds: int = 3) -> None:
-    """Times both sides in turns, and measures the peak memory of Facemill on the larger file."""
+def main(posts: int = 1_000_000, rounds: int = 3) -> None:
+    """Times both sides in turns on one file, with the peak memory of each."""
+    runs: dict[str, list[Run]] = {"pandas": [], "facemill": []}
     with tempfile.TemporaryDirectory() as folder:
-        small, big = Path(folder, "posts.jsonl"), Path(folder, "large.jsonl")
-        generate(small, posts)
-        size = small.stat().st_size
+        metadata = Path(folder, "posts.jsonl")
+        generate(metadata, posts)
+        size = metadata.stat().st_size
         print(f"{posts} posts, {size / 1e6:.0f} MB, {size / posts:.0f} bytes a post, {os.cpu_count()} cores")
-        times: dict[str, list[float]] = {"pandas": [], "facemill": []}
-        selected: dict[str, int] = {}
         for name in ["pandas", "facemill"] * rounds:
-            start = time.perf_counter()
-            command = [sys.executable, __file__, name, str(small), str(posts), folder]
-            selected[name] = int(subprocess.check_output(command))
-            times[name].append(time.perf_counter() - start)
-        assert selected["pandas"] == selected["facemill"], selected
-        ratio = statistics.median(p / f for p, f in zip(*times.values(), strict=True))
-        for name, seconds in times.items():
-            print(f"{name:10} {statistics.median(seconds):8.2f} s {size / statistics.median(seconds) / 1e6:8.0f} MB/s")
-        print(f"{ratio:.1f} times as fast; {selected['facemill']} posts selected by both")
-        small.unlink()
-        generate(big, large)
-        peak, seconds = measure([sys.executable, __file__, "facemill", str(big), str(large), folder])
-        print(f"{large} posts, {big.stat().st_size / 1e9:.2f} GB: {seconds:.1f} s, peak {peak / 1e9:.2f} GB")
+            runs[name].append(measure([sys.executable, __file__, name, str(metadata), str(posts), folder]))
+    selected = {run.selected for both in runs.values() for run in both}
+    assert len(selected) == 1, runs
+    for name, mine in runs.items():
+        seconds, cpu, peak = (statistics.median(column) for column in list(zip(*mine, strict=True))[:3])
+        rate = size / seconds / 1e6
+        print(f"{name:10} {seconds:8.2f} s {rate:8.0f} MB/s {cpu:8.2f} s of processors {peak / 1e9:8.2f} GB")
+    ratio = statistics.median(p.seconds / f.seconds for p, f in zip(*runs.values(), strict=True))
+    print(f"{ratio:.1f} times as fast; {selected.pop()} posts selected by both")
+    peak = max(run.peak for run in runs["facemill"])
     print(json.dumps({"vs_pandas": round(ratio, 1), "peak_gb": round(peak / 1e9, 2)}))
 
 
-def measure(command: list[str]) -> tuple[int, float]:
-    """The largest sum of the proportional memory of a process and its children, in bytes, and its seconds."""
-    start, peak = time.perf_counter(), 0
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    family = psutil.Process(process.pid)
-    while process.poll() is None:
-        total = 0
-        for member in [family, *_children(family)]:
-            with contextlib.suppress(psutil.Error):
-                total += member.memory_full_info().pss
-        peak = max(peak, total)
-        time.sleep(0.05)
-    assert process.returncode == 0
-    return peak, time.perf_counter() - start
+class Run(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    """From its start to its end."""
+    processors: float
+    """Seconds of all processors together."""
+    peak: int
+    """The most memory, bytes."""
+    selected: int
+    """What it printed: the number of selected posts."""
 
 
-def _children(family: psutil.Process) -> list[psutil.Process]:
-    try:
-        return family.children(recursive=True)
-    except psutil.Error:
-        return []
+def measure(command: list[str]) -> Run:
+    """Runs a command that has no further processes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, command
+    seconds = time.perf_counter() - start
+    return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10, int(output))
 
 
 def generate(path: Path, posts: int) -> None:
@@ -143,16 +143,20 @@ def _generate(path: Path, first: int, last: int) -> None:
 def run_pandas(metadata: Path, folder: Path) -> int:
     import pandas as pd
 
-    posts = pd.read_json(metadata, lines=True)
+    selected = pd.concat(select_with_pandas(part) for part in pd.read_json(metadata, lines=True, chunksize=100_000))
+    selected.drop(columns=["pools"]).to_parquet(folder / "pandas.parquet")
+    return len(selected)
+
+
+def select_with_pandas(posts: "pd.DataFrame") -> "pd.DataFrame":
+    """The posts that meet the settings."""
     tags = posts["tags"].map(lambda row: {tag["name"] for tag in row})
-    selected = posts[
+    return posts[
         posts["rating"].isin(SETTINGS["ratings"])
         & (posts["score"] >= SETTINGS["min_score"])
         & (posts[["image_width", "image_height"]].min(axis=1) >= SETTINGS["min_size"])
         & tags.map(lambda row: row.issuperset(SETTINGS["tags_all"]) and row.isdisjoint(SETTINGS["tags_none"]))
     ]
-    selected.drop(columns=["pools"]).to_parquet(folder / "pandas.parquet")
-    return len(selected)
 
 
 def run_facemill(metadata: Path, posts: int, folder: Path) -> int:
