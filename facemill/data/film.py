@@ -14,6 +14,7 @@ from typing import Literal, Protocol, Self
 import av
 import av.error
 import numpy as np
+from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
@@ -218,7 +219,7 @@ class Encoder:
             self._sound = EncodedSound(self._output, *sound)
         elif sound:
             self._sound = CopiedSound(self._output, sound)
-        self._output.container_options["movie_timescale"] = str(self._timescale())
+        self._output.container_options["movie_timescale"] = str(movie_timescale(self._output, base))
 
     def add(self, pixels: np.ndarray, pts: int) -> None:
         """Encodes a frame, uint8 RGB (H, W, 3), and writes the sound before it."""
@@ -251,11 +252,12 @@ class Encoder:
         with suppress(Exception):  # the first error was raised
             self._output.close()
 
-    def _timescale(self) -> int:
-        """Units a second in which an MP4 states by how much a stream is delayed: whole ones for every stream."""
-        bases = [self._base, *(stream.time_base for stream in self._output.streams.audio if stream.time_base)]
-        common = math.lcm(*(base.denominator for base in bases))
-        return common if common <= _MAX_TIMESCALE else max(base.denominator for base in bases)
+
+def movie_timescale(output: OutputContainer, base: Fraction) -> int:
+    """Units a second in which an MP4 states by how much a stream is delayed: whole ones for every stream."""
+    bases = [base, *(stream.time_base for stream in output.streams.audio if stream.time_base)]
+    common = math.lcm(*(base.denominator for base in bases))
+    return common if common <= _MAX_TIMESCALE else max(base.denominator for base in bases)
 
 
 def read_tags(path: Path) -> dict[str, str]:

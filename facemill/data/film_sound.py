@@ -21,6 +21,9 @@ AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000
 
 _BLOCK = 1024  # samples of an AAC packet
 
+Span = tuple[Fraction, Fraction | None]
+"""A part of a film: from when, and until before when, in seconds; None for its end."""
+
 
 class Sound(Protocol):
     """Sound that is written along with the pictures, so that a file has both side by side."""
@@ -33,9 +36,12 @@ class Sound(Protocol):
 
 
 class CopiedSound:
-    """The sound of a film, packet by packet; a codec that the container refuses is encoded to AAC."""
+    """The sound of a film, packet by packet; a codec that the container refuses is encoded to AAC.
 
-    def __init__(self, output: OutputContainer, path: Path) -> None:
+    Of a span it is what begins in it, and its times count from there, as those of the pictures do.
+    """
+
+    def __init__(self, output: OutputContainer, path: Path, span: Span | None = None) -> None:
         self._output, self._path, self._stack = output, path, ExitStack()
         film, _ = self._stack.enter_context(open_film(path))
         self._targets: dict[int, tuple[AudioStream, bool]] = {}  # whether it is encoded
@@ -43,7 +49,8 @@ class CopiedSound:
         self._skipped = 0
         for stream in film.streams.audio:
             self._add(stream)
-        self._start = start_of(film)
+        self._span: Span = span or (Fraction(0), None)
+        self._start = start_of(film) + self._span[0]
         sources = [stream for stream in film.streams.audio if stream.index in self._targets]
         self._packets = film.demux(*sources) if sources else iter(())
         self._next: Packet | None = next(self._packets, None)
@@ -51,7 +58,8 @@ class CopiedSound:
     def write(self, until: Fraction | None) -> None:
         """Copies or encodes what begins before a time in seconds; all of it for None."""
         while (packet := self._next) is not None and (until is None or self._time(packet) < until):
-            self._write(packet)
+            if self._is_in_span(packet):
+                self._write(packet)
             try:
                 self._next = next(self._packets, None)
             except av.error.FFmpegError:  # which ends the packets
@@ -85,6 +93,11 @@ class CopiedSound:
     def _time(self, packet: Packet) -> Fraction:
         ticks = packet.dts if packet.dts is not None else packet.pts
         return ticks * packet.time_base - self._start if ticks is not None else Fraction(-1)
+
+    def _is_in_span(self, packet: Packet) -> bool:
+        time, (begin, end) = self._time(packet), self._span
+        is_late_enough = not begin or time >= 0  # what is before 0, a codec's padding, belongs to a film from there
+        return not packet.size or (is_late_enough and (end is None or time < end - begin))
 
     def _write(self, packet: Packet) -> None:
         index = packet.stream.index  # `stream_index` of the empty last packet is 0

@@ -7,6 +7,7 @@ chunk iTXt, in JPEG in a segment APP1; films have it as a tag, beside others tha
 """
 
 import hashlib
+import io
 import json
 import mimetypes
 import re
@@ -26,7 +27,7 @@ from facemill.data.film_previews import tags_in
 from facemill.data.image_files import IMAGE_ERRORS, check_pixels
 from facemill.data.png import SIGNATURE, XMP_KEYWORD, chunk, chunks
 from facemill.errors import UserError, first_line
-from facemill.files import sha256, write_json
+from facemill.files import atomic_write, sha256, write_json
 
 SourceType = Literal["compositeWithTrainedAlgorithmicMedia", "trainedAlgorithmicMedia", "algorithmicMedia"]
 """Terms of IPTC's vocabulary: edited by a trained model, made by one, made by a program without one."""
@@ -116,6 +117,14 @@ def mark_png(png: bytes, mark: Mark) -> bytes:
     header, *others = chunks(png)
     rest = [chunk(kind, data) for kind, data in others if not (kind == b"iTXt" and data.startswith(keyword))]
     return b"".join((SIGNATURE, chunk(*header), chunk(b"iTXt", text), *rest))
+
+
+def write_marked(path: Path, pixels: np.ndarray, mark: Mark) -> None:
+    """Writes a picture, uint8 RGB (H, W, 3), as PNG with a mark in its metadata."""
+    png = io.BytesIO()
+    Image.fromarray(pixels).save(png, "PNG")
+    with atomic_write(path) as tmp:
+        tmp.write_bytes(mark_png(png.getvalue(), mark))
 
 
 def mark_jpeg(jpeg: bytes, mark: Mark) -> bytes:

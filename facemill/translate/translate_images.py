@@ -1,19 +1,16 @@
 """Photos and other pictures, and films, in the manner of another collection, outside the workflow."""
 
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from facemill.data.batching import batched, map_ahead
-from facemill.data.synthetic import Mark, draw_mark, hashes, mark_png
+from facemill.data.synthetic import Mark, draw_mark, hashes, write_marked
 from facemill.data.walk import IMAGE_SUFFIXES, check_new_folder, check_out, check_replaced, files_in
 from facemill.errors import UserError, first_line, list_faults
-from facemill.files import atomic_write
 from facemill.inference.translator import Translator
 from facemill.log import log, progress
 from facemill.networks.resnet_generator import MULTIPLE
@@ -195,11 +192,3 @@ def _by_size(
         results = translate_augmented(translator, np.stack(list(same.values())), tta)
         translated |= dict(zip(same, results, strict=True))
     return translated
-
-
-def write_marked(path: Path, pixels: np.ndarray, mark: Mark) -> None:
-    """Writes a picture, uint8 RGB (H, W, 3), as PNG with a mark in its metadata."""
-    png = io.BytesIO()
-    Image.fromarray(pixels).save(png, "PNG")
-    with atomic_write(path) as tmp:
-        tmp.write_bytes(mark_png(png.getvalue(), mark))
