@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facemill.avatars.regions import box_of, seven_ids
+from facemill.avatars.regions import MIN_PIXELS, box_of, seven_ids
 from facemill.data.classes import IGNORE, SEVEN
 from facemill.inference.segmenter import Letterbox, Segmenter, letterbox, unletterbox
 
@@ -23,7 +23,9 @@ _RAISED = 0.05
 LEAST_FOUND = 0.006
 """Share of the frame that a face covers at least: an eighth of its height, in a wide frame."""
 
-_DOUBTED = 24  # frames in a row in which a followed face would not pass as a new one, after which it is none
+DOUBTED = 24
+"""Frames in a row in which a followed face would not pass as a new one, after which it is none."""
+
 _STILL = 0.04  # of the square's side: a face that moves less leaves it where it is
 _GLIDE = 0.35  # share of the way that the square follows the face in a frame
 _JUMP = 0.25  # of the square's side: a face that moves farther is followed at once
@@ -40,7 +42,7 @@ class Limits:
     confidence: float
     """Mean probability of its pixels' classes, at least."""
     eyes: float
-    """Their width over that of the piece, at least."""
+    """Their width over that of the piece, at least; 0 where there need not be any."""
     height: tuple[float, float]
     """Of the eyes' middle on the piece, from its top."""
     slender: float
@@ -91,14 +93,14 @@ class FaceFollower:
         """The face in the next frame, uint8 RGB (H, W, 3); None where there is none."""
         if self._square is not None:
             face = self.look(frame, self._square)
-            self._doubts = 0 if _square_around(face, NEW) else self._doubts + 1
-            if self._doubts < _DOUBTED and (around := _square_around(face, FOLLOWED)):
-                self._square = _next_square(self._square, around)
+            self._doubts = 0 if square_around(face, NEW) else self._doubts + 1
+            if self._doubts < DOUBTED and (around := square_around(face, FOLLOWED)):
+                self._square = next_square(self._square, around)
                 return face
         self._square, self._doubts = None, 0
-        for square in self._find(frame):
+        for square in (squares[0] for squares in find_squares(self.segmenter, frame) if squares):
             face = self.look(frame, square)
-            if around := _square_around(face, NEW):
+            if around := square_around(face, NEW):
                 self._square = around
                 return self.look(frame, around)
         return None
@@ -116,17 +118,26 @@ class FaceFollower:
         ids = np.where(inside, seven_ids(mask, classes), IGNORE).astype(np.uint8)
         return Face(pixels, ids, square, confidence)
 
-    def _find(self, frame: np.ndarray) -> Iterator[Square]:
-        """Squares around what may be the face: around the largest piece in the frame, and then in each part of it."""
-        height, width = frame.shape[:2]
-        least = LEAST_FOUND * height * width
-        for left, top, view_width, view_height in _views(width, height):
-            view = Image.fromarray(frame[top : top + view_height, left : left + view_width])
-            square, place = letterbox(view, self.segmenter.size)
-            mask = unletterbox(self.segmenter.logits([square])[0].cpu().numpy(), place)
-            piece = _largest_piece(np.isin(seven_ids(mask, self.segmenter.classes), _FACE))
-            if piece is not None and np.count_nonzero(piece) >= least:
-                yield _around(piece, left, top)
+
+def find_squares(segmenter: Segmenter, frame: np.ndarray) -> Iterator[list[Square]]:
+    """Squares around what may be faces, the largest first: of those in the frame, and then of those in parts of it.
+
+    Args:
+        segmenter: the U-Net.
+        frame: uint8 RGB (H, W, 3).
+
+    Yields:
+        For the frame, and for each part of one that is much longer than wide, the squares; no two of one part overlap
+        in their faces, but parts show the same faces again.
+    """
+    height, width = frame.shape[:2]
+    least = max(LEAST_FOUND * height * width, MIN_PIXELS)
+    for left, top, view_width, view_height in _views(width, height):
+        view = Image.fromarray(frame[top : top + view_height, left : left + view_width])
+        square, place = letterbox(view, segmenter.size)
+        mask = unletterbox(segmenter.logits([square])[0].cpu().numpy(), place)
+        faces = face_pieces(seven_ids(mask, segmenter.classes), least)
+        yield [_around(piece, left, top) for piece in faces]
 
 
 def _views(width: int, height: int) -> list[tuple[int, int, int, int]]:
@@ -137,12 +148,19 @@ def _views(width: int, height: int) -> list[tuple[int, int, int, int]]:
     return [(0, 0, width, height), *((left, top, side, side) for left, top in places)]
 
 
-def _largest_piece(mask: np.ndarray) -> np.ndarray | None:
-    """The largest connected piece of a mask, uint8 (H, W); None of an empty one."""
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count < 2:
-        return None
-    return (pieces == 1 + stats[1:, cv2.CC_STAT_AREA].argmax()).astype(np.uint8)
+def face_pieces(mask: np.ndarray, least: float = MIN_PIXELS) -> Iterator[np.ndarray]:
+    """Yields the connected pieces of face, eyes and mouth in a mask, each as 1 in 0, uint8 (H, W); the largest first.
+
+    Args:
+        mask: ids of `SEVEN`, uint8 (H, W).
+        least: pixels of a piece.
+    """
+    face = np.isin(mask, _FACE).astype(np.uint8)
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(face, connectivity=8)
+    areas = stats[1:, cv2.CC_STAT_AREA]
+    for piece in np.argsort(-areas, kind="stable"):
+        if areas[piece] >= least:
+            yield (pieces == piece + 1).astype(np.uint8)
 
 
 def _around(piece: np.ndarray, left: float, top: float, scale: float = 1.0) -> Square:
@@ -155,20 +173,26 @@ def _around(piece: np.ndarray, left: float, top: float, scale: float = 1.0) -> S
     return x - side / 2, y - side / 2, side
 
 
-def _square_around(face: Face, limits: Limits) -> Square | None:
-    """The square around the face that a square shows; None where it shows none."""
-    piece = _largest_piece(np.isin(face.mask, _FACE))
+def square_around(face: Face, limits: Limits, piece: np.ndarray | None = None) -> Square | None:
+    """The square around the face that a square shows; None where it shows none.
+
+    Args:
+        face: a square with its mask.
+        limits: what counts as a face.
+        piece: that of `face_pieces` which is the face; None for the largest.
+    """
+    piece = next(face_pieces(face.mask), None) if piece is None else piece
     if piece is None or piece.mean() < limits.share or face.confidence < limits.confidence:
         return None
     eyes = box_of((np.isin(face.mask, _EYE) & (piece > 0)).astype(np.uint8) * 255)
     box = box_of(piece * 255)
-    if eyes is None or box is None:
+    if box is None or (eyes is None and limits.eyes > 0):
         return None
     width, height = box[2] - box[0], box[3] - box[1]
-    at = ((eyes[1] + eyes[3]) / 2 - box[1]) / height
+    apart, at = ((eyes[2] - eyes[0]) / width, ((eyes[1] + eyes[3]) / 2 - box[1]) / height) if eyes else (0, 0)
     hull = cv2.convexHull(cv2.findNonZero(piece))
     plausible = (
-        eyes[2] - eyes[0] >= limits.eyes * width
+        apart >= limits.eyes
         and limits.height[0] <= at <= limits.height[1]
         and height >= limits.slender * width
         and cv2.countNonZero(piece) >= limits.solid * cv2.contourArea(hull)
@@ -177,8 +201,8 @@ def _square_around(face: Face, limits: Limits) -> Square | None:
     return _around(piece, left, top, side / len(piece)) if plausible else None
 
 
-def _next_square(square: Square, around: Square) -> Square:
-    """Where the square is in the next frame, the face in this one asking for `around`."""
+def next_square(square: Square, around: Square) -> Square:
+    """Where the square of a followed face is in the next frame, the face in this one asking for `around`."""
     sizes = np.array([square[2], around[2]])
     middles = np.array([square[:2], around[:2]]) + sizes[:, None] / 2
     moved = max(*np.abs(middles[1] - middles[0]), abs(sizes[1] - sizes[0])) / square[2]

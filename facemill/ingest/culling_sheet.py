@@ -50,15 +50,21 @@ _PAGE = """<!doctype html>
   figure.rejected::after {{ content: "\\00d7"; position: absolute; inset: 0; font-size: 70px; color: #c22f2f }}
   figure:focus-visible {{ outline: 3px solid #2f5d9b }}
 </style>
-<header><h1>{title}</h1><span><b id="count">0</b> of {total} rejected. Click a portrait to reject it, again to keep
+<header><h1>{title}</h1><span><b id="count">0</b> of {total} rejected. Click a {what} to reject it, again to keep
 it.</span><button id="clear">Keep all</button><button id="export">Export {name}</button></header>
 <main>
 {figures}
 </main>
 <script>
   const key = {key}, figures = [...document.querySelectorAll("figure")];
-  let rejected = new Set();
-  try {{ rejected = new Set(JSON.parse(localStorage.getItem(key) || "[]")) }} catch {{}}
+  const given = {rejected}, read = key => JSON.parse(localStorage.getItem(key)) || [];
+  let rejected = new Set(given);
+  try {{
+    const before = new Set(read(key + " given"));  // clicks stay, but for what the page's list changed since
+    rejected = new Set([...read(key).filter(id => !before.has(id) || given.includes(id)),
+      ...given.filter(id => !before.has(id))]);
+    localStorage.setItem(key + " given", JSON.stringify(given));
+  }} catch {{}}
   function show() {{
     for (const figure of figures) {{
       const out = rejected.has(figure.dataset.id);
@@ -116,16 +122,32 @@ def render_sheet(dataset: str, shard: str, rows: Iterable[dict]) -> str:
         shard: for the title and the exported file's name.
         rows: of the shard, with `id` and `image`.
     """
+    return render_page(f"{dataset}, shard {shard}", f"facemill {dataset} {shard}", shard, rows, "portrait")
+
+
+def render_page(title: str, key: str, name: str, rows: Iterable[dict], what: str, rejected: Sequence[str] = ()) -> str:
+    """An HTML page of images that a click rejects.
+
+    Args:
+        title: of the page.
+        key: by which the browser stores the clicks, and the ids that were rejected already.
+        name: of the exported file, `rejected-<name>.txt`.
+        rows: with `id` and `image`.
+        what: an image is, for the user.
+        rejected: ids that are rejected already.
+    """
     figures = [_figure(row["id"], row["image"]["bytes"]) for row in rows]
-    name = f"rejected-{shard}.txt"
+    file = f"rejected-{name}.txt"
     return _PAGE.format(
-        title=html.escape(f"{dataset}, shard {shard}"),
+        title=html.escape(title),
         height=THUMBNAIL,
         total=len(figures),
-        name=name,
+        name=file,
         figures="\n".join(figures),
-        key=json.dumps(f"facemill {dataset} {shard}"),
-        file=json.dumps(name),
+        key=json.dumps(key),
+        file=json.dumps(file),
+        what=what,
+        rejected=json.dumps(list(rejected)),
     )
 
 
@@ -140,27 +162,27 @@ def _figure(portrait_id: str, encoded: bytes) -> str:
     )
 
 
-def read_lists(paths: Sequence[Path]) -> set[str]:
-    """The ids in lists that culling sheets exported. Raises `UserError` when one cannot be read."""
+def read_lists(paths: Sequence[Path], key: str = "portraits.rejected_ids") -> set[str]:
+    """The ids in lists that culling sheets exported. Raises `UserError`, with the key that names them, for others."""
     ids: set[str] = set()
     for path in paths:
         try:
-            ids |= read_rejected(read_text(path), str(path))
+            ids |= read_rejected(read_text(path), str(path), key)
         except OSError as error:
-            raise UserError(f"portraits.rejected_ids: {path}: {error.strerror}") from error
+            raise UserError(f"{key}: {path}: {error.strerror}") from error
         except ValueError as error:
-            raise UserError(f"portraits.rejected_ids: {path}: {error}") from error
+            raise UserError(f"{key}: {path}: {error}") from error
     return ids
 
 
-def read_rejected(text: str, source: str) -> set[str]:
+def read_rejected(text: str, source: str, key: str = "portraits.rejected_ids") -> set[str]:
     """The ids of an exported list, an id a line, in any spelling of `as_key`.
 
     An id may be in double quotes, as spreadsheets write cells; it must be where it has a comma, a tab, a line break,
     space at its ends, or what begins a comment. Empty lines and comments after a space and `//` are skipped, and empty
     cells after an id.
 
-    Raises `UserError` with the source's name when a line holds more than an id.
+    Raises `UserError` with the key's and the source's name when a line holds more than an id.
     """
     ids, place = set(), 0
     text = re.sub(r"\r\n?", "\n", text)
@@ -169,7 +191,7 @@ def read_rejected(text: str, source: str) -> set[str]:
         if entry is None:
             line = text[place:].partition("\n")[0]
             accepted = "one id a line, in double quotes where a comma or a tab is in it"
-            raise UserError(f"portraits.rejected_ids: {source}: found {line[:60]!r}; accepted: {accepted}")
+            raise UserError(f"{key}: {source}: found {line[:60]!r}; accepted: {accepted}")
         quoted, plain = entry.groups()
         ids.add(as_key(plain.strip() if quoted is None else quoted.replace('""', '"')))
         place = entry.end()

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.color_unet import COLORS, ColorUnet
+from helpers.painted_faces import draw, empty
 
 from facemill.avatars.film_faces import FaceFollower
 from facemill.data.classes import IGNORE, ROLES, SEVEN
@@ -12,22 +13,6 @@ from facemill.inference.segmenter import Segmenter
 
 def follower():
     return FaceFollower(Segmenter(ColorUnet().eval(), SEVEN))
-
-
-def draw(frame, x, y, height, eyes=True):
-    """A head in the classes' colors, its face so high, around a point of the frame."""
-    color = {role: COLORS[i].tolist() for i, role in enumerate(ROLES)}
-    width = round(0.4 * height)
-    cv2.ellipse(frame, (x, y - height // 6), (round(0.6 * height), round(0.7 * height)), 0, 0, 360, color["hair"], -1)
-    cv2.ellipse(frame, (x, y), (width, height // 2), 0, 0, 360, color["face"], -1)
-    for side in (-1, 1) if eyes else ():
-        cv2.circle(frame, (x + side * width // 2, y - height // 12), max(height // 12, 1), color["eye"], -1)
-    cv2.ellipse(frame, (x, y + height // 4), (width // 2, height // 16), 0, 0, 360, color["mouth"], -1)
-    return frame
-
-
-def empty(height=360, width=640):
-    return np.full((height, width, 3), COLORS[0], np.uint8)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from facemill.data.shards import encode_jpeg, write_shard
 from facemill.errors import UserError
-from facemill.ingest.culling_sheet import culling_sheet, read_lists, read_rejected, render_sheet
+from facemill.ingest.culling_sheet import culling_sheet, read_lists, read_rejected, render_page, render_sheet
 from facemill.ingest.portraits import SCHEMA
 
 IDS = ["12", "a/cat.jpg", 'od"d <&> #2', "99#2", "girl, 1", '"so"', " space", "two\nlines", "a //b"]
@@ -30,6 +30,14 @@ def test_a_page_shows_every_portrait_and_needs_no_other_file():
     assert re.findall(r"(?:src|href)=\"(?!data:)", text) == [] and "http" not in text
 
 
+def browsed(folder: Path, text: str) -> str:
+    """What a browser makes of a page."""
+    (folder / "page.html").write_text(text)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile"]
+    command = [CHROMIUM, *options, "--virtual-time-budget=3000", "--dump-dom", f"file://{folder}/page.html"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
     """Every portrait is clicked, one of them twice more."""
@@ -40,13 +48,31 @@ def test_a_click_rejects_and_the_export_has_an_id_a_line(tmp_path: Path):
       URL.createObjectURL = blob => { blob.text().then(t => document.title = JSON.stringify(t)); return "#" };
       document.getElementById("export").click();
     </script></html>"""
-    (tmp_path / "page.html").write_text(page().replace("</html>", script))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/profile"]
-    command = [CHROMIUM, *options, "--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path}/page.html"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    shown = browsed(tmp_path, page().replace("</html>", script))
     assert '<b id="count">9</b>' in shown and shown.count('class="rejected"') == 9
     (title,) = re.findall(r"<title>(.*?)</title>", shown)
     assert json.loads(html.unescape(title)) == EXPORTED
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+@pytest.mark.parametrize(
+    ("given", "clicked", "rejected", "shown"),
+    [
+        ([], None, ["0"], ["0"]),
+        ([], ["1"], [], ["1"]),
+        ([], ["1"], ["0"], ["0", "1"]),
+        (["0", "2"], ["1", "2"], ["0", "2"], ["1", "2"]),  # 0 was clicked to be kept
+        (["0", "2"], ["0", "1", "2"], ["2", "3"], ["1", "2", "3"]),
+    ],
+)
+def test_a_renewed_page_keeps_clicks_and_follows_its_list(tmp_path: Path, given, clicked, rejected, shown):
+    """`given` was rejected already when the page was seen last, and `clicked` at the end of that."""
+    image = {"bytes": encode_jpeg(np.zeros((64, 64, 3), np.uint8))}
+    text = render_page("mine", "key", "mine", [{"id": str(i), "image": image} for i in range(4)], "face", rejected)
+    stored = {} if clicked is None else {"key": json.dumps(clicked), "key given": json.dumps(given)}
+    script = "".join(f"<script>localStorage.setItem({name!r}, {value!r})</script>" for name, value in stored.items())
+    page_shown = browsed(tmp_path, text.replace("<script>", f"{script}<script>", 1))
+    assert re.findall(r'data-id="(\d)"[^>]*aria-pressed="true"', page_shown) == shown
 
 
 def test_the_door_writes_the_page_of_a_shard(tmp_path: Path):
