@@ -13,6 +13,7 @@ from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
 from facemill.config.stylegan import GeneratedConfig, ProjectionConfig, StyleganConfig
+from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.config.translate import CycleganConfig
 from facemill.data.classes import SEVEN, ClassTable
@@ -26,6 +27,9 @@ PRETRAINED = (
     "tags.i2v",
     "tags.wd14",
     "avatars.resnet50_weights",
+    "swap.detector_file",
+    "swap.identity",
+    "swap.initial",
 )
 """Keys of the files and folders of pretrained networks."""
 
@@ -70,8 +74,9 @@ class Config(Section):
     generated: GeneratedConfig
     projection: ProjectionConfig
     cyclegan: CycleganConfig
-    also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks"]] = Field(
-        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan, through_masks"
+    swap: SwapConfig
+    also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks", "swap"]] = Field(
+        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan, through_masks, swap"
     )
 
     @model_validator(mode="after")
@@ -95,10 +100,13 @@ class Config(Section):
             raise ValueError(
                 f"cyclegan.other: found null; accepted: another collection, which also: [{min(needs_other)}] needs"
             )
-        if "avatars" in self.also and not self.masked:
+        if unmasked := [stage for stage in self.also if stage in ("avatars", "swap") and not self.masked]:
             raise ValueError(
-                "also: found avatars; accepted: further stages that need no masks, or source.labelled or source.masks"
+                f"also: found {unmasked[0]}; accepted: further stages that need no masks, or source.labelled or "
+                "source.masks"
             )
+        if "swap" in self.also and self.kind != "sample" and not self.swap.a:
+            raise ValueError("swap.a: found null; accepted: a film or folder, which also: [swap] needs")
         if self.kind == "sample" and self.sample is None:
             raise ValueError("sample: found nothing; accepted: a section, which kind 'sample' needs")
         return self

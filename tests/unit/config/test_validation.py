@@ -110,6 +110,32 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             r"cyclegan.other: found null; accepted: another collection, which also: \[cyclegan\] needs",
         ),
         (
+            {"kind": "folder", "source": {"images": "."}, "tags": {"sources": ["tags"]}, "also": ["swap"]},
+            "also: found swap; accepted: further stages that need no masks, or source.labelled or source.masks",
+        ),
+        (
+            {"kind": "folder", "source": {"images": ".", "labelled": "."}, "also": ["swap"]},
+            r"swap.a: found null; accepted: a film or folder, which also: \[swap\] needs",
+        ),
+        (
+            {"swap": {"a": "a.mp4"}},
+            "swap.b: found null; accepted: a film or folder, as the other side has one",
+        ),
+        (
+            {"swap": {"a": "a.mp4", "b": "./a.mp4"}},
+            "swap.b: found a.mp4, which is swap.a; accepted: another person's film or folder",
+        ),
+        (
+            {"swap": {"detector": "yunet"}},
+            "swap.detector_file: found null; accepted: a file with detector yunet",
+        ),
+        (
+            {"swap": {"detector_file": "face.xml"}},
+            "swap.detector_file: found face.xml; accepted: null with detector masks",
+        ),
+        ({"swap": {"feather": 0.5}}, "swap.feather: found 0.5; accepted: less than or equal to 0.25"),
+        ({"swap": {"preset": "huge"}}, "swap.preset: found 'huge'; accepted: 'tiny', 'light', 'medium' or 'original'"),
+        (
             {"avatars": {"styles": ["lorelei", "a/toon-head.json", "toon-head"]}},
             "avatars.styles: found a/toon-head.json, toon-head; accepted: styles of different names",
         ),

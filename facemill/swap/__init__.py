@@ -1,0 +1,1 @@
+"""Stage swap: two people's faces exchanged in films and photos."""
