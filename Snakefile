@@ -7,6 +7,7 @@
 #   snakemake --cores all -- review label_quality                 portraits to label next, labels to check again
 #   snakemake --cores all -- avatars                              avatars of all portraits in drawing styles
 #   snakemake --cores all -- cyclegan                             portraits in the manner of another collection
+#   snakemake --cores all -- swap                                 two people's faces exchanged in films
 #
 # Settings are in config/config.yaml, rules in rules/ (one file a stage, in the order data flows), their commands in
 # scripts/, the library in facemill/. Results lie in results/<dataset>/.
@@ -71,6 +72,14 @@ include: "rules/stylegan.smk"
 include: "rules/other.smk"
 include: "rules/translate.smk"
 include: "rules/through_masks.smk"
+
+
+if CONFIG.masked:
+
+    include: "rules/films.smk"
+    include: "rules/swap.smk"
+
+
 include: "rules/report.smk"
 
 

@@ -29,6 +29,7 @@ LAYERS = [
         "avatars",
         "stylegan",
         "translate",
+        "swap",
         "report",
         "studio",
     ],
