@@ -26,7 +26,7 @@ class SwapConfig(Section):
     )
     rejected_faces: list[Path] = Field([], description="files of ids that culling pages export")
     holdout: Annotated[Share, Field(gt=0)] = Field(
-        description="share of each person's faces, the last ones, that is held out"
+        description="share of each stretch of a film, its end, that is held out"
     )
     every: Positive = Field(description="every n-th frame is learned from")
     size: Size = Field(description="pixels of a face's side in the network")

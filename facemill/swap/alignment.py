@@ -62,7 +62,7 @@ def crop(pixels: np.ndarray, matrix: np.ndarray, size: int, *, nearest: bool = F
         The crop, of the frame's type, (size, size) or (size, size, C). What lies beyond the frame mirrors it; in masks
         it is `IGNORE`.
     """
-    fine = 1 if nearest else _times_finer(size * _scale(matrix))
+    fine = 1 if nearest else _times_finer(size / crop_side(matrix))
     method = cv2.INTER_NEAREST if nearest else cv2.INTER_CUBIC
     border = cv2.BORDER_CONSTANT if nearest else cv2.BORDER_REFLECT
     side = fine * size
@@ -95,7 +95,7 @@ def uncrop(crop: np.ndarray, matrix: np.ndarray, box: Box) -> np.ndarray:
     """
     x0, y0, x1, y1 = box
     width, height, size = x1 - x0, y1 - y0, len(crop)
-    fine = _times_finer(1 / (size * _scale(matrix)))
+    fine = _times_finer(crop_side(matrix) / size)
     inverse = np.asarray(cv2.invertAffineTransform(_to_pixels(matrix, size)), np.float64)
     inverse[:, 2] += 0.5 - np.array([x0, y0])
     transform = fine * inverse
@@ -126,7 +126,7 @@ def steady_parts(points: np.ndarray) -> list[slice]:
     moves = np.linalg.norm(np.diff(points.mean(1), axis=0), axis=1)
     around = np.pad(moves, 1)
     usual = np.maximum(around[:-2], around[2:])
-    sides = np.array([1 / _scale(similarity(place)) for place in points[1:]])
+    sides = np.array([crop_side(similarity(place)) for place in points[1:]])
     jumps = np.flatnonzero((moves > _JUMP * sides) & (moves > _SUDDEN * usual)) + 1
     return [slice(start, end) for start, end in pairwise([0, *jumps.tolist(), len(points)])]
 
@@ -146,8 +146,9 @@ def jitter(points: np.ndarray, scale: float) -> float:
     return float(scale * np.sqrt((np.diff(points, 2, axis=0) ** 2).sum(-1).mean()))
 
 
-def _scale(matrix: np.ndarray) -> float:
-    return math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+def crop_side(matrix: np.ndarray) -> float:
+    """The side of the unit crop in pixels of the frame, by the matrix (2, 3) from the frame to it."""
+    return 1 / math.sqrt(abs(np.linalg.det(matrix[:, :2])))
 
 
 def _to_pixels(matrix: np.ndarray, side: int) -> np.ndarray:

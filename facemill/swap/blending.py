@@ -4,11 +4,9 @@ import cv2
 import numpy as np
 
 from facemill.config.swap import Blend
-from facemill.data.classes import IGNORE, SEVEN
+from facemill.data.classes import IGNORE
 from facemill.swap.alignment import Box
-
-FACE = SEVEN.role_ids("face", "eye", "mouth")
-"""Ids of the classes that are replaced."""
+from facemill.swap.faces import FACE
 
 _SPECKLE = 32  # of a crop's side: spots are removed, and gaps closed, that are this part of it
 _BEYOND = 8  # pixels by which a face is extended beyond the frame's border, so that its colors are not held there

@@ -13,7 +13,7 @@ from facemill.data.film import Frame
 from facemill.data.synthetic import draw_mark
 from facemill.swap.color_transfer import Transfer
 from facemill.swap.converter import Converter, Drawn
-from facemill.swap.faces import Face
+from facemill.swap.faces import NO_FACE, Face
 from facemill.swap.frame_faces import Shot
 
 TABLE_SCHEMA = pa.schema(
@@ -28,8 +28,6 @@ TABLE_SCHEMA = pa.schema(
 )
 """A row a frame: the number of `faces` that were replaced, the frame's pixels for one that the network drew (`scale`;
 null without a face), and the `reason` why there was none."""
-
-_NO_FACE = "no face"
 
 Prepared = list[tuple[Shot, list[Face], list[Drawn]]]
 
@@ -106,5 +104,5 @@ class FilmConversion:
             "time": frame.time,
             "faces": len(faces),
             "scale": max(scales, default=None),
-            "reason": None if faces else self._reasons.get(frame.number, _NO_FACE),
+            "reason": None if faces else self._reasons.get(frame.number, NO_FACE),
         }

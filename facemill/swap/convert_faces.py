@@ -13,11 +13,11 @@ from facemill.errors import UserError
 from facemill.log import log
 from facemill.networks.face_swap import Side
 from facemill.swap.converted_film import Swap, convert_film
-from facemill.swap.converted_photos import Photos, convert_photos, photos_in
+from facemill.swap.converted_photos import Photos, convert_photos
 from facemill.swap.faces import FACES_SCHEMA, FRAMES_SCHEMA, read_rows_of
 from facemill.swap.film_pieces import work_folder
 from facemill.swap.find_faces import FaceFinder, find_faces
-from facemill.swap.pictures import is_photo
+from facemill.swap.pictures import image_files, is_photo
 
 Direction = Literal["a2b", "b2a"]
 
@@ -153,7 +153,7 @@ def faces_of(
         raise UserError(f"--unet {weights}: no such file")
     finder = FaceFinder.load(unet, detector, detector_file)
     key = {"side": side, "size": size, "detector": detector}
-    read = photos_in(source) if source.is_dir() else [source]
+    read = [Path(file.path) for file in image_files(source)] if source.is_dir() else [source]
     folder = work_folder("faces", key, [*read, weights, *([detector_file] if detector_file else [])])
     found = folder / "faces.parquet"
     if not found.exists():

@@ -9,18 +9,17 @@ import numpy as np
 
 from facemill.data.batching import map_ahead
 from facemill.data.film import FOLDER_RATE, Frame
-from facemill.data.film_frames import natural_key
 from facemill.data.image_files import read_rgb
 from facemill.data.shards import write_shard
 from facemill.data.synthetic import write_marked
-from facemill.data.walk import IMAGE_SUFFIXES, check_out, files_in
+from facemill.data.walk import IMAGE_SUFFIXES, check_out
 from facemill.errors import UserError, first_line, list_faults
 from facemill.log import log
 from facemill.swap.conversion import TABLE_SCHEMA, FilmConversion
 from facemill.swap.converted_film import Swap, check_has_face
 from facemill.swap.film_pieces import ahead
 from facemill.swap.frame_faces import reasons, shots
-from facemill.swap.pictures import read_pictures
+from facemill.swap.pictures import image_files, read_pictures
 
 
 class Photos:
@@ -40,9 +39,7 @@ class Photos:
         if source.is_dir():
             if out.suffix.lower() in (*IMAGE_SUFFIXES, ".mp4"):
                 raise UserError(f"--out {out}: --input {source} is a folder; accepted: a folder")
-            files = sorted(
-                files_in("--input", source, IMAGE_SUFFIXES, "image"), key=lambda file: natural_key(file.name)
-            )
+            files = image_files(source)
             pngs = png_names([file.name for file in files])
             self.names = {Path(file.path): out / pngs[file.name] for file in files}
             check_out("--input", source, out, self.names.values(), self.names)
@@ -77,12 +74,6 @@ def png_names(names: Collection[str]) -> dict[str, str]:
     while repeated := {png for png, count in Counter(pngs.values()).items() if count > 1}:
         pngs |= {name: f"{name}.png" for name in names if pngs[name] in repeated}
     return pngs
-
-
-def photos_in(folder: Path) -> list[Path]:
-    """The images of a folder and of those below it, in natural order of their names. Raises as `files_in`."""
-    files = files_in("--input", folder, IMAGE_SUFFIXES, "image")
-    return [Path(file.path) for file in sorted(files, key=lambda file: natural_key(file.name))]
 
 
 def convert_photos(swap: Swap, photos: Photos, faces: Path, *, table: Path | None) -> None:

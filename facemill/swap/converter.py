@@ -12,7 +12,7 @@ from facemill.config.swap import Blend, Color
 from facemill.data.classes import SEVEN
 from facemill.networks.device import autocast
 from facemill.networks.face_swap import FaceSwap, Side
-from facemill.swap.alignment import Box, crop, paste_box, uncrop
+from facemill.swap.alignment import Box, crop, crop_side, paste_box, uncrop
 from facemill.swap.blending import blend_face, face_alpha
 from facemill.swap.color_transfer import Transfer, color_transfer
 from facemill.swap.faces import Face
@@ -114,7 +114,7 @@ class Converter:
 
     def scale(self, face: Face) -> float:
         """The width, in pixels of the frame, of a pixel that the network draws."""
-        return float(1 / (self.network.size * np.sqrt(abs(np.linalg.det(face.matrix[:, :2])))))
+        return crop_side(face.matrix) / self.network.size
 
     def _colored(self, face: Face, drawn: Drawn) -> np.ndarray:
         """What was drawn in the frame's colors, float32 RGB (S, S, 3) in 0 to 255."""

@@ -12,8 +12,11 @@ from facemill.data.classes import SEVEN
 from facemill.data.shards import IMAGE, decode_image, decode_mask, encode_mask, open_shard, read_rows, rows_at
 from facemill.errors import UserError, first_line
 
-BY_HAND = "by hand"
-"""Why a face is not used that a culling page rejected."""
+FACE = SEVEN.role_ids("face", "eye", "mouth")
+"""Ids of the classes that are exchanged."""
+
+BY_HAND, NO_FACE = "by hand", "no face"
+"""Why a face is not used that a culling page rejected; why a frame without any has none."""
 
 FACES_SCHEMA = pa.schema(
     [

@@ -18,17 +18,15 @@ from facemill.errors import UserError
 from facemill.inference.segmenter import Segmenter
 from facemill.log import log
 from facemill.networks.face_swap import Side
-from facemill.swap.alignment import crop, jitter, similarity, smooth, steady_parts
+from facemill.swap.alignment import crop, crop_side, jitter, similarity, smooth, steady_parts
 from facemill.swap.detectors import Detector, load_detector
-from facemill.swap.faces import Face, row_of
+from facemill.swap.faces import FACE, Face, row_of
 from facemill.swap.persons import Look, look_of, person_of
 from facemill.swap.pictures import are_photos, read_pictures
 from facemill.swap.rejects import distances, frame_rows, reasons
 from facemill.swap.tracks import Seen, Tracker, to_square
 
 __all__ = ["FaceFinder", "find_faces", "look_of_photo", "read_pictures"]
-
-FACE = SEVEN.role_ids("face", "eye", "mouth")
 
 _FINER = 4
 """Side of the square's mask over the network's: the crop covers half of it, and is twice as fine."""
@@ -116,7 +114,7 @@ def _smoothed(seen: Sequence[Seen]) -> list[Seen]:
         points = np.stack([face.points for face in track])
         after = smooth(points)
         smoothed += [replace(face, points=place) for face, place in zip(track, after, strict=True)]
-        scale = 256 * float(np.mean([np.hypot(*similarity(place)[:, 0]) for place in points]))
+        scale = 256 * float(np.mean([1 / crop_side(similarity(place)) for place in points]))
         parts = [part for part in steady_parts(points) if part.stop - part.start > 2]
         trembling += [
             [jitter(p[part], scale) for p in (points, after)] + [part.stop - part.start - 2] for part in parts

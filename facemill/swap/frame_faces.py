@@ -10,7 +10,7 @@ import numpy as np
 from facemill.data.film import Frame
 from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
-from facemill.swap.alignment import crop, paste_box
+from facemill.swap.alignment import crop, crop_side, paste_box
 from facemill.swap.faces import FACES_SCHEMA, Face, face_of, read_rows_of
 
 SAME = 10
@@ -89,7 +89,7 @@ def _small_crop(pixels: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Nearly what `crop` gives at the size at which crops are compared, but of a frame that is shrunk first: faster."""
     height, width = pixels.shape[:2]
     x0, y0, x1, y1 = paste_box(matrix, width, height) or (0, 0, width, height)
-    scale = min(1, 2 * _COMPARED * np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    scale = min(1, 2 * _COMPARED / crop_side(matrix))
     sides = np.array([x1 - x0, y1 - y0])
     small = np.maximum(np.rint(scale * sides), 1).astype(int)
     shrunk = cv2.resize(pixels[y0:y1, x0:x1], small.tolist(), interpolation=cv2.INTER_AREA)

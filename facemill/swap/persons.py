@@ -7,6 +7,7 @@ import numpy as np
 
 from facemill.data.classes import SEVEN
 from facemill.imaging.colors import Lab, difference, region_colors
+from facemill.swap.alignment import crop_side
 from facemill.swap.tracks import OVERLAP, overlap
 
 ALIKE = 8.0
@@ -96,7 +97,7 @@ class _Track:
     def __init__(self, rows: Sequence[dict], look: Look) -> None:
         self.number, self.look = rows[0]["track"], look
         self.frames = {row["frame"] for row in rows}
-        self.weight = sum(_side(row) for row in rows)
+        self.weight = sum(crop_side(np.reshape(row["matrix"], (2, 3))) for row in rows)
         self.start, self.end = rows[0], rows[-1]
 
 
@@ -129,9 +130,4 @@ def _usual(looks: Sequence[Look]) -> Look:
 
 
 def _rank(row: dict, look: Look, like: Look | None) -> tuple[float, float]:
-    return (-unlikeness(look, like) if like else 0.0, _side(row))
-
-
-def _side(row: dict) -> float:
-    """Of a face's crop, in pixels of the frame."""
-    return float(1 / np.hypot(row["matrix"][0], row["matrix"][3]))
+    return (-unlikeness(look, like) if like else 0.0, crop_side(np.reshape(row["matrix"], (2, 3))))

@@ -10,7 +10,7 @@ from PIL import Image
 from facemill.data.film import FOLDER_RATE, Frame, frames
 from facemill.data.film_frames import natural_key
 from facemill.data.image_files import IMAGE_ERRORS, orientation_of, read_rgb
-from facemill.data.walk import IMAGE_SUFFIXES, files_in
+from facemill.data.walk import IMAGE_SUFFIXES, File, files_in
 from facemill.errors import UserError
 from facemill.log import log
 
@@ -38,10 +38,14 @@ def read_pictures(path: Path, *, quiet: bool = False) -> Iterator[Frame]:
         yield from frames(path)
 
 
+def image_files(folder: Path) -> list[File]:
+    """The images of a folder and of those below it, in natural order of their names. Raises as `files_in`."""
+    return sorted(files_in("film", folder, IMAGE_SUFFIXES, "image"), key=lambda file: natural_key(file.name))
+
+
 def _images(folder: Path, quiet: bool) -> Iterator[Frame]:
     number, faults = 0, []
-    listed = files_in("film", folder, IMAGE_SUFFIXES, "image")
-    for place, file in enumerate(sorted(listed, key=lambda file: natural_key(file.name))):
+    for place, file in enumerate(image_files(folder)):
         try:
             yield _frame(number, place, Path(file.path))
             number += 1

@@ -16,11 +16,11 @@ from facemill.log import log
 from facemill.swap.alignment import paste_box
 from facemill.swap.convert_faces import WAYS, check_options, check_written, faces_of, files_read
 from facemill.swap.converted_film import Swap, check_has_face
-from facemill.swap.converted_photos import photos_in
 from facemill.swap.converter import Converter, Drawn
 from facemill.swap.faces import Face, read_rows_of
 from facemill.swap.find_faces import read_pictures
 from facemill.swap.frame_faces import Shot, shots
+from facemill.swap.pictures import image_files
 
 FRAMES = 8
 FEATHERS = (0.03, 0.06, 0.12)
@@ -54,7 +54,7 @@ def preview_swap(
     check_options(input, direction)
     if picture.suffix.lower() != ".png":
         raise UserError(f"--picture {picture}: accepted: a .png")
-    photos = photos_in(input) if input.is_dir() else []
+    photos = [Path(file.path) for file in image_files(input)] if input.is_dir() else []
     check_written("--picture", picture, [*files_read(input, model, faces, unet, detector_file), *photos])
     replaced, side = WAYS[direction]
     swap = Swap.load(model, side)

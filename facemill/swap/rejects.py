@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from facemill.swap.alignment import POINTS
-from facemill.swap.faces import BY_HAND
+from facemill.swap.alignment import POINTS, crop_side
+from facemill.swap.faces import BY_HAND, NO_FACE
 from facemill.swap.persons import NEAR
 from facemill.swap.tracks import OVERLAP, overlap
 
@@ -21,7 +21,7 @@ DISTANT = 0.08
 BLURRED = 0.15
 """Sharpness over the usual one of the person, at least."""
 
-OTHER_PERSON, NO_FACE = "another person", "no face"
+OTHER_PERSON = "another person"
 
 
 def distances(rows: Sequence[dict], wanted: np.ndarray) -> list[float]:
@@ -54,7 +54,7 @@ def reasons(rows: Sequence[dict], wanted: np.ndarray, size: int) -> list[str | N
     def reason(row: dict, is_wanted: bool) -> str | None:
         """The first of the reasons against a face."""
         left, right, mouth = np.reshape(row["points"], (3, 2))
-        side = 1 / np.hypot(row["matrix"][0], row["matrix"][3])
+        side = crop_side(np.reshape(row["matrix"], (2, 3)))
         if not is_wanted:
             return OTHER_PERSON
         if side < SMALL * size:
@@ -97,9 +97,9 @@ def hold_out(rows: Sequence[dict], share: float) -> list[dict]:
     """Rows of the table of faces, the last share of each stretch's usable ones in time held out, rounded up.
 
     Neighboring frames are copies of each other: held out at random, faces would have their likes among those that are
-    learned from. A stretch goes on where tracks break for `NEAR` seconds or less, at a blink or a hand before the face,
-    at the same place. Stretches too short for one face of the share, photos too, count as one; one is never all held
-    out.
+    learned from. A stretch continues where tracks break for `NEAR` seconds or less, at a blink or a hand before the
+    face, at the same place. Stretches too short for one face of the share, photos too, count as one; one is never all
+    held out.
 
     Args:
         rows: of the table of faces, by frame.
@@ -108,7 +108,7 @@ def hold_out(rows: Sequence[dict], share: float) -> list[dict]:
     usable = [index for index, row in enumerate(rows) if row["rejected"] is None]
     stretches = list[list[int]]()
     for before, index in zip([None, *usable], usable, strict=False):
-        if before is None or not _goes_on(rows[before], rows[index]):
+        if before is None or not _continues(rows[before], rows[index]):
             stretches.append([])
         stretches[-1].append(index)
     groups = [stretch for stretch in stretches if share * len(stretch) >= 1]
@@ -120,7 +120,7 @@ def hold_out(rows: Sequence[dict], share: float) -> list[dict]:
     return [row | {"held_out": index in held} for index, row in enumerate(rows)]
 
 
-def _goes_on(row: dict, then: dict) -> bool:
+def _continues(row: dict, then: dict) -> bool:
     """Whether the next face is of the same stretch."""
     is_there = row["track"] == then["track"] or overlap(np.array(row["box"]), np.array(then["box"])) >= OVERLAP
     return then["time"] - row["time"] <= NEAR and is_there

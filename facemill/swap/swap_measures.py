@@ -9,15 +9,12 @@ import numpy as np
 
 from facemill.data.classes import IGNORE, SEVEN, Role
 from facemill.imaging.colors import difference, region_colors
-from facemill.swap.alignment import Box, jitter, steady_parts
-from facemill.swap.faces import Face
+from facemill.swap.alignment import Box, crop_side, jitter, steady_parts
+from facemill.swap.faces import FACE, Face
 from facemill.swap.identity import inner_face
 from facemill.translate.flicker import Flicker
 
 Figures = dict[str, Any]
-
-FACE = SEVEN.role_ids("face", "eye", "mouth")
-"""Ids of what is exchanged."""
 
 PARTS: tuple[Role, ...] = ("eye", "mouth")
 """Where an expression is seen."""
@@ -153,7 +150,7 @@ def jitter_figure(faces: Sequence[Face]) -> float | None:
     for _, of_track in groupby(by_track, key=lambda face: face.track):
         track = list(of_track)
         points = np.stack([face.points for face in track])
-        scale = float(np.mean([np.sqrt(abs(np.linalg.det(face.matrix[:, :2]))) for face in track]))
+        scale = float(np.mean([1 / crop_side(face.matrix) for face in track]))
         for part in steady_parts(points):
             if (differences := part.stop - part.start - 2) > 0:
                 squares += jitter(points[part], scale * JITTER_SIDE) ** 2 * differences
