@@ -30,6 +30,7 @@ def probabilities(color: Lab, palette: Palette) -> np.ndarray:
 
     The distance of a name is that of the nearest of its typical colors.
     """
-    distances = np.array([deltaE_ciede2000(color[None], typical).min() for typical in palette.values()])
+    starts = np.cumsum([0, *map(len, palette.values())])[:-1]
+    distances = np.minimum.reduceat(deltaE_ciede2000(color[None], np.concatenate([*palette.values()])), starts)
     weights = np.exp((distances.min() - distances) / TEMPERATURE)
     return weights / weights.sum()

@@ -20,7 +20,7 @@ Masks = Mapping[str, np.ndarray]
 """Class ids, uint8 (H, W), by the portrait's id."""
 
 LatentPainter = Callable[[Sequence[str], np.ndarray], np.ndarray]
-"""Paints the portraits with these ids from latents (N, Z): uint8 RGB (N, H, W, 3)."""
+"""Paints the portraits with these ids (N) from latents (N * K, Z), K for each in turn: uint8 RGB (N * K, H, W, 3)."""
 
 
 def mask_painter(painter: Painter, masks: Masks) -> LatentPainter:
@@ -67,7 +67,7 @@ def traverse(
     positions: Sequence[float] | np.ndarray,
 ) -> np.ndarray:
     """A portrait painted at positions along a vector (Z,), 0 its latent, 1 the end: uint8 RGB (N, H, W, 3)."""
-    return paint([portrait_id] * len(positions), latent + np.asarray(positions)[:, None] * vector)
+    return paint([portrait_id], latent + np.asarray(positions)[:, None] * vector)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Rendering:
 
     portrait: TaggerInput
     mask: np.ndarray | None
-    """Class ids, uint8 (H, W); None without a U-Net."""
+    """Class ids, uint8 (H, W); None where it was not segmented."""
 
 
 class Renderer:
@@ -99,14 +99,26 @@ class Renderer:
         """
         self.paint, self.masks, self.classes, self.segmenter = paint, masks or {}, classes, segmenter
 
-    def render(self, ids: Sequence[str], latents: np.ndarray) -> list[Rendering]:
-        """The portraits `ids` painted from latents, float (N, Z)."""
+    def render(self, ids: Sequence[str], latents: np.ndarray, *, segmented: bool = True) -> list[Rendering]:
+        """The portraits `ids` (N) painted from latents, float (N * K, Z), K for each in turn.
+
+        Args:
+            ids: the portraits.
+            latents: their latents.
+            segmented: whether the painted portraits are segmented, where there is a segmenter.
+        """
         images = self.paint(ids, latents)
-        segmented = [None] * len(ids) if self.segmenter is None else self.segmenter.masks(images)
+        repeated = np.repeat(ids, len(images) // len(ids))
         return [
             Rendering(TaggerInput(image, colors=self._colors(portrait_id, image)), mask)
-            for portrait_id, image, mask in zip(ids, images, segmented, strict=True)
+            for portrait_id, image, mask in zip(repeated, images, self._segment(images, segmented), strict=True)
         ]
+
+    def _segment(self, images: np.ndarray, segmented: bool) -> Sequence[np.ndarray | None]:
+        """The masks of images, uint8 (N, H, W); None for each where they are not segmented."""
+        if self.segmenter is None or not segmented:
+            return [None] * len(images)
+        return list(self.segmenter.masks(images))
 
     def _colors(self, portrait_id: str, image: np.ndarray) -> dict[str, Lab | None] | None:
         if self.classes is None or portrait_id not in self.masks:

@@ -69,11 +69,16 @@ class Painter:
 
     @torch.inference_mode()
     def generate(self, masks: Tensor, z: Tensor) -> np.ndarray:
-        """Portraits, uint8 RGB (N, H, W, 3), from masks (N, H, W) of class ids and style codes (N, z_dim)."""
-        images = []
-        for mask, code in zip(masks.split(BATCH), z.split(BATCH), strict=True):
-            with autocast():
-                images.append(to_pixels(self.generator(mask.to(self.device), code.to(self.device))))
+        """Portraits, uint8 RGB (N * K, H, W, 3), from masks (N, H, W) of class ids and style codes (N * K, z_dim).
+
+        The codes are K for each mask in turn.
+        """
+        styles, images = len(z) // len(masks), []
+        masks_at_once = max(BATCH // styles, 1)
+        for mask, codes in zip(masks.split(masks_at_once), z.split(masks_at_once * styles), strict=True):
+            for code in codes.split(BATCH):  # several only where there is one mask
+                with autocast():
+                    images.append(to_pixels(self.generator(mask.to(self.device), code.to(self.device))))
         return np.concatenate(images)
 
     def accelerate(self, *, threads: int = 1, precision: Precision = "auto") -> Thread | None:
@@ -138,6 +143,6 @@ class Painter:
         images = pixels.permute(0, 2, 3, 1).numpy()
         grid: list[list[np.ndarray | None]] = [[None, None, *(images[s] for s in columns)]]
         for m in rows:
-            generated = self.generate(masks[[m] * len(columns)], z[list(columns)])
+            generated = self.generate(masks[[m]], z[list(columns)])
             grid.append([images[m], colorize(masks[m].numpy(), self.classes), *generated])
         return image_grid(grid, ["its portrait", "mask", *(f"style {i}" for i in range(1, len(columns) + 1))])

@@ -41,6 +41,9 @@ PROB_TOLERANCE = 0.01
 TRAVERSED = 8
 """Portraits whose path is checked for monotonicity."""
 
+BETWEEN = (0.25, 0.5, 0.75)
+"""Positions on that path besides its ends."""
+
 Scores = dict[str, float | int | None]
 
 
@@ -161,7 +164,7 @@ def evaluate_vectors(
     """
     visual: list[str] = [source for source in tags_config.sources if source != "tags"]
     taggers = {source: load_tagger(source, tags_config, list(vectors.booleans)) for source in visual}
-    scores = {}
+    scores, unedited = {}, render_unedited(renderer, [edits, choice])
     for target in edits:
         group = vectors.group_of(target)
         labels_source = source_of_labels(rows, group, tags_config.sources)
@@ -169,12 +172,20 @@ def evaluate_vectors(
         names = vectors.groups[group] if group else []
         classifier = EditClassifier(judge if source == "judge" else taggers[source], target, names)
         values, choice_values = (
-            evaluate_vector(renderer, half[target], target, vectors, classifier, judge, strength=strength)
+            evaluate_vector(renderer, half[target], unedited, target, vectors, classifier, judge, strength=strength)
             for half in (edits, choice)
         )
         scores[target] = values | {"labels": labels_source, "classifier": source, "choice": choice_values}
         log.info("%s: success %s, drift %s", target, values["success"], values["drift"])
     return scores
+
+
+def render_unedited(renderer: Renderer, halves: Sequence[Mapping[str, Sequence[Edit]]]) -> dict[str, Rendering]:
+    """The portraits of all edits before the edit, by id: most of them are edited to several targets."""
+    edits = [edit for half in halves for edits_to_name in half.values() for edit in edits_to_name]
+    latents = {edit.portrait_id: edit.latent for edit in edits}
+    ids = list(latents)
+    return dict(zip(ids, renderer.render(ids, np.stack(list(latents.values()))), strict=True)) if ids else {}
 
 
 def source_of_labels(rows: Sequence[dict], group: str | None, sources: Sequence[str]) -> str:
@@ -197,6 +208,7 @@ def choose_classifier(target: str, labels_source: str, taggers: Mapping[str, Tag
 def evaluate_vector(
     renderer: Renderer,
     edits: Sequence[Edit],
+    unedited: Mapping[str, Rendering],
     target: str,
     vectors: Vectors,
     classifier: EditClassifier,
@@ -206,6 +218,17 @@ def evaluate_vector(
     traversed: int = TRAVERSED,
 ) -> Scores:
     """Scores of the edits to a target.
+
+    Args:
+        renderer: paints the edited portraits.
+        edits: the edits.
+        unedited: their portraits before the edit, by id, of the same renderer.
+        target: the attribute to which they are edited.
+        vectors: the attribute vectors.
+        classifier: tells whether a portrait shows the target.
+        judge: without masks, tells which other attributes the edit changes.
+        strength: factor of each vector.
+        traversed: portraits whose path is checked for monotonicity.
 
     Returns:
         `success`: success rate, the share of portraits classified as the target after the edit, among those that were
@@ -224,7 +247,7 @@ def evaluate_vector(
     ids, added = [edit.portrait_id for edit in edits], [edit.source is not True for edit in edits]
     latents = np.stack([edit.latent for edit in edits])
     steps = strength * np.stack([vectors.step(edit.source, target) for edit in edits])
-    before, after = renderer.render(ids, latents), renderer.render(ids, latents + steps)
+    before, after = [unedited[portrait_id] for portrait_id in ids], renderer.render(ids, latents + steps)
     hit_before, hit_after = classifier.predictions(before, added), classifier.predictions(after, added)
     color_group = vectors.group_of(target)
     drift = (
@@ -232,9 +255,9 @@ def evaluate_vector(
         if renderer.classes
         else _judged_drift(judge, before, after, target)
     )
-    path = [before[:traversed]]
-    path += [renderer.render(ids[:traversed], latents[:traversed] + s * steps[:traversed]) for s in (0.25, 0.5, 0.75)]
-    path += [after[:traversed]]
+    halfway = latents[:traversed, None] + np.array(BETWEEN)[:, None] * steps[:traversed, None]
+    between = renderer.render(ids[:traversed], halfway.reshape(-1, latents.shape[1]), segmented=False)
+    path = [before[:traversed], *(between[i :: len(BETWEEN)] for i in range(len(BETWEEN))), after[:traversed]]
     probs = np.stack([classifier.probabilities(renderings, added[:traversed]) for renderings in path])
     return {
         "success": float(hit_after[~hit_before].mean()) if not hit_before.all() else None,

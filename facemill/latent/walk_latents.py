@@ -156,7 +156,7 @@ def draw_walks(
 
 
 def _paint_path(paint: LatentPainter, portrait_id: str, path: np.ndarray) -> list[np.ndarray]:
-    return list(paint([portrait_id] * len(path), path))
+    return list(paint([portrait_id], path))
 
 
 def interpolate(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:

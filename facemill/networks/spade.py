@@ -64,7 +64,7 @@ class Spade(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
         if self.folded:
             return folded_spade(x, mask, self.norm, self.shared, self.scale_shift)
-        gamma, beta = self.scale_shift(self.shared(mask)).chunk(2, 1)
+        gamma, beta = self.scale_shift(self.shared(mask)).repeat_interleave(len(x) // len(mask), 0).chunk(2, 1)
         return self.norm(x) * (1 + gamma) + beta
 
 
@@ -90,7 +90,9 @@ class SpadeBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """Masks of class ids (B, H, W) and style codes (B, z_dim) to images (B, 3, H, W) in [-1, 1].
+    """Masks of class ids (B, H, W) and style codes (B * K, z_dim) to images (B * K, 3, H, W) in [-1, 1].
+
+    The codes are K for each mask in turn, whose modulations are computed once.
 
     The style codes of its training are distributed as style_mean + style_scale N(0, I), at first N(0, I) itself; both
     buffers are saved with the weights. `style_scale` is the lower Cholesky factor of their covariance.
@@ -145,7 +147,7 @@ class Generator(nn.Module):
         layouts = [self._layout_at(masks, self.base_height << level) for level in range(len(self.blocks))]
         if self.z == "none":
             step = 1 << self.num_upsamplings
-            x = self.first(one_hot(masks[:, ::step, ::step], self.classes))
+            x = self.first(one_hot(masks[:, ::step, ::step], self.classes)).repeat_interleave(len(z) // len(masks), 0)
         else:
             x = self.first(z).unflatten(1, (-1, self.base_height, self.base_width))
         x = x.contiguous(memory_format=torch.channels_last)

@@ -23,7 +23,8 @@ def folded_spade(
 
     Args:
         x: features (B, channels, H, W).
-        layout: the masks, one-hot (B, classes, H, W) or as distinct neighborhoods, with the same result.
+        layout: the masks, one-hot (B, classes, H, W) or as distinct neighborhoods, with the same result; one mask may
+            stand for several features in turn.
         norm: batch norm without affine parameters.
         shared: convolution of the one-hot masks, and ReLU.
         scale_shift: convolution to gamma and beta.
@@ -33,7 +34,11 @@ def folded_spade(
         gamma, beta = F.conv2d(shared(layout), weight, bias, padding=1).chunk(2, 1)
     else:
         gamma, beta = _look_up(layout, shared, weight, bias)
-    return torch.addcmul(beta, norm(x) if norm.training else x, gamma)
+    x = norm(x) if norm.training else x
+    if len(x) == len(gamma):
+        return torch.addcmul(beta, x, gamma)
+    of_masks = x.unflatten(0, (len(gamma), -1))  # gamma and beta are broadcast, not copied
+    return torch.addcmul(beta[:, None], of_masks, gamma[:, None]).flatten(0, 1)
 
 
 def folded_weights(norm: nn.BatchNorm2d, scale_shift: nn.Conv2d) -> tuple[Tensor, Tensor]:

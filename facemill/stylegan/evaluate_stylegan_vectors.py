@@ -102,10 +102,10 @@ class JudgedRenderer(Renderer):
         super().__init__(paint, classes=judge.classes, segmenter=segmenter)
         self.judge = judge
 
-    def render(self, ids: Sequence[str], latents: np.ndarray) -> list[Rendering]:
+    def render(self, ids: Sequence[str], latents: np.ndarray, *, segmented: bool = True) -> list[Rendering]:
         """The portraits painted from styles, float (N, w_dim), at the size of the collection's."""
         images = self.judge.enlarged(self.paint(ids, latents))
-        masks = [None] * len(ids) if self.segmenter is None else self.segmenter.masks(images)
+        masks = self._segment(images, segmented)
         if self.judge.classes is None:
             return [Rendering(TaggerInput(image), mask) for image, mask in zip(images, masks, strict=True)]
         portraits = self.judge.portraits(images, self.judge.masks(images)[0])

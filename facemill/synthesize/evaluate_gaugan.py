@@ -164,7 +164,7 @@ def measure_painted(networks: Evaluator, painter: Painter, rows: ShardDataset, c
     parts = []
     masks_at_once = max(BATCH // codes.shape[1], 1)
     for (_, masks), z in zip(batches(rows, masks_at_once), codes.split(masks_at_once), strict=True):
-        painted = painter.generate(masks.repeat_interleave(codes.shape[1], 0), z.flatten(0, 1))
+        painted = painter.generate(masks, z.flatten(0, 1))
         parts.append(networks.measure(painted, masks.numpy()))
     return Measures.join(parts)
 

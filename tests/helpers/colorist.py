@@ -73,7 +73,8 @@ class Colorist(nn.Module):
                 colors[:, class_id] = z[:, 3:]
             else:
                 colors[:, class_id] = torch.tensor(PAINT[row.role]) / 127.5 - 1
-        painted = torch.stack([table[mask.long()] for table, mask in zip(colors, masks.cpu(), strict=True)])
+        of_each = masks.cpu().long().repeat_interleave(len(z) // len(masks), 0)
+        painted = torch.stack([table[mask] for table, mask in zip(colors, of_each, strict=True)])
         return painted.permute(0, 3, 1, 2).to(masks.device)
 
 

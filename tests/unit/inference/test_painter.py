@@ -31,6 +31,13 @@ def test_more_portraits_than_a_batch(painter):
     assert np.abs(alone - images[18]).max() <= 1
 
 
+@pytest.mark.parametrize(("masks", "styles"), [(5, 4), (2, 8), (1, 20), (3, 1)])
+def test_several_styles_of_a_mask_are_painted_as_with_the_mask_repeated(painter, masks, styles):
+    ids, z = torch.randint(0, 7, (masks, 32, 32)), painter.random_styles(masks * styles, seed=1)
+    repeated = painter.generate(ids.repeat_interleave(styles, 0), z)
+    assert np.abs(painter.generate(ids, z).astype(int) - repeated).max() <= 1
+
+
 def test_styles(painter):
     assert torch.equal(painter.random_styles(3, seed=1), painter.random_styles(3, seed=1))
     images = torch.randint(0, 256, (18, 3, 64, 64), dtype=torch.uint8)

@@ -19,7 +19,13 @@ from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.vectors import Vectors
 from facemill.latent.encode_latents import LATENT_SCHEMA
-from facemill.latent.evaluate_attributes import choose_classifier, evaluate_attributes, evaluate_vector, halves
+from facemill.latent.evaluate_attributes import (
+    choose_classifier,
+    evaluate_attributes,
+    evaluate_vector,
+    halves,
+    render_unedited,
+)
 from facemill.latent.tag_portraits import TAG_SCHEMA
 from facemill.latent.transitions import Edit
 from facemill.latent.walk_latents import walk_latents
@@ -34,6 +40,12 @@ NO_JUDGE = Probes({}, {})
 
 def style(color: tuple[int, int, int]) -> np.ndarray:
     return np.array(color) / 127.5 - 1
+
+
+def scores_of(renderer: Renderer, edits: list[Edit], target: str, *others, strength: float = 1) -> dict:
+    """The scores of edits to a target; `others` are the vectors, the classifier and the judge."""
+    unedited = render_unedited(renderer, [{target: edits}])
+    return evaluate_vector(renderer, edits, unedited, target, *others, strength=strength)
 
 
 def vectors_of(means: dict[str, np.ndarray]) -> Vectors:
@@ -85,7 +97,7 @@ def edited_to_grey(renderer, means, classifier):
     def scores(means=means, more=(), renderer=renderer):
         sources = {"a": "black_hair", "b": "red_hair"}
         edits = [Edit(key, np.concatenate([codes[name], *more]), name) for key, name in sources.items()]
-        return evaluate_vector(renderer, edits, "grey_hair", vectors_of(means), classifier, NO_JUDGE, strength=1)
+        return scores_of(renderer, edits, "grey_hair", vectors_of(means), classifier, NO_JUDGE)
 
     return scores
 
@@ -109,8 +121,7 @@ def test_strength_multiplies_the_vector(renderer, means, classifier):
     short = vectors_of(means | {"grey_hair": 0.4 * means["grey_hair"] + 0.6 * means["black_hair"]})
     edits = [Edit("a", means["black_hair"], "black_hair")]
     scores = [
-        evaluate_vector(renderer, edits, "grey_hair", short, classifier, NO_JUDGE, strength=strength)
-        for strength in (1, 2.5)
+        scores_of(renderer, edits, "grey_hair", short, classifier, NO_JUDGE, strength=strength) for strength in (1, 2.5)
     ]
     assert [values["success"] for values in scores] == [0, 1]
 
@@ -118,7 +129,7 @@ def test_strength_multiplies_the_vector(renderer, means, classifier):
 def test_an_edit_that_leads_away_is_not_monotonic(renderer, means, classifier):
     edits = [Edit("a", means["grey_hair"], "black_hair")]
     away = Vectors({"hair_color": NAMES}, {("black_hair", "grey_hair"): means["red_hair"] - means["grey_hair"]}, {})
-    scores = evaluate_vector(renderer, edits, "grey_hair", away, classifier, NO_JUDGE, strength=1)
+    scores = scores_of(renderer, edits, "grey_hair", away, classifier, NO_JUDGE)
     assert scores["monotonicity"] < 1 and scores["before"] == 1 and scores["success"] is None
 
 
@@ -147,12 +158,22 @@ def test_absent_regions_do_not_drift(edited_to_grey, colorist, mask, classes):
 def test_success_counts_portraits_that_were_not_the_target_before(renderer, means, classifier):
     edits = [Edit("a", means["grey_hair"], "red_hair"), Edit("b", means["red_hair"], "red_hair")]
     nowhere = vectors_of(means | {"grey_hair": means["red_hair"]})
-    scores = evaluate_vector(renderer, edits, "grey_hair", nowhere, classifier, NO_JUDGE, strength=1)
+    scores = scores_of(renderer, edits, "grey_hair", nowhere, classifier, NO_JUDGE)
     assert (scores["success"], scores["before"]) == (0.0, 0.5)
 
 
+def test_what_several_edits_share_is_painted_once_and_no_path_is_segmented(evaluate, segmenter, monkeypatch):
+    segmented = []
+    segment = segmenter.masks
+    monkeypatch.setattr(segmenter, "masks", lambda images: segmented.append(len(images)) or segment(images))
+    metrics, _ = evaluate()
+    unedited, *edited = segmented
+    edits = [scores["images"] for half in metrics.values() for scores in (half, half["choice"])]
+    assert sorted(edited) == sorted(edits) and unedited < sum(edits)
+
+
 def test_no_edits_have_no_scores(renderer, means, classifier):
-    scores = evaluate_vector(renderer, [], "grey_hair", vectors_of(means), classifier, NO_JUDGE, strength=1)
+    scores = scores_of(renderer, [], "grey_hair", vectors_of(means), classifier, NO_JUDGE)
     assert scores["images"] == 0 and scores["success"] is None
 
 
@@ -180,9 +201,9 @@ def test_booleans_are_added_and_removed_and_classified_by_probes(probes):
     classifier = EditClassifier(probes, "left")
     straight = Vectors({}, {}, {"left": np.array([1.0, 0.0])})
     expected = {"success": 1.0, "before": 0.0, "drift": 0.0, "mask_iou": None, "monotonicity": 1.0, "images": 2}
-    assert evaluate_vector(renderer, edits, "left", straight, classifier, probes, strength=1) == expected
+    assert scores_of(renderer, edits, "left", straight, classifier, probes) == expected
     skew = Vectors({}, {}, {"left": np.array([1.0, -0.4])})  # added it darkens the right, removed it brightens it
-    assert evaluate_vector(renderer, edits, "left", skew, classifier, probes, strength=1)["drift"] == 1
+    assert scores_of(renderer, edits, "left", skew, classifier, probes)["drift"] == 1
 
 
 def test_the_classifier_is_another_source_than_that_of_the_labels(palette):

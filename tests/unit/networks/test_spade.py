@@ -83,6 +83,18 @@ def test_generator_shapes(ratio, classes, z, z_dim):
     assert image.shape == (2, 3, 64, 64 // ratio) and image.abs().max() <= 1
 
 
+@pytest.mark.parametrize(("nhidden", "z", "folded"), [(8, 6, True), (64, 6, True), (8, 6, False), (8, 0, True)])
+def test_styles_of_one_mask_in_turn_are_as_with_the_mask_repeated(nhidden, z, folded, monkeypatch):
+    monkeypatch.setattr(Spade, "folded", folded)
+    torch.manual_seed(0)
+    kind = "encoder" if z else "none"
+    generator = Generator(size=64, z=kind, z_dim=z, ngf=4, nhidden=nhidden, classes=7).eval()
+    masks = torch.randint(0, 7, (2, 8, 8)).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    codes = torch.randn(6, z)
+    expected = generator(masks.repeat_interleave(3, 0), codes)
+    assert torch.allclose(generator(masks, codes), expected, atol=1e-5)
+
+
 def test_large_modulations_use_distinct_neighborhoods():
     torch.manual_seed(0)
     generator = Generator(size=64, z_dim=6, ngf=4, nhidden=64, classes=7).eval()
