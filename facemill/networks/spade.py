@@ -64,7 +64,8 @@ class Spade(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | Neighborhoods) -> Tensor:
         if self.folded:
             return folded_spade(x, mask, self.norm, self.shared, self.scale_shift)
-        gamma, beta = self.scale_shift(self.shared(mask)).repeat_interleave(len(x) // len(mask), 0).chunk(2, 1)
+        modulation = self.scale_shift(self.shared(mask))
+        gamma, beta = modulation.repeat_interleave(len(x) // len(modulation), 0).chunk(2, 1)
         return self.norm(x) * (1 + gamma) + beta
 
 
