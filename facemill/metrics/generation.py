@@ -1,4 +1,4 @@
-"""What is measured of portraits, generated or real: an evaluation network's segmentation and features, and colors."""
+"""What is measured of portraits, generated or real: a U-Net's segmentation and features, colors and noise."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ import torch
 
 from facemill.data.batching import Columns
 from facemill.inference.segmenter import Segmenter
+from facemill.metrics.noise import checkerboards, high_frequencies
 from facemill.metrics.segmentation import confusion, ratio
 from facemill.metrics.style import colors_of, lpips_diversity
 from facemill.networks.device import autocast, device
@@ -42,6 +43,8 @@ class Measures(Columns):
     Attributes:
         overlaps: of each mask with those that the evaluation U-Net predicts, int64 (N, K, classes, 2): see `overlaps`.
         colors: of the regions, float32 (N, K, R, 3): see `colors_of`.
+        noise: of the regions, float32 (N, K, R, 2): see `high_frequencies`.
+        checkerboard: float64 (N, K): see `checkerboards`.
         features: float32 (N, K, 96): see `evaluator_features`.
         inception: FID's features, float32 (N, K, 2048); (N, K, 0) without its weights.
         lpips: the `lpips_diversity` of each mask's portraits, float64 (N,); (0,) without its weights, and for K = 1.
@@ -49,6 +52,8 @@ class Measures(Columns):
 
     overlaps: np.ndarray
     colors: np.ndarray
+    noise: np.ndarray
+    checkerboard: np.ndarray
     features: np.ndarray
     inception: np.ndarray
     lpips: np.ndarray
@@ -103,6 +108,8 @@ class Evaluator:
         return Measures(
             by_mask(overlaps(self.segmenter.masks(images), repeated, len(classes))),
             by_mask(colors_of(images, repeated, classes)),
+            by_mask(high_frequencies(images, repeated, classes)),
+            by_mask(checkerboards(images)),
             by_mask(evaluator_features(self.segmenter.unet, images)),
             by_mask(self._inception_features(images)),
             np.array(lpips),

@@ -73,7 +73,12 @@ def specks(prediction: np.ndarray, truth: np.ndarray) -> int:
 
 
 def checkerboard(logits: np.ndarray) -> float:
-    """Spectral energy of the logits, float (classes, size, size), at periods 2 and 4 against its neighborhood.
+    """The `checkerboard_excess` of logits, float (classes, H, W), less their mean, on which no softmax depends."""
+    return checkerboard_excess(logits - logits.mean(0, dtype=np.float64))
+
+
+def checkerboard_excess(planes: np.ndarray) -> float:
+    """Spectral energy of planes, float (planes, H, W), at periods 2 and 4 against its neighborhood.
 
     A transposed convolution of stride 2 spreads its input with zeros between, then convolves: Y(f) = X(2f) W(f). X(2f)
     repeats the input's strong low frequencies around f = 1/2, and where W(1/2) is not zero they stay, as a pattern of
@@ -81,14 +86,13 @@ def checkerboard(logits: np.ndarray) -> float:
     leaves the same around f = 1/4. Enlarging by repetition has its zeros at these very frequencies, so that blocky
     edges alone do not count.
 
-    Per direction, E(f) is the energy of all lines of all classes at frequency f, under a Hann window. The excess at
+    Per direction, E(f) is the energy of all lines of all planes at frequency f, under a Hann window. The excess at
     f = 1/2 and 1/4 is the mean of E within two bins of f (the reach of the window) over its geometric mean in the
     bins beyond, up to size / 16 away (geometric, since spectra fall by powers of f). The result is the mean of the
-    four excesses: 1 is no checkerboard. The logits' mean over classes, which no softmax depends on, is subtracted.
+    four excesses: 1 is no checkerboard.
     """
-    centered = logits.astype(np.float64) - logits.mean(0, dtype=np.float64)
     excesses = []
-    for lines in (centered, centered.swapaxes(1, 2)):
+    for lines in (planes.astype(np.float64), planes.swapaxes(1, 2).astype(np.float64)):
         size = lines.shape[-1]
         window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
         even = lines - lines.mean(-1, keepdims=True)

@@ -24,12 +24,13 @@ from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.metrics.distances import feature_distances
 from facemill.metrics.generation import Evaluator, Measures
+from facemill.metrics.noise import noise_figures
 from facemill.metrics.style import color_errors, style_color_error, style_diversity, styles_of_masks
 
 MAX_MASKS, MAX_REAL = 2500, 10_000
 """Largest numbers of held-out masks to generate from and of real portraits to compare with."""
 STYLES_PER_MASK = 4
-REAL = ("resegmentation_miou", "frechet_distance", "kid")
+REAL = ("resegmentation_miou", "frechet_distance", "kid", "checkerboard")
 """Metrics that the real portraits of the masks have too: what can be expected at best."""
 BATCH = 8
 """Portraits that are painted and measured at once: on a CPU the paper's channels at 512 px take 220 MB each."""
@@ -193,6 +194,8 @@ def summary(measures: Measures, real: Measures, training: np.ndarray, networks: 
             name: None if np.isnan(iou) else float(iou) for name, iou in zip(names, ious, strict=True)
         },
         **feature_distances(measures.frechet_features(), training, networks.inception is not None),
+        "noise": noise_figures(measures.noise, real.noise),
+        "checkerboard": float(measures.checkerboard.mean()),
     }
     count, styles = measures.features.shape[:2]
     if styles > 1:

@@ -18,7 +18,7 @@ def test_ious_count_the_pixels_of_all_portraits_together(classes):
     masks = np.stack([np.zeros((4, 4), np.uint8), np.full((4, 4), 5, np.uint8)])
     nothing = np.empty((2, 1, 0))
     counts = overlaps(np.zeros_like(masks), masks, classes)[:, None]
-    measures = Measures(counts, nothing, nothing, nothing, nothing)
+    measures = Measures(counts, *[nothing] * 6)
     assert measures.ious()[0] == 0.5 and measures.ious()[5] == 0
     assert np.isnan(np.delete(measures.ious(), [0, 5])).all()
     assert measures.mious().tolist() == [[1], [0]]

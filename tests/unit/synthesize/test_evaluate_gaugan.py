@@ -88,6 +88,9 @@ def test_metrics_are_named_by_the_class_table(inputs, classes):
     names = ["reference", "reference_std", "wrong_reference", "two_real_portraits", "own_style"]
     assert list(error) == names and error["reference"] > 1 and error["own_style"] > 1
     assert "style_color_error" not in metrics["from_random_styles"]
+    for of_source in (metrics, metrics["from_own_styles"]):
+        assert of_source["noise"]["background"]["noise"] > 0 and of_source["checkerboard"] > 0
+    assert metrics["checkerboard_real"] > 0
     rows = list(csv.DictReader(paths["table"].open()))
     assert len(rows) == 2 * MASKS * STYLES_PER_MASK + MASKS
     assert list(rows[0])[:5] == ["mask", "source", "style", "resegmentation_miou", "hair"]
