@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from segmentation_models_pytorch.encoders import encoders
 from torch import nn
 
 from facemill.errors import Damaged, UserError
@@ -30,7 +28,8 @@ def load_encoder(encoder: nn.Module, weights: str | Path | None) -> None:
     if weights is None:
         return
     if weights == "imagenet":
-        encoder.load_state_dict(load_file(download_imagenet_weights()))
+        tensors = load_file(download_imagenet_weights())
+        encoder.load_state_dict({name: tensor for name, tensor in tensors.items() if name.startswith("features.")})
         return
     try:
         tensors = load_file(weights)
@@ -51,6 +50,9 @@ def download_imagenet_weights(encoder: str = "mobilenet_v2") -> Path:
 
     Hugging Face stores a file under the SHA-256 that the server named; raises `Damaged` when the contents have another.
     """
+    from huggingface_hub import hf_hub_download  # these take seconds to import
+    from segmentation_models_pytorch.encoders import encoders
+
     pretrained = encoders[encoder]["pretrained_settings"]["imagenet"]
     link = hf_hub_download(pretrained["repo_id"], "model.safetensors", revision=pretrained["revision"])
     blob = Path(link).resolve()

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
-from torchvision.models import inception_v3
 
 from facemill.networks.device import device
 from facemill.networks.store import load_tensors
@@ -36,6 +35,8 @@ def inception(weights: Path) -> nn.Module:
     Raises:
         UserError: The file is not safetensors, or lacks a tensor.
     """
+    from torchvision.models import inception_v3  # takes seconds to import, and few runs have these weights
+
     network = inception_v3(weights=None, init_weights=False, aux_logits=False, transform_input=False)
     network.fc = nn.Identity()
     names = [name for name in network.state_dict() if not name.endswith("num_batches_tracked")]

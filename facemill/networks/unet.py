@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from facemill.networks.mobilenet import OUT_CHANNELS, MobileNetV2
 
 WIDTHS = {
     "tiny": (16, 16, 8, 8, 8),
@@ -93,12 +93,12 @@ class Unet(nn.Module):
         """
         super().__init__()
         self.size, self.downscale = size, downscale
-        self.encoder = get_encoder("mobilenet_v2", weights=None)
+        self.encoder = MobileNetV2()
         block = {"transposed": TransposedBlock, "upsample": UpsampleBlock}[decoder]
-        channels, *skips = self.encoder.out_channels[::-1]
+        channels, *skips = OUT_CHANNELS[::-1]
         if decoder == "transposed":
             skips[-1] = 0  # the image itself, which only v3's last block joins
-        blocks = []
+        blocks: list[TransposedBlock | UpsampleBlock] = []
         for skip, outputs in zip(skips, decoder_channels, strict=True):
             blocks.append(block(channels, skip, outputs))
             channels = blocks[-1].outputs

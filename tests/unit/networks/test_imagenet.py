@@ -6,7 +6,6 @@ from safetensors.torch import load_file, save_file
 
 from facemill.errors import Damaged, UserError
 from facemill.files import sha256
-from facemill.networks import imagenet
 from facemill.networks.imagenet import load_encoder
 from facemill.networks.unet import Unet
 
@@ -41,7 +40,7 @@ def test_downloaded_weights_are_checked_against_their_name(tmp_path, monkeypatch
     blob = tmp_path / sha256(file)
     file.rename(blob)
     file.symlink_to(blob)  # as Hugging Face stores it
-    monkeypatch.setattr(imagenet, "hf_hub_download", lambda *_, **__: str(file))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *_, **__: str(file))
     load_encoder(encoder, "imagenet")
     assert all(torch.equal(encoder.state_dict()[name], tensor) for name, tensor in load_file(blob).items())
     content = bytearray(blob.read_bytes())

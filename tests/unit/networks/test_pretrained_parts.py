@@ -26,7 +26,7 @@ def test_resnet50_is_loaded_from_a_file_with_torchvisions_keys(resnet50):
     network = PretrainedParts("resnet50", resnet50)
     pictures = torch.rand(1, 3, SIZE, SIZE, device=network.mean.device)
     features = network(pictures)
-    last = network.encoder((pictures - network.mean) / network.std)[-1]
+    last = network.encoder((pictures - network.mean) / network.std)
     assert last.shape[2:] == (7, 7)
     assert features.shape == (1, 2048)
     assert torch.allclose(features[0, 5], last[0, 5].mean())
@@ -35,7 +35,7 @@ def test_resnet50_is_loaded_from_a_file_with_torchvisions_keys(resnet50):
 
 def test_resnet50_is_downloaded_as_the_encoders_of_the_unets_are(resnet50, monkeypatch):
     asked = []
-    monkeypatch.setattr(imagenet, "hf_hub_download", lambda repo, *_, **__: asked.append(repo) or str(resnet50))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda repo, *_, **__: asked.append(repo) or str(resnet50))
     monkeypatch.setattr(imagenet, "sha256", lambda path: path.name)  # the hub names a file by its hash
     network = PretrainedParts("resnet50", "imagenet")
     assert asked == ["smp-hub/resnet50.imagenet"]

@@ -1,4 +1,4 @@
-"""Rules that need no network import no torch, which takes seconds of every job."""
+"""Rules that need no network import no torch, and those with one no torchvision: each takes seconds of every job."""
 
 import ast
 import subprocess
@@ -26,12 +26,16 @@ DOORS = [
     if "gpu=True" not in path.read_text() and path.stem not in COMMANDS
 ]
 
+WITH_TORCHVISION = {"self_train_unet", "export_onnx"}
+"""Doors that need torchvision in every run, or what it imports."""
+
 IMPORTS = """
 import importlib, sys
 import facemill.workflow.command
-for module in sys.argv[1:]:
+unwanted, *modules = sys.argv[1:]
+for module in modules:
     importlib.import_module(module)
-    if "torch" in sys.modules:
+    if unwanted in sys.modules:
         sys.exit(module)
 """
 
@@ -61,7 +65,16 @@ def test_no_module_behind_a_door_without_a_network_imports_torch(door):
 
 
 def test_no_package_behind_these_doors_imports_torch():
-    modules = [door_of(door).split(":")[0] for door in DOORS]
-    command = [sys.executable, "-c", IMPORTS, *modules]
+    assert_none_imports("torch", DOORS)
+
+
+def test_no_package_behind_doors_with_a_network_imports_torchvision():
+    others = [path for path in sorted((ROOT / "scripts").glob("*.py")) if path.stem not in WITH_TORCHVISION]
+    assert_none_imports("torch._dynamo", others)  # imported by torchvision, and by timm, which imports torchvision
+
+
+def assert_none_imports(unwanted: str, doors: list[Path]) -> None:
+    modules = [door_of(door).split(":")[0] for door in doors]
+    command = [sys.executable, "-c", IMPORTS, unwanted, *modules]
     done = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
