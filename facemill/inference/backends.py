@@ -64,8 +64,8 @@ class Trunk(nn.Module):
         self.unet = unet
 
     def forward(self, *features: Tensor) -> tuple[Tensor, ...]:
-        logits, flipped_logits = self.unet.decode(self.unet.encode_deeper(list(features))).float().chunk(2)
-        unflipped = flipped_logits.flip(3)
+        both = self.unet.decode(self.unet.encode_deeper(list(features))).float()
+        logits, unflipped = both[: len(both) // 2], both[len(both) // 2 :].flip(3)
         mean = (logits + unflipped) / 2
         masks = mean.argmax(1).to(torch.uint8)
         logits, unflipped, mean, sparse = (pixels[..., ::2, ::2] for pixels in (logits, unflipped, mean, masks))

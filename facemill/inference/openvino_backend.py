@@ -10,9 +10,9 @@ import torch
 from openvino.frontend import FrontEndManager
 from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
 from torch import Tensor, nn
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from facemill.inference.backends import Predictions, Stem, Trunk
-from facemill.log import errors_only
 from facemill.networks.device import bf16
 from facemill.networks.unet import Unet
 
@@ -61,13 +61,13 @@ def compile_openvino(
 
 
 def openvino_graph(network: nn.Module, inputs: tuple[Tensor, ...]) -> openvino.Model:
-    """A network as a graph for inputs like these. While this runs, no other thread may call any network.
+    """A network as a graph for inputs of these shapes. While this runs, no other thread may call any network.
 
-    `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it.
+    `openvino.convert_model` would do, but reports each use to its makers, unless a file in the home folder forbids it,
+    and `torch.export` takes four seconds more of each job.
     """
     frontend = FrontEndManager().load_by_framework("pytorch")
-    with errors_only():  # torch warns, with a traceback, of operators that it no longer has
-        decoder = TorchFXPythonDecoder.from_exported_program(torch.export.export(network, inputs))
+    decoder = TorchFXPythonDecoder(make_fx(network)(*inputs))
     return frontend.convert(frontend.load(decoder))
 
 
