@@ -25,7 +25,7 @@ def code_digest(script: Path) -> str:
     total = hashlib.sha256()
     for path in code_files(script):
         total.update(f"{path.relative_to(_root(script))}\n".encode())
-        total.update(_tree_digest(path))
+        total.update(_read(path)[1])
     return total.hexdigest()[:16]
 
 
@@ -49,16 +49,17 @@ def code_files(script: Path) -> list[Path]:
 @cache
 def imported_files(source: Path, root: Path) -> tuple[Path, ...]:
     """The files of `facemill` under `root` that a source file imports, `__init__.py` of packages included."""
-    names = set()
-    for node in ast.walk(_parsed(source)):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    paths = {tuple(name.split(".")[:depth]) for name in names for depth in (1, 2, 3, 4)}
-    candidates = [root.joinpath(*path) for path in paths if path[0] == "facemill"]
-    files = {path.with_suffix(".py") for path in candidates} | {path / "__init__.py" for path in candidates}
-    return tuple(sorted(path for path in files if path.is_file()))
+    names, _ = _read(source)
+    return tuple(sorted({path for name in names if name.startswith("facemill") for path in _files_of(name, root)}))
+
+
+@cache
+def _files_of(name: str, root: Path) -> tuple[Path, ...]:
+    """The files that are run for an imported dotted name: its module, and those of the packages above."""
+    parts = name.split(".")
+    paths = [root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1)]
+    files = [file for path in paths for file in (path.with_suffix(".py"), path / "__init__.py")]
+    return tuple(file for file in files if file.is_file())
 
 
 def _root(script: Path) -> Path:
@@ -70,32 +71,35 @@ def _carries(path: Path, root: Path) -> bool:
 
 
 @cache
-def _parsed(source: Path) -> ast.Module:
-    return ast.parse(source.read_bytes(), source)
-
-
-@cache
-def _tree_digest(source: Path) -> bytes:
+def _read(source: Path) -> tuple[set[str], bytes]:
+    """The dotted names that a source file imports, and the digest of its syntax tree."""
+    names: set[str] = set()
     words: list[str] = []
-    _collect(_parsed(source), words)
-    return hashlib.sha256("\n".join(words).encode()).digest()
+    _collect(ast.parse(source.read_bytes(), source), names, words)
+    return names, hashlib.sha256("\n".join(words).encode()).digest()
 
 
-def _collect(node: object, words: list[str]) -> None:
-    """Appends a syntax tree as a sequence of words, the same for the same code."""
+def _collect(node: object, names: set[str], words: list[str]) -> None:
+    """Adds the names that a syntax tree imports, and appends it as a sequence of words, the same for the same code.
+
+    One pass for both, since all of the library is read whenever Snakemake starts.
+    """
     if isinstance(node, list):
         words.append("[")
         for child in node:
             if not (_is_bare_string(child) or _is_description(child)):
-                _collect(child, words)
+                _collect(child, names, words)
         words.append("]")
     elif isinstance(node, ast.AST):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         words.append(type(node).__name__)
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if value is not None and value != [] and name not in IGNORED:
-                words.append(name)
-                _collect(value, words)
+        for field in node._fields:
+            if field not in IGNORED and (value := getattr(node, field, None)) not in (None, []):
+                words.append(field)
+                _collect(value, names, words)
     else:
         words.append(repr(node))
 
