@@ -94,7 +94,8 @@ class Unet(nn.Module):
         super().__init__()
         self.size, self.downscale = size, downscale
         self.encoder = MobileNetV2()
-        block = {"transposed": TransposedBlock, "upsample": UpsampleBlock}[decoder]
+        block: type[TransposedBlock | UpsampleBlock]
+        block = TransposedBlock if decoder == "transposed" else UpsampleBlock
         channels, *skips = OUT_CHANNELS[::-1]
         if decoder == "transposed":
             skips[-1] = 0  # the image itself, which only v3's last block joins
