@@ -69,9 +69,13 @@ def new_project(folder: Path) -> Path:
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A project that one of pytest's processes makes, for all of them; a test that changes it takes a copy."""
+    """A project that one of pytest's processes makes, for all of them; a test that changes it takes a copy.
+
+    Where FACEMILL_MADE names a folder, for all runs of pytest that are given it, of the same code.
+    """
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+    root = Path(os.environ.get("FACEMILL_MADE", root))
     project, made = root / name / "facemill", root / name / "made"
     with FileLock(root / f"{name}.lock"):
         if not made.exists():

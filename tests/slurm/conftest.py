@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 CLUSTER = Path(__file__).with_name("cluster.sh")
+SNAKEMAKE = Path(__file__).with_name("quick_snakemake.py")
 QUICK = [  # what the test cluster lacks (accounts), and waits that would only cost time on it
     "--slurm-no-account",
     "--slurm-status-command=squeue",
-    "--slurm-init-seconds-before-status-checks=2",
+    "--slurm-init-seconds-before-status-checks=1",
     "--latency-wait=20",
     "--max-threads=1",
 ]
@@ -32,4 +33,4 @@ def cluster(tmp_path_factory) -> Path:
 def on_slurm() -> Callable[..., list[str]]:
     """The command that runs the workflow on the cluster."""
     profile = ["--workflow-profile", "profiles/slurm"]
-    return lambda *arguments: [sys.executable, "-m", "snakemake", *profile, *QUICK, *arguments]
+    return lambda *arguments: [sys.executable, str(SNAKEMAKE), *profile, *QUICK, *arguments]
