@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from facemill.config.synthesize import VaeConfig
-from facemill.data.classes import ClassTable
+from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out, trained_on
@@ -56,12 +58,8 @@ def train_vae(
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
-    lr = settings.training.learning_rate
-    init_kwargs = {"size": settings.size, "z_dim": settings.z_dim, "width": settings.width}
-    vae = Vae(**init_kwargs).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr, fused=True)
-    learner = EmaLearner(accelerator, vae, optimizer, lambda step: lr * cosine_with_warmup(step, total))
+    images, batch = settings.training.images, settings.training.batch
+    learner, init_kwargs = build_learner(accelerator, settings)
     settings_key = {"seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
     run = Run("vae", settings_key, [*portraits, *(pseudo_labels or [])], {"vae": learner})
 
@@ -69,21 +67,43 @@ def train_vae(
     classes = mask_classes(pseudo_labels) if pseudo_labels else None
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, items in zip(run.steps(images, batch, seed), batches, strict=False):
-        pixels, weights = items, torch.ones(())
-        if classes:
-            pixels, masks = items
-            weights = region_weights(masks, settings.size, classes)
-        real = resized(to_signed_range(pixels), settings.size)
-        if torch.rand(()) < 0.5:  # one coin for the process's part of the batch
-            real, weights = real.flip(-1), weights.flip(-1)
-        reconstructed, mean, log_variance = learner.net(real)
-        reconstruction = (weights * (reconstructed.float() - real).abs()).mean()
-        divergence = kl_divergence(mean, log_variance)
-        learner.step(reconstruction + settings.kl_weight * divergence, step)
-        run.record(reconstruction_l1=reconstruction, kl=divergence)
+        pixels, masks = items if classes else (items, None)
+        losses = vae_losses(learner.net, settings, classes, pixels, masks)
+        learner.step(losses["reconstruction_l1"] + settings.kl_weight * losses["kl"], step)
+        run.record(**losses)
     if accelerator.is_main_process:
         save_model(model, learner.ema, init_kwargs, settings_key)
         run.finish(curves)
+
+
+def build_learner(accelerator: Accelerator, settings: VaeConfig) -> tuple[EmaLearner[Vae], dict[str, Any]]:
+    """A new VAE with AdamW and a cosine schedule with warmup, and the arguments of `Vae` that build the network."""
+    lr, total = settings.training.learning_rate, settings.training.steps
+    init_kwargs = {"size": settings.size, "z_dim": settings.z_dim, "width": settings.width}
+    vae = Vae(**init_kwargs).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr, fused=True)
+    return EmaLearner(accelerator, vae, optimizer, lambda step: lr * cosine_with_warmup(step, total)), init_kwargs
+
+
+def vae_losses(
+    vae: Vae, settings: VaeConfig, classes: ClassTable | None, pixels: Tensor, masks: Tensor | None
+) -> dict[str, Tensor]:
+    """The scalar losses of a batch, half of which are mirrored: by one coin for the process's part of it.
+
+    Args:
+        vae: the network in training.
+        settings: the section `vae`.
+        classes: the masks' class table.
+        pixels: portraits, uint8 (B, 3, H, W).
+        masks: their class ids, uint8 (B, H, W), where there are any.
+    """
+    weights = torch.ones(()) if masks is None or not classes else region_weights(masks, settings.size, classes)
+    real = resized(to_signed_range(pixels), settings.size)
+    if torch.rand(()) < 0.5:
+        real, weights = real.flip(-1), weights.flip(-1)
+    reconstructed, mean, log_variance = vae(real)
+    reconstruction = (weights * (reconstructed.float() - real).abs()).mean()
+    return {"reconstruction_l1": reconstruction, "kl": kl_divergence(mean, log_variance)}
 
 
 def training_rows(portraits: Sequence[Path], pseudo_labels: Sequence[Path], holdout: float) -> ShardDataset:
@@ -115,8 +135,12 @@ def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:
         classes: the masks' class table.
     """
     regions = [ids for ids in region_ids(classes).values() if ids]
-    inside = [torch.stack([masks == class_id for class_id in ids]).any(0) for ids in regions]
-    shares = resized(torch.stack(inside, 1).float(), size)
-    areas = shares.sum((2, 3), keepdim=True)
-    balanced = (shares / areas.clamp(min=MIN_AREA)).sum(1, keepdim=True)
+    members = torch.zeros(len(regions), IGNORE + 1)
+    for region, class_ids in zip(members, regions, strict=True):
+        region[list(class_ids)] = 1
+    members, pixels = members.to(masks.device), masks.flatten(1).long()
+    counts = members.new_zeros(len(masks), IGNORE + 1).scatter_add_(1, pixels, members.new_ones(pixels.shape))
+    areas = counts @ members.T * (size**2 / pixels.shape[1])
+    by_class = areas.clamp(min=MIN_AREA).reciprocal() @ members  # a pixel has the weights of all its regions
+    balanced = resized(by_class.gather(1, pixels).view_as(masks)[:, None], size)
     return BALANCE * balanced / balanced.mean((2, 3), keepdim=True).clamp(min=1e-6) + 1 - BALANCE
