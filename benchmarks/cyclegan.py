@@ -29,7 +29,7 @@ from torch.nn import functional as F
 from facemill.config.translate import CycleganConfig
 from facemill.data.shards import decode_image, read_rows
 from facemill.errors import UserError
-from facemill.networks.resnet_generator import InstanceNorm
+from facemill.networks.instance_norm import InstanceNorm
 from facemill.networks.vae import to_signed_range
 from facemill.training.optimization import make_accelerator
 from facemill.translate.cyclegan import BETAS, DIRECTIONS, CycleGan, build_cyclegan

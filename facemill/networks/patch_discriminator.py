@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facemill.networks.instance_norm import InstanceNorm
+
 
 class PatchDiscriminator(nn.Module):
     """PatchGAN discriminator of images (B, 3, H, W) with their one-hot masks (B, classes, H, W), concatenated.
@@ -26,7 +28,7 @@ class PatchDiscriminator(nn.Module):
         for level, (inputs, outputs) in enumerate(pairwise(channels), 1):
             stride = 1 if level == layers else 2
             convolution = nn.Conv2d(inputs, outputs, 4, stride=stride, padding=1, bias=False)
-            steps.append(nn.Sequential(convolution, nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2)))
+            steps.append(nn.Sequential(convolution, InstanceNorm(), nn.LeakyReLU(0.2)))
         steps.append(nn.Sequential(nn.Conv2d(channels[-1], 1, 4, padding=1)))
         self.steps = nn.ModuleList(steps)
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from facemill.networks.instance_norm import InstanceNorm
+
 
 class Preset(NamedTuple):
     """Channels and layers of both networks."""
@@ -110,29 +112,6 @@ class Enlargement(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
             return F.interpolate(x, scale_factor=2)
-
-
-class InstanceNorm(nn.Module):
-    """Instance norm without weights, channels last.
-
-    On the CPU each image is normalized as a batch of one: in bfloat16 a step then takes two thirds of the time that it
-    takes with PyTorch's instance norm, which knows one order of memory alone, in which convolutions and enlargements
-    are slower. GPUs have group norm of one channel a group, which is the same.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu":
-            return F.group_norm(x, x.shape[1])
-        return torch.cat([F.batch_norm(image, None, None, training=True) for image in x.split(1)])
-
-
-def with_fast_norms(network: nn.Module) -> nn.Module:
-    """The network, with `InstanceNorm` in place of PyTorch's."""
-    for module in list(network.modules()):
-        for name, child in module.named_children():
-            if isinstance(child, nn.InstanceNorm2d):
-                setattr(module, name, InstanceNorm())
-    return network
 
 
 def init_weights(module: nn.Module) -> None:

@@ -4,13 +4,13 @@ Source: Park et al. 2019 (https://arxiv.org/abs/1903.07291), section 4. The phas
 training code: each accumulates the gradients of one network.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.nn.utils import parametrize
 from torch.optim import Adam
 
 from facemill.config.synthesize import GauganConfig
@@ -35,16 +35,14 @@ class ForwardPass:
     Attributes:
         real: images (B, 3, H, W) in [-1, 1].
         fake: generated images of the same masks, with a graph to the generator.
-        mask: one-hot masks (B, classes, H, W).
-        augment: changes images and masks before the discriminators get them, the same way for real and fake ones.
         real_features: the discriminators' features of the real images, with a graph to the discriminators.
+        fake_features: those of the generated images, with a graph to both networks.
     """
 
     real: Tensor
     fake: Tensor
-    mask: Tensor
-    augment: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     real_features: list[list[Tensor]]
+    fake_features: list[list[Tensor]]
 
 
 @dataclass
@@ -90,41 +88,46 @@ class Gan:
         return means
 
     def forward(self, real: Tensor, masks: Tensor, z: Tensor) -> ForwardPass:
-        """Generates images, and computes the discriminators' features of the real ones."""
+        """Generates images, and computes the discriminators' features of them and of the real ones.
+
+        Before the discriminators get them, images and masks are augmented, the real and the generated ones the same
+        way. Both calls of the discriminators have the same weights, whose spectral norm is computed once.
+        """
         mask, (batch, height, width) = one_hot(masks, self.generator.raw.classes), masks.shape
         augment = DiffAugment(batch, height, width, masks.device) if self.settings.diff_augment else _identity
         fake = self.generator.net(masks, z)
-        return ForwardPass(real, fake, mask, augment, self.discriminator.net(*augment(real, mask)))
+        with parametrize.cached():
+            features = [self.discriminator.net(*augment(images, mask)) for images in (real, fake)]
+        return ForwardPass(real, fake, *features)
 
     def accumulate_gradients(self, phase: Phase, forward_pass: ForwardPass, share: float) -> dict[str, Tensor]:
         """Adds the gradients of one network's losses, weighted and times `share`; returns the losses unweighted."""
-        self.discriminator.raw.requires_grad_(phase == "discriminator")
         losses = (
             self.generator_losses(forward_pass) if phase == "generator" else self.discriminator_losses(forward_pass)
         )
         weights = {"feature_matching": self.settings.feature_matching_weight}
         weights |= {"perceptual": self.settings.perceptual_weight}
         total = torch.stack([weights.get(name, 1) * loss for name, loss in losses.items()]).sum()
-        self.accelerator.backward(share * total)
+        # the later phase goes through the same features of the generated images
+        inputs = [*self.learners[phase].raw.parameters()]
+        self.accelerator.backward(share * total, inputs=inputs, retain_graph=phase != PHASES[-1])
         return losses
 
     def generator_losses(self, forward_pass: ForwardPass) -> dict[str, Tensor]:
         """Scalar losses of the generator."""
-        real, fake = forward_pass.real, forward_pass.fake
-        fake_features = self.discriminator.net(*forward_pass.augment(fake, forward_pass.mask))
+        real_features, fake_features = forward_pass.real_features, forward_pass.fake_features
         losses = {
             "hinge_g": hinge_loss_generator(fake_features),
-            "feature_matching": feature_matching_loss(forward_pass.real_features, fake_features),
+            "feature_matching": feature_matching_loss(real_features, fake_features),
         }
         if self.perceptual:
             with self.accelerator.autocast():  # unlike the networks in training, VGG is not called through Accelerate
-                losses["perceptual"] = self.perceptual(fake, real)
+                losses["perceptual"] = self.perceptual(forward_pass.fake, forward_pass.real)
         return losses
 
     def discriminator_losses(self, forward_pass: ForwardPass) -> dict[str, Tensor]:
         """Scalar loss of the discriminators."""
-        fake_features = self.discriminator.net(*forward_pass.augment(forward_pass.fake.detach(), forward_pass.mask))
-        return {"hinge_d": hinge_loss_discriminator(forward_pass.real_features, fake_features)}
+        return {"hinge_d": hinge_loss_discriminator(forward_pass.real_features, forward_pass.fake_features)}
 
 
 def _identity(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:

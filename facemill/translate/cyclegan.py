@@ -18,7 +18,7 @@ from facemill.config.translate import CycleganConfig
 from facemill.networks.cyclegan_losses import discriminator_loss, generator_loss
 from facemill.networks.diff_augment import DiffAugment
 from facemill.networks.patch_discriminator import PatchDiscriminator
-from facemill.networks.resnet_generator import PRESETS, ResnetGenerator, init_weights, with_fast_norms
+from facemill.networks.resnet_generator import PRESETS, ResnetGenerator, init_weights
 from facemill.training.learner import EmaLearner, Learner
 from facemill.training.optimization import linear_decay
 from facemill.translate.pool import Pool
@@ -179,7 +179,7 @@ def build_way(
     preset, schedule = PRESETS[settings.preset], learning_rates(settings)
     generator = ResnetGenerator(**generator_kwargs(settings))
     discriminator = PatchDiscriminator(ndf=preset.ndf, classes=0, layers=preset.layers)
-    with_fast_norms(discriminator).apply(init_weights)
+    discriminator.apply(init_weights)
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     adams = [Adam(network.parameters(), betas=BETAS, fused=True) for network in (generator, discriminator)]

@@ -9,7 +9,7 @@ from torch.optim import SGD
 from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.networks.patch_discriminator import Discriminator
-from facemill.networks.spade import Generator
+from facemill.networks.spade import Generator, SpectralNorm
 from facemill.synthesize.gan import Gan, build_gan, generator_kwargs
 from facemill.training.learner import EmaLearner, Learner
 
@@ -57,6 +57,17 @@ def test_a_phase_accumulates_the_gradients_of_one_network_alone(accelerator, bat
     gan.accumulate_gradients(phase, gan.forward(*batch), share=1)
     assert all(weight.grad is not None for weight in gan.learners[phase].raw.parameters())
     assert all(weight.grad is None for weight in gan.learners[other].raw.parameters())
+
+
+def test_discriminators_are_called_once_on_real_and_once_on_generated_images(accelerator, batch):
+    """Both phases use the same features, and the spectral norm of both calls is one."""
+    gan = build_gan(accelerator, SETTINGS, generator_kwargs(SETTINGS, classes=5, size=64, ratio=1, z_dim=6))
+    calls, weights = [], []
+    gan.discriminator.raw.register_forward_hook(lambda *call: calls.append(call))
+    normed = next(m for m in gan.discriminator.raw.modules() if isinstance(m, SpectralNorm))
+    normed.register_forward_hook(lambda _, inputs, output: weights.append(output))
+    gan.step(*batch, step=0)
+    assert len(calls) == 2 and len(weights) == 1
 
 
 def test_learning_rates_follow_the_two_time_scale_rule_and_decay(accelerator):
