@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
-from facemill.networks.spade_fast import SPARSE_HIDDEN, SPARSE_SIDE, folded_spade
+from facemill.networks.spade_fast import SPARSE_HIDDEN, SPARSE_HIDDEN_IN_TRAINING, SPARSE_SIDE, folded_spade
 from facemill.networks.spade_neighborhoods import Neighborhoods, neighborhoods
 
 BASE_RESOLUTION = 4
@@ -160,7 +160,8 @@ class Generator(nn.Module):
         """The masks at a block's height, by nearest pixels: one-hot, or as distinct neighborhoods where these pay."""
         step = masks.shape[1] // height
         nearest = masks[:, ::step, ::step]
-        sparse = height >= SPARSE_SIDE and self.nhidden >= SPARSE_HIDDEN
+        trains = self.training and masks.device.type == "cpu"
+        sparse = height >= SPARSE_SIDE and self.nhidden >= (SPARSE_HIDDEN_IN_TRAINING if trains else SPARSE_HIDDEN)
         distinct = neighborhoods(nearest, self.classes) if sparse else None
         return distinct or one_hot(nearest, self.classes)
 

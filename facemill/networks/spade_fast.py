@@ -5,15 +5,17 @@
 - Large modulations are computed once for each distinct label neighborhood (`spade_neighborhoods.py`).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.networks.spade_neighborhoods import Neighborhoods
 
-SPARSE_SIDE, SPARSE_HIDDEN = 64, 64
+SPARSE_SIDE, SPARSE_HIDDEN, SPARSE_HIDDEN_IN_TRAINING = 64, 64, 16
 """Side of a feature map, and hidden channels of a modulation, from which distinct neighborhoods pay: below, sorting and
-indexing them takes longer than the convolutions."""
+indexing them takes longer than the convolutions. The last is for trainings on the CPU, which save gradients, too."""
 
 
 def folded_spade(
@@ -34,7 +36,8 @@ def folded_spade(
         gamma, beta = F.conv2d(shared(layout), weight, bias, padding=1).chunk(2, 1)
     else:
         gamma, beta = _look_up(layout, shared, weight, bias)
-    x = norm(x) if norm.training else x
+    if norm.training:  # with a style for each mask
+        return _Modulate.apply(norm(x), gamma, beta)
     if len(x) == len(gamma):
         return torch.addcmul(beta, x, gamma)
     of_masks = x.unflatten(0, (len(gamma), -1))  # gamma and beta are broadcast, not copied
@@ -66,8 +69,41 @@ def _look_up(layout: Neighborhoods, shared: nn.Sequential, weight: Tensor, bias:
     hidden = F.relu(F.conv2d(layout.one_hot, convolution.weight, convolution.bias)) * layout.inside
     # a matrix product: a convolution with a single output position has a slow gradient
     values = F.linear(hidden.flatten(1), weight.flatten(1), bias)
-    # on the CPU an embedding's backward adds the pixels of a neighborhood in the table's type: in bfloat16 the sum of a
-    # uniform background stops growing at some 256 times an addend; CUDA's kernel adds in float32
-    table = values.float() if values.requires_grad and values.device.type == "cpu" else values
-    gamma, beta = (F.embedding(layout.index, half).to(values.dtype).permute(0, 3, 1, 2) for half in table.chunk(2, 1))
+    gamma, beta = (look_up(half.contiguous(), layout).permute(0, 3, 1, 2) for half in values.chunk(2, 1))
     return gamma, beta
+
+
+def look_up(table: Tensor, layout: Neighborhoods) -> Tensor:
+    """The rows (U, C) of neighborhoods by pixel: (B, H, W, C)."""
+    return _LookUp.apply(table, layout) if table.device.type == "cpu" else F.embedding(layout.index, table)
+
+
+class _LookUp(torch.autograd.Function):
+    """An embedding for the CPU, whose own gradient adds pixels one by one, and in bfloat16 rounds each sum.
+
+    A sum of embeddings is the same gradient in a tenth of the time, and adds in float32.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, layout: Neighborhoods) -> Tensor:
+        ctx.layout = layout
+        return F.embedding(layout.index, table)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        pixels, first = ctx.layout.sorted_pixels
+        return F.embedding_bag(pixels, gradients[0].flatten(0, 2), first, mode="sum"), None
+
+
+class _Modulate(torch.autograd.Function):
+    """`gamma * x + beta`; the gradient of `torch.addcmul` takes two passes more."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
+        ctx.save_for_backward(x, gamma)
+        return torch.addcmul(beta, x, gamma)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, gamma = ctx.saved_tensors
+        return gradients[0] * gamma, gradients[0] * x, gradients[0]

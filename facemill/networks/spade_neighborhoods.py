@@ -7,6 +7,7 @@ hundred pixels at 512 px, one for eight at 128 px.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -29,6 +30,12 @@ class Neighborhoods:
     one_hot: Tensor
     inside: Tensor
     index: Tensor
+
+    @cached_property
+    def sorted_pixels(self) -> tuple[Tensor, Tensor]:
+        """The pixels' numbers in the order of their neighborhoods, and where each begins: int64 (B * H * W,), (U,)."""
+        order = torch.sort(self.index.flatten(), stable=True)
+        return order.indices, torch.searchsorted(order.values, torch.arange(len(self.one_hot)))
 
 
 def neighborhoods(masks: Tensor, classes: int) -> Neighborhoods | None:
