@@ -17,7 +17,7 @@ from facemill.synthesize.gan import build_gan, generator_kwargs
 from facemill.synthesize.train_vae import vae_losses
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
-from plain_training import PlainGanTraining, PlainUnetTraining, PlainVaeTraining  # noqa: E402
+from plain_training import PlainGanTraining, PlainUnetTraining, PlainVaeTraining
 
 TRAINING = TrainingConfig(images=16, batch=2, learning_rate=1e-3)
 
