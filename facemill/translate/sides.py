@@ -117,15 +117,29 @@ def read_collection(
     def chosen(row_id: str) -> bool:
         return held_out(row_id, holdout) and in_choice(row_id) == choices
 
+    check_held_out(portraits, holdout, choices=choices)
     side = read_side(portraits, masks, size, chosen, segmenter)
-    if len(side) < MIN_HELD_OUT:
-        raise UserError(
-            f"holdout: found {holdout}, which holds out {len(side)} portraits of {portraits[0].parent} to measure on; "
-            f"accepted: a share that holds out {MIN_HELD_OUT} or more"
-        )
     learned = Domain(portraits, [], size, False, learned_from(portraits, holdout, paired, other=other))
     training = [to_image(learned[index][0]) for index in sample_rows(learned, MOST_TRAINING)]
     return Collection(side, np.stack(training), segmenter)
+
+
+def check_held_out(portraits: Sequence[Path], holdout: float, *, choices: bool) -> None:
+    """Raises `UserError` when too few of a collection's portraits are held out.
+
+    Args:
+        portraits: its shards.
+        holdout: share of the portraits that is held out.
+        choices: whether those are meant by which settings are chosen, or the others, by which models are measured.
+    """
+    ids = (row["id"] for row in read_rows(portraits, ["id"]))
+    count = sum(held_out(row_id, holdout) and in_choice(row_id) == choices for row_id in ids)
+    if count < MIN_HELD_OUT:
+        use = "choose by" if choices else "measure on"
+        raise UserError(
+            f"holdout: found {holdout}, which holds out {count} portraits of {portraits[0].parent} to {use}; "
+            f"accepted: a share that holds out {MIN_HELD_OUT} or more"
+        )
 
 
 def read_side(

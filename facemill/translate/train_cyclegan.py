@@ -1,6 +1,7 @@
 """Training of CycleGAN, or of CUT in one direction: portraits of two collections, each in the manner of the other."""
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from facemill.translate.cyclegan import DIRECTIONS, CycleGan, build_cyclegan, ge
 from facemill.translate.domain_faults import check_domains
 from facemill.translate.domains import Domain, training_domains
 from facemill.translate.preservation import PreservationLosses
+from facemill.translate.sides import check_held_out
 
 POINTS = 8
 """Points of a training whose generators are kept, the last one its end, and grids under `work/`."""
@@ -80,6 +82,8 @@ def train_cyclegan(
     accelerator = make_accelerator()
     domains = training_domains(portraits, other, masks or [], settings, holdout, paired)
     check_domains(*domains, paired=paired)
+    for shards, choices in product((portraits, other), (True, False)):
+        check_held_out(shards, holdout, choices=choices)
     height, width = domains[0][0][0].shape[1:]
     gan = (build_cut if settings.method == "cut" else build_cyclegan)(accelerator, settings, height, width)
     gan.preservation = preservation_losses(settings, unet, other_unet)

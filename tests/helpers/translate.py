@@ -59,7 +59,7 @@ def arguments(folder: Path, *, masked: bool = False) -> dict:
     ]
     return {
         "seed": 1,
-        "holdout": 0.1,
+        "holdout": 0.2,
         "paired": False,
         "cropping": Cropping(),
         "portraits": [sides[0]],

@@ -45,9 +45,9 @@ def test_each_direction_says_how_the_portraits_that_it_translates_were_cropped(i
     portraits = {"size": 64, "shards": 1, "crop": "face", "detector": {"kind": "cascade", "cascade": "face.xml"}}
     settings = {"portraits": portraits, "holdout": 0.05}
     (inputs["other_run"] / "config.yaml").write_text(json.dumps(settings))
-    with pytest.raises(UserError, match=r"holdout: found 0\.1; accepted: at most that of .*other, 0\.05"):
+    with pytest.raises(UserError, match=r"holdout: found 0\.2; accepted: at most that of .*other, 0\.05"):
         train_cyclegan(**inputs)
-    (inputs["other_run"] / "config.yaml").write_text(json.dumps(settings | {"holdout": 0.1}))
+    (inputs["other_run"] / "config.yaml").write_text(json.dumps(settings | {"holdout": 0.2}))
     train_cyclegan(**inputs)
     there, back = (model_settings(inputs[way][0]) for way in ("a2b", "b2a"))
     assert (there["crop"], there["detector"]) == ("top", None)
@@ -117,7 +117,7 @@ def test_held_out_portraits_are_not_learned_from_and_those_of_one_id_in_one_coll
             )
         said = next(message for message in caplog.messages if "learns from" in message)
         a, b = map(int, re.findall(r"from (\d+) portraits and (\d+)", said)[0])
-        learned = sum(not held_out(str(number), 0.1) for number in range(200))
+        learned = sum(not held_out(str(number), 0.2) for number in range(200))
         assert (a + b == learned) if paired else (a == b == learned)
 
 
@@ -125,6 +125,12 @@ def test_too_few_portraits_are_refused(inputs, tmp_path):
     few = write_portraits(tmp_path / "few/few.parquet", 180, portraits=40)
     with pytest.raises(UserError, match=r"few: found \d+ portraits to learn from; accepted: 50 or more"):
         train_cyclegan(settings=SETTINGS, **inputs | {"other": [few]})
+
+
+def test_too_few_held_out_portraits_are_refused_before_the_training(inputs, tmp_path):
+    with pytest.raises(UserError, match=r"holdout: found 0\.05, which holds out \d portraits of .* to choose by; acc"):
+        train_cyclegan(settings=SETTINGS, **inputs | {"holdout": 0.05})
+    assert not list(tmp_path.glob("work/*"))
 
 
 def test_other_sizes_and_shapes_are_refused(inputs, tmp_path):
