@@ -119,7 +119,7 @@ class Unet(nn.Module):
 
         In float32, under autocast too, and on a GPU not in TF32 (`device.py`): the stem is 6% of the operations, and in
         bfloat16 it alone would change the class of 0.25% of a real portrait's pixels; all other layers together change
-        0.05%. Trainings on the CPU compute it in bfloat16: in float32 it is a quarter of their time.
+        0.05%. Trainings on the CPU compute it in bfloat16, which is faster.
         """
         x = (images - self.mean) / self.std
         if self.downscale > 1:
