@@ -27,11 +27,6 @@ DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPER
 """Error numbers of a disk that is full, may not be written or read, or fails."""
 
 
-SPINS = 5_000
-"""Turns of OpenMP's waiting loop, some 0.1 ms: longer than a network's gaps between operations take, and far shorter
-than a turn of the system's scheduler. OpenMP's own number is 300,000."""
-
-
 def run(function: str, *, gpu: bool = False) -> None:
     """Calls `module:function` with the command line's options; the entry point of every door.
 
@@ -46,7 +41,6 @@ def run(function: str, *, gpu: bool = False) -> None:
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO if os.environ.get("LOCAL_RANK", "0") == "0" else logging.WARNING)
     end_with_workflow()
-    limit_spinning()
     app = cyclopts.App(default_parameter=cyclopts.Parameter(consume_multiple=True, negative=()), version_flags=())
     app.default(_main(function, gpu))
     try:
@@ -56,18 +50,6 @@ def run(function: str, *, gpu: bool = False) -> None:
             raise
         sys.unraisablehook = lambda _: None  # workers that come apart while this process ends have nothing to add
         sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {fault}")
-
-
-def limit_spinning() -> None:
-    """Lets a thread of GNU's OpenMP, torch's on Linux, spin for `SPINS` where it waits, and then sleep.
-
-    Call it before torch is imported, which reads the environment. By default a thread spins for milliseconds, and keeps
-    a core from the thread that it waits for wherever another process has the second core. The number of threads, and so
-    every result, stays the same. What the user says, by either variable, counts.
-    https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
-    """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def _main(function: str, gpu: bool) -> Callable[..., None]:

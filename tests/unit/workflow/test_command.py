@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from facemill import log
-from facemill.workflow.command import SPINS
 
 SCRIPT = '''
 from pathlib import Path
@@ -49,23 +48,6 @@ def test_paths_may_begin_at_the_users_home(script, monkeypatch):
     monkeypatch.setenv("HOME", "/home/me")
     done = call(script, "--inputs", "~/a.x", "--settings", SETTINGS, "--out", "~/b")
     assert done.stdout.strip() == "4 ['a.x'] /home/me/b 0.5"
-
-
-@pytest.mark.parametrize(
-    ("variables", "spins"),
-    [({}, str(SPINS)), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "active"}, "None")],
-)
-def test_openmp_is_told_not_to_spin_for_long_before_torch_is_loaded(tmp_path, monkeypatch, variables, spins):
-    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    (tmp_path / "module.py").write_text(
-        "import os, sys\nEARLY = 'torch' in sys.modules, os.environ.get('GOMP_SPINCOUNT')\ndef show(): print(*EARLY)\n"
-    )
-    script = tmp_path / "door.py"
-    script.write_text("from facemill.workflow.command import run\nrun('module:show')\n")
-    assert call(script).stdout == f"False {spins}\n"
 
 
 WRITES = """
