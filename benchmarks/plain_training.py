@@ -23,7 +23,7 @@ from facemill.data.shards import read_rows
 from facemill.imaging.colors import region_ids
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import Generator
-from facemill.networks.unet import Unet
+from facemill.networks.unet import LAST_OF_STRIDE, Unet
 from facemill.networks.vae import Vae, kl_divergence
 from facemill.synthesize.train_vae import BALANCE, MIN_AREA
 
@@ -85,7 +85,12 @@ class PlainUnet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         unet = self.unet
-        *skips, x = unet.encoder((images - unet.mean) / unet.std)
+        x = (images - unet.mean) / unet.std
+        skips = [x]
+        for index, layer in enumerate(unet.encoder.features):
+            x = layer(x)
+            if index in LAST_OF_STRIDE[:-1]:
+                skips.append(x)
         for block, skip in zip(unet.blocks, skips[::-1], strict=True):
             x = block.convolve(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], 1))
         return unet.head(x)

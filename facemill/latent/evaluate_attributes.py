@@ -249,12 +249,9 @@ def evaluate_vector(
     steps = strength * np.stack([vectors.step(edit.source, target) for edit in edits])
     before, after = [unedited[portrait_id] for portrait_id in ids], renderer.render(ids, latents + steps)
     hit_before, hit_after = classifier.predictions(before, added), classifier.predictions(after, added)
-    color_group = vectors.group_of(target)
-    drift = (
-        _color_drift(before, after, GROUPS[color_group] if color_group else None)
-        if renderer.classes
-        else _judged_drift(judge, before, after, target)
-    )
+    edited_region = GROUPS[group] if (group := vectors.group_of(target)) else None
+    by_color = renderer.classes is not None
+    drift = _color_drift(before, after, edited_region) if by_color else _judged_drift(judge, before, after, target)
     halfway = latents[:traversed, None] + np.array(BETWEEN)[:, None] * steps[:traversed, None]
     between = renderer.render(ids[:traversed], halfway.reshape(-1, latents.shape[1]), segmented=False)
     path = [before[:traversed], *(between[i :: len(BETWEEN)] for i in range(len(BETWEEN))), after[:traversed]]

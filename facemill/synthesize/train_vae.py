@@ -138,7 +138,7 @@ def region_weights(masks: Tensor, size: int, classes: ClassTable) -> Tensor:
     members = torch.zeros(len(regions), IGNORE + 1)
     for region, class_ids in zip(members, regions, strict=True):
         region[list(class_ids)] = 1
-    members, pixels = members.to(masks.device), masks.flatten(1).long()
+    members, pixels = members.to(masks.device, non_blocking=True), masks.flatten(1).long()
     counts = members.new_zeros(len(masks), IGNORE + 1).scatter_add_(1, pixels, members.new_ones(pixels.shape))
     areas = counts @ members.T * (size**2 / pixels.shape[1])
     by_class = areas.clamp(min=MIN_AREA).reciprocal() @ members  # a pixel has the weights of all its regions

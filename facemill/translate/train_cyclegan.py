@@ -1,6 +1,6 @@
 """Training of CycleGAN, or of CUT in one direction: portraits of two collections, each in the manner of the other."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,7 @@ def train_cyclegan(
     torch.manual_seed(seed)
     accelerator = make_accelerator()
     domains = training_domains(portraits, other, masks or [], settings, holdout, paired)
-    check_domains(*domains, paired=paired)
-    for shards, choices in product((portraits, other), (True, False)):
-        check_held_out(shards, holdout, choices=choices)
+    check_collections(domains, (portraits, other), holdout, paired=paired)
     height, width = domains[0][0][0].shape[1:]
     gan = (build_cut if settings.method == "cut" else build_cyclegan)(accelerator, settings, height, width)
     gan.preservation = preservation_losses(settings, unet, other_unet)
@@ -104,6 +102,22 @@ def train_cyclegan(
             for number, target in enumerate(targets, 1):
                 copy_model(point_file(run.folder, number, way), target)
         run.finish(curves)
+
+
+def check_collections(
+    domains: tuple[Domain, Domain], shards: tuple[Sequence[Path], Sequence[Path]], holdout: float, *, paired: bool
+) -> None:
+    """Raises `UserError` where two collections do not suit each other, or one holds out too few to choose and measure.
+
+    Args:
+        domains: the portraits of both that are trained on.
+        shards: of all of their portraits.
+        holdout: share of the portraits that is held out.
+        paired: whether both show the same persons.
+    """
+    check_domains(*domains, paired=paired)
+    for portraits, choices in product(shards, (True, False)):
+        check_held_out(portraits, holdout, choices=choices)
 
 
 def croppings(cropping: Cropping, other_run: Path | None, holdout: float) -> dict[str, dict[str, Any]]:

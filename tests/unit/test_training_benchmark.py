@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
@@ -59,6 +60,7 @@ def test_of_vaes(shard, batch, monkeypatch):
 def test_of_gaugan(shard, batch):
     pixels, masks = batch
     settings = GauganConfig(preset="small", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
+    AcceleratorState._reset_state(True)  # whatever precision other tests have set
     gan = build_gan(Accelerator(cpu=True), settings, generator_kwargs(settings, 7, 64, 1, 6))
     for learner in gan.learners.values():
         learner.raw.eval()  # spectral norm goes on in each call of a training

@@ -142,7 +142,7 @@ def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
     AcceleratorState._reset_state(True)
 
 
-def backward(accelerator: Accelerator, loss: Tensor) -> None:
+def backward(accelerator: Accelerator, loss: Tensor, **options: Any) -> None:
     assert loss.is_cuda and loss.requires_grad and loss.dtype == torch.float32
     for network in accelerator._models:
         for weight in network.parameters():
