@@ -3,7 +3,6 @@
 Source: Sandler et al. 2018 (https://arxiv.org/abs/1801.04381), table 2 and figure 4.
 """
 
-import torch
 from torch import Tensor, nn
 
 BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
@@ -11,19 +10,6 @@ BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 
 OUT_CHANNELS = (3, 16, 24, 32, 96, 1280)
 """Channels of the images, and of the last layers at strides 2, 4, 8, 16 and 32."""
-
-
-class StridedDepthwise(nn.Conv2d):
-    """A depthwise convolution that trains in float32 on the CPU, under autocast too.
-
-    With a stride of 2 its gradient in bfloat16 takes 8 to 50 times as long there.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not (self.training and x.device.type == "cpu"):
-            return super().forward(x)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float()).to(x.dtype)
 
 
 class Bottleneck(nn.Module):
@@ -72,6 +58,5 @@ class MobileNetV2(nn.Module):
 
 def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """Convolution, batch norm, ReLU6."""
-    kind = StridedDepthwise if groups > 1 and stride == 2 else nn.Conv2d
-    convolution = kind(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU6(inplace=True))

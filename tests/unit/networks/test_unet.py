@@ -2,9 +2,7 @@
 
 import pytest
 import torch
-from torch import nn
 
-from facemill.networks.mobilenet import StridedDepthwise
 from facemill.networks.unet import Unet
 
 
@@ -19,14 +17,11 @@ def test_logits_have_the_images_size(decoder, downscale, classes):
     assert torch.equal(blocks.amax((-1, -2)), blocks.amin((-1, -2)))
 
 
-def test_depthwise_convolutions_of_stride_2_train_in_float32_and_return_their_inputs_type():
+def test_the_encoder_trains_in_float32_on_a_cpu():
+    """In bfloat16 the gradient of a small U-Net has a cosine of .5 to .8 to that in float32."""
     network = Unet(classes=3, size=64, decoder="upsample", decoder_channels=(16, 16, 8, 8, 8))
-    strided = [m for m in network.modules() if isinstance(m, StridedDepthwise)]
-    assert len(strided) == 4 and all(m.stride == (2, 2) and m.groups == m.in_channels for m in strided)
-    x = torch.randn(2, strided[0].in_channels, 8, 8).bfloat16()
-    exact = nn.Conv2d.forward(strided[0], x.float())
     with torch.autocast("cpu", torch.bfloat16):
-        trained = strided[0](x)
-        evaluated = strided[0].eval()(x)
-    assert trained.dtype == evaluated.dtype == torch.bfloat16
-    assert torch.equal(trained, exact.bfloat16())
+        trained = network.encode(torch.rand(2, 3, 64, 64))
+        evaluated = network.eval().encode(torch.rand(2, 3, 64, 64))
+    assert {features.dtype for features in trained} == {torch.float32}
+    assert evaluated[-1].dtype == torch.bfloat16
