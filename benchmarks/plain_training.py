@@ -24,7 +24,7 @@ from facemill.imaging.colors import region_ids
 from facemill.networks.patch_discriminator import Discriminator
 from facemill.networks.spade import Generator
 from facemill.networks.unet import LAST_OF_STRIDE, Unet
-from facemill.networks.vae import Vae, kl_divergence
+from facemill.networks.vae import EnlargingBlock, Vae, kl_divergence
 from facemill.synthesize.train_vae import BALANCE, MIN_AREA
 
 DECAY = 0.998
@@ -123,7 +123,9 @@ class PlainVaeTraining(PlainTraining):
     """L1, weighted by regions, and KL divergence; AdamW."""
 
     def __init__(self, vae: Vae, shard: Path, batch: int, classes: ClassTable, kl_weight: float) -> None:
-        super().__init__(plain_copy(vae), shard, batch)
+        vae = plain_copy(vae)
+        vae.up = nn.Sequential(*(nn.Sequential(*m) if isinstance(m, EnlargingBlock) else m for m in vae.up))
+        super().__init__(vae, shard, batch)
         self.adam = torch.optim.AdamW(self.network.parameters(), 2e-3)
         self.size, self.kl_weight = vae.size, kl_weight
         self.regions = [ids for ids in region_ids(classes).values() if ids]

@@ -102,6 +102,10 @@ def gaugan(accelerator: Accelerator, shard: Path) -> tuple[Step, Step]:
     return plain.step, ours
 
 
+TRAININGS = {"unet": unet, "vae": vae, "gaugan": gaugan}
+"""Builders of a plain step and ours, of a shard of portraits with masks."""
+
+
 def width_of(shard: Path) -> int:
     """Width of a shard's portraits."""
     return ShardDataset([shard])[0][0].shape[2]

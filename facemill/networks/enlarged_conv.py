@@ -20,5 +20,5 @@ def pays(x: Tensor, training: bool) -> bool:
 def enlarged_conv(x: Tensor, weight: Tensor) -> Tensor:
     """Maps (B, I, H, W) enlarged by nearest pixels and convolved by weights (O, I, 3, 3): (B, O, 2H, 2W)."""
     flipped = weight.flip(2, 3).transpose(0, 1)
-    kernel = torch.stack([F.pad(flipped, (x, 1 - x, y, 1 - y)) for y in (0, 1) for x in (0, 1)]).sum(0)
+    kernel = torch.stack([F.pad(flipped, (i, 1 - i, j, 1 - j)) for j in (0, 1) for i in (0, 1)]).sum(0)
     return F.conv_transpose2d(x, kernel, stride=2, padding=1)
