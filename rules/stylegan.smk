@@ -21,7 +21,7 @@ rule stylegan:
         expand(
             "results/{dataset}/stylegan/{file}.json",
             dataset=CONFIG.dataset,
-            file=["mixing", "projections", "vectors_metrics", "factors"],
+            file=["mixing", "projections", "vectors_metrics", "factors"] + ["features", "edits"] * CONFIG.masked,
         ),
         f"results/{CONFIG.dataset}/stylegan/interpolations.png",
 
@@ -383,6 +383,105 @@ rule walk_stylegan:
             seed=CONFIG.seed,
         ),
     resources:
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule find_features:
+    """Which feature maps of StyleGAN follow a class of the masks, and by how much more than the mean mask does."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        generated=shards("generated"),
+    output:
+        features=f"{STYLEGAN}/features.parquet",
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/features.json", "stylegan_features")),
+        picture=also(
+            "stylegan",
+            figure(
+                f"{STYLEGAN}/features.png", "8 Steering StyleGAN", "5 Maps that follow a class", "stylegan_features"
+            ),
+        ),
+    log:
+        "logs/{dataset}/find_features.log",
+    params:
+        **door("find_features", settings=CONFIG.edits),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule find_edits:
+    """Local edits of feature maps, one for each attribute, found by difference and by effect."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        generated=shards("generated"),
+        portraits=shards("portraits"),
+        tags=shards("tags"),
+        pseudo_labels=shards("pseudo_labels"),
+    output:
+        edits=expand(f"{STYLEGAN}/edits/{{attribute}}.json", attribute=CONFIG.edits.attributes, allow_missing=True),
+    log:
+        "logs/{dataset}/find_edits.log",
+    benchmark:
+        "benchmarks/results/{dataset}/find_edits.tsv"
+    params:
+        **door("find_edits", settings=CONFIG.edits, min_images=CONFIG.attributes.min_images, holdout=CONFIG.holdout),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_edits:
+    """Held-out generated portraits edited in four ways, success and what else changes; a talking mouth."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        edits=rules.find_edits.output.edits,
+        evaluator=EVALUATOR,
+        gaugan=GAUGAN,
+        style_encoder=plain(rules.train_gaugan.output.style_encoder) if CONFIG.styled else [],
+        generated=shards("generated"),
+        generated_tags=shards("generated_tags"),
+        portraits=shards("portraits"),
+        tags=shards("tags"),
+        pseudo_labels=shards("pseudo_labels"),
+    output:
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/edits.json", "stylegan_edits")),
+        picture=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/edits.png", "8 Steering StyleGAN", "6 Four ways to an attribute", "stylegan_edits"),
+        ),
+        animation=also(
+            "stylegan",
+            figure(f"{STYLEGAN}/edits.webp", "8 Steering StyleGAN", "7 Local edits, animated", "stylegan_edits"),
+        ),
+    log:
+        "logs/{dataset}/evaluate_edits.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_edits.tsv"
+    params:
+        **door(
+            "evaluate_edits",
+            settings=CONFIG.edits,
+            preserve=CONFIG.attributes.preserve,
+            strength=CONFIG.generated.strength,
+            min_images=CONFIG.attributes.min_images,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="2h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"
