@@ -1,6 +1,6 @@
 # StyleGAN, when asked for: portraits out of nothing, with figures, and ways to steer them.
-# Needs portraits/, vae/ and attributes/, where there are masks also pseudo_labels/ and unet/, with conditions also tags/;
-# makes stylegan/, generated/ and generated_tags/.
+# Needs portraits/, vae/ and attributes/, where there are masks also pseudo_labels/, unet/, tags/ and gaugan/, with
+# conditions tags/; makes stylegan/, generated/ and generated_tags/.
 
 STYLEGAN = "results/{dataset}/stylegan"
 
@@ -429,8 +429,6 @@ rule find_edits:
         edits=expand(f"{STYLEGAN}/edits/{{attribute}}.json", attribute=CONFIG.edits.attributes, allow_missing=True),
     log:
         "logs/{dataset}/find_edits.log",
-    benchmark:
-        "benchmarks/results/{dataset}/find_edits.tsv"
     params:
         **door("find_edits", settings=CONFIG.edits, min_images=CONFIG.attributes.min_images, holdout=CONFIG.holdout),
     resources:

@@ -127,6 +127,14 @@ class Halves(NamedTuple):
         """The judge's balanced accuracy on real portraits of the other half."""
         return judge.probe.accuracy(self.checked.images, self.checked.masks, self.checked.have(judge.probe.name))
 
+    def area(self, judge: Judge) -> float | None:
+        """The pixels of the part in real portraits with the attribute, over those in others; None without any of these.
+
+        It is what `area` of an edit should come to.
+        """
+        have, sizes = self.judging.have(judge.probe.name), np.isin(self.judging.masks, judge.probe.ids).sum((1, 2))
+        return float(sizes[have].mean() / sizes[~have].mean()) if sizes[have].any() and sizes[~have].any() else None
+
 
 def with_masks_of(segmenter: Segmenter, portraits: RealPortraits) -> RealPortraits:
     """Real portraits with the masks that another U-Net sees."""
@@ -164,7 +172,7 @@ def evaluated(
             log.warning("evaluate_edits: %s: no held-out generated portrait lacks it", edit.name)
             continue
         about: dict[str, Any] = {"class": role, "layer": edit.layer, "found": edit.found, "portraits": len(chosen)}
-        about |= {"judge_accuracy": probes.accuracy(judge)}
+        about |= {"judge_accuracy": probes.accuracy(judge), "area_real": probes.area(judge)}
         case = Case(edit.name, role, unseen.take(chosen), regions[chosen], LocalEdit.of(edit, deviations), about)
         ways.edit(case, *directions.fit(divided(directions.portraits, finder)[0].ids, role))
         ways.measure(case, judge)

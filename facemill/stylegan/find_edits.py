@@ -43,16 +43,21 @@ from facemill.stylegan.region_probes import RegionProbe, seen_size
 
 FEW = 20
 """Portraits that show the attribute, and that do not, at least: those that show it most, and least."""
-TRIED = 16
+TRIED = 12
 """Portraits on which each map is tried alone."""
 STEP = 2.0
 """Deviations by which it is raised and lowered."""
+FINEST = 2
+"""Layers are searched whose maps are smaller than portraits by this factor, or more: finer ones only recolor."""
 MOST_TRIED = 128
 """Maps of a layer that are tried alone: those of the largest difference."""
 CHOICE = 32
 """Portraits by which layer, way and strength are chosen."""
-STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Factors that are tried: of the difference, and of `STEP` for the map of the largest effect."""
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0)
+"""Factors that are tried: of the difference, and of one deviation for the map of the largest effect.
+
+Larger ones lead to maps that no portrait has, where a probe sees what no eye does.
+"""
 GROWN = 32
 """The region is grown by the portraits' height over this, at least one pixel."""
 
@@ -152,7 +157,9 @@ class Search:
 
     def best(self, channels: int) -> Found:
         """The best of the edits that are found in each layer, of at most so many channels."""
-        layers = [i for i, (_, width) in enumerate(self.sampler.generator.sides()) if width >= LOCK_SIDE]
+        generator = self.sampler.generator
+        widths = [width for _, width in generator.sides()]
+        layers = [i for i, width in enumerate(widths) if LOCK_SIDE <= width <= generator.width // FINEST]
         differences = self.differences()
         chosen = self.lacks.take(range(min(CHOICE, len(self.lacks))))
         before = paint_edited(self.sampler, chosen.styles)
@@ -213,7 +220,7 @@ class Search:
         worth = np.abs(effects) / (outside + max(float(np.median(outside)), 1e-6))
         chosen = strongest(effects, worth, channels)
         most = max(map(abs, chosen.values()), default=0) or 1
-        return {int(tried[index]): STEP * value / most for index, value in chosen.items()}
+        return {int(tried[index]): value / most for index, value in chosen.items()}
 
     @torch.inference_mode()
     def effects(self, layer: int, channels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import torch
 
 from facemill.data.classes import SEVEN
 from facemill.inference.sampler import Sampler
+from facemill.stylegan import find_edits as module
 from facemill.stylegan.edit_rows import Generated
 from facemill.stylegan.edits import EditRegion, map_deviations, paint_edited
 from facemill.stylegan.find_edits import Search, divided, outside_share, strongest
@@ -70,7 +71,9 @@ def test_the_map_is_found_by_effect(search):
     assert outside.max() == 0, "the last layer reaches no farther than the region"
 
 
-def test_the_best_edit_succeeds_inside_the_region(search, sampler):
+def test_the_best_edit_succeeds_inside_the_region(search, monkeypatch):
+    assert {search.best(4).layer} <= {1, 2, 3, 4}, "finer maps are left alone"
+    monkeypatch.setattr(module, "FINEST", 1)
     best = search.best(4)
     assert best.success > 0.8 and best.outside < 0.2 and len(best.values) <= 4
     assert best.layer >= 1 and best.way in ("difference", "effect")
