@@ -15,6 +15,7 @@ import yaml
 from filelock import FileLock
 
 from facemill.files import sha256
+from helpers.forked import snakemake_in
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
@@ -34,14 +35,18 @@ PROJECT = [
 ]
 
 
+CORES = ["--cores", "2", "--max-threads", "1"]
+"""One thread a job, so that jobs side by side do not wait for each other."""
+
+
 def command(*arguments: str) -> list[str]:
-    """Snakemake on the tiny config; one thread a job, so that jobs side by side do not wait for each other."""
-    return [sys.executable, "-m", "snakemake", "--cores", "2", "--max-threads", "1", *arguments]
+    """Snakemake on the tiny config as its user starts it."""
+    return [sys.executable, "-m", "snakemake", *CORES, *arguments]
 
 
 def snakemake(project: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(command(*arguments), cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
+    """The same without the wait for imports; its exit code, and what it and its jobs say."""
+    return snakemake_in(project, [*CORES, *arguments])
 
 
 def planned(project: Path, *arguments: str) -> dict[str, int]:
