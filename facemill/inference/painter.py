@@ -62,7 +62,7 @@ class Painter:
         return painter
 
     @property
-    def has_read_styles(self) -> bool:
+    def styles_are_read(self) -> bool:
         """Whether the styles of its training were read from images; else they were random, or there were none."""
         return self.generator.z in ("encoder", "regions")
 

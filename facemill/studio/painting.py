@@ -78,7 +78,7 @@ class Studio:
             if name not in self.classes.names:
                 accepted = ", ".join(self.classes.names)
                 raise UserError(f"{paths.config}: labels.merge: found {name!r}; accepted: GauGAN's classes, {accepted}")
-        self.vectors = vectors if vectors and vectors.names() and painter.has_read_styles else None
+        self.vectors = vectors if vectors and vectors.names() and painter.styles_are_read else None
         lengths = {len(v) for v in self.vectors.tensors().values()} if self.vectors else set()
         if others := lengths - {painter.generator.z_dim}:
             raise UserError(
@@ -107,7 +107,7 @@ class Studio:
             painter,
             paths,
             segmenter=Segmenter.load(paths.unet, painter.classes) if paths.unet else None,
-            vectors=Vectors.load(paths.vectors) if paths.vectors and painter.has_read_styles else None,
+            vectors=Vectors.load(paths.vectors) if paths.vectors and painter.styles_are_read else None,
             settings=Settings.load(paths.config),
         )
 

@@ -87,7 +87,7 @@ def evaluate_gaugan(
     shared |= {f"{name}_real": value for name, value in summary(real, real, training, networks).items() if name in REAL}
     write_json(metrics, results[first] | shared | {f"from_{name}_styles": results[name] for name in others})
     write_csv(table, [row for name in sources for row in table_rows(name, sources[name].of, painted[name], real, rows)])
-    z = z if painter.has_read_styles else painter.random_styles(len(rows), seed)
+    z = z if painter.styles_are_read else painter.random_styles(len(rows), seed)
     save_picture(style_grid(painter, rows, z, seed), picture)
 
 
@@ -144,7 +144,7 @@ def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, Styles]:
     if painter.generator.z == "none":
         return {"no": Styles(painter.random_styles(len(z), seed)[:, None], None)}
     sources = {}
-    if painter.has_read_styles:
+    if painter.styles_are_read:
         of = styles_of_masks(len(z), STYLES_PER_MASK, seed)
         sources = {"reference": Styles(z[of], of), "own": Styles(z[:, None], np.arange(len(z))[:, None])}
     random = painter.random_styles(len(z) * STYLES_PER_MASK, seed).unflatten(0, (len(z), STYLES_PER_MASK))
@@ -156,7 +156,7 @@ def measure_real(networks: Evaluator, painter: Painter, rows: ShardDataset) -> t
     parts, codes = [], []
     for pixels, masks in batches(rows, BATCH):
         parts.append(networks.measure(to_arrays(pixels), masks.numpy()))
-        codes.append(painter.encode_styles(pixels, masks) if painter.has_read_styles else torch.empty(len(masks), 0))
+        codes.append(painter.encode_styles(pixels, masks) if painter.styles_are_read else torch.empty(len(masks), 0))
     return Measures.join(parts), torch.cat(codes)
 
 

@@ -176,7 +176,7 @@ def snapshot_callback(
     if len(chosen) < 2:
         return lambda step, images: None
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in chosen), strict=True))
-    z = painter.encode_styles(pixels, masks) if painter.has_read_styles else painter.random_styles(len(pixels))
+    z = painter.encode_styles(pixels, masks) if painter.styles_are_read else painter.random_styles(len(pixels))
     half = len(chosen) // 2
 
     def save_snapshot(step: int, images: int) -> None:

@@ -102,5 +102,5 @@ def _codes(painter: Painter, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> 
     """Yields the style codes of portraits with masks batch by batch; of no dimension where the painter reads none."""
     for batch in batched(pairs, BATCH):
         images, masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*batch, strict=True))
-        codes = painter.encode_styles(images.permute(0, 3, 1, 2), masks) if painter.has_read_styles else None
+        codes = painter.encode_styles(images.permute(0, 3, 1, 2), masks) if painter.styles_are_read else None
         yield np.zeros((len(batch), 0), np.float32) if codes is None else codes.numpy()
