@@ -1,4 +1,4 @@
-# Stage 5, latent: style codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair
+# Stage 5, latent: codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair
 # color to another, and the edits along them.
 # Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/, styles/, tags/,
 # tsne/ and attributes/.
@@ -37,7 +37,7 @@ rule attributes:
 
 
 rule encode_latents:
-    """The VAE's style codes of portraits sampled from one shard."""
+    """The VAE's codes of portraits sampled from one shard."""
     input:
         vae=rules.train_vae.output.model,
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",

@@ -1,4 +1,4 @@
-# Stage 4, synthesize: a VAE whose encoder gives the style, then GauGAN, which paints portraits from masks in a style.
+# Stage 4, synthesize: a VAE, whose encoder can give the style, and GauGAN, which paints portraits from masks in it.
 # Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes holdout/, vae/ and, with masks, gaugan/.
 
 

@@ -9,7 +9,7 @@ from facemill.config.fields import Positive, Section, TrainingConfig, number
 
 
 class VaeConfig(Section):
-    """The VAE, whose encoder is GauGAN's style encoder."""
+    """The VAE, whose encoder reads GauGAN's styles where gaugan.z is encoder."""
 
     size: Annotated[Literal[32, 64, 128, 256], BeforeValidator(number)] = Field(
         description="pixels to which portraits are resized"

@@ -85,26 +85,16 @@ class Painter:
         Raises:
             ValueError: The painter has no network that it needs to read styles.
         """
-        codes = [self._encode(*batch) for batch in zip(images.split(BATCH), self._masks(images, masks), strict=True)]
-        return torch.cat(codes).cpu()
-
-    def _encode(self, images: Tensor, masks: Tensor | None) -> Tensor:
-        signed = to_signed_range(images.to(self.device))
-        if masks is not None:
-            return self.region_styles(signed, masks.to(self.device))
-        assert self.encoder is not None
-        with autocast():
-            return self.encoder.encode(signed)[0]
-
-    def _masks(self, images: Tensor, masks: Tensor | None) -> Sequence[Tensor | None]:
-        """The masks of each batch, where styles are read by region; None for each with a style encoder."""
+        signed = (to_signed_range(batch.to(self.device)) for batch in images.split(BATCH))
         if self.encoder is not None:
-            return [None for _ in images.split(BATCH)]
+            with autocast():
+                return torch.cat([self.encoder.encode(batch)[0] for batch in signed]).cpu()
         if masks is None:
             if self.segmenter is None:
                 raise ValueError("a painter without a style encoder reads no styles")
             masks = torch.from_numpy(self.segmenter.masks(images.permute(0, 2, 3, 1).numpy()))
-        return masks.split(BATCH)
+        pairs = zip(signed, masks.to(self.device).split(BATCH), strict=True)
+        return torch.cat([self.region_styles(*pair) for pair in pairs]).cpu()
 
     def numbers_of(self, name: str) -> Tensor:
         """Which numbers of a style code by region are those of a class: int64 (CODE,)."""

@@ -19,10 +19,18 @@ def encode_regions(images: Tensor, masks: Tensor, classes: int) -> Tensor:
         masks: their class ids (B, H, W).
         classes: number of classes.
     """
+    sums, counts = region_sums(images, masks, classes)
+    return (sums / counts).flatten(1)
+
+
+def region_sums(images: Tensor, masks: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """The sums of each class's colors, float32 (B, classes, CODE), and its numbers of pixels, float32 (B, classes, 1).
+
+    The arguments are those of `encode_regions`.
+    """
     with torch.autocast(images.device.type, enabled=False):
-        members = of_classes(masks, classes).flatten(1, 2).float()
-        sums = images.float().flatten(2) @ members
-        return (sums / members.sum(1, keepdim=True)).transpose(1, 2).flatten(1)
+        members = of_classes(masks, classes).flatten(1, 2).float().transpose(1, 2)
+        return members @ images.float().flatten(2).transpose(1, 2), members.sum(2, keepdim=True)
 
 
 def of_classes(masks: Tensor, classes: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from facemill.networks.region_styles import encode_regions
+from facemill.networks.region_styles import CODE, region_sums
 from facemill.networks.spade import Generator
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
@@ -58,12 +58,13 @@ class RegionStyleGraph(nn.Module):
     def __init__(self, unet: Unet, generator: Generator) -> None:
         super().__init__()
         self.segmenter, self.classes = UnetGraph(unet, width=generator.width), generator.classes
-        self.register_buffer("mean", generator.style_mean[None])
+        self.register_buffer("mean", generator.style_mean.view(1, generator.classes, CODE))
 
     def forward(self, image: Tensor) -> Tensor:
         signed = image.permute(0, 3, 1, 2).float() / 127.5 - 1
-        codes = encode_regions(signed, self.segmenter.logits(image).argmax(1), self.classes)
-        return torch.where(codes.isnan(), self.mean, codes)
+        sums, counts = region_sums(signed, self.segmenter.logits(image).argmax(1), self.classes)
+        seen = counts.clamp(0.0, 1.0)  # in place of NaN, which several runtimes cannot test for
+        return (sums / (counts + 1 - seen) + (1 - seen) * self.mean).flatten(1)
 
 
 class StyleEncoderGraph(nn.Module):

@@ -141,7 +141,7 @@ def read_style(path: Path, painter: Painter, find: Finder | None = None, option:
 
     Args:
         path: the image; one of the generator's size is a portrait as it is.
-        painter: a painter with a style encoder.
+        painter: a painter that reads styles.
         find: finds the portrait in images of another size; by default it is the largest box, in the center.
         option: the option that names the image, for errors.
     """
