@@ -83,7 +83,7 @@ def vae(accelerator: Accelerator, shard: Path) -> tuple[Step, Step]:
 
 def gaugan(accelerator: Accelerator, shard: Path) -> tuple[Step, Step]:
     """A plain step and ours of GauGAN; the encoder of its styles has random weights."""
-    settings, of_vae = config().gaugan, config().vae
+    settings, of_vae = config().gaugan.model_copy(update={"z": "encoder"}), config().vae
     batch = settings.training.batch
     torch.manual_seed(0)
     encoder = Vae(size=of_vae.size, z_dim=of_vae.z_dim, width=of_vae.width).eval().to(memory_format=torch.channels_last)

@@ -23,6 +23,10 @@ onstart:
 FOLDS = range(CONFIG.label_quality.folds)
 SHARDS = [f"{number:04}" for number in range(CONFIG.portraits.shards)]
 
+# Threads of a training that nothing long waits for: half of the cores, since two of them side by side are done sooner
+# than one after the other.
+SHARED_THREADS = min(8, max(1, (workflow.resource_settings.cores or 16) // 2))
+
 door = partial(doors.door, ROOT)
 
 

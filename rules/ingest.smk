@@ -34,7 +34,7 @@ rule render_sample:
             classes=CONFIG.classes,
             labels=LabelsConfig(merge=CONFIG.labels.merge, ignore=CONFIG.labels.ignore, validation=0, test=0),
         ),
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -77,7 +77,7 @@ rule ingest_posts:
     threads: 4
     resources:
         runtime="4h",
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -98,7 +98,7 @@ rule filter_posts:
         **door("filter_posts", settings=CONFIG.filter, seed=CONFIG.seed, shards=CONFIG.portraits.shards),
     resources:
         mem_mb=mem_per_attempt(8000),
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -128,7 +128,7 @@ rule find_portraits:
         images=IMAGES,
     resources:
         runtime="2h",
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -146,7 +146,7 @@ rule find_duplicates:
         "logs/{dataset}/find_duplicates.log",
     params:
         **door("find_duplicates", distance=CONFIG.portraits.duplicates),
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -178,7 +178,7 @@ rule crop_portraits:
             ),
         ),
         images=IMAGES,
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -32,7 +32,7 @@ rule convert_labels:
         ),
         labels=LABELS,
     threads: 2
-    priority: 1
+    priority: 2
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -1,11 +1,13 @@
-# Stage 5, latent: style codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair
+# Stage 5, latent: codes and tags of portraits, their t-SNE map, attribute vectors such as those from one hair
 # color to another, and the edits along them.
-# Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/, tags/, tsne/ and
-# attributes/.
+# Needs vae/, portraits/ and, where there are masks, gaugan/, unet/ and pseudo_labels/; makes latents/, styles/, tags/,
+# tsne/ and attributes/.
 
-# GauGAN paints edits with each portrait's mask fixed, where it was trained on the VAE's styles; elsewhere the VAE's
+# GauGAN paints edits with each portrait's mask fixed, where it was trained on styles that are read; elsewhere the VAE's
 # decoder paints them.
 GAUGAN = plain(rules.train_gaugan.output.model) if CONFIG.styled else []
+# Its styles by region are in shards of their own.
+CODES = shards("styles" if CONFIG.styled_by_region else "latents")
 EVALUATOR = expand(plain(rules.train_unet.output.model), version="v2", allow_missing=True) if CONFIG.masked else []
 VISUAL = [source for source in CONFIG.tags.sources if source in ("i2v", "wd14")]
 
@@ -35,7 +37,7 @@ rule attributes:
 
 
 rule encode_latents:
-    """The VAE's style codes of portraits sampled from one shard."""
+    """The VAE's codes of portraits sampled from one shard."""
     input:
         vae=rules.train_vae.output.model,
         portraits="results/{dataset}/portraits/shard-{shard}.parquet",
@@ -53,6 +55,28 @@ rule encode_latents:
         "../envs/facemill.yaml"
     shell:
         "{params.command} 2>&1 | tee {log}"
+
+
+if CONFIG.styled_by_region:
+
+    rule encode_styles:
+        """GauGAN's style codes by region of the same portraits."""
+        input:
+            gaugan=rules.train_gaugan.output.model,
+            portraits="results/{dataset}/portraits/shard-{shard}.parquet",
+            pseudo_labels="results/{dataset}/pseudo_labels/shard-{shard}.parquet",
+        output:
+            styles="results/{dataset}/styles/shard-{shard}.parquet",
+        log:
+            "logs/{dataset}/encode_styles-{shard}.log",
+        params:
+            **door("encode_styles", limit=-(-CONFIG.latents.max_portraits // len(SHARDS)), seed=CONFIG.seed),
+        resources:
+            gpu=1,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
 
 
 rule plot_latents:
@@ -115,7 +139,7 @@ rule compare_tags:
 rule plot_tsne:
     """The latents on the t-SNE map and by PCA, colored by hair."""
     input:
-        latents=shards("latents"),
+        latents=CODES,
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
@@ -139,7 +163,7 @@ rule plot_tsne:
 rule attribute_vectors:
     """The vectors between hair colors, and to each boolean attribute."""
     input:
-        latents=shards("latents"),
+        latents=CODES,
         tags=shards("tags"),
     output:
         "results/{dataset}/attributes/vectors.json",
@@ -154,6 +178,7 @@ rule attribute_vectors:
             method=CONFIG.attributes.method,
             min_images=CONFIG.attributes.min_images,
             holdout=CONFIG.holdout,
+            classes=CONFIG.classes if CONFIG.styled_by_region else None,
         ),
     conda:
         "../envs/facemill.yaml"
@@ -164,7 +189,7 @@ rule attribute_vectors:
 rule probe_latents:
     """Linear probes of each attribute, of latents and of pixels, and their balanced accuracy on test portraits."""
     input:
-        latents=shards("latents"),
+        latents=CODES,
         tags=shards("tags"),
         portraits=shards("portraits"),
     output:
@@ -192,7 +217,7 @@ rule evaluate_attributes:
         vectors=plain(rules.attribute_vectors.output.vectors),
         judge=plain(rules.probe_latents.output.judge),
         vae=plain(rules.train_vae.output.model),
-        latents=shards("latents"),
+        latents=CODES,
         tags=shards("tags"),
         portraits=shards("portraits"),
         gaugan=GAUGAN,
@@ -241,7 +266,7 @@ rule walk_latents:
     input:
         vectors=plain(rules.attribute_vectors.output.vectors),
         vae=plain(rules.train_vae.output.model),
-        latents=shards("latents"),
+        latents=CODES,
         tags=shards("tags"),
         gaugan=GAUGAN,
         pseudo_labels=MASKS,

@@ -8,6 +8,7 @@ from facemill.config.root import PRETRAINED
 
 # Folders of shards that the dataset's card offers to `datasets`; a new product of shards is named here.
 TABLES = ["portraits", *(["pseudo_labels"] if CONFIG.masked else []), "tags", "latents"]
+TABLES += ["styles"] if CONFIG.styled_by_region else []
 MODELS = [*(f"unet/{version}" for version in (CONFIG.unets if CONFIG.masked else [])), "vae"]
 MODELS += ["gaugan"] if CONFIG.masked else []
 MODEL_LICENSE = CONFIG.licenses.get("models")

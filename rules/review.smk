@@ -102,6 +102,8 @@ use rule train_unet as train_fold with:
         "logs/{dataset}/train_fold-{fold}.log",
     benchmark:
         "benchmarks/results/{dataset}/train_fold-{fold}.tsv"
+    threads: SHARED_THREADS
+    priority: 0
     params:
         **door(
             "train_unet",

@@ -41,7 +41,8 @@ rule train_unet:
             size=CONFIG.portraits.size,
             seed=CONFIG.seed,
         ),
-    threads: 8
+    threads: lambda wildcards: 8 if wildcards.version == CONFIG.pseudo_labels.version else SHARED_THREADS
+    priority: lambda wildcards: int(wildcards.version == CONFIG.pseudo_labels.version)  # all masks come from it
     resources:
         mem_mb=mem_per_attempt(6000 + loader_mb()),
         runtime="8h",
@@ -132,6 +133,7 @@ rule pseudo_label:
     params:
         **door("pseudo_label"),
     threads: 16  # to decode and encode as fast as a GPU labels
+    priority: 1  # before other U-Nets and the VAE are trained
     resources:
         runtime="4h",
         gpu=1,
@@ -152,7 +154,7 @@ rule gate_pseudo_labels:
         "logs/{dataset}/gate_pseudo_labels.log",
     params:
         **door("gate_pseudo_labels", settings=CONFIG.pseudo_labels, holdout=CONFIG.holdout),
-    priority: 1  # before the VAE is trained
+    priority: 1  # likewise
     conda:
         "../envs/facemill.yaml"
     shell:

@@ -1,4 +1,4 @@
-# Stage 4, synthesize: a VAE whose encoder gives the style, then GauGAN, which paints portraits from masks in a style.
+# Stage 4, synthesize: a VAE, whose encoder can give the style, and GauGAN, which paints portraits from masks in it.
 # Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes holdout/, vae/ and, with masks, gaugan/.
 
 
@@ -14,7 +14,7 @@ rule count_portraits:
         "logs/{dataset}/count_portraits.log",
     params:
         **door("count_portraits", holdout=CONFIG.holdout, min_images=CONFIG.attributes.min_images),
-    priority: 1  # as what it needs, so that no U-Net is trained first
+    priority: 2  # as what it needs, so that no U-Net is trained first
     conda:
         "../envs/facemill.yaml"
     shell:
@@ -36,7 +36,7 @@ rule train_vae:
         "benchmarks/results/{dataset}/train_vae.tsv"
     params:
         **door("train_vae", settings=CONFIG.vae, seed=CONFIG.seed, holdout=CONFIG.holdout),
-    threads: 8
+    threads: SHARED_THREADS
     resources:
         mem_mb=mem_per_attempt(8000 + loader_mb()),
         runtime="12h",
@@ -70,12 +70,15 @@ rule evaluate_vae:
 
 
 if CONFIG.masked:
+    # Reads the styles of images without masks: by region, the U-Net that labels says where the regions are.
+    STYLE_READER = f"results/{{dataset}}/unet/{CONFIG.pseudo_labels.version}/model.safetensors"
+    STYLE_READER = STYLE_READER if CONFIG.styled_by_region else plain(rules.train_vae.output.model)
 
     rule train_gaugan:
         """GauGAN: the SPADE generator and its discriminators, trained on the pseudo-labels that the gate accepts."""
         input:
             *config_file("gaugan.vgg_weights"),
-            vae=plain(rules.train_vae.output.model),
+            style_reader=STYLE_READER,
             portraits=shards("portraits"),
             pseudo_labels=MASKS,
             gate=plain(rules.gate_pseudo_labels.output.gate),
@@ -116,7 +119,7 @@ if CONFIG.masked:
             *config_file("gaugan.vgg_weights"),
             *config_file("gaugan.inception_weights"),
             model=plain(rules.train_gaugan.output.model),
-            vae=plain(rules.train_vae.output.model),
+            style_encoder=plain(rules.train_gaugan.output.style_encoder),
             evaluator=expand(plain(rules.train_unet.output.model), version="v2", allow_missing=True),
             portraits=shards("portraits"),
             pseudo_labels=MASKS,

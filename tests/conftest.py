@@ -2,10 +2,11 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from helpers.running import made_once, snakemake
+from helpers.running import command, made_once, new_project
 from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is imported: small work, and several tests at once
@@ -29,17 +30,19 @@ if "FACEMILL_AUDIT" in os.environ:
 def finished(tmp_path_factory) -> Path:
     """A copy of the project in which the whole chain has run, one for all of pytest's processes; what it unpickled is
     noted in `audit`."""
-    return made_once(tmp_path_factory, "finished", run_whole_chain)
+    return made_once(tmp_path_factory, "finished", run_whole_chain) / "facemill"
 
 
-def run_whole_chain(project: Path) -> None:
+def run_whole_chain(folder: Path) -> None:
+    project = new_project(folder / "facemill")
     (project / "audit.py").write_text(AUDIT)
     (project / "sitecustomize.py").write_text(AUDIT)
-    os.environ["FACEMILL_AUDIT"] = str(project / "audit")
-    code, said = snakemake(project)
-    del os.environ["FACEMILL_AUDIT"]
+    environment = os.environ | {"FACEMILL_AUDIT": str(project / "audit")}
+    run = subprocess.run(
+        command(), cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     (project / "sitecustomize.py").unlink()
-    assert code == 0, said
+    assert run.returncode == 0, run.stdout
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def gate(context: Context, report: Report) -> None:
 
 @check("chain")
 def vae(context: Context, report: Report) -> None:
-    """The VAE, whose encoder reads styles."""
+    """The VAE."""
     release_memory()
     start = time.monotonic()
     length = context.pick(
@@ -200,7 +200,7 @@ def paint(settings: GauganConfig, folder: Path, context: Context, report: Report
     train_gaugan(
         settings=settings,
         size=portrait_size(context),
-        vae=context.work / "vae/model.safetensors",
+        style_reader=context.work / "v3/model.safetensors",
         gate=context.work / "gate.parquet",
         style_encoder=folder / "style_encoder.safetensors",
         **collection(context),
@@ -213,7 +213,7 @@ def evaluate(settings: GauganConfig, folder: Path, picture: Path, context: Conte
     """The metrics of a GauGAN on held-out masks, with v2 as the evaluator."""
     evaluate_gaugan(
         model=folder / "model.safetensors",
-        vae=context.work / "vae/model.safetensors",
+        style_encoder=folder / "style_encoder.safetensors",
         evaluator=context.work / "v2/model.safetensors",
         settings=settings,
         metrics=folder / "metrics.json",

@@ -106,17 +106,17 @@ def vae(context: Context, out: Path, images: int, batch: int) -> None:
 
 @training
 def gaugan(context: Context, out: Path, images: int, batch: int) -> None:
-    """GauGAN with the preset of a large GPU, on portraits with their labels; the VAE is untrained."""
+    """GauGAN with the preset of a large GPU, on portraits with their labels, its styles read by an untrained VAE."""
     arguments = {"size": config().vae.size, "z_dim": config().vae.z_dim, "width": config().vae.width}
     _save_untrained(Vae, out / "vae.safetensors", arguments)
     rows = [{"id": row["id"], "rejected": None} for row in read_rows([context.data.train], ["id"])]
     write_shard(out / "gate.parquet", rows, GATE)
     train_gaugan.train_gaugan(
-        settings=gaugan_settings(config().gaugan, context, images, batch),
+        settings=gaugan_settings(config().gaugan.model_copy(update={"z": "encoder"}), context, images, batch),
         size=portrait_size(context),
         seed=SEED,
         holdout=config().holdout,
-        vae=out / "vae.safetensors",
+        style_reader=out / "vae.safetensors",
         portraits=[context.data.train],
         pseudo_labels=[context.data.train],
         gate=out / "gate.parquet",

@@ -183,8 +183,13 @@ class Config(Section):
 
     @property
     def styled(self) -> bool:
-        """Whether GauGAN generates from the VAE's style codes, and so makes the edits; else the VAE's decoder does."""
-        return self.masked and self.gaugan.z == "encoder"
+        """Whether GauGAN paints in styles that are read, and so makes the edits; else the VAE's decoder does."""
+        return self.masked and self.gaugan.z in ("encoder", "regions")
+
+    @property
+    def styled_by_region(self) -> bool:
+        """Whether these styles are codes by region."""
+        return self.masked and self.gaugan.z == "regions"
 
     def paths(self) -> dict[str, Path]:
         """Every path that the config names, by its key; a list's by key and number: `source.metadata.0`."""

@@ -9,7 +9,7 @@ from facemill.config.fields import Positive, Section, TrainingConfig, number
 
 
 class VaeConfig(Section):
-    """The VAE, whose encoder is GauGAN's style encoder."""
+    """The VAE, whose encoder reads GauGAN's styles where gaugan.z is encoder."""
 
     size: Annotated[Literal[32, 64, 128, 256], BeforeValidator(number)] = Field(
         description="pixels to which portraits are resized"
@@ -28,8 +28,8 @@ class GauganConfig(Section):
     preset: Literal["tiny", "small", "medium", "large", "paper"] = Field(
         description="channels (facemill/networks/spade.py): tiny, small, medium, large or paper"
     )
-    z: Literal["encoder", "normal", "none"] = Field(
-        "encoder", description="style code: from the VAE's encoder, normal (from N(0, 1)), or none"
+    z: Literal["regions", "encoder", "normal", "none"] = Field(
+        "regions", description="style code: regions (their colors), encoder (the VAE's), normal (from N(0, 1)), or none"
     )
     feature_matching_weight: float = Field(ge=0, description="weight of the feature matching loss")
     perceptual_weight: float = Field(ge=0, description="weight of the VGG loss; without vgg_weights it is left out")

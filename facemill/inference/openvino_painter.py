@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from facemill.inference.openvino_backend import compile_graph
 from facemill.inference.painter_backends import NoPicture, Precision, is_bfloat16, picture
+from facemill.networks.region_styles import CODE
 from facemill.networks.spade import Generator
 from facemill.networks.spade_graph import GauganGraph
 
@@ -49,13 +50,26 @@ def generator_graph(generator: Generator) -> openvino.Model:
     else:
         x = _convolve(_every(layout, 1 << graph.num_upsamplings), graph.first)
     for level, block in enumerate(graph.blocks):
-        step = graph.height // (graph.base_height << level)
-        x = _block(_doubled(x) if level else x, _every(layout, step), block)
+        members = _every(layout, graph.height // (graph.base_height << level))
+        x = _doubled(x) if level else x
+        if graph.shifts:
+            x = ops.add(x, _shift(members, z, graph.shifts[level], graph.classes))
+        x = _block(x, members, block)
     signed = ops.tanh(_convolve(_leaky_relu(x), graph.last))
     levels = ops.round(ops.multiply(ops.add(signed, np.float32(1)), np.float32(127.5)), "half_to_even")
     image = ops.transpose(ops.convert(levels, "u8"), _integers(0, 2, 3, 1))
     checksum = ops.reduce_sum(signed, _integers(0, 1, 2, 3))
     return openvino.Model([image, checksum], [mask, z] if graph.z_dim else [mask])
+
+
+def _shift(members: openvino.Node, z: openvino.Node, shift: Any, classes: int) -> openvino.Node:
+    """What a `RegionShift` adds."""
+    codes = ops.reshape(z, _integers(1, classes, CODE), False)
+    bias = _numbers(shift.linear.bias)[None, None]
+    table = ops.add(ops.matmul(codes, _numbers(shift.linear.weight), False, True), bias)
+    height, width = (members.get_output_partial_shape(0).get_dimension(axis).get_length() for axis in (2, 3))
+    pixels = ops.reshape(members, _integers(1, classes, height * width), False)
+    return ops.reshape(ops.matmul(table, pixels, True, False), _integers(1, -1, height, width), False)
 
 
 def _block(x: openvino.Node, layout: openvino.Node, block: Any) -> openvino.Node:

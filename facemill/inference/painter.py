@@ -1,4 +1,4 @@
-"""Portraits painted from masks by a trained GauGAN, in styles that are encoded from images or sampled."""
+"""Portraits painted from masks by a trained GauGAN, in styles that are read from images or sampled."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +14,10 @@ from facemill.data.classes import ClassTable
 from facemill.errors import first_line
 from facemill.imaging.figures import colorize, image_grid
 from facemill.inference.painter_backends import PainterBackend, Precision, TorchPainter
+from facemill.inference.segmenter import Segmenter
 from facemill.log import log
 from facemill.networks.device import autocast, device
+from facemill.networks.region_styles import CODE, encode_regions
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes
 from facemill.networks.vae import Vae, to_pixels, to_signed_range
@@ -24,37 +26,84 @@ BATCH = 16
 
 
 class Painter:
-    """A generator, the class table of its masks, and the style encoder where there is one."""
+    """A generator, the class table of its masks, and the network that reads styles, where there is one.
 
-    def __init__(self, generator: Generator, classes: ClassTable, encoder: Vae | None = None) -> None:
-        self.generator, self.classes, self.encoder = generator, classes, encoder
+    Attributes:
+        encoder: the VAE whose encoder reads styles.
+        segmenter: the U-Net that finds the regions whose styles are read, in images that come without masks.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        classes: ClassTable,
+        encoder: Vae | None = None,
+        segmenter: Segmenter | None = None,
+    ) -> None:
+        self.generator, self.classes, self.encoder, self.segmenter = generator, classes, encoder, segmenter
         self.device = device()
         self._backend: PainterBackend | None = None
 
     @classmethod
-    def load(cls, model: Path, classes: ClassTable | None = None, encoder: Path | None = None) -> Self:
+    def load(cls, model: Path, classes: ClassTable | None = None, style_encoder: Path | None = None) -> Self:
         """The painter of a saved GauGAN. Raises `UserError` when its table is not `classes`, where that is given.
 
         Args:
             model: GauGAN's safetensors file, or the folder that holds it.
             classes: the table that the model must have.
-            encoder: the safetensors file of the VAE whose encoder reads styles.
+            style_encoder: the safetensors file of the network that reads styles: a VAE, or a U-Net.
         """
-        generator = load_model(Generator, model, classes)
-        return cls(generator, classes or model_classes(model), load_model(Vae, encoder) if encoder else None)
+        generator, classes = load_model(Generator, model, classes), classes or model_classes(model)
+        painter = cls(generator, classes)
+        if style_encoder and generator.z == "encoder":
+            painter.encoder = load_model(Vae, style_encoder)
+        elif style_encoder and generator.z == "regions":
+            painter.segmenter = Segmenter.load(style_encoder, classes)
+        return painter
+
+    @property
+    def styles_are_read(self) -> bool:
+        """Whether the styles of its training were read from images; else they were random, or there were none."""
+        return self.generator.z in ("encoder", "regions")
+
+    @property
+    def reads_styles(self) -> bool:
+        """Whether it can read the style of an image that comes without a mask."""
+        return self.encoder is not None or self.segmenter is not None
 
     @torch.inference_mode()
-    def encode_styles(self, images: Tensor) -> Tensor:
-        """Style codes, float32 (N, z_dim) on the CPU: the means of q(z|x) of uint8 images (N, 3, S, S).
+    def encode_styles(self, images: Tensor, masks: Tensor | None = None) -> Tensor:
+        """Style codes, float32 (N, z_dim) on the CPU, of uint8 images (N, 3, H, W).
+
+        They are the means of q(z|x), or the colors of regions, where the collection's mean stands for a class that an
+        image lacks.
+
+        Args:
+            images: the images.
+            masks: their masks (N, H, W), for styles by region; without them the U-Net segments the images.
 
         Raises:
-            ValueError: The painter has no style encoder.
+            ValueError: The painter has no network that it needs to read styles.
         """
-        if self.encoder is None:
-            raise ValueError("a painter without a style encoder reads no styles")
-        with autocast():
-            means = [self.encoder.encode(to_signed_range(batch.to(self.device)))[0] for batch in images.split(BATCH)]
-        return torch.cat(means).cpu()
+        signed = (to_signed_range(batch.to(self.device)) for batch in images.split(BATCH))
+        if self.encoder is not None:
+            with autocast():
+                return torch.cat([self.encoder.encode(batch)[0] for batch in signed]).cpu()
+        if masks is None:
+            if self.segmenter is None:
+                raise ValueError("a painter without a style encoder reads no styles")
+            masks = torch.from_numpy(self.segmenter.masks(images.permute(0, 2, 3, 1).numpy()))
+        pairs = zip(signed, masks.to(self.device).split(BATCH), strict=True)
+        return torch.cat([self.region_styles(*pair) for pair in pairs]).cpu()
+
+    def numbers_of(self, name: str) -> Tensor:
+        """Which numbers of a style code by region are those of a class: int64 (CODE,)."""
+        return CODE * self.classes.names.index(name) + torch.arange(CODE)
+
+    def region_styles(self, images: Tensor, masks: Tensor) -> Tensor:
+        """Style codes by region, float32 (N, z_dim), of images (N, 3, H, W) in [-1, 1] and their masks (N, H, W)."""
+        codes = encode_regions(images, masks, self.generator.classes)
+        return torch.where(codes.isnan(), self.generator.style_mean, codes)
 
     def random_styles(self, count: int, seed: int | None = None) -> Tensor:
         """Style codes (count, z_dim), distributed as those of the generator's training; (count, 0) without styles.

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from facemill.data.classes import ClassTable
 from facemill.data.splits import hash_fraction, held_out
 from facemill.errors import UserError
 from facemill.imaging.colors import REGIONS
@@ -32,9 +33,12 @@ def attribute_vectors(
     method: Literal["means", "logistic"],
     min_images: int,
     holdout: float,
+    classes: ClassTable | None = None,
     vectors: Path,
 ) -> None:
     """Fits the vectors between the names of each exclusive group and to each boolean, without held-out portraits.
+
+    Where latents are style codes by region, the vectors between colors move the code of their region alone.
 
     Args:
         latents: shards of latents.
@@ -44,12 +48,14 @@ def attribute_vectors(
         method: difference of means, or normal of a logistic regression.
         min_images: least number of latents behind a vector.
         holdout: share of the portraits that are held out.
+        classes: the classes whose style codes the latents are, one after another.
         vectors: the vectors to write; a JSON of the same name describes them.
     """
     joined = joined_rows((latents, ["latent"]), (tags, TAG_COLUMNS))
     rows = [row for row in joined if not held_out(row["id"], holdout)]
     points = np.array([row["latent"] for row in rows])
-    fit = fit_rows(rows, points, booleans or [], preserve or [], method, min_images)
+    moved = region_dimensions(classes, points.shape[1]) if classes else {}
+    fit = fit_rows(rows, points, booleans or [], preserve or [], method, min_images, moved)
     if not fit.vectors.names():
         most = ", ".join(f"{name} {count}" for name, count in fit.counts.most_common(3)) or "none"
         raise UserError(
@@ -59,6 +65,12 @@ def attribute_vectors(
     fit.vectors.save(vectors, fit.counts, fit.cosines)
     for name in sorted(fit.counts.keys() - set(fit.vectors.names())):
         log.info("attribute_vectors: %s left out, it has %d images", name, fit.counts[name])
+
+
+def region_dimensions(classes: ClassTable, z_dim: int) -> dict[str, np.ndarray]:
+    """Which numbers of a style code by region are those of each group's region: bool (z_dim,) by group."""
+    class_of = np.arange(z_dim) // (z_dim // len(classes))
+    return {group: np.isin(class_of, classes.role_ids(*REGIONS[region])) for group, region in GROUPS.items()}
 
 
 class Fit(NamedTuple):
@@ -76,6 +88,7 @@ def fit_rows(
     preserve: Sequence[str],
     method: Method,
     min_images: int,
+    moved: Mapping[str, np.ndarray] | None = None,
 ) -> Fit:
     """The vectors of portraits as `fit_vectors` fits them.
 
@@ -86,20 +99,26 @@ def fit_rows(
         preserve: regions' colors, and booleans, that vectors leave as they are.
         method: as `fit_vectors` takes it.
         min_images: least number of latents behind a vector.
+        moved: as `fit_vectors` takes it.
     """
     labels = attribute_labels(rows, GROUPS, booleans)
     controls = control_columns(rows, preserve, booleans)
     counts = Counter(row[group] for row in rows for group in GROUPS if row[group] is not None)
     counts.update({name: int(present.sum()) for name, present in labels.booleans.items()})
-    fitted = fit_vectors(points, labels, controls, method, min_images)
+    fitted = fit_vectors(points, labels, controls, method, min_images, moved)
     if not fitted.names():
         return Fit(fitted, counts, {})
     in_first_half = np.array([hash_fraction(row["id"], "halves") < 0.5 for row in rows])
-    return Fit(fitted, counts, split_half_cosines(points, labels, controls, method, in_first_half))
+    return Fit(fitted, counts, split_half_cosines(points, labels, controls, method, in_first_half, moved))
 
 
 def fit_vectors(
-    latents: np.ndarray, labels: AttributeLabels, controls: Mapping[str, np.ndarray], method: Method, min_images: int
+    latents: np.ndarray,
+    labels: AttributeLabels,
+    controls: Mapping[str, np.ndarray],
+    method: Method,
+    min_images: int,
+    moved: Mapping[str, np.ndarray] | None = None,
 ) -> Vectors:
     """The vectors between all names of each group, and of all booleans, that `min_images` latents have (and lack).
 
@@ -115,6 +134,7 @@ def fit_vectors(
         method: `means`, the difference of means, or `logistic`, the normal of the logistic regression between both
             sides, as long as that difference along it.
         min_images: least number of latents on each side of a vector.
+        moved: by group, which numbers of a latent its vectors may move, bool (Z,); all of them for other groups.
     """
     groups, pairs, booleans = {}, {}, {}
     for group, names in labels.groups.items():
@@ -123,6 +143,7 @@ def fit_vectors(
         categories = np.array([name if name in frequent else "" for name in names], object)
         others = [columns for key, columns in controls.items() if key != group]
         residuals = _residualize(latents, np.stack([categories == name for name in [*frequent, ""]], 1), others)
+        residuals = residuals * (moved or {}).get(group, True)
         for a, b in combinations(frequent, 2):
             pairs[a, b] = _vector(residuals[categories == a], residuals[categories == b], method)
             pairs[b, a] = -pairs[a, b]
@@ -168,11 +189,17 @@ def split_half_cosines(
     controls: Mapping[str, np.ndarray],
     method: Method,
     in_first_half: np.ndarray,
+    moved: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, float]:
     """The cosine between the vectors of two halves of the portraits, by key; `in_first_half` is bool (N,)."""
     first, second = (
         fit_vectors(
-            latents[half], labels.subset(half), {key: columns[half] for key, columns in controls.items()}, method, 1
+            latents[half],
+            labels.subset(half),
+            {key: columns[half] for key, columns in controls.items()},
+            method,
+            1,
+            moved,
         ).tensors()
         for half in (in_first_half, ~in_first_half)
     )

@@ -32,12 +32,19 @@ def encode_latents(*, vae: Path, portraits: Path, limit: int, seed: int, latents
         latents: the shard of latents to write.
     """
     network = load_model(Vae, vae)
-    sampled = set(sample_ids([row["id"] for row in read_rows([portraits], ["id"])], limit, f"latents-{seed}"))
-    ids = [row["id"] for row in read_rows([portraits], ["id"]) if row["id"] in sampled]
+    ids = sampled_ids(portraits, limit, seed)
+    sampled = set(ids)
     images = (decode_image(row["image"]["bytes"]) for row in read_rows([portraits]) if row["id"] in sampled)
     encoded = progress(encode(network, images), "encode_latents", len(ids))
     rows = [{"id": row_id, "latent": mean, "std": std} for row_id, (mean, std) in zip(ids, encoded, strict=True)]
     write_shard(latents, rows, LATENT_SCHEMA)
+
+
+def sampled_ids(portraits: Path, limit: int, seed: int) -> list[str]:
+    """The ids of at most `limit` of a shard's portraits, in its order."""
+    ids = [row["id"] for row in read_rows([portraits], ["id"])]
+    sampled = set(sample_ids(ids, limit, f"latents-{seed}"))
+    return [row_id for row_id in ids if row_id in sampled]
 
 
 @torch.inference_mode()

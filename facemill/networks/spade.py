@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, parametrize
 
+from facemill.networks.region_styles import RegionShift, of_classes
 from facemill.networks.spade_fast import SPARSE_HIDDEN, SPARSE_HIDDEN_IN_TRAINING, SPARSE_SIDE, folded_spade
 from facemill.networks.spade_neighborhoods import Neighborhoods, neighborhoods
 
@@ -96,7 +97,8 @@ class Generator(nn.Module):
     The codes are K for each mask in turn, whose modulations are computed once.
 
     The style codes of its training are distributed as style_mean + style_scale N(0, I), at first N(0, I) itself; both
-    buffers are saved with the weights. `style_scale` is the lower Cholesky factor of their covariance.
+    buffers are saved with the weights. `style_scale` is the lower Cholesky factor of their covariance. Codes by region
+    (`region_styles.py`) are also added to the features of their regions before each block.
     """
 
     style_mean: Tensor
@@ -111,7 +113,7 @@ class Generator(nn.Module):
         nhidden: int,
         classes: int,
         ratio: Literal[1, 2] = 1,
-        z: Literal["encoder", "normal", "none"] = "encoder",
+        z: Literal["encoder", "regions", "normal", "none"] = "encoder",
     ) -> None:
         """A generator with random weights.
 
@@ -122,8 +124,8 @@ class Generator(nn.Module):
             nhidden: channels inside a SPADE modulation.
             classes: number of classes of the masks.
             ratio: height : width, a square or twice as high as wide.
-            z: where the style codes of its training come from: an encoder, or N(0, 1); with `none` it starts from the
-                downsampled mask alone (appendix A).
+            z: where the style codes of its training come from: an encoder, the colors of regions, or N(0, 1); with
+                `none` it starts from the downsampled mask alone (appendix A).
         """
         super().__init__()
         self.height, self.width = size, size // ratio
@@ -136,6 +138,8 @@ class Generator(nn.Module):
             self.first = nn.Conv2d(classes, channels[0], 3, padding=1)
         else:
             self.first = nn.Linear(z_dim, channels[0] * self.base_height * self.base_width)
+        region_channels = [channels[0], *channels[:-1]] if z == "regions" else []
+        self.shifts = nn.ModuleList(RegionShift(inputs) for inputs in region_channels)
         blocks = [SpadeBlock(channels[0], channels[0], classes, nhidden)]
         blocks += [SpadeBlock(a, b, classes, nhidden) for a, b in pairwise(channels)]
         self.blocks = nn.ModuleList(blocks)
@@ -153,8 +157,18 @@ class Generator(nn.Module):
             x = self.first(z).unflatten(1, (-1, self.base_height, self.base_width))
         x = x.contiguous(memory_format=torch.channels_last)
         for level, (block, layout) in enumerate(zip(self.blocks, layouts, strict=True)):
-            x = block(F.interpolate(x, scale_factor=2, mode="nearest") if level else x, layout)
+            x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
+            if self.shifts:
+                step = masks.shape[1] // x.shape[2]
+                x = self.shifts[level](x, of_classes(masks[:, ::step, ::step], self.classes), z)
+            x = block(x, layout)
         return self.last(F.leaky_relu(x, 0.2)).float().tanh()
+
+    @torch.no_grad()
+    def set_styles(self, mean: Tensor, covariance: Tensor) -> None:
+        """Sets the distribution of styles, of which random ones are drawn: mean (Z,) and covariance (Z, Z)."""
+        self.style_mean.copy_(mean)
+        self.style_scale.copy_(torch.linalg.cholesky(covariance))
 
     def _layout_at(self, masks: Tensor, height: int) -> Tensor | Neighborhoods:
         """The masks at a block's height, by nearest pixels: one-hot, or as distinct neighborhoods where these pay."""

@@ -43,8 +43,11 @@ class GauganGraph(nn.Module):
             x = generator.first(z).view(1, -1, generator.base_height, generator.base_width)
         for level, block in enumerate(generator.blocks):
             step = generator.height // (generator.base_height << level)
+            members = layout[:, :, ::step, ::step] if step > 1 else layout
             x = F.interpolate(x, scale_factor=2, mode="nearest") if level else x
-            x = block(x, layout[:, :, ::step, ::step] if step > 1 else layout)
+            if z is not None and generator.shifts:
+                x = generator.shifts[level](x, members.permute(0, 2, 3, 1), z)
+            x = block(x, members)
         return generator.last(F.leaky_relu(x, 0.2)).float().tanh()
 
 

@@ -1,4 +1,4 @@
-"""Variational autoencoder (VAE), whose encoder reads GauGAN's style code from an image.
+"""Variational autoencoder (VAE), whose encoder can read GauGAN's style code from an image.
 
 Sources: Kingma and Welling 2014 (https://arxiv.org/abs/1312.6114); the encoder's architecture (convolutions of stride 2
 down to 4x4, then two linear layers) is that of Park et al. 2019, appendix A (https://arxiv.org/abs/1903.07291), with

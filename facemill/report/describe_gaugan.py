@@ -55,7 +55,8 @@ def describe_gaugan(
     held_out = sum(not training for training, _ in rows)
     folder = f"results/{dataset}/gaugan"
     command = f"python scripts/generate_portraits.py --model {folder} --masks MASKS"
-    styled = f"{command} --style IMAGE --out PORTRAITS\n" if arguments["z"] == "encoder" else ""
+    styled = f"{command} --style IMAGE --out PORTRAITS\n" if arguments["z"] in ("encoder", "regions") else ""
+    styled += f"{command} --style IMAGE --style-of hair=OTHER --out PORTRAITS\n" if arguments["z"] == "regions" else ""
     described = Described(
         title="GauGAN",
         task="image-to-image",

@@ -43,7 +43,7 @@ def describe_vae(
         title="VAE",
         task="unconditional-image-generation",
         summary=f"A variational autoencoder of portraits at {size} x {size} pixels with codes of {arguments['z_dim']} "
-        "dimensions; its encoder reads the styles that GauGAN paints in.",
+        "dimensions; with `gaugan.z: encoder` its encoder reads the styles that GauGAN paints in.",
         metrics=json.loads(metrics.read_text()),
         meanings=MEANINGS,
         headline=("reconstruction_l1", "L1 of reconstructions, held-out portraits"),

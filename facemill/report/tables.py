@@ -8,7 +8,8 @@ TABLES = {
     "gate": "which pseudo-labels GauGAN is trained on, and why not on the others",
     "labels": "hand-labelled portraits with their masks",
     "tags": "tags, names of colors, and colors",
-    "latents": "style codes of the VAE",
+    "latents": "codes of the VAE",
+    "styles": "style codes by region, with which GauGAN paints",
 }
 """What a table is, by its folder."""
 
@@ -24,7 +25,7 @@ COLUMNS = {
     "entropy": "mean entropy of the pixels, in nats",
     "flip_disagreement": "share of the pixels whose class changes when the portrait is flipped",
     "rejected": "why it is rejected; null: accepted",
-    "latent": "mean of q(z|x)",
+    "latent": "mean of q(z|x); in `styles` the mean color of each class, red, green and blue in [-1, 1]",
     "std": "standard deviation of q(z|x)",
     "tag_probabilities": "probability of each tag",
     "tag_sources": "where each tag is from",

@@ -19,7 +19,7 @@ from facemill.networks.spade_graph import GauganGraph
 from facemill.networks.store import load_model, model_classes, network_name
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
-from facemill.studio.onnx_graphs import StyleEncoderGraph, UnetGraph
+from facemill.studio.onnx_graphs import RegionStyleGraph, StyleEncoderGraph, UnetGraph
 
 OPSET = 15
 """The newest of ONNX that all releases of Unity's engine read; ONNX Runtime reads it since 1.10 (2021)."""
@@ -58,8 +58,7 @@ def export_onnx(
             models = {"gaugan": gaugan_to_onnx(model)}
             folder = model if model.is_dir() else model.parent
             if (encoder := folder / "style_encoder.safetensors").exists():
-                generator = load_model(Generator, model)
-                models["style_encoder"] = encoder_to_onnx(encoder, generator.height, generator.width)
+                models["style_encoder"] = style_reader_to_onnx(encoder, load_model(Generator, model))
         case "Vae":
             models = {"style_encoder": encoder_to_onnx(model)}
         case _:
@@ -101,6 +100,15 @@ def encoder_to_onnx(path: Path, height: int | None = None, width: int | None = N
     size = [height or vae.size, width or vae.size]
     image = torch.zeros(1, *size, 3, dtype=torch.uint8)
     return to_onnx(StyleEncoderGraph(vae, *size), {"image": image}, ["z"], {"network": "Vae", "size": size})
+
+
+def style_reader_to_onnx(path: Path, generator: Generator) -> onnx.ModelProto:
+    """What reads a generator's styles, from `image` of its size to `z`: a VAE's encoder, or a U-Net's regions."""
+    if network_name(path) == "Vae":
+        return encoder_to_onnx(path, generator.height, generator.width)
+    size = [generator.height, generator.width]
+    graph, image = RegionStyleGraph(load_model(Unet, path), generator), torch.zeros(1, *size, 3, dtype=torch.uint8)
+    return to_onnx(graph, {"image": image}, ["z"], {"network": "Unet", "size": size})
 
 
 def to_onnx(

@@ -18,8 +18,6 @@ from facemill.inference.painter import Painter
 from facemill.inference.painter_backends import NoPicture
 from facemill.inference.segmenter import Segmenter
 from facemill.inference.vectors import Vectors
-from facemill.networks.store import load_model
-from facemill.networks.vae import Vae
 from facemill.studio.collection import CollectionPortrait, Sheet, read_collection, thumbnails
 from facemill.studio.messages import Look, State, Style
 from facemill.studio.paths import MODEL, Paths
@@ -80,7 +78,7 @@ class Studio:
             if name not in self.classes.names:
                 accepted = ", ".join(self.classes.names)
                 raise UserError(f"{paths.config}: labels.merge: found {name!r}; accepted: GauGAN's classes, {accepted}")
-        self.vectors = vectors if vectors and vectors.names() and painter.generator.z == "encoder" else None
+        self.vectors = vectors if vectors and vectors.names() and painter.styles_are_read else None
         lengths = {len(v) for v in self.vectors.tensors().values()} if self.vectors else set()
         if others := lengths - {painter.generator.z_dim}:
             raise UserError(
@@ -103,15 +101,13 @@ class Studio:
             UserError: A file is missing, or of another kind or class table.
         """
         torch.set_num_threads(threads)
-        painter = Painter.load(paths.model)
         encoder = paths.model / "style_encoder.safetensors"
-        if painter.generator.z == "encoder" and encoder.exists():
-            painter.encoder = load_model(Vae, encoder)
+        painter = Painter.load(paths.model, style_encoder=encoder if encoder.exists() else None)
         return cls(
             painter,
             paths,
             segmenter=Segmenter.load(paths.unet, painter.classes) if paths.unet else None,
-            vectors=Vectors.load(paths.vectors) if paths.vectors and painter.generator.z == "encoder" else None,
+            vectors=Vectors.load(paths.vectors) if paths.vectors and painter.styles_are_read else None,
             settings=Settings.load(paths.config),
         )
 
@@ -131,7 +127,7 @@ class Studio:
             "booleans": list(vectors.booleans) if vectors else [],
             "strength": self.settings.attributes.strength if self.settings.attributes else 1.0,
             "segments": self.segmenter is not None,
-            "encodes": self.painter.encoder is not None,
+            "encodes": self.painter.reads_styles,
             "portraits": len(self.collection),
             "review": len(self.review),
             "labelled": str(self.paths.labelled) if self.paths.labelled else None,
@@ -150,23 +146,31 @@ class Studio:
         if number >= len(self.collection):
             raise UserError(f"portrait: found {number}; accepted: less than {len(self.collection)}")
         portrait = self.collection[number]
-        if portrait.z is None and (code := self.style_of(portrait.pixels)) is not None:
+        if portrait.z is None and (code := self._style_of(portrait)) is not None:
             self.collection[number] = portrait = replace(portrait, z=code.tolist())
         return portrait
+
+    def _style_of(self, portrait: CollectionPortrait) -> np.ndarray | None:
+        return self.style_of(portrait.pixels, portrait.mask if portrait.mask.size else None)
 
     def thumbnails(self) -> Sheet:
         """Thumbnails of the collection's portraits."""
         return thumbnails(self.collection)
 
-    def style_of(self, pixels: np.ndarray) -> np.ndarray | None:
+    def style_of(self, pixels: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray | None:
         """The style code, float32 (Z,), of uint8 RGB (H, W, 3); None where the model reads none.
+
+        Args:
+            pixels: the picture.
+            mask: its mask (H, W), for styles by region; without one the U-Net beside the model segments it.
 
         Raises:
             UserError: A number of it is not finite, which JSON cannot say.
         """
-        if self.painter.encoder is None:
+        if not self.painter.reads_styles:
             return None
-        code = self.painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]).numpy()[0]
+        masks = None if mask is None else torch.from_numpy(mask.copy())[None]
+        code = self.painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None], masks).numpy()[0]
         if not np.isfinite(code).all():
             raise UserError("the style encoder returned no style")
         return code

@@ -88,7 +88,7 @@ class Photos:
             raise UserError(f"{path.name}: {'; '.join(error.args)}") from error
         picture = np.asarray(label.picture)
         _, unsure = self._segment(picture)
-        return self._keep(path.stem, path.stem, picture, label.mask, unsure, self._style_of(picture))
+        return self._keep(path.stem, path.stem, picture, label.mask, unsure, self._style_of(picture, label.mask))
 
     def get(self, number: int) -> Photo:
         """A photo in memory. Raises `UserError` when it is not there, or no longer."""
@@ -108,8 +108,8 @@ class Photos:
             return np.zeros(picture.shape[:2], np.uint8), None
         return segment(self.studio.segmenter, picture)
 
-    def _style_of(self, pixels: np.ndarray) -> list[float] | None:
-        z = self.studio.style_of(pixels)
+    def _style_of(self, pixels: np.ndarray, mask: np.ndarray | None = None) -> list[float] | None:
+        z = self.studio.style_of(pixels, mask)
         return None if z is None else z.tolist()
 
 

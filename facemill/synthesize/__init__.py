@@ -1,1 +1,1 @@
-"""Stage `synthesize`: the VAE that reads a style, and GauGAN that paints it onto a mask."""
+"""Stage `synthesize`: the VAE, and GauGAN, which paints a style onto a mask."""

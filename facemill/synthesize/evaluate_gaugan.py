@@ -41,7 +41,7 @@ GRID_SIDE = 8
 def evaluate_gaugan(
     *,
     model: Path,
-    vae: Path,
+    style_encoder: Path,
     evaluator: Path,
     settings: GauganConfig,
     portraits: list[Path],
@@ -60,7 +60,7 @@ def evaluate_gaugan(
 
     Args:
         model: the generator, a safetensors file.
-        vae: the VAE whose encoder reads styles, a safetensors file.
+        style_encoder: the network that reads styles, a safetensors file.
         evaluator: a U-Net that did not label the training set, a safetensors file.
         settings: the section `gaugan`.
         portraits: shards of the collection.
@@ -72,7 +72,7 @@ def evaluate_gaugan(
         picture: PNG of masks by styles.
     """
     classes = mask_classes(pseudo_labels)
-    painter = Painter.load(model, classes, vae)
+    painter = Painter.load(model, classes, style_encoder)
     networks = Evaluator(Segmenter.load(evaluator, classes), settings.vgg_weights, settings.inception_weights)
     rows = held_out_rows(portraits, pseudo_labels, holdout)
     real, z = measure_real(networks, painter, rows)
@@ -87,7 +87,7 @@ def evaluate_gaugan(
     shared |= {f"{name}_real": value for name, value in summary(real, real, training, networks).items() if name in REAL}
     write_json(metrics, results[first] | shared | {f"from_{name}_styles": results[name] for name in others})
     write_csv(table, [row for name in sources for row in table_rows(name, sources[name].of, painted[name], real, rows)])
-    z = z if painter.generator.z == "encoder" else painter.random_styles(len(rows), seed)
+    z = z if painter.styles_are_read else painter.random_styles(len(rows), seed)
     save_picture(style_grid(painter, rows, z, seed), picture)
 
 
@@ -144,7 +144,7 @@ def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, Styles]:
     if painter.generator.z == "none":
         return {"no": Styles(painter.random_styles(len(z), seed)[:, None], None)}
     sources = {}
-    if painter.generator.z == "encoder":
+    if painter.styles_are_read:
         of = styles_of_masks(len(z), STYLES_PER_MASK, seed)
         sources = {"reference": Styles(z[of], of), "own": Styles(z[:, None], np.arange(len(z))[:, None])}
     random = painter.random_styles(len(z) * STYLES_PER_MASK, seed).unflatten(0, (len(z), STYLES_PER_MASK))
@@ -152,11 +152,11 @@ def style_sources(painter: Painter, z: Tensor, seed: int) -> dict[str, Styles]:
 
 
 def measure_real(networks: Evaluator, painter: Painter, rows: ShardDataset) -> tuple[Measures, Tensor]:
-    """The measures of real portraits, and their style codes, (N, z_dim)."""
+    """The measures of real portraits, and their style codes, (N, z_dim); of no numbers where none are read."""
     parts, codes = [], []
     for pixels, masks in batches(rows, BATCH):
         parts.append(networks.measure(to_arrays(pixels), masks.numpy()))
-        codes.append(painter.encode_styles(pixels))
+        codes.append(painter.encode_styles(pixels, masks) if painter.styles_are_read else torch.empty(len(masks), 0))
     return Measures.join(parts), torch.cat(codes)
 
 

@@ -1,5 +1,6 @@
 """Generation of portraits from a folder of masks by a trained GauGAN, outside the workflow."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from facemill.config.ingest import Cropping
-from facemill.data.classes import IGNORE
+from facemill.data.classes import IGNORE, ClassTable
 from facemill.data.mask_files import is_binary, shows_other_colors
 from facemill.data.mask_files import read_mask as read_mask_file
 from facemill.data.shards import decode_mask
@@ -20,12 +21,17 @@ from facemill.inference.painter import Painter
 from facemill.ingest.crop_place import portrait_finder
 from facemill.ingest.portraits import Box, Centering, Finder, Unreadable, load_portrait
 from facemill.log import log, progress
-from facemill.networks.store import load_model, model_settings
-from facemill.networks.vae import Vae
+from facemill.networks.store import model_settings
 
 
 def generate_portraits(
-    *, model: Path, masks: Path, out: Path, style: Path | None = None, seed: int | None = None
+    *,
+    model: Path,
+    masks: Path,
+    out: Path,
+    style: Path | None = None,
+    style_of: list[str] | None = None,
+    seed: int | None = None,
 ) -> None:
     """Generates a portrait from every mask (`.png`) of a folder and its subfolders, at the model's size.
 
@@ -35,27 +41,25 @@ def generate_portraits(
             classes' colors, as editors save them; any size.
         out: folder of the portraits, PNGs of the masks' names: neither the folder of masks nor in it.
         style: an image whose style all portraits have, cropped as the model's collection was.
+        style_of: classes whose style comes from other images, such as hair=OTHER.png, of a model with z: regions.
         seed: seed of random styles, one for each portrait, distributed as those of the training; 0 where neither
             `style` nor `seed` is given.
     """
     if style and seed is not None:
         raise UserError("--style and --seed exclude each other; accepted: one of them")
     folder = model if model.is_dir() else model.parent
-    painter = Painter.load(folder)
-    if style and (z_source := painter.generator.z) != "encoder":
-        raise UserError(f"--style: {folder} was trained with z: {z_source}; accepted: a model with z: encoder")
+    painter = load_painter(folder, reads=style is not None, by_region=bool(style_of))
+    others = images_of_classes(style_of or [], painter.classes)
     files = files_in("--masks", masks, (".png",), "mask")
     paths = {Path(file.path): (out / file.name).with_suffix(".png") for file in files}
-    check_out("--masks", masks, out, paths.values(), [*paths, *([style] if style else [])])
+    check_out("--masks", masks, out, paths.values(), [*paths, *([style] if style else []), *others.values()])
     first = {portrait: path for path, portrait in reversed(paths.items())}
-    if style:
-        painter.encoder = load_model(Vae, folder / "style_encoder.safetensors")
-    count = len(paths)
-    styles = (
-        read_style(style, painter, style_finder(folder, painter)).expand(count, -1)
-        if style
-        else painter.random_styles(count, seed or 0)
-    )
+    count, find = len(paths), style_finder(folder, painter)
+    styles = read_style(style, painter, find).repeat(count, 1) if style else painter.random_styles(count, seed or 0)
+    for name, path in others.items():
+        numbers = painter.numbers_of(name)
+        code = read_style(path, painter, find, f"--style-of: {name}")[:, numbers]
+        styles = styles.index_copy(1, numbers, code.expand(count, -1))
     faults, other_colors = [], []
     masks_shown = progress(paths.items(), "generate_portraits", count, "masks")
     for (path, portrait), z in zip(masks_shown, styles.split(1), strict=True):
@@ -80,6 +84,39 @@ def generate_portraits(
         raise UserError("\n  ".join([unused, *list_faults(faults)]))
 
 
+def load_painter(folder: Path, *, reads: bool, by_region: bool) -> Painter:
+    """The painter of a folder, with the network that reads styles where it is wanted.
+
+    Args:
+        folder: GauGAN's.
+        reads: whether a style is to be read from an image.
+        by_region: whether styles of single classes are.
+
+    Raises:
+        UserError: The model reads no such styles.
+    """
+    encoder = folder / "style_encoder.safetensors" if reads or by_region else None
+    painter = Painter.load(folder, style_encoder=encoder)
+    if by_region and painter.generator.z != "regions":
+        raise UserError(f"--style-of: {folder} was trained with z: {painter.generator.z}; accepted: z: regions")
+    if reads and not painter.reads_styles:
+        raise UserError(
+            f"--style: {folder} was trained with z: {painter.generator.z}; accepted: z: regions, or z: encoder"
+        )
+    return painter
+
+
+def images_of_classes(pairs: Sequence[str], classes: ClassTable) -> dict[str, Path]:
+    """The images of `CLASS=IMAGE`, by class. Raises `UserError` where one is no such pair, or the class is unknown."""
+    images = {}
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        if name not in classes.names or not path:
+            raise UserError(f"--style-of: found {pair!r}; accepted: CLASS=IMAGE, of {', '.join(classes.names)}")
+        images[name] = Path(path)
+    return images
+
+
 def style_finder(model: Path, painter: Painter) -> Finder:
     """Finds what a portrait of the model's collection would be in an image: in the middle for models that do not say.
 
@@ -99,19 +136,20 @@ def style_finder(model: Path, painter: Painter) -> Finder:
     return find
 
 
-def read_style(path: Path, painter: Painter, find: Finder | None = None) -> Tensor:
+def read_style(path: Path, painter: Painter, find: Finder | None = None, option: str = "--style") -> Tensor:
     """The style code (1, z_dim) of an image, cropped as a portrait of the generator's collection would be.
 
     Args:
         path: the image; one of the generator's size is a portrait as it is.
-        painter: a painter with a style encoder.
+        painter: a painter that reads styles.
         find: finds the portrait in images of another size; by default it is the largest box, in the center.
+        option: the option that names the image, for errors.
     """
     generator = painter.generator
     try:
         pixels = load_portrait(path, generator.width, generator.height // generator.width, find)
     except Unreadable as error:
-        raise UserError(f"--style: {path}: {error}") from error
+        raise UserError(f"{option}: {path}: {error}") from error
     return painter.encode_styles(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None])
 
 

@@ -1,4 +1,4 @@
-"""Training of GauGAN on pseudo-labelled portraits, with style codes from the VAE's frozen encoder."""
+"""Training of GauGAN on pseudo-labelled portraits, with style codes that are read from them."""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from facemill.config.ingest import Cropping, CropPlace, DetectorConfig
 from facemill.config.synthesize import GauganConfig
-from facemill.data.batching import batched, evenly_spaced
-from facemill.data.dataset import ShardDataset, sample_rows, train_loader
+from facemill.data.batching import evenly_spaced
+from facemill.data.dataset import ShardDataset, train_loader
 from facemill.data.shards import mask_classes, read_rows
 from facemill.data.splits import held_out, trained_on
 from facemill.errors import UserError
@@ -19,11 +20,12 @@ from facemill.files import atomic_write
 from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.log import log
-from facemill.networks.device import autocast, device
-from facemill.networks.spade import Generator, remove_spectral_norm
+from facemill.networks.region_styles import CODE
+from facemill.networks.spade import remove_spectral_norm
 from facemill.networks.store import load_model, save_model
-from facemill.networks.vae import Vae, reparameterize, to_signed_range
-from facemill.synthesize.gan import build_gan, generator_kwargs
+from facemill.networks.vae import Vae, to_signed_range
+from facemill.synthesize.gan import Gan, build_gan, generator_kwargs
+from facemill.synthesize.styles import region_distribution, style_distribution, training_styles
 from facemill.training.optimization import make_accelerator
 from facemill.training.run import Run
 
@@ -31,9 +33,6 @@ SNAPSHOTS = 8
 """Number of snapshots that a training saves in its folder under `work/`."""
 SNAPSHOT_SIDE = 6
 """Masks, and styles, of a snapshot: held-out portraits, the same in each."""
-MAX_STYLES = 20_000
-"""Most portraits from which the distribution of styles is estimated: some minutes of decoding."""
-ENCODER_BATCH = 32
 
 
 def train_gaugan(
@@ -42,7 +41,7 @@ def train_gaugan(
     size: int,
     seed: int,
     holdout: float,
-    vae: Path,
+    style_reader: Path,
     portraits: list[Path],
     pseudo_labels: list[Path],
     gate: Path,
@@ -54,32 +53,30 @@ def train_gaugan(
 ) -> None:
     """Trains the generator that paints portraits from masks; the same command resumes a killed run.
 
-    The setting `z` says where style codes come from: the frozen encoder's q(z|x) of the real image (Park et al. 2019,
-    section 3), N(0, 1), which is tied to no style, or nowhere (their main model, which has no z).
-
     Args:
         settings: the section `gaugan`.
         size: height of the portraits in pixels.
         seed: seed of weights, order, styles and augmentation.
         holdout: share of the portraits that is held out; the collection's own test split is not trained on either.
-        vae: the finished VAE.
+        style_reader: what reads the styles of images that come without masks: for codes by region the U-Net that
+            labels, else the VAE.
         portraits: shards of the collection.
         pseudo_labels: shards of the portraits' masks.
         gate: shard that says which portraits are accepted.
         crop: place of the portraits in images of another aspect, which the model's JSON tells whoever gives it images.
         detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON, too.
         model: the EMA generator, a safetensors file.
-        style_encoder: copy of the VAE beside the model, so that the folder is complete.
+        style_encoder: copy of `style_reader` beside the model, so that the folder is complete.
         curves: CSV of the losses.
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    encoder, classes = load_model(Vae, vae), mask_classes(pseudo_labels)
+    classes = mask_classes(pseudo_labels)
+    encoder = None if settings.z == "regions" else load_model(Vae, style_reader)
     rows = accepted_rows(portraits, pseudo_labels, gate, holdout)
-    init_kwargs = generator_kwargs(settings, len(classes), size, aspect_ratio(rows), encoder.z_dim)
-    gan = build_gan(accelerator, settings, init_kwargs)
+    gan, init_kwargs = new_gan(accelerator, settings, rows, len(classes), size, encoder)
     settings_key = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    run = Run("gaugan", settings_key, [vae, *portraits, *pseudo_labels, gate], gan.learners)
+    run = Run("gaugan", settings_key, [style_reader, *portraits, *pseudo_labels, gate], gan.learners)
     painter = Painter(gan.generator.ema, classes, encoder)
     save_snapshot = snapshot_callback(painter, portraits, pseudo_labels, holdout, run.folder, settings.training.steps)
     images, batch = settings.training.images, settings.training.batch
@@ -87,15 +84,40 @@ def train_gaugan(
     for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
         real, masks = half_flipped(to_signed_range(pixels), masks)
         with torch.no_grad(), accelerator.autocast():
-            z = reparameterize(*encoder.encode(real)) if settings.z == "encoder" else painter.random_styles(len(real))
+            z = training_styles(painter, real, masks)
         run.record(**gan.step(real, masks, z, step))
         if accelerator.is_main_process:
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
-        finish_generator(gan.generator.ema, encoder, rows)
+        remove_spectral_norm(gan.generator.ema)
+        if encoder and settings.z == "encoder":
+            gan.generator.ema.set_styles(*style_distribution(encoder, rows))
         save_model(model, gan.generator.ema, init_kwargs, settings_key | cropping(crop, detector), classes)
-        copy_model(vae, style_encoder)
+        copy_model(style_reader, style_encoder)
         run.finish(curves)
+
+
+def new_gan(
+    accelerator: Accelerator, settings: GauganConfig, rows: ShardDataset, classes: int, size: int, encoder: Vae | None
+) -> tuple[Gan, dict[str, Any]]:
+    """New networks, and the generator's arguments; codes by region have their mean from the start.
+
+    Args:
+        accelerator: from `make_accelerator`.
+        settings: the section `gaugan`.
+        rows: the portraits that it learns from.
+        classes: number of classes.
+        size: height of the portraits in pixels.
+        encoder: reads styles; None for codes by region.
+    """
+    z_dim = encoder.z_dim if encoder else CODE * classes
+    init_kwargs = generator_kwargs(settings, classes, size, aspect_ratio(rows), z_dim)
+    gan = build_gan(accelerator, settings, init_kwargs)
+    if encoder is None:
+        mean, covariance = region_distribution(rows, classes)
+        for generator in (gan.generator.raw, gan.generator.ema):
+            generator.set_styles(mean, covariance)
+    return gan, init_kwargs
 
 
 def half_flipped(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,35 +150,6 @@ def aspect_ratio(rows: ShardDataset) -> int:
     return height // width
 
 
-def finish_generator(generator: Generator, encoder: Vae, rows: ShardDataset) -> None:
-    """Folds spectral norm into weights, and stores the distribution of encoded styles, to draw random ones from."""
-    remove_spectral_norm(generator)
-    if generator.z == "encoder":
-        mean, covariance = style_distribution(encoder, rows)
-        generator.style_mean.copy_(mean)
-        generator.style_scale.copy_(torch.linalg.cholesky(covariance))
-
-
-@torch.inference_mode()
-def style_distribution(encoder: Vae, rows: ShardDataset) -> tuple[Tensor, Tensor]:
-    """Mean (Z,) and covariance (Z, Z), float64, of style codes of random portraits, flipped or not: draws from q(z|x).
-
-    By the law of total covariance that is the covariance of the means plus the mean of the (diagonal) covariances,
-    which the encoder keeps above zero: the sum is positive definite, however few the portraits.
-    """
-    means, variances = [], []
-    for batch in batched(sample_rows(rows, MAX_STYLES), ENCODER_BATCH):
-        images = torch.stack([rows[i][0] for i in batch])
-        images[::2] = images[::2].flip(3)  # half of a training's batches are
-        with autocast():
-            mean, log_variance = encoder.encode(to_signed_range(images.to(device())))
-        means.append(mean.double().cpu())
-        variances.append(log_variance.double().cpu().exp())
-    codes = torch.cat(means)
-    deviations = codes - codes.mean(0)
-    return codes.mean(0), deviations.T @ deviations / len(codes) + torch.cat(variances).mean(0).diag()
-
-
 def snapshot_callback(
     painter: Painter,
     portraits: Sequence[Path],
@@ -183,7 +176,7 @@ def snapshot_callback(
     if len(chosen) < 2:
         return lambda step, images: None
     pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in chosen), strict=True))
-    z = painter.encode_styles(pixels) if painter.generator.z == "encoder" else painter.random_styles(len(pixels))
+    z = painter.encode_styles(pixels, masks) if painter.styles_are_read else painter.random_styles(len(pixels))
     half = len(chosen) // 2
 
     def save_snapshot(step: int, images: int) -> None:

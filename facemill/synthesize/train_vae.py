@@ -41,7 +41,7 @@ def train_vae(
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains the VAE whose encoder reads style codes; the same command resumes a killed run.
+    """Trains the VAE, whose encoder can read style codes; the same command resumes a killed run.
 
     The loss is the L1 of the reconstruction (images in [-1, 1]; mean over pixels, weighted by `region_weights` where
     there are pseudo-labels) plus `kl_weight` times the KL divergence. AdamW, with a warmup and a cosine schedule. The

@@ -47,7 +47,7 @@ def learn_through_masks(
     Args:
         unet: the U-Net that knows the portraits that will be translated, a safetensors file.
         gaugan: the GauGAN of the other collection, a safetensors file.
-        style_encoder: the VAE beside it that reads styles, a safetensors file.
+        style_encoder: the network beside it that reads styles, a safetensors file.
         portraits: shards of the portraits' collection.
         masks: shards of their masks; without any the masks are in `portraits`.
         other: shards of the other collection.
@@ -58,7 +58,7 @@ def learn_through_masks(
         bank: safetensors file of what is measured, in the folder of the model.
     """
     here, mean_colors, _ = measured(portraits, masks or [], holdout)
-    painter = Painter.load(gaugan, encoder=style_encoder)
+    painter = Painter.load(gaugan, style_encoder=style_encoder)
     there, _, styles = measured(other, other_masks or [], holdout, painter)
     assert styles, "with a painter"
     copy_model(unet, bank.with_name(UNET))
@@ -93,14 +93,14 @@ def measured(
     except ValueError as error:
         raise UserError(f"{(masks or portraits)[0].parent}: {error}") from error
     colors = np.stack([lab_of(image, mask, classes) for image, mask in pairs])
-    codes = np.concatenate(list(_codes(painter, [image for image, _ in pairs]))) if painter else None
+    codes = np.concatenate(list(_codes(painter, pairs))) if painter else None
     mean_colors = np.ma.masked_invalid(colors).mean(0).filled(np.nan)  # NaN for a region that no portrait has
     return proportions, mean_colors, None if codes is None else StyleBank(codes, colors)
 
 
-def _codes(painter: Painter, images: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yields the style codes of portraits batch by batch; of no dimension where the painter reads none."""
-    for batch in batched(images, BATCH):
-        pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2)
-        reads = painter.encoder is not None and painter.generator.z == "encoder"
-        yield painter.encode_styles(pixels).numpy() if reads else np.zeros((len(batch), 0), np.float32)
+def _codes(painter: Painter, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Iterator[np.ndarray]:
+    """Yields the style codes of portraits with masks batch by batch; of no dimension where the painter reads none."""
+    for batch in batched(pairs, BATCH):
+        images, masks = (torch.from_numpy(np.stack(arrays)) for arrays in zip(*batch, strict=True))
+        codes = painter.encode_styles(images.permute(0, 3, 1, 2), masks) if painter.styles_are_read else None
+        yield np.zeros((len(batch), 0), np.float32) if codes is None else codes.numpy()

@@ -42,7 +42,7 @@ def results(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def painter(results) -> Painter:
     """The library's painter of the same model, with its style encoder."""
-    return Painter.load(results / "gaugan", encoder=results / "gaugan/style_encoder.safetensors")
+    return Painter.load(results / "gaugan", style_encoder=results / "gaugan/style_encoder.safetensors")
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Configs for tests: the sample's with changes."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 
 import yaml
@@ -10,13 +12,19 @@ ROOT = Path(__file__).parents[2]
 
 def sample_config(**changes) -> dict:
     """The content of `config.yaml` with changes, merged as Snakemake merges an overlay."""
-    content = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    content = deepcopy(read("config"))
     update_config(content, changes)
     return content
 
 
 def overlaid(name: str, **changes) -> dict:
     """The content of `config.yaml` with that of `config/<name>.yaml`, then with changes."""
-    content = sample_config(**yaml.safe_load((ROOT / f"config/{name}.yaml").read_text()))
+    content = sample_config(**deepcopy(read(name)))
     update_config(content, changes)
     return content
+
+
+@cache
+def read(name: str) -> dict:
+    """The content of `config/<name>.yaml`, which takes PyYAML longer than a test."""
+    return yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())

@@ -15,11 +15,10 @@ import yaml
 from filelock import FileLock
 
 from facemill.files import sha256
+from helpers.forked import snakemake_in
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests/workflow/tiny.yaml"
-ENOUGH = "sample={portraits: 170}"
-"""Of which more than a hundred are trained on: what StyleGAN and CycleGAN need."""
 PROJECT = [
     "Snakefile",
     "rules",
@@ -34,14 +33,18 @@ PROJECT = [
 ]
 
 
+CORES = ["--cores", "2", "--max-threads", "1"]
+"""One thread a job, so that jobs side by side do not wait for each other."""
+
+
 def command(*arguments: str) -> list[str]:
-    """Snakemake on the tiny config; one thread a job, so that jobs side by side do not wait for each other."""
-    return [sys.executable, "-m", "snakemake", "--cores", "2", "--max-threads", "1", *arguments]
+    """Snakemake on the tiny config as its user starts it."""
+    return [sys.executable, "-m", "snakemake", *CORES, *arguments]
 
 
 def snakemake(project: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(command(*arguments), cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    return done.returncode, done.stdout
+    """The same without the wait for imports; its exit code, and what it and its jobs say."""
+    return snakemake_in(project, [*CORES, *arguments])
 
 
 def planned(project: Path, *arguments: str) -> dict[str, int]:
@@ -69,20 +72,20 @@ def new_project(folder: Path) -> Path:
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
-    """A project that one of pytest's processes makes, for all of them; a test that changes it takes a copy.
+    """A folder that one of pytest's processes fills, for all of them; a test that changes it takes a copy.
 
     Where FACEMILL_MADE names a folder, for all runs of pytest that are given it, of the same code.
     """
     root = factory.getbasetemp()
     root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
-    root = Path(os.environ.get("FACEMILL_MADE", root))
-    project, made = root / name / "facemill", root / name / "made"
-    with FileLock(root / f"{name}.lock"):
-        if not made.exists():
-            shutil.rmtree(project, ignore_errors=True)
-            make(new_project(project))
-            made.touch()
-    return project
+    folder = Path(os.environ.get("FACEMILL_MADE", root), name)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
 
 
 def make_generated(project: Path) -> None:

@@ -106,8 +106,9 @@ def test_hand_labelled_portraits_become_masks_of_all_classes():
 
 
 def test_hand_drawn_masks_become_polygons_and_masks_again():
+    ids = settings().label_ids(SEVEN)
     for path in sorted(PORTRAITS.glob("*.json")):
-        mask = read_labelme(path, settings().label_ids(SEVEN), tolerance=1).mask
+        mask = read_labelme(path, ids, tolerance=1).mask
         again = np.zeros_like(mask)
         for value, outline in polygons(mask):
             again[rasterize(outline, mask.shape) > 0] = value

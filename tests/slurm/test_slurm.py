@@ -13,7 +13,7 @@ from facemill.data.shards import read_rows
 from facemill.files import sha256
 
 V1, V3 = (f"results/tiny/unet/{version}/model.safetensors" for version in ("v1", "v3"))
-GAUGAN = "results/tiny/gaugan/model.safetensors"
+GAUGAN, VAE = (f"results/tiny/{name}/model.safetensors" for name in ("gaugan", "vae"))
 
 
 def run(command: list[str], project: Path) -> str:
@@ -48,10 +48,10 @@ class Watch(threading.Thread):
 def test_the_chain_to_gaugan(finished, tmp_path, on_slurm):
     project = new_project(tmp_path / "facemill")
     watch = Watch()
-    said = run(on_slurm("--", GAUGAN, V1), project)
+    said = run(on_slurm("--", GAUGAN, VAE, V1), project)
     watch.over.set()
     made = results_of(project)
-    assert {GAUGAN, V1, V3} <= made.keys() and made.items() <= results_of(finished).items()
+    assert {GAUGAN, VAE, V1, V3} <= made.keys() and made.items() <= results_of(finished).items()
 
     # two GPUs: never more than two jobs on them, never two on the same one, and both in use at times
     assert all(len(set(gpus)) == len(gpus) <= 2 for gpus in watch.seen)
@@ -64,7 +64,7 @@ def test_the_chain_to_gaugan(finished, tmp_path, on_slurm):
     arrays = re.findall(r"Submitted array job with Snakemake IDs [\d,]+ and SLURM job ID \d+", said)
     assert len(arrays) >= 1
     assert queue() == []
-    assert "Nothing to be done" in run(on_slurm("--dry-run", "--", GAUGAN, V1), project)
+    assert "Nothing to be done" in run(on_slurm("--dry-run", "--", GAUGAN, VAE, V1), project)
 
 
 def test_a_training_that_is_requeued_goes_on_and_gives_the_same_model(project, on_slurm):

@@ -59,7 +59,9 @@ def test_of_vaes(shard, batch, monkeypatch):
 
 def test_of_gaugan(shard, batch):
     pixels, masks = batch
-    settings = GauganConfig(preset="small", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
+    settings = GauganConfig(
+        preset="small", z="encoder", feature_matching_weight=10, perceptual_weight=10, training=TRAINING
+    )
     AcceleratorState._reset_state(True)  # whatever precision other tests have set
     gan = build_gan(Accelerator(cpu=True), settings, generator_kwargs(settings, 7, 64, 1, 6))
     for learner in gan.learners.values():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.running import make_generated, planned
+from helpers.running import made_once, make_generated, planned
 from helpers.sharing import call, clone_of, clone_with_remote, commit, new_repository
 from PIL import Image
 
@@ -42,23 +42,43 @@ def damage(path: Path) -> None:
     path.chmod(mode)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared(finished, tmp_path_factory) -> Path:
     """A repository whose results are shared to `../remote`, at its first commit."""
-    repository = new_repository(finished, tmp_path_factory.mktemp("dvc") / "first")
-    assert "shared; commit dvc.lock" in call(repository, "python", "scripts/share.py")
-    commit(repository)
-    return repository
+
+    def make(folder: Path) -> None:
+        repository = new_repository(finished, folder / "first")
+        assert "shared; commit dvc.lock" in call(repository, "python", "scripts/share.py")
+        commit(repository)
+
+    return made_once(tmp_path_factory, "shared", make) / "first"
 
 
 @pytest.fixture
-def clone(shared, tmp_path) -> Path:
+def fresh(shared, tmp_path) -> Path:
+    """A fresh clone, with a copy of the remote beside it."""
     return clone_with_remote(shared, tmp_path)
 
 
+@pytest.fixture(scope="session")
+def restored(shared, tmp_path_factory) -> Path:
+    """The folder of a clone, in which the results are restored, and of its remote."""
+
+    def make(folder: Path) -> None:
+        clone = clone_with_remote(shared, folder)
+        assert planned(clone) != {}
+        assert "nothing left to do" in call(clone, "python", "scripts/restore.py")
+
+    return made_once(tmp_path_factory, "restored", make)
+
+
+@pytest.fixture
+def clone(restored, tmp_path) -> Path:
+    """A copy of that clone, with one of the remote beside it."""
+    return shutil.copytree(restored, tmp_path, dirs_exist_ok=True) / "clone"
+
+
 def test_a_fresh_clone_restores_and_has_nothing_to_do(shared, clone):
-    assert planned(clone) != {}
-    assert "nothing left to do" in call(clone, "python", "scripts/restore.py")
     assert planned(clone) == {}
     for path in shared.glob("results/tiny/*/model.safetensors"):
         assert sha256(path) == sha256(clone / path.relative_to(shared))
@@ -71,18 +91,18 @@ def test_a_fresh_clone_restores_and_has_nothing_to_do(shared, clone):
     assert planned(clone) == {}
 
 
-def test_a_user_without_roots_rights_restores_too(clone):
+def test_a_user_without_roots_rights_restores_too(fresh):
     if os.geteuid() != 0 or not shutil.which("setpriv"):
         pytest.skip("the test is run without root's rights, as all others then are")
     without = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", sys.executable]
-    assert "nothing left to do" in call(clone, *without, "scripts/restore.py")
-    call(clone, *without, "-m", "snakemake", "--cores", "1")
-    change_settings(clone, CHANGE)
-    call(clone, *without, "-m", "snakemake", "--cores", "1", "--", "results/tiny/attributes/metrics.json")
+    assert "nothing left to do" in call(fresh, *without, "scripts/restore.py")
+    call(fresh, *without, "-m", "snakemake", "--cores", "1")
+    change_settings(fresh, CHANGE)
+    call(fresh, *without, "-m", "snakemake", "--cores", "1", "--", "results/tiny/attributes/metrics.json")
 
 
-def test_a_changed_setting_reruns_its_dependents_alone(clone):
-    call(clone, "python", "scripts/restore.py")
+def test_a_changed_setting_reruns_its_dependents_alone_and_goes_to_another_clone(clone):
+    other = shutil.copytree(clone, clone.with_name("other"))
     first = call(clone, "git", "rev-parse", "HEAD").strip()
     before = sha256(clone / "results/tiny/attributes/metrics.json")
     change_settings(clone, CHANGE)
@@ -107,13 +127,17 @@ def test_a_changed_setting_reruns_its_dependents_alone(clone):
     assert call(clone, "python", "scripts/share.py")
     commit(clone)
 
+    call(other, "python", "scripts/share.py")
+    call(other, "git", "pull", "--quiet", str(clone))
+    call(other, "python", "scripts/restore.py")
+    assert planned(other) == {}
+
     call(clone, "git", "checkout", "--quiet", first)
     call(clone, "python", "scripts/restore.py")
     assert planned(clone) == {} and sha256(clone / "results/tiny/attributes/metrics.json") == before
 
 
 def test_changed_code_is_seen_where_it_counts(clone):
-    call(clone, "python", "scripts/restore.py")
     module = clone / "facemill/latent/plot_tsne.py"
     plain = module.read_text()
     for source in [*(clone / "facemill").rglob("*.py"), *(clone / "scripts").glob("*.py")]:
@@ -128,20 +152,6 @@ def test_changed_code_is_seen_where_it_counts(clone):
     make_generated(clone)
     status = json.loads(call(clone, "dvc", "status", "--json").splitlines()[-1])
     assert status.keys() == {"tsne", "bom"} and "plot_tsne" in json.dumps(status["tsne"])  # the bill lists all code
-
-
-def test_two_clones_share_to_one_remote(shared, clone, tmp_path):
-    call(clone, "python", "scripts/restore.py")
-    change_settings(clone, {"attributes": {"eval_portraits": 2}})
-    call(clone, "python", "-m", "snakemake", "--cores", "2")
-    call(clone, "python", "scripts/share.py")
-    commit(clone)
-    other = clone_of(shared, tmp_path / "other")
-    call(other, "python", "scripts/restore.py")
-    call(other, "python", "scripts/share.py")
-    call(other, "git", "pull", "--quiet", str(clone))
-    call(other, "python", "scripts/restore.py")
-    assert planned(other) == {}
 
 
 def test_metrics_and_plots_show_the_figures(shared, tmp_path):
@@ -161,15 +171,15 @@ def test_metrics_and_plots_show_the_figures(shared, tmp_path):
         assert name in page, name
 
 
-def test_one_product_can_be_pulled_alone(clone):
-    call(clone, "dvc", "pull", "gaugan")
-    made = {path.parent.name for path in clone.rglob("results/**/*") if path.is_file()}
+def test_one_product_can_be_pulled_alone(fresh):
+    call(fresh, "dvc", "pull", "gaugan")
+    made = {path.parent.name for path in fresh.rglob("results/**/*") if path.is_file()}
     assert made == {"gaugan"}
-    masks = clone / "masks"
+    masks = fresh / "masks"
     masks.mkdir()
     Image.new("P", (64, 64)).save(masks / "a.png")
     call(
-        clone,
+        fresh,
         "python",
         "scripts/generate_portraits.py",
         "--model",
@@ -181,36 +191,36 @@ def test_one_product_can_be_pulled_alone(clone):
         "--out",
         "painted",
     )
-    assert list((clone / "painted").glob("a.*"))
+    assert list((fresh / "painted").glob("a.*"))
 
 
-@pytest.mark.parametrize("place", ["the remote", "the cache"])
-def test_a_damaged_file_is_refused(clone, tmp_path, place):
-    lock = yaml.safe_load((clone / "dvc.lock").read_text())
+def test_a_damaged_file_is_refused(fresh, tmp_path):
+    lock = yaml.safe_load((fresh / "dvc.lock").read_text())
     files = tmp_path / "remote/files/md5"
     [folder] = [out["md5"] for out in lock["stages"]["unet"]["outs"]]
     listed = json.loads((files / folder[:2] / folder[2:]).read_text())
     md5 = next(entry["md5"] for entry in listed if entry["relpath"] == "comparison.png")
-    remote = files / md5[:2] / md5[2:]
-    cached = clone / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-    if place == "the cache":
-        call(clone, "dvc", "fetch", "--quiet")
-        damage(cached)
-    else:
-        sound = remote.read_bytes()
-        damage(remote)
+    remote, cached = (place / md5[:2] / md5[2:] for place in (files, fresh / ".dvc/cache/files/md5"))
+    sound = remote.read_bytes()
+    damage(remote)
+    assert_refused(fresh)
+    remote.unlink(missing_ok=True)
+    remote.write_bytes(sound)
+    call(fresh, "dvc", "fetch", "--quiet")
+    damage(cached)
+    assert_refused(fresh)
+    call(fresh, "python", "scripts/restore.py")
+    assert planned(fresh) == {}
+
+
+def assert_refused(clone: Path) -> None:
+    """The damaged picture is named, and nothing counts as restored."""
     refused = call(clone, "python", "scripts/restore.py", code=1)
     assert re.search(r"^restore.py: results/tiny/unet/comparison.png: damaged", refused, re.M)
     assert planned(clone) != {} and "Traceback" not in refused
-    if place == "the remote":
-        remote.unlink(missing_ok=True)
-        remote.write_bytes(sound)
-    call(clone, "python", "scripts/restore.py")
-    assert planned(clone) == {}
 
 
-def test_results_go_through_s3(shared, clone, s3, tmp_path):
-    call(clone, "python", "scripts/restore.py")
+def test_results_go_through_s3(clone, s3, tmp_path):
     call(clone, "dvc", "remote", "add", "s3", "s3://portraits/facemill")
     call(clone, "dvc", "remote", "modify", "s3", "endpointurl", s3)
     call(clone, "python", "scripts/share.py", "--remote", "s3")

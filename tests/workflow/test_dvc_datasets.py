@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from helpers.running import make_generated, planned, snakemake
+from helpers.running import made_once, make_generated, planned, snakemake
 from helpers.sharing import call, clone_of, clone_with_remote, commit, new_repository
 
 from facemill.files import sha256
@@ -16,23 +16,26 @@ OVERLAY = {"dataset": "mine", "kind": "danbooru", "tags": {"sources": ["tags"]},
 SAVED = ["--configfile", "results/mine/config.yaml"]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def mine(finished, tmp_path_factory) -> Path:
     """A repository in which a dataset of one's own, whose files git ignores, was run with an overlay and options beside
     the first; both are shared to `../remote`, at the first commit."""
-    repository = new_repository(finished, tmp_path_factory.mktemp("mine") / "first")
-    shutil.copytree(repository / "results/tiny/source/images", repository / "collection/images")
-    shutil.copy(repository / "results/tiny/source/metadata.jsonl", repository / "collection/posts.jsonl")
-    (repository / "mine.yaml").write_text(yaml.safe_dump(OVERLAY))
-    (repository / ".gitignore").write_text((repository / ".gitignore").read_text() + "/collection/\n/mine.yaml\n")
-    source = "source={images: collection/images, metadata: [collection/posts.jsonl]}"
-    code, said = snakemake(repository, "--configfile", "mine.yaml", "--config", source, "seed=3")
-    assert code == 0, said
-    said = call(repository, "python", "scripts/share.py", "mine", "--with-sources")
-    assert "shared; commit datasets/mine to git" in said
-    assert "shared; commit dvc.lock to git" in call(repository, "python", "scripts/share.py")
-    commit(repository)
-    return repository
+
+    def make(folder: Path) -> None:
+        repository = new_repository(finished, folder / "first")
+        shutil.copytree(repository / "results/tiny/source/images", repository / "collection/images")
+        shutil.copy(repository / "results/tiny/source/metadata.jsonl", repository / "collection/posts.jsonl")
+        (repository / "mine.yaml").write_text(yaml.safe_dump(OVERLAY))
+        (repository / ".gitignore").write_text((repository / ".gitignore").read_text() + "/collection/\n/mine.yaml\n")
+        source = "source={images: collection/images, metadata: [collection/posts.jsonl]}"
+        code, said = snakemake(repository, "--configfile", "mine.yaml", "--config", source, "seed=3")
+        assert code == 0, said
+        said = call(repository, "python", "scripts/share.py", "mine", "--with-sources")
+        assert "shared; commit datasets/mine to git" in said
+        assert "shared; commit dvc.lock to git" in call(repository, "python", "scripts/share.py")
+        commit(repository)
+
+    return made_once(tmp_path_factory, "mine", make) / "first"
 
 
 @pytest.fixture

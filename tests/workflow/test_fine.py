@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from helpers.running import ROOT, new_project, snakemake
+from helpers.running import ROOT, made_once, new_project, snakemake
 
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.shards import decode_mask, mask_classes, read_rows
@@ -18,21 +18,25 @@ from facemill.networks.unet import Unet
 FINE = ClassTable.model_validate(yaml.safe_load((ROOT / "config/fine.yaml").read_text())["classes"])
 VERSIONS = ("v1", "v2", "v3", "v4")
 SHORT = [
+    "sample={portraits: 60}",
     "gaugan={training: {images: 16}}",
     "vae={training: {images: 32}}",
     "self_training={training: {images: 16}}",
     "pseudo_labels={max_flip_disagreement: 1}",
 ]
-"""Shorter trainings; the gate accepts all. v3 keeps its 400 images: hair colors are read from its masks."""
+"""Fewer portraits and shorter trainings; the gate accepts all. v3 keeps its 400 images: its masks tell hair colors."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def results(tmp_path_factory) -> Path:
     """The results of the whole chain with the fine classes."""
-    project = new_project(tmp_path_factory.mktemp("fine") / "facemill")
-    code, said = snakemake(project, "--configfile", "config/fine.yaml", "--config", *SHORT)
-    assert code == 0, said
-    return project / "results/fine"
+
+    def make(folder: Path) -> None:
+        project = new_project(folder / "facemill")
+        code, said = snakemake(project, "--configfile", "config/fine.yaml", "--config", *SHORT)
+        assert code == 0, said
+
+    return made_once(tmp_path_factory, "fine", make) / "facemill/results/fine"
 
 
 def test_shards_of_masks_and_each_mask_in_them_carry_the_table(results):

@@ -1,11 +1,14 @@
 """The workflow as a module of another one: by its path, and from a Git host as snakedeploy deploys it."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from helpers.running import new_project, planned, snakemake
+
+from facemill.files import sha256
 
 OTHER = """
 configfile: "tiny.yaml"
@@ -43,13 +46,28 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_another_workflow_runs_the_chain_as_a_module(repository, tmp_path):
-    (tmp_path / "Snakefile").write_text(OTHER.format(snakefile=repr(str(repository / "workflow/Snakefile"))))
-    (tmp_path / "tiny.yaml").write_text((repository / "config/config.yaml").read_text())
-    code, said = snakemake(tmp_path, "--", "results/posts.txt", "results/tiny/report.html")
+def test_another_workflow_runs_the_chain_as_a_module(finished, tmp_path):
+    """It plans all jobs; on what the project itself has made it runs those whose products are gone."""
+    (tmp_path / "Snakefile").write_text(OTHER.format(snakefile=repr(str(finished / "workflow/Snakefile"))))
+    shutil.copy(finished / "config/config.yaml", tmp_path / "tiny.yaml")
+    summary, report = "results/tiny/summary.json", "results/tiny/report.html"
+    targets = ["--", "results/posts.txt", report]
+    assert planned(tmp_path, *targets) == planned(finished, "--forceall", "--", summary, report) | {"count_posts": 1}
+
+    for folder in ("results", ".snakemake/metadata"):
+        shutil.copytree(finished / folder, tmp_path / folder, dirs_exist_ok=True)
+    for product in ("unet/v1", "tsne"):
+        shutil.rmtree(tmp_path / "results/tiny" / product)
+    (tmp_path / "results/tiny/unet/comparison.json").unlink()
+    left = planned(tmp_path, *targets)
+    assert {"train_unet": 1, "compare_unets": 1, "plot_tsne": 1, "count_posts": 1}.items() <= left.items()
+    assert not {"ingest_posts", "train_vae", "train_gaugan"} & left.keys()
+    code, said = snakemake(tmp_path, *targets)
     assert code == 0, said
     assert int((tmp_path / "results/posts.txt").read_text()) >= 30
-    code, said = snakemake(tmp_path, "--", "results/posts.txt", "results/tiny/report.html")
+    model = "results/tiny/unet/v1/model.safetensors"
+    assert sha256(tmp_path / model) == sha256(finished / model)
+    code, said = snakemake(tmp_path, *targets)
     assert code == 0 and "Nothing to be done" in said
 
 

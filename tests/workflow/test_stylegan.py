@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.running import ENOUGH, made_once, planned, snakemake
+from helpers.running import made_once, new_project, planned, snakemake
 from PIL import Image
 
 from facemill.data.shards import mask_classes
@@ -27,15 +27,15 @@ FIGURES = {
 }
 
 
-def stage_of(project: Path, *config: str) -> None:
-    """Runs the stage."""
-    code, said = snakemake(project, "--config", ENOUGH, *config, "--", "stylegan")
-    assert code == 0, said
-
-
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tall(tmp_path_factory) -> Path:
-    return made_once(tmp_path_factory, "tall", lambda project: stage_of(project, *TALL))
+    """The stage from raw images on, for portraits of 2 : 1."""
+
+    def make(folder: Path) -> None:
+        code, said = snakemake(new_project(folder / "facemill"), "--config", *TALL, "--", "stylegan")
+        assert code == 0, said
+
+    return made_once(tmp_path_factory, "tall", make) / "facemill"
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_the_stage_ends_with_model_figures_and_pictures(enough):
     for path in ("interpolations.png", "interpolations.webp", "walks.webp"):
         with Image.open(stage / path) as picture:
             assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 96
-    assert planned(enough, "--config", ENOUGH, "--", "stylegan") == {}
+    assert planned(enough, "--", "stylegan") == {}
 
 
 def test_edits_are_found_measured_and_applied(enough, tmp_path):
@@ -94,7 +94,7 @@ def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_ed
     for path in ("vectors.png", "vectors.webp"):
         with Image.open(results / "stylegan" / path) as picture:
             assert picture.format == path.rpartition(".")[2].upper() and min(picture.size) > 32
-    jobs = planned(enough, "--config", ENOUGH, "generated={min_confidence: 0.5}", "--", "stylegan")
+    jobs = planned(enough, "--config", "generated={min_confidence: 0.5}", "--", "stylegan")
     assert jobs["generate_samples"] == 2 and "train_stylegan" not in jobs
 
 
@@ -113,10 +113,10 @@ def test_a_second_training_has_the_same_bytes_and_a_setting_makes_another(change
     files = [changeable / f"results/tiny/stylegan/{name}.safetensors" for name in ("model", "discriminator")]
     before = [sha256(path) for path in files]
     forced = ["--forcerun", "train_stylegan", "--", "results/tiny/stylegan/model.safetensors"]
-    code, said = snakemake(changeable, "--config", ENOUGH, *forced)
+    code, said = snakemake(changeable, *forced)
     assert code == 0, said
     assert [sha256(path) for path in files] == before
-    jobs = planned(changeable, "--config", ENOUGH, "stylegan={loss: relativistic}", "--", "stylegan")
+    jobs = planned(changeable, "--config", "stylegan={loss: relativistic}", "--", "stylegan")
     assert jobs["train_stylegan"] == 1 and not any(name.startswith("train_unet") for name in jobs)
 
 
@@ -124,7 +124,7 @@ def test_it_starts_from_a_finished_model(changeable):
     stage, initial = changeable / "results/tiny/stylegan", changeable / "initial"
     stage.rename(initial)
     target = "results/tiny/stylegan/model.safetensors"
-    code, said = snakemake(changeable, "--config", ENOUGH, f"stylegan={{initial: {initial}}}", "--", target)
+    code, said = snakemake(changeable, "--config", f"stylegan={{initial: {initial}}}", "--", target)
     assert code == 0, said
     settings = json.loads((stage / "model.json").read_text())["settings"]
     assert settings["initial"] == str(initial)

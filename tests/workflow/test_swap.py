@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from helpers.running import command, jobs_in, planned, snakemake, wait_for
+from helpers.running import command, jobs_in, made_once, planned, snakemake, wait_for
 
 from facemill.avatars.regions import seven_ids
 from facemill.data.classes import SEVEN
@@ -87,16 +87,19 @@ def write_exact_tables(project: Path) -> None:
         draw_faces(rows, folder / "faces.png")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exchanged(finished, tmp_path_factory) -> Path:
     """A copy of the finished run in which the faces are exchanged."""
-    project = shutil.copytree(finished, tmp_path_factory.mktemp("swap") / "facemill")
-    code, said = snakemake(project, *CONFIG, "--", "results/tiny/films.parquet")
-    assert code == 0, said
-    write_exact_tables(project)
-    code, said = snakemake(project, *CONFIG, "--", "swap")
-    assert code == 0, said
-    return project
+
+    def make(folder: Path) -> None:
+        project = shutil.copytree(finished, folder / "facemill")
+        code, said = snakemake(project, *CONFIG, "--", "results/tiny/films.parquet")
+        assert code == 0, said
+        write_exact_tables(project)
+        code, said = snakemake(project, *CONFIG, "--", "swap")
+        assert code == 0, said
+
+    return made_once(tmp_path_factory, "exchanged", make) / "facemill"
 
 
 @pytest.fixture

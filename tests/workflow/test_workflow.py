@@ -139,7 +139,8 @@ BILL = {"list_materials": 1, "all": 1}
 LAST = {"summarize": 1, "report": 1, "describe_dataset": 1} | BILL
 TRIED = {"evaluate_attributes": 1, "walk_latents": 1}
 VECTORS = {"attribute_vectors": 1, "probe_latents": 1} | TRIED
-LATENT = {"encode_latents": SHARDS, "plot_latents": 1, "plot_tsne": 1} | VECTORS
+LATENT = {"encode_latents": SHARDS, "plot_latents": 1}
+STYLES = {"encode_styles": SHARDS, "plot_tsne": 1} | VECTORS
 VAE = {"train_vae": 1, "evaluate_vae": 1, "describe_vae": 1}
 EVALUATED = {"evaluate_gaugan": 1, "describe_gaugan": 1}
 SYNTHESIZE = {"train_gaugan": 1} | EVALUATED
@@ -160,25 +161,25 @@ COUNTED = {"count_portraits": 1}
         ),
         (
             "unet={versions: {v3: {training: {batch: 4}}}}",
-            {"train_unet": 1} | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
+            {"train_unet": 1} | V4 | MASKS | VAE | SYNTHESIZE | LATENT | STYLES,
         ),
         (
             "augment={rotation: 20}",
-            {"augment_labels": 1, "train_unet": 3} | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
+            {"augment_labels": 1, "train_unet": 3} | V4 | MASKS | VAE | SYNTHESIZE | LATENT | STYLES,
         ),
         (
             "filter={min_score: -1}",
-            {"filter_posts": 1, "crop_portraits": SHARDS} | COUNTED | V4 | MASKS | VAE | SYNTHESIZE | LATENT,
+            {"filter_posts": 1, "crop_portraits": SHARDS} | COUNTED | V4 | MASKS | VAE | SYNTHESIZE | LATENT | STYLES,
         ),
         ("self_training={confidence: 0.6}", V4),
         (
             "pseudo_labels={max_flip_disagreement: 0.6}",
-            {"gate_pseudo_labels": 1, "show_pseudo_labels": 1} | SYNTHESIZE | TRIED,
+            {"gate_pseudo_labels": 1, "show_pseudo_labels": 1} | SYNTHESIZE | STYLES,
         ),
-        ("vae={kl_weight: 0.001}", VAE | SYNTHESIZE | LATENT),
-        ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | TRIED),
+        ("vae={kl_weight: 0.001}", VAE | LATENT | TRIED),
+        ("gaugan={feature_matching_weight: 5}", SYNTHESIZE | STYLES),
         ("tags={hair_colors: {red_hair: ['#ff0000']}}", TAGS | VECTORS),
-        ("latents={max_portraits: 50}", LATENT),
+        ("latents={max_portraits: 50}", LATENT | STYLES),
         ("attributes={min_images: 2}", VECTORS | COUNTED),
         ("attributes={steps: 4}", TRIED),
         ("attributes={eval_portraits: 2}", {"evaluate_attributes": 1}),
@@ -206,7 +207,7 @@ def test_a_changed_comment_or_docstring_reruns_nothing(project):
         ("latent/plot_tsne.py", "PERPLEXITY", {"plot_tsne": 1} | LAST),
         ("segment/show_pseudo_labels.py", "SHOWN", {"show_pseudo_labels": 1} | LAST),
         ("latent/walk_latents.py", "STRIDE", {"walk_latents": 1, "report": 1} | BILL),  # it measures nothing
-        ("networks/vgg.py", "LPIPS_TAPS", SYNTHESIZE | TRIED | LAST),
+        ("networks/vgg.py", "LPIPS_TAPS", SYNTHESIZE | STYLES | LAST),
         ("workflow/gpu_slots.py", "_NONE", {}),
     ],
 )

@@ -7,8 +7,11 @@ import torch
 from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.errors import UserError
 from facemill.inference.painter import Painter
+from facemill.inference.segmenter import Segmenter
+from facemill.networks.region_styles import CODE
 from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
+from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
 
 TWO = ClassTable(
@@ -45,6 +48,44 @@ def test_styles(painter):
     painter.encoder = None
     with pytest.raises(ValueError, match="without a style encoder"):
         painter.encode_styles(images)
+
+
+@pytest.fixture
+def by_region():
+    """A painter of styles by region, whose mean style is known, without a U-Net."""
+    torch.manual_seed(0)
+    generator = Generator(size=32, z_dim=7 * CODE, ngf=4, nhidden=4, classes=7, z="regions").eval()
+    generator.style_mean.copy_(torch.arange(7 * CODE) / 100)
+    return Painter(generator, SEVEN)
+
+
+def test_styles_by_region_are_the_colors_under_the_mask(by_region):
+    images, masks = torch.zeros(18, 3, 32, 32, dtype=torch.uint8), torch.zeros(18, 32, 32, dtype=torch.uint8)
+    images[:, 0], masks[:, 16:] = 255, 5
+    codes = by_region.encode_styles(images, masks)
+    assert codes.shape == by_region.random_styles(18).shape == (18, 21)
+    hair, eye = by_region.numbers_of("hair"), by_region.numbers_of("eye")
+    torch.testing.assert_close(codes[17, hair], torch.tensor([1.0, -1, -1]))
+    assert torch.equal(codes[17, eye], by_region.generator.style_mean[eye])  # in lack of eyes the collection's mean
+
+
+def test_images_without_masks_are_segmented_for_styles_by_region(by_region):
+    images = torch.randint(0, 256, (18, 3, 32, 32), dtype=torch.uint8)
+    with pytest.raises(ValueError, match="without a style encoder"):
+        by_region.encode_styles(images)
+    unet = Unet(size=32, decoder="upsample", decoder_channels=(4,) * 5, classes=7).eval()
+    by_region.segmenter = Segmenter(unet, SEVEN)
+    masks = torch.from_numpy(by_region.segmenter.masks(images.permute(0, 2, 3, 1).numpy()))
+    assert torch.equal(by_region.encode_styles(images), by_region.encode_styles(images, masks))
+
+
+def test_a_style_by_region_changes_its_region_most(by_region):
+    masks, z = torch.zeros(1, 32, 32, dtype=torch.uint8), by_region.random_styles(1, seed=1).repeat(2, 1)
+    masks[:, 16:] = 5
+    z[1, by_region.numbers_of("hair")] += 1
+    a, b = by_region.generate(masks, z).astype(int)
+    changes = np.abs(a - b).mean((1, 2))
+    assert changes[20:].mean() > 4 * changes[:12].mean() and changes[20:].mean() > 1
 
 
 def test_random_styles_have_the_mean_and_covariance_of_the_training(painter):

@@ -28,6 +28,8 @@ FINE = {"size": 128, "nhidden": 64, "classes": 15, "ratio": 2}
 
 NO_STYLES = {"z": "none", "z_dim": 0}
 
+BY_REGION = {"z": "regions", "z_dim": 7 * 3}
+
 
 def make(**others) -> Generator:
     """A generator with random weights that are large enough to be seen."""
@@ -81,7 +83,9 @@ def test_torch_and_openvino_paint_what_the_generator_does(generator, compiled):
         assert differences(backend, generator).mean() < 1
 
 
-@pytest.mark.parametrize("others", [FINE, NO_STYLES, FINE | NO_STYLES, {"z": "normal"}])
+@pytest.mark.parametrize(
+    "others", [FINE, NO_STYLES, FINE | NO_STYLES, {"z": "normal"}, BY_REGION, FINE | BY_REGION | {"z_dim": 45}]
+)
 def test_so_do_they_of_other_generators(others):
     generator = make(**others)
     assert differences(TorchPainter(generator, "float32"), generator).max() == 0
@@ -205,7 +209,7 @@ def test_a_gpu_records_a_graph_in_which_no_shape_depends_on_the_mask(gpu):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records a CUDA graph")
 def test_a_recorded_painter_paints_what_the_generator_does():
-    for others in ({}, FINE, NO_STYLES):
+    for others in ({}, FINE, NO_STYLES, BY_REGION):
         generator = make(**others).to("cuda")
         recorded = TorchPainter(generator, "float32")
         for seed in (0, 1, 0):

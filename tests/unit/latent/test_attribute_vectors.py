@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from facemill.data.classes import SEVEN
 from facemill.data.shards import write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.inference.vectors import Vectors
-from facemill.latent.attribute_vectors import attribute_vectors, fit_vectors, split_half_cosines
+from facemill.latent.attribute_vectors import attribute_vectors, fit_vectors, region_dimensions, split_half_cosines
 from facemill.latent.attributes import AttributeLabels
 from facemill.latent.tag_portraits import TAG_SCHEMA
 
@@ -116,6 +117,18 @@ def test_attribute_vectors_leaves_held_out_portraits_out(shards, tmp_path):
     images = metadata["images"]
     assert images["black_hair"] + images["red_hair"] == sum(not held_out(str(n), 0.2) for n in range(200))
     assert metadata["split_half_cosine"]["black_hair.red_hair"] > 0.95
+
+
+def test_vectors_between_colors_move_the_code_of_their_region_alone():
+    """What hair goes with in the collection, such as its clothes, stays; a boolean moves all."""
+    random, red = np.random.default_rng(0), np.arange(200) % 2 == 1
+    codes = random.normal(size=(200, 7 * 3)) * 0.01 + red[:, None]
+    labels = AttributeLabels({"hair_color": np.where(red, "red_hair", "black_hair").tolist()}, {"smile": red})
+    moved = region_dimensions(SEVEN, 21)
+    vectors = fit_vectors(codes, labels, {}, "means", 10, moved)
+    assert np.flatnonzero(vectors.step("black_hair", "red_hair")).tolist() == [15, 16, 17]
+    assert np.flatnonzero(moved["skin_color"]).tolist() == [*range(3, 9)]  # of skin and face
+    assert np.all(vectors.step(False, "smile") > 0.9)
 
 
 def test_too_few_images_are_one_line(shards, tmp_path):

@@ -75,7 +75,8 @@ def test_noise_has_no_neighborhoods():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "classes", "z", "z_dim"), [(1, 7, "encoder", 6), (2, 15, "normal", 6), (1, 19, "none", 0)]
+    ("ratio", "classes", "z", "z_dim"),
+    [(1, 7, "encoder", 6), (2, 15, "normal", 6), (1, 19, "none", 0), (2, 15, "regions", 45)],
 )
 def test_generator_shapes(ratio, classes, z, z_dim):
     generator = Generator(size=64, ratio=ratio, z=z, z_dim=z_dim, ngf=4, nhidden=8, classes=classes)
@@ -83,11 +84,13 @@ def test_generator_shapes(ratio, classes, z, z_dim):
     assert image.shape == (2, 3, 64, 64 // ratio) and image.abs().max() <= 1
 
 
-@pytest.mark.parametrize(("nhidden", "z", "folded"), [(8, 6, True), (64, 6, True), (8, 6, False), (8, 0, True)])
+@pytest.mark.parametrize(
+    ("nhidden", "z", "folded"), [(8, 6, True), (64, 6, True), (64, 21, True), (8, 21, False), (8, 0, True)]
+)
 def test_styles_of_one_mask_in_turn_are_as_with_the_mask_repeated(nhidden, z, folded, monkeypatch):
     monkeypatch.setattr(Spade, "folded", folded)
     torch.manual_seed(0)
-    kind = "encoder" if z else "none"
+    kind = {0: "none", 6: "encoder", 21: "regions"}[z]
     generator = Generator(size=64, z=kind, z_dim=z, ngf=4, nhidden=nhidden, classes=7).eval()
     masks = torch.randint(0, 7, (2, 8, 8)).repeat_interleave(8, 1).repeat_interleave(8, 2)
     codes = torch.randn(6, z)

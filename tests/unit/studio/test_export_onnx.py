@@ -14,6 +14,7 @@ from torch import nn
 from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.controlnet import controlnet_colors
 from facemill.errors import UserError
+from facemill.inference.painter import Painter
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
@@ -22,8 +23,8 @@ from facemill.studio.export_onnx import encoder_to_onnx, export_onnx, to_onnx
 
 STANDARD = (
     *("Add", "ArgMax", "AveragePool", "Cast", "Clip", "Concat", "Conv", "ConvTranspose", "Div", "Equal", "Gather"),
-    *("Gemm", "LeakyRelu", "Mul", "Relu", "Reshape", "Resize", "Round", "Slice", "Softmax", "Sub", "Tanh"),
-    *("Transpose", "Unsqueeze"),
+    *("Gemm", "LeakyRelu", "MatMul", "Mul", "ReduceSum", "Relu", "Reshape", "Resize", "Round", "Slice", "Softmax"),
+    *("Sub", "Tanh", "Transpose", "Unsqueeze"),
 )
 """Operators that Unity's engine, ONNX Runtime Web and OpenCV read."""
 
@@ -70,6 +71,7 @@ GENERATORS = {
     "twice as high": {"size": 64, "ratio": 2},
     "large modulations, computed by neighborhood": {"size": 64, "nhidden": 64},
     "styles from N(0, 1)": {"size": 32, "z": "normal"},
+    "styles by region": {"size": 64, "z": "regions", "z_dim": 21, "ratio": 2},
     "no styles": {"size": 64, "z": "none", "z_dim": 0},
 }
 
@@ -139,6 +141,23 @@ def test_a_style_is_that_of_the_encoder(tmp_path, side):
     expected = vae.encode(resized(to_signed_range(as_batch(image)), side))[0].numpy()
     assert metadata(tmp_path / "style_encoder.onnx")["size"] == [64, 32]
     np.testing.assert_allclose(run(tmp_path / "style_encoder.onnx", image=image)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("ratio", [1, 2])
+@torch.inference_mode()
+def test_a_style_by_region_is_that_of_the_painter(tmp_path, ratio):
+    u_net = {"size": 64, "decoder": "upsample", "decoder_channels": [8] * 5, "classes": 7}
+    unet = save_random(tmp_path / "style_encoder.safetensors", Unet, **u_net)
+    arguments = {"size": 64, "ratio": ratio, "z": "regions", "z_dim": 21, "ngf": 4, "nhidden": 8, "classes": 7}
+    generator = save_random(tmp_path / "model.safetensors", Generator, **arguments)
+    export_onnx(model=tmp_path, out=tmp_path)
+    for file in tmp_path.glob("*.onnx"):
+        assert {node.op_type for node in onnx.load(file).graph.node} <= set(STANDARD)
+    image = random_image(64, 64 // ratio)
+    pixels = as_batch(image).float() / 255
+    masks = (unet(pixels) + unet(pixels.flip(3)).flip(3)).argmax(1)
+    expected = Painter(generator, SEVEN).encode_styles(as_batch(image), masks)
+    np.testing.assert_allclose(run(tmp_path / "style_encoder.onnx", image=image)[0], expected, atol=1e-3)
 
 
 @torch.inference_mode()

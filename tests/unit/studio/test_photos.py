@@ -37,7 +37,7 @@ def results(tmp_path_factory):
 @pytest.fixture
 def studio(results):
     paths = find_paths(results)
-    painter = Painter.load(paths.model, encoder=paths.model / "style_encoder.safetensors")
+    painter = Painter.load(paths.model, style_encoder=paths.model / "style_encoder.safetensors")
     return Studio(painter, paths, segmenter=Segmenter.load(paths.unet), settings=Settings.load(paths.config))
 
 

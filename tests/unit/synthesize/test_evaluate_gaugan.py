@@ -22,6 +22,7 @@ from facemill.inference.segmenter import Segmenter
 from facemill.metrics.distances import frechet_distance
 from facemill.metrics.generation import Evaluator
 from facemill.metrics.segmentation import ratio
+from facemill.networks.region_styles import CODE
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
@@ -29,7 +30,7 @@ from facemill.networks.vae import Vae
 from facemill.synthesize.evaluate_gaugan import STYLES_PER_MASK, evaluate_gaugan, write_csv
 
 TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
-SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
+SETTINGS = GauganConfig(preset="tiny", z="encoder", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
 NINE = ClassTable((*SEVEN.root, Class(name="hand", color="#abcdef"), Class(name="glasses", color="#fedcba")))
 GAUGAN = {"size": 64, "ngf": 4, "nhidden": 4}
 ROWS = 12
@@ -50,7 +51,7 @@ def inputs(tmp_path):
         write_shard(tmp_path / "portraits.parquet", rows, pa.schema([("id", pa.string()), ("image", IMAGE)]))
         write_shard(tmp_path / "masks.parquet", rows, pa.schema([("id", pa.string()), ("mask", IMAGE)]), classes)
         torch.manual_seed(0)
-        z_dim = 0 if z == "none" else 6
+        z_dim = {"none": 0, "regions": CODE * len(classes)}.get(z, 6)
         gaugan = GAUGAN | {"z_dim": z_dim, "classes": len(classes), "z": z}
         save_model(tmp_path / "gaugan.safetensors", Generator(**gaugan), gaugan, {}, classes)
         vae = {"size": 32, "z_dim": 6, "width": 4}
@@ -59,7 +60,7 @@ def inputs(tmp_path):
         save_model(tmp_path / "unet.safetensors", Unet(**unet), unet, {}, classes)
         return {
             "model": tmp_path / "gaugan.safetensors",
-            "vae": tmp_path / "vae.safetensors",
+            "style_encoder": tmp_path / "vae.safetensors",
             "evaluator": tmp_path / "unet.safetensors",
             "settings": SETTINGS.model_copy(update={"z": z}),
             "portraits": [tmp_path / "portraits.parquet"],

@@ -14,6 +14,7 @@ from facemill.synthesize.gan import Gan, build_gan, generator_kwargs
 from facemill.training.learner import EmaLearner, Learner
 
 SETTINGS = GauganConfig(
+    z="encoder",
     preset="tiny",
     feature_matching_weight=10,
     perceptual_weight=10,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.faces import faces_at, write_cascade
+from helpers.studio_models import make_unet
 from PIL import Image
 
 from facemill.config.ingest import DetectorConfig
@@ -16,10 +17,17 @@ from facemill.inference.painter import Painter
 from facemill.ingest.crop_place import portrait_finder
 from facemill.ingest.faces import face_detector
 from facemill.ingest.portraits import Box, face_box, load_portrait
+from facemill.networks.region_styles import CODE
 from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae
-from facemill.synthesize.generate_portraits import generate_portraits, read_style, style_finder
+from facemill.synthesize.generate_portraits import (
+    generate_portraits,
+    load_painter,
+    read_mask,
+    read_style,
+    style_finder,
+)
 
 TWO = ClassTable(
     (Class(name="around", color="#000000", role="background"), Class(name="head", color="#ff0000", role="face"))
@@ -73,10 +81,51 @@ def test_an_image_gives_one_style_to_all(folder, generate):
     assert np.array_equal(first, second)
 
 
+@pytest.fixture
+def by_region(folder):
+    """Style codes by region, and the U-Net that says where the regions are: it names pixels by their class's color."""
+    torch.manual_seed(0)
+    save_gaugan(folder, z="regions", z_dim=7 * CODE)
+    unet, arguments = make_unet()
+    save_model(folder / "gaugan/style_encoder.safetensors", unet, arguments, {}, SEVEN)
+    for name, color in {"blonde": (240, 220, 130), "dark": (30, 30, 40)}.items():
+        Image.fromarray(np.full((64, 64, 3), color, np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def test_a_class_takes_its_style_from_another_image(by_region, generate):
+    """The other image's code of this class, and of no other."""
+    style, other = by_region / "style.jpg", by_region / "dark.png"
+    painter = load_painter(by_region / "gaugan", reads=True, by_region=True)
+    find = style_finder(by_region / "gaugan", painter)
+    z, hair = read_style(style, painter, find), painter.numbers_of("hair")
+    z = z.index_copy(1, hair, read_style(other, painter, find)[:, hair])
+    painted = generate("mixed", style=style, style_of=[f"hair={other}"])
+    mask = read_mask(by_region / "masks/a.png", painter)
+    assert np.array_equal(painted[0], painter.generate(mask, z)[0])
+    assert not np.array_equal(painted[0], generate("plain", style=style)[0])
+
+
+def test_the_other_classes_are_random_without_a_style(by_region, generate):
+    first, second = generate("random", style_of=[f"hair={by_region / 'dark.png'}"])
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("pair", ["beard=dark.png", "hair", "hair="])
+def test_a_class_that_is_not_there_or_no_image_is_refused(by_region, generate, pair):
+    with pytest.raises(UserError, match="--style-of: found '.*'; accepted: CLASS=IMAGE, of background, skin,"):
+        generate("refused", style_of=[pair])
+
+
+def test_styles_of_classes_need_a_model_with_codes_by_region(folder, generate):
+    with pytest.raises(UserError, match="--style-of: .* was trained with z: encoder; accepted: z: regions"):
+        generate("refused", style_of=["hair=style.jpg"])
+
+
 def test_a_style_is_read_from_the_pixels_that_training_saw(folder):
     """A file of the portraits' shape is itself the portrait; the encoder resizes it, the part below the square too."""
     save_gaugan(folder, size=128, ratio=2)
-    painter = Painter.load(folder / "gaugan", encoder=folder / "gaugan/style_encoder.safetensors")
+    painter = Painter.load(folder / "gaugan", style_encoder=folder / "gaugan/style_encoder.safetensors")
     pixels = np.random.default_rng(1).integers(0, 256, (128, 64, 3), np.uint8)
     pixels[80:] = (255, 0, 0)
     Image.fromarray(pixels).save(folder / "style.png")
@@ -106,7 +155,7 @@ def test_a_style_is_cropped_as_the_models_collection_was(folder, settings, has_d
     if isinstance(part, Box):
         part = (part.left * 100, part.top * 400, part.right * 100, part.bottom * 400)
     save_gaugan(folder, settings=settings)
-    painter = Painter.load(folder / "gaugan", encoder=folder / "gaugan/style_encoder.safetensors")
+    painter = Painter.load(folder / "gaugan", style_encoder=folder / "gaugan/style_encoder.safetensors")
     find = style_finder(folder / "gaugan", painter)
     picture.resize((32, 32), Image.Resampling.LANCZOS, part).save(folder / "portrait.png")
     expected = read_style(folder / "portrait.png", painter, find)  # of the generator's size: as it is
@@ -158,7 +207,7 @@ def test_a_model_without_styles_of_images_takes_none(folder, generate):
     save_gaugan(folder, z_dim=0, z="none")
     first, second = generate("seeded", seed=7)
     assert np.array_equal(first, second) and first.shape == (32, 32, 3)  # the two masks are the same
-    with pytest.raises(UserError, match="was trained with z: none; accepted: a model with z: encoder"):
+    with pytest.raises(UserError, match="was trained with z: none; accepted: z: regions, or z: encoder"):
         generate("styled", style=folder / "style.jpg")
 
 

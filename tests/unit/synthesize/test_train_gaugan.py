@@ -19,7 +19,7 @@ from facemill.config.ingest import DetectorConfig
 from facemill.config.synthesize import GauganConfig
 from facemill.data.classes import SEVEN, ClassTable
 from facemill.data.dataset import ShardDataset
-from facemill.data.shards import IMAGE, decode_image, encode_jpeg, encode_mask, read_rows, write_shard
+from facemill.data.shards import IMAGE, decode_image, decode_mask, encode_jpeg, encode_mask, read_rows, write_shard
 from facemill.data.splits import held_out
 from facemill.errors import UserError
 from facemill.networks.device import autocast
@@ -27,12 +27,13 @@ from facemill.networks.spade import Generator
 from facemill.networks.store import load_model, model_classes, model_settings, save_model
 from facemill.networks.vae import Vae, reparameterize, to_signed_range
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
-from facemill.synthesize.train_gaugan import SNAPSHOTS, style_distribution, train_gaugan
+from facemill.synthesize.styles import style_distribution
+from facemill.synthesize.train_gaugan import SNAPSHOTS, train_gaugan
 
 ROOT = Path(__file__).parents[3]
 ENCODER = {"size": 32, "z_dim": 6, "width": 4}
 TRAINING = TrainingConfig(images=16, batch=4, learning_rate=1e-3)
-SETTINGS = GauganConfig(preset="tiny", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
+SETTINGS = GauganConfig(preset="tiny", z="encoder", feature_matching_weight=10, perceptual_weight=10, training=TRAINING)
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def make_inputs(folder: Path, height: int, width: int, classes: ClassTable = SEV
         "size": height,
         "seed": 1,
         "holdout": 0.2,
-        "vae": folder / "vae/model.safetensors",
+        "style_reader": folder / "vae/model.safetensors",
         "portraits": [folder / "portraits.parquet"],
         "pseudo_labels": [folder / "masks.parquet"],
         "gate": folder / "gate.parquet",
@@ -70,7 +71,7 @@ def make_inputs(folder: Path, height: int, width: int, classes: ClassTable = SEV
     }
 
 
-@pytest.mark.parametrize(("z", "z_dim"), [("encoder", 6), ("normal", 6), ("none", 0)])
+@pytest.mark.parametrize(("z", "z_dim"), [("regions", 21), ("encoder", 6), ("normal", 6), ("none", 0)])
 def test_styles_come_from_where_the_settings_say(inputs, z, z_dim):
     train_gaugan(settings=SETTINGS.model_copy(update={"z": z}), **inputs)
     generator = load_model(Generator, inputs["model"])
@@ -89,9 +90,9 @@ def test_styles_that_are_not_encoded_stay_standard_normal(inputs, z, z_dim):
 
 def test_the_generator_keeps_the_distribution_of_its_training_styles(inputs):
     """That of draws of q(z|x) of the portraits it learns from, half of them flipped: neither rejected nor held out."""
-    encoder = load_model(Vae, inputs["vae"])
+    encoder = load_model(Vae, inputs["style_reader"])
     encoder.mean.weight.data *= 30  # far apart, where an untrained one is near N(0, 1)
-    save_model(inputs["vae"], encoder, ENCODER, {})
+    save_model(inputs["style_reader"], encoder, ENCODER, {})
     train_gaugan(settings=SETTINGS, **inputs)
     generator, rows = load_model(Generator, inputs["model"]), read_rows(inputs["portraits"])
     images = [decode_image(r["image"]["bytes"]) for r in rows if r["id"] != "3" and not held_out(r["id"], 0.2)]
@@ -102,6 +103,19 @@ def test_the_generator_keeps_the_distribution_of_its_training_styles(inputs):
     styles = torch.cat([reparameterize(*posterior) for _ in range(5000)])
     torch.testing.assert_close(generator.style_mean, styles.mean(0), atol=0.02, rtol=0)
     torch.testing.assert_close(generator.style_scale @ generator.style_scale.T, styles.T.cov(), atol=0.02, rtol=0)
+
+
+def test_styles_by_region_are_distributed_as_the_colors_of_the_portraits(inputs):
+    """Without that of a portrait in a class that it lacks; the network beside the model reads them."""
+    train_gaugan(settings=SETTINGS.model_copy(update={"z": "regions"}), **inputs)
+    generator = load_model(Generator, inputs["model"])
+    masks = {row["id"]: decode_mask(row["mask"]["bytes"], SEVEN) for row in read_rows(inputs["pseudo_labels"])}
+    images = {row["id"]: decode_image(row["image"]["bytes"]) for row in read_rows(inputs["portraits"])}
+    learned = [row_id for row_id in masks if row_id != "3" and not held_out(row_id, 0.2)]
+    hair = [images[row_id][masks[row_id] == 5] / 127.5 - 1 for row_id in learned if (masks[row_id] == 5).any()]
+    expected = np.mean([pixels.mean(0) for pixels in hair], axis=0)
+    np.testing.assert_allclose(generator.style_mean[15:18], expected, atol=1e-4)
+    assert inputs["style_encoder"].read_bytes() == inputs["style_reader"].read_bytes()
 
 
 def test_the_model_tells_how_its_portraits_were_cropped(inputs, tmp_path):
@@ -118,7 +132,7 @@ def test_the_model_tells_how_its_portraits_were_cropped(inputs, tmp_path):
 def test_the_covariance_of_one_portraits_styles_has_full_rank(tmp_path):
     inputs = make_inputs(tmp_path, 64, 64)
     rows = ShardDataset(inputs["portraits"], inputs["pseudo_labels"], keep=lambda row_id: row_id == "5")
-    mean, covariance = style_distribution(load_model(Vae, inputs["vae"]), rows)
+    mean, covariance = style_distribution(load_model(Vae, inputs["style_reader"]), rows)
     assert mean.shape == (6,) and torch.linalg.cholesky(covariance).isfinite().all()
 
 
@@ -152,8 +166,9 @@ def test_portraits_that_are_all_held_out_are_a_mistake_of_the_user(inputs):
         train_gaugan(settings=SETTINGS, **inputs | {"holdout": 1.0})
 
 
-def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path):
-    settings = SETTINGS.model_copy(update={"diff_augment": True, "grad_accumulation": 2})
+@pytest.mark.parametrize("z", ["regions", "encoder"])
+def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, z):
+    settings = SETTINGS.model_copy(update={"z": z, "diff_augment": True, "grad_accumulation": 2})
     runs = [
         inputs | {key: tmp_path / name / inputs[key].name for key in ("model", "style_encoder", "curves")}
         for name in ("uninterrupted", "resumed")
@@ -203,7 +218,7 @@ EmaLearner.update = update_and_stop
 
 def train() -> None:
     inputs = json.loads(Path("inputs.json").read_text())
-    inputs |= {key: Path(inputs[key]) for key in ("vae", "gate", "model", "style_encoder", "curves")}
+    inputs |= {key: Path(inputs[key]) for key in ("style_reader", "gate", "model", "style_encoder", "curves")}
     inputs |= {key: [Path(path) for path in inputs[key]] for key in ("portraits", "pseudo_labels")}
     train_gaugan(settings=GauganConfig.model_validate_json(inputs.pop("settings")), **inputs)
 

@@ -42,7 +42,7 @@ UNET = UnetTrainConfig(
     encoder_weights=None, width="tiny", patience=9, decoder="upsample", downscale=1, training=TRAINING
 )
 GAUGAN = GauganConfig(
-    preset="tiny", feature_matching_weight=10, perceptual_weight=10, diff_augment=True, training=TRAINING
+    z="encoder", preset="tiny", feature_matching_weight=10, perceptual_weight=10, diff_augment=True, training=TRAINING
 )
 STUDENT = SelfTrainingConfig(confidence=0.5, training=TRAINING)
 VAE = VaeConfig(size=32, z_dim=6, width=4, kl_weight=1e-4, training=TRAINING)
@@ -96,8 +96,9 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
     made = {"model": tmp_path / "model.safetensors", "curves": tmp_path / "curves.csv"}
     unet = {"size": SIZE, "seed": 1, "train": shard, "validation": shard} | made
     collection = {"seed": 1, "holdout": 0.2, "portraits": [portraits], "pseudo_labels": [shard]} | made
-    gaugan = {"size": SIZE, "vae": vae, "gate": tmp_path / "gate.parquet", "style_encoder": tmp_path / "style"}
+    gaugan = {"size": SIZE, "style_reader": vae, "gate": tmp_path / "gate.parquet", "style_encoder": tmp_path / "style"}
     gaugan["settings"] = GAUGAN.model_copy(update={"vgg_weights": write_vgg(tmp_path / "vgg.safetensors")})
+    by_region = gaugan | {"settings": gaugan["settings"].model_copy(update={"z": "regions"})}
     student = {"teacher": teacher, "portraits": [portraits], "labelled": [pairs("labelled.parquet", range(90, 91))]}
     student |= {"settings": STUDENT, "unet_settings": UNET}
     return {
@@ -105,6 +106,7 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
         "self_train_unet": partial(self_train_unet.self_train_unet, **unet, **student),
         "train_vae": partial(train_vae.train_vae, settings=VAE, **collection),
         "train_gaugan": partial(train_gaugan.train_gaugan, **collection, **gaugan),
+        "train_gaugan by region": partial(train_gaugan.train_gaugan, **collection, **by_region),
     }
 
 
@@ -121,6 +123,7 @@ def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
     monkeypatch.setattr(train_unet, "validate", lambda unet, rows: (0.5, 0.1))
     monkeypatch.setattr(train_gaugan, "snapshot_callback", lambda *_: lambda step, images: None)
     monkeypatch.setattr(train_gaugan, "style_distribution", lambda *_: (torch.zeros(6), torch.eye(6)))
+    monkeypatch.setattr(train_gaugan, "region_distribution", lambda *_: (torch.zeros(21), torch.eye(21)))
     monkeypatch.setattr(train_gaugan, "copy_model", lambda *_: None)
     mode = Gpu()
     for module in (train_unet, self_train_unet, train_vae, train_gaugan):
@@ -159,7 +162,9 @@ def batches(rows: ShardDataset, batch: int, seed: int, first_step: int) -> Itera
         yield (images, masks) if rows.with_masks else images
 
 
-@pytest.mark.parametrize("name", ["train_unet", "self_train_unet", "train_vae", "train_gaugan"])
+@pytest.mark.parametrize(
+    "name", ["train_unet", "self_train_unet", "train_vae", "train_gaugan", "train_gaugan by region"]
+)
 def test_a_training_keeps_its_tensors_on_the_gpu_and_does_not_wait_for_it(gpu, trainings, name):
     trainings[name]()
     assert gpu.steps == list(range(STEPS))

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 from facemill.workflow.signatures import door_of, read_signature
 
@@ -40,7 +41,18 @@ def test_rules_are_short():
 
 
 def test_portraits_are_counted_before_anything_is_trained(parsed):
-    """A collection that is too small stops at once: what is cheap and may end with nothing has priority."""
+    """A collection that is too small stops at once: what is cheap and may end with nothing goes first."""
     first = ["render_sample", "ingest_posts", "filter_posts", "crop_portraits", "convert_labels", "count_portraits"]
-    assert [name for name in first if parsed.rules[name].priority < 1] == []
-    assert not any(rule.priority for name, rule in parsed.rules.items() if dict(rule.resources).get("gpu"))
+    assert [name for name in first if parsed.rules[name].priority < 2] == []
+    on_gpus = {name: rule.priority for name, rule in parsed.rules.items() if dict(rule.resources).get("gpu")}
+    later = {name: priority for name, priority in on_gpus.items() if priority}
+    assert later.keys() == {"train_unet", "pseudo_label"} and later["pseudo_label"] == 1
+
+
+def test_what_labels_all_is_trained_first_and_on_all_cores(parsed):
+    """The other U-Nets have half of the cores, where nothing long waits for them."""
+    rule = parsed.rules["train_unet"]
+    wildcards = {version: SimpleNamespace(version=version) for version in ("v1", "v2", "v3")}
+    assert {version: rule.priority(of) for version, of in wildcards.items()} == {"v1": 0, "v2": 0, "v3": 1}
+    cores = {version: rule.resources["_cores"].evaluate(of, attempt=1, input=[]) for version, of in wildcards.items()}
+    assert cores["v3"].value == 8 and cores["v1"].value == cores["v2"].value == 1

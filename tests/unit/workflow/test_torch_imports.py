@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ for module in modules:
 """
 
 
+@cache
 def imported_names(source: Path) -> set[str]:
     """The dotted names that a source imports, inside functions too."""
     names = set()
