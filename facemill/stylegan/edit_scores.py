@@ -5,6 +5,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from facemill.data.classes import Role
 from facemill.imaging.colors import REGIONS
 from facemill.inference.segmenter import Segmenter
 from facemill.latent.evaluate_attributes import DRIFT
@@ -35,7 +36,7 @@ class Judge(NamedTuple):
 
     segmenter: Segmenter
     probe: RegionProbe
-    role: str
+    role: Role
     """Of the attribute's part."""
 
     def shows(self, images: np.ndarray) -> np.ndarray:
@@ -78,7 +79,7 @@ class Judge(NamedTuple):
         }
 
 
-def color_drift(before: np.ndarray, after: np.ndarray, role: str) -> float | None:
+def color_drift(before: np.ndarray, after: np.ndarray, role: Role) -> float | None:
     """Over regions but the part's, the mean of the shares of portraits whose color drifts; None where none has any.
 
     Args:

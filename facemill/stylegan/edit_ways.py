@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from facemill.data.classes import Role
 from facemill.data.shards import read_rows
 from facemill.imaging.colors import REGIONS
 from facemill.inference.painter import Painter
@@ -34,7 +35,7 @@ class Case:
     """Portraits that lack an attribute, and a local edit that is to give it to them."""
 
     name: str
-    role: str
+    role: Role
     """Of the classes that show it."""
     portraits: Generated
     regions: np.ndarray
@@ -71,7 +72,7 @@ class Directions:
         self.rows = [colors[row_id] for row_id in portraits.ids]
         self.preserve = [region for region in preserve if region in REGIONS]
 
-    def fit(self, has: Sequence[str], role: str) -> tuple[Tensor | None, Tensor | None]:
+    def fit(self, has: Sequence[str], role: Role) -> tuple[Tensor | None, Tensor | None]:
         """The vectors (w_dim,) and (z_dim,): differences of means. None where all have the attribute, or none.
 
         Args:
@@ -104,15 +105,24 @@ class Ways:
 
     @classmethod
     def load(cls, sampler: Sampler, gaugan: Path | None, style_encoder: Path | None) -> "Ways":
-        """The networks that edit; without GauGAN's style encoder there is no way through it."""
-        return cls(sampler, Painter.load(gaugan, encoder=style_encoder) if gaugan and style_encoder else None)
+        """The networks that edit; without the network that reads GauGAN's styles there is no way through it."""
+        painter = Painter.load(gaugan, style_encoder=style_encoder) if gaugan else None
+        return cls(sampler, painter if painter and painter.reads_styles else None)
 
     def codes(self, portraits: Generated) -> Tensor | None:
         """GauGAN's style codes of portraits, float32 (N, z_dim); None without GauGAN."""
         if self.gaugan is None:
             return None
-        large = resized(portraits.images, self.gaugan.generator.height)
-        return self.gaugan.encode_styles(torch.from_numpy(large).permute(0, 3, 1, 2))
+        images = resized(portraits.images, self.gaugan.generator.height)
+        masks = torch.from_numpy(at_size(portraits.masks, images))
+        return self.gaugan.encode_styles(torch.from_numpy(images).permute(0, 3, 1, 2), masks)
+
+    def of_part(self, z: Tensor, role: Role) -> Tensor:
+        """What of a vector (z_dim,) of GauGAN's style codes is of a part; all of it where codes are not by region."""
+        if self.gaugan is None or self.gaugan.generator.z != "regions":
+            return z
+        numbers = torch.cat([self.gaugan.numbers_of(c.name) for c in self.gaugan.classes.root if c.role == role])
+        return torch.zeros_like(z).index_copy(0, numbers, z[numbers])
 
     def edit(self, case: Case, w: Tensor | None, z: Tensor | None) -> None:
         """Edits a case's portraits in each way, for its `edited`.
@@ -131,9 +141,10 @@ class Ways:
         edited["local"] = Edited(before, self.local(case, 1))
         codes = None if z is None else self.codes(case.portraits)
         if codes is not None and z is not None and self.gaugan:
+            moved = codes + self.of_part(z, case.role)
             large = resized(case.portraits.images[:1], self.gaugan.generator.height)
             masks = torch.from_numpy(at_size(case.portraits.masks, large))
-            edited["gaugan"] = Edited(*(self.gaugan.generate(masks, part) for part in (codes, codes + z)))
+            edited["gaugan"] = Edited(*(self.gaugan.generate(masks, part) for part in (codes, moved)))
 
     def local(self, case: Case, strength: float) -> np.ndarray:
         """A case's portraits with the local edit at a strength, uint8 RGB (N, H, W, 3)."""

@@ -67,7 +67,7 @@ def evaluate_edits(
         edits: the edit files, one for each attribute, in their order.
         evaluator: a U-Net that did not draw the portraits' masks.
         gaugan: GauGAN, where its style can be edited.
-        style_encoder: its style encoder.
+        style_encoder: the network beside it that reads styles.
         generated: shards of generated portraits.
         generated_tags: shards of their tags, for the colors of their regions.
         portraits: shards of the collection.
@@ -89,7 +89,7 @@ def evaluate_edits(
     kinds = (lambda i: not held_out(i, holdout)), (lambda i: held_out(i, holdout))
     learned, unseen = (read_generated(generated, classes, settings.samples, kind) for kind in kinds)
     directions = Directions(learned, ways.codes(learned), generated_tags, preserve or [], strength)
-    read = [Edit.read(path, painter.model, painter.sampler.generator, classes) for path in edits]
+    read = [Edit.read(path, painter.model, painter.sampler.generator) for path in edits]
     named = list(zip(read, settings.attributes.values(), strict=True))
     cases = evaluated(named, ways, probes, directions, unseen, settings.portraits)
     write_json(metrics, figures(cases))
