@@ -66,7 +66,7 @@ class Judge(NamedTuple):
             Values are None where nothing was to be measured.
         """
         before, after = (see(images, self.segmenter) for images in edited)
-        first, second = self.shown(before) > 0.5, self.shown(after) > 0.5
+        first, second = (self.shown(seen) > self.probe.probes.threshold for seen in (before, after))
         counts = overlaps(after.masks, before.masks, len(self.segmenter.classes)).sum(0)
         others = [index for index in range(len(counts)) if index not in self.probe.ids]
         areas = [np.isin(seen.masks, self.probe.ids).sum() for seen in (before, after)]
