@@ -32,17 +32,19 @@ class RealPortraits:
     """Class ids, uint8 (N, H, W)."""
     names: list[set[str]]
     """The tags of each, and the names of its colors."""
+    colors: frozenset[str]
+    """Names that are of colors."""
 
     def half(self, choice: bool) -> "RealPortraits":
         """Those by which edits are chosen, or the others, by which they are judged."""
         kept = [index for index, row_id in enumerate(self.ids) if in_choice(row_id) == choice]
-        return RealPortraits(
-            [self.ids[i] for i in kept], self.images[kept], self.masks[kept], [self.names[i] for i in kept]
-        )
+        ids, names = [self.ids[i] for i in kept], [self.names[i] for i in kept]
+        return RealPortraits(ids, self.images[kept], self.masks[kept], names, self.colors)
 
     def first(self, count: int) -> "RealPortraits":
         """The first of them, at most so many."""
-        return RealPortraits(self.ids[:count], self.images[:count], self.masks[:count], self.names[:count])
+        ids, names = self.ids[:count], self.names[:count]
+        return RealPortraits(ids, self.images[:count], self.masks[:count], names, self.colors)
 
     def have(self, name: str) -> np.ndarray:
         """Which have an attribute, bool (N,)."""
@@ -72,6 +74,7 @@ def read_real(
     own_tags = {row["id"]: row["tags"] or [] for row in read_rows(portraits, ["id", "tags"])}
     chosen = set(sample_ids(own_tags, MOST_REAL, "probes"))
     read: dict[str, list] = {"ids": [], "images": [], "masks": [], "names": []}
+    colors: set[str] = set()
     named = [*GROUPS, "tags", "tag_sources"]
     for row in joined_rows((portraits, ["image"]), (list(pseudo_labels), ["mask"]), (list(tags), named)):
         if row["id"] not in chosen:
@@ -82,8 +85,11 @@ def read_real(
         read["images"].append(seen_size(cv2.resize(image, size, interpolation=cv2.INTER_AREA)[None])[0])
         read["masks"].append(seen_size(cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)[None])[0])
         seen = {name for name, source in zip(row["tags"], row["tag_sources"], strict=True) if source != "color"}
-        read["names"].append(seen.union(own_tags[row["id"]], (row[group] for group in GROUPS if row[group])))
-    return RealPortraits(read["ids"], np.stack(read["images"]), np.stack(read["masks"]), read["names"])
+        own_colors = {row[group] for group in GROUPS if row[group]}
+        colors |= own_colors
+        read["names"].append(seen.union(own_tags[row["id"]], own_colors))
+    images, masks = np.stack(read["images"]), np.stack(read["masks"])
+    return RealPortraits(read["ids"], images, masks, read["names"], frozenset(colors))
 
 
 @dataclass(frozen=True)

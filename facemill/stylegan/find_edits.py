@@ -48,16 +48,18 @@ TRIED = 12
 STEP = 2.0
 """Deviations by which it is raised and lowered."""
 FINEST = 2
-"""Layers are searched whose maps are smaller than portraits by this factor, or more: finer ones only recolor."""
+"""Layers are searched whose maps are smaller than portraits by this factor; for names of colors finer ones, too."""
 MOST_TRIED = 128
 """Maps of a layer that are tried alone: those of the largest difference."""
 CHOICE = 32
 """Portraits by which layer, way and strength are chosen."""
-STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0)
+STRENGTHS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Factors that are tried: of the difference, and of one deviation for the map of the largest effect.
 
 Larger ones lead to maps that no portrait has, where a probe sees what no eye does.
 """
+NEARLY = 0.9
+"""Of the edits that are worth this share of the best one, that is chosen which changes least, for the same reason."""
 GROWN = 32
 """The region is grown by the portraits' height over this, at least one pixel."""
 
@@ -98,18 +100,17 @@ def find_edits(
         region = EditRegion.model_validate({"class": role, "grow": max(generator.height // GROWN, 1)})
         probe = real.probe(name, classes.role_ids(role), min_images)
         if probe is None:
-            log.warning(
-                "find_edits: %s: fewer than %d portraits of the collection have, or lack, it: an edit that does "
-                "nothing is written",
-                *(name, min_images),
-            )
-            found = Found(0, {}, "nothing", 0, 0)
+            text = "find_edits: %s: fewer than %d portraits have, or lack, it: an edit that does nothing is written"
+            log.warning(text, name, min_images)
+            found = NOTHING
         else:
-            found = Search(painter.sampler, probe, samples, region, classes, deviations).best(settings.channels)
+            finest = 1 if name in real.colors else FINEST
+            search = Search(painter.sampler, probe, samples, region, classes, deviations, finest)
+            found = search.best(settings.channels)
             log.info(
                 "find_edits: %s: layer %d, by %s: success %.2f, outside %.2f of the change",
                 *(name, found.layer),
-                *found[2:],
+                *found[2:5],
             )
         channels = {channel: float(f"{value:.4g}") for channel, value in found.values.items()}
         Edit(
@@ -128,6 +129,16 @@ class Found(NamedTuple):
     """Share of the portraits that show the attribute with it."""
     outside: float
     """Share of the squared change outside the region."""
+    change: float
+    """Mean square of the change of pixels, in 0 to 255."""
+
+    @property
+    def worth(self) -> float:
+        """What an edit is chosen by first."""
+        return self.success * (1 - self.outside)
+
+
+NOTHING = Found(0, {}, "nothing", 0, 0, 0)
 
 
 class Search:
@@ -140,6 +151,7 @@ class Search:
         region: where the edit is.
         classes: the masks' class table.
         deviations: see `map_deviations`.
+        finest: see `FINEST`.
     """
 
     def __init__(
@@ -150,8 +162,9 @@ class Search:
         region: EditRegion,
         classes: ClassTable,
         deviations: Sequence[Tensor],
+        finest: int = FINEST,
     ) -> None:
-        self.sampler, self.probe, self.deviations = sampler, probe, deviations
+        self.sampler, self.probe, self.deviations, self.finest = sampler, probe, deviations, finest
         self.region, self.classes = region, classes
         self.has, self.lacks = divided(samples, probe)
 
@@ -159,11 +172,11 @@ class Search:
         """The best of the edits that are found in each layer, of at most so many channels."""
         generator = self.sampler.generator
         widths = [width for _, width in generator.sides()]
-        layers = [i for i, width in enumerate(widths) if LOCK_SIDE <= width <= generator.width // FINEST]
+        layers = [i for i, width in enumerate(widths) if LOCK_SIDE <= width <= generator.width // self.finest]
         differences = self.differences()
         chosen = self.lacks.take(range(min(CHOICE, len(self.lacks))))
         before = paint_edited(self.sampler, chosen.styles)
-        best = Found(layers[0], {}, "nothing", 0, 1)
+        found = [NOTHING]
         for layer in progress(layers, f"find_edits {self.probe.name}", len(layers), "layers"):
             difference = differences[layer]
             for way, values in (
@@ -172,10 +185,9 @@ class Search:
             ):
                 for strength in STRENGTHS:
                     scaled = {channel: strength * value for channel, value in values.items()}
-                    tried = self.attempt(chosen, before, layer, scaled, way)
-                    if tried.success * (1 - tried.outside) > best.success * (1 - best.outside):
-                        best = tried
-        return best
+                    found.append(self.attempt(chosen, before, layer, scaled, way))
+        most = max(tried.worth for tried in found)
+        return min((tried for tried in found if tried.worth >= NEARLY * most), key=lambda tried: tried.change)
 
     def attempt(
         self, portraits: Generated, before: np.ndarray, layer: int, values: Mapping[int, float], way: str
@@ -185,7 +197,8 @@ class Search:
         edit = LocalEdit.from_values(layer, values, self.deviations)
         after = paint_edited(self.sampler, portraits.styles, [Applied(edit, regions)])
         shown = self.probe.probabilities(seen_size(after), seen_size(portraits.masks)) > self.probe.probes.threshold
-        return Found(layer, values, way, float(shown.mean()), outside_share(before, after, regions))
+        change = float(np.square(after.astype(np.float64) - before).mean())
+        return Found(layer, values, way, float(shown.mean()), outside_share(before, after, regions), change)
 
     def differences(self) -> list[np.ndarray]:
         """For each layer the mean of its maps inside the region where the attribute is, less where it is not.
