@@ -6,6 +6,7 @@
 #   snakemake --cores all -- pseudo_labels                        one product, or file, and what it needs
 #   snakemake --cores all -- review label_quality                 portraits to label next, labels to check again
 #   snakemake --cores all -- avatars                              avatars of all portraits in drawing styles
+#   snakemake --cores all -- mask_generator                       masks out of nothing, and portraits painted on them
 #   snakemake --cores all -- cyclegan                             portraits in the manner of another collection
 #   snakemake --cores all -- swap                                 two people's faces exchanged in films
 #
@@ -69,6 +70,13 @@ if CONFIG.masked:
 
 
 include: "rules/stylegan.smk"
+
+
+if CONFIG.masked:
+
+    include: "rules/mask_generator.smk"
+
+
 include: "rules/other.smk"
 include: "rules/translate.smk"
 include: "rules/through_masks.smk"

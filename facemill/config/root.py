@@ -10,6 +10,7 @@ from facemill.config.fields import Section, Share, TrainingConfig, without_nulls
 from facemill.config.ingest import FilterConfig, PortraitsConfig, SampleConfig, SourceConfig
 from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
+from facemill.config.mask_generator import MaskGeneratorConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
 from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, StyleganConfig
@@ -32,6 +33,9 @@ PRETRAINED = (
     "swap.initial",
 )
 """Keys of the files and folders of pretrained networks."""
+
+NEED_MASKS = ("avatars", "mask_generator", "swap")
+"""Further stages that need masks."""
 
 
 class Config(Section):
@@ -74,10 +78,13 @@ class Config(Section):
     generated: GeneratedConfig
     projection: ProjectionConfig
     edits: EditsConfig
+    mask_generator: MaskGeneratorConfig
     cyclegan: CycleganConfig
     swap: SwapConfig
-    also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks", "swap"]] = Field(
-        [], description="further stages that a whole run includes: avatars, stylegan, cyclegan, through_masks, swap"
+    also: list[Literal["avatars", "stylegan", "mask_generator", "cyclegan", "through_masks", "swap"]] = Field(
+        [],
+        description="further stages that a whole run includes: avatars, stylegan, mask_generator, cyclegan, "
+        "through_masks, swap",
     )
 
     @model_validator(mode="after")
@@ -101,7 +108,7 @@ class Config(Section):
             raise ValueError(
                 f"cyclegan.other: found null; accepted: another collection, which also: [{min(needs_other)}] needs"
             )
-        if unmasked := [stage for stage in self.also if stage in ("avatars", "swap") and not self.masked]:
+        if unmasked := [stage for stage in self.also if stage in NEED_MASKS and not self.masked]:
             raise ValueError(
                 f"also: found {unmasked[0]}; accepted: further stages that need no masks, or source.labelled or "
                 "source.masks"
@@ -128,8 +135,9 @@ class Config(Section):
                     f"unet.versions.{name}.downscale: found {preset.downscale}; accepted: a number that makes the "
                     f"portraits' width, {width}, a multiple of 32 still"
                 )
-        if self.stylegan.size > size:
-            raise ValueError(f"stylegan.size: found {self.stylegan.size}; accepted: at most portraits.size, {size}")
+        for section in ("stylegan", "mask_generator"):
+            if (found := getattr(self, section).size) > size:
+                raise ValueError(f"{section}.size: found {found}; accepted: at most portraits.size, {size}")
         if self.pseudo_labels.version == "v4" and self.self_training is None:
             raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
         return self

@@ -78,6 +78,7 @@ class StyleDiscriminator(nn.Module):
         ratio: int = 1,
         slots: Sequence[int] = (),
         conditioning: Conditioning = "projection",
+        colors: int = 3,
     ) -> None:
         """A discriminator with random weights.
 
@@ -86,10 +87,11 @@ class StyleDiscriminator(nn.Module):
             ratio: height : width.
             slots: number of each group's names, and one more for none; empty without conditions.
             conditioning: how conditions are told.
+            colors: channels of the images.
         """
         super().__init__()
         top, bottom = channels[-1], channels[0]
-        self.from_rgb = EqualConv(3, top, 1, gain=GAIN)
+        self.from_rgb = EqualConv(colors, top, 1, gain=GAIN)
         self.blocks = nn.Sequential(*(ResidualBlock(a, b) for a, b in pairwise(reversed(channels))))
         self.conv = EqualConv(bottom + 1, bottom, 3, gain=GAIN)
         self.linear = EqualLinear(bottom * ratio * BASE_RESOLUTION**2, bottom, gain=GAIN)

@@ -128,16 +128,16 @@ class ModulatedConv(nn.Module):
 
 
 class ToRgb(nn.Module):
-    """A 1x1 convolution to RGB, modulated, not demodulated."""
+    """A 1x1 convolution to RGB, or to other channels of an image, modulated, not demodulated."""
 
-    def __init__(self, inputs: int, w_dim: int) -> None:
+    def __init__(self, inputs: int, w_dim: int, outputs: int = 3) -> None:
         super().__init__()
         self.style = EqualLinear(w_dim, inputs, bias=1, gain=1 / math.sqrt(inputs))
-        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
-        self.bias = nn.Parameter(torch.zeros(3))
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        """An image (B, 3, H, W) of feature maps and styles (B, w_dim)."""
+        """An image (B, outputs, H, W) of feature maps and styles (B, w_dim)."""
         with torch.autocast(x.device.type, enabled=False):
             style = self.style(w)
         return F.conv2d(x * style.to(x.dtype)[:, :, None, None], self.weight, self.bias)

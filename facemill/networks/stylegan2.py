@@ -59,14 +59,14 @@ PRESETS = {
 class Level(nn.Module):
     """The layers at one resolution: convolutions, the first on enlarged maps but for the lowest level, and RGB."""
 
-    def __init__(self, inputs: int, outputs: int, w_dim: int, noise: bool, lowest: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, w_dim: int, noise: bool, lowest: bool, colors: int = 3) -> None:
         super().__init__()
         widths = [inputs, outputs] if lowest else [inputs, outputs, outputs]
         self.lowest, self.layers = lowest, len(widths) - 1
         self.convs = nn.ModuleList(
             ModulatedConv(a, b, w_dim, noise, enlarges=not (lowest or i)) for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.to_rgb = ToRgb(outputs, w_dim)
+        self.to_rgb = ToRgb(outputs, w_dim, colors)
 
     def forward(
         self, x: Tensor, image: Tensor, styles: Tensor, noise: Sequence[Tensor | None]
@@ -113,6 +113,7 @@ class StyleGenerator(nn.Module):
         noise: bool = False,
         conditions: Mapping[str, Sequence[str]] | None = None,
         combinations: int = 1,
+        colors: int = 3,
     ) -> None:
         """A generator with random weights.
 
@@ -126,6 +127,7 @@ class StyleGenerator(nn.Module):
             noise: whether noise is added after each convolution, of a strength that is learned.
             conditions: names that can be asked for, by group.
             combinations: distinct combinations of names in the training's portraits; 1 without conditions.
+            colors: channels of the images.
         """
         super().__init__()
         self.height, self.width, self.z_dim, self.w_dim = height, height // ratio, z_dim, w_dim
@@ -134,7 +136,7 @@ class StyleGenerator(nn.Module):
         self.mapping = MappingNetwork(z_dim, w_dim, mapping, sum(self.slots))
         self.constant = nn.Parameter(torch.randn(1, channels[0], BASE_RESOLUTION * ratio, BASE_RESOLUTION))
         pairs = pairwise([channels[0], *channels])
-        self.levels = nn.ModuleList(Level(a, b, w_dim, noise, i == 0) for i, (a, b) in enumerate(pairs))
+        self.levels = nn.ModuleList(Level(a, b, w_dim, noise, i == 0, colors) for i, (a, b) in enumerate(pairs))
         self.convs_per_level = [1] + [2] * (len(channels) - 1)
         self.layers = sum(self.convs_per_level) + 1
         self.register_buffer("w_mean", torch.zeros(w_dim))

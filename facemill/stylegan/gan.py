@@ -15,6 +15,7 @@ from torch.optim import Adam
 
 from facemill.config.stylegan import StyleganConfig
 from facemill.networks.diff_augment import DiffAugment
+from facemill.networks.mask_generator import MaskGenerator
 from facemill.networks.style_discriminator import DiscriminatorOutput, StyleDiscriminator
 from facemill.networks.stylegan2 import PRESETS, StyleGenerator
 from facemill.networks.stylegan_losses import class_loss, discriminator_loss, generator_loss, gradient_penalty
@@ -130,6 +131,7 @@ def build_gan(
     names: dict[str, list[str]],
     combinations: Tensor,
     shares: Tensor,
+    classes: int | None = None,
 ) -> StyleGan:
     """New networks with their optimizers.
 
@@ -143,11 +145,13 @@ def build_gan(
         names: by group the names that can be asked for.
         combinations: slots of the groups in the portraits, int64 (C, groups).
         shares: the share of each, float32 (C,).
+        classes: of masks, where these are generated in place of portraits.
     """
-    generator = StyleGenerator(**generator_kwargs(settings, ratio, names, len(combinations)))
+    kind = MaskGenerator if classes else StyleGenerator
+    generator = kind(**generator_kwargs(settings, ratio, names, len(combinations), classes))
     generator.combinations.copy_(combinations)
     generator.shares.copy_(shares)
-    discriminator = StyleDiscriminator(**discriminator_kwargs(settings, ratio, generator.slots))
+    discriminator = StyleDiscriminator(**discriminator_kwargs(settings, ratio, generator.slots, classes))
     for network in (generator, discriminator):
         network.to(memory_format=torch.channels_last)
     lr, lazy = settings.training.learning_rate, settings.penalty_every / (settings.penalty_every + 1)
@@ -162,9 +166,9 @@ def build_gan(
 
 
 def generator_kwargs(
-    settings: StyleganConfig, ratio: int, names: dict[str, list[str]], combinations: int
+    settings: StyleganConfig, ratio: int, names: dict[str, list[str]], combinations: int, classes: int | None = None
 ) -> dict[str, Any]:
-    """The arguments of `StyleGenerator`."""
+    """The arguments of `StyleGenerator`, or of the `MaskGenerator` of so many classes."""
     preset = PRESETS[settings.preset]
     return {
         "height": settings.size,
@@ -176,10 +180,18 @@ def generator_kwargs(
         "noise": settings.noise,
         "conditions": names,
         "combinations": combinations,
+        "colors": classes or 3,
     }
 
 
-def discriminator_kwargs(settings: StyleganConfig, ratio: int, slots: list[int]) -> dict[str, Any]:
-    """The arguments of `StyleDiscriminator`."""
-    channels = PRESETS[settings.preset].channels(settings.size // ratio)
-    return {"channels": channels, "ratio": ratio, "slots": slots, "conditioning": settings.discriminator}
+def discriminator_kwargs(
+    settings: StyleganConfig, ratio: int, slots: list[int], classes: int | None = None
+) -> dict[str, Any]:
+    """The arguments of `StyleDiscriminator`, of portraits or of masks of so many classes."""
+    return {
+        "channels": PRESETS[settings.preset].channels(settings.size // ratio),
+        "ratio": ratio,
+        "slots": slots,
+        "conditioning": settings.discriminator,
+        "colors": classes or 3,
+    }

@@ -9,11 +9,11 @@ from helpers.running import made_once, snakemake
 
 @pytest.fixture(scope="session")
 def enough(finished, tmp_path_factory) -> Path:
-    """The finished run, with the stages `stylegan` and `cyclegan`."""
+    """The finished run, with the stages `stylegan`, `mask_generator` and `cyclegan`."""
 
     def make(folder: Path) -> None:
         project = shutil.copytree(finished, folder / "facemill")
-        code, said = snakemake(project, "--", "stylegan", "cyclegan")
+        code, said = snakemake(project, "--", "stylegan", "mask_generator", "cyclegan")
         assert code == 0, said
 
     return made_once(tmp_path_factory, "enough", make) / "facemill"

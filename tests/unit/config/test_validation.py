@@ -143,6 +143,18 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"stylegan": {"size": 256}},
             "stylegan.size: found 256; accepted: at most portraits.size, 128",
         ),
+        (
+            {"mask_generator": {"size": 256}},
+            "mask_generator.size: found 256; accepted: at most portraits.size, 128",
+        ),
+        (
+            {"mask_generator": {"training": {"batch": 6}}},
+            "mask_generator.training.batch: found 6; accepted: a multiple of 4",
+        ),
+        (
+            {"mask_generator": {"diff_augment": ["color"]}},
+            "mask_generator.diff_augment.0: found 'color'; accepted: 'translation' or 'cutout'",
+        ),
         ({"stylegan": {"size": 48}}, "stylegan.size: found 48; accepted: 32, 64, 128, 256 or 512"),
         ({"stylegan": {"preset": "huge"}}, "stylegan.preset: found 'huge'; accepted: 'tiny', 'small', .* or 'paper'"),
         ({"stylegan": {"loss": "hinge"}}, "stylegan.loss: found 'hinge'; accepted: 'logistic' or 'relativistic'"),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.faces import faces_at, write_cascade
+from helpers.masks import save_mask_generator
 from helpers.studio_models import make_unet
 from PIL import Image
 
@@ -13,6 +14,7 @@ from facemill.config.ingest import DetectorConfig
 from facemill.data.classes import SEVEN, Class, ClassTable
 from facemill.data.shards import encode_mask
 from facemill.errors import UserError
+from facemill.inference.mask_sampler import TRUNCATION, MaskSampler
 from facemill.inference.painter import Painter
 from facemill.ingest.crop_place import portrait_finder
 from facemill.ingest.faces import face_detector
@@ -295,3 +297,54 @@ def test_masks_are_found_as_images_are(folder, generate):
     for name, reason in {"none": "no such folder", "style.jpg": "a file; accepted: a folder"}.items():
         with pytest.raises(UserError, match=f"--masks {folder / name}: {reason}"):
             generate_portraits(model=folder / "gaugan", masks=folder / name, out=folder / "x")
+
+
+@pytest.fixture
+def drawing(folder):
+    """Beside GauGAN a generator of masks."""
+    save_mask_generator(folder / "mask_generator")
+    return folder
+
+
+def test_random_masks_are_painted_and_kept(drawing):
+    generate_portraits(model=drawing / "gaugan", out=drawing / "out", random=3, seed=5)
+    names = [f"seed-00000{seed}.png" for seed in (5, 6, 7)]
+    assert sorted(path.name for path in (drawing / "out").glob("*.png")) == names
+    painter, sampler = Painter.load(drawing / "gaugan"), MaskSampler.load(drawing / "mask_generator")
+    z = painter.random_styles(3, 5)
+    for index, name in enumerate(names):
+        mask = read_mask(drawing / "out/masks" / name, painter)
+        assert (mask.numpy() == sampler.masks([5 + index], TRUNCATION, 32)).mean() > 0.99
+        assert np.array_equal(np.asarray(Image.open(drawing / "out" / name)), painter.generate(mask, z[[index]])[0])
+    generate_portraits(model=drawing / "gaugan", out=drawing / "mean", random=2, truncation=0)
+    first, second = (np.asarray(Image.open(path)) for path in sorted((drawing / "mean/masks").iterdir()))
+    assert np.array_equal(first, second)
+
+
+def test_random_masks_take_a_style_and_a_seed(drawing):
+    style = {"style": drawing / "style.jpg", "seed": 9}
+    generate_portraits(model=drawing / "gaugan", out=drawing / "out", random=2, **style)
+    assert (drawing / "out/seed-000009.png").exists() and (drawing / "out/seed-000010.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "--masks, --random: found neither; accepted: one of them"),
+        ({"masks": "masks", "random": 1}, "--masks, --random: found both; accepted: one of them"),
+        ({"random": 0}, "--random 0; accepted: 1 to 100000"),
+        ({"random": 1, "seed": -1}, "--seed -1; accepted with --random: 0 to 42948"),
+        ({"random": 1, "truncation": 2}, r"--truncation 2; accepted: 0 \(the mean mask\) to 1.5"),
+        ({"masks": "masks", "truncation": 1}, "--mask-generator, --truncation: accepted with --random alone"),
+        ({"random": 1, "mask_generator": "nowhere"}, "nowhere.*: no such model"),
+        ({"random": 1, "mask_generator": "tall"}, "tall draws masks of 16 x 32; accepted: the shape of GauGAN's, 32"),
+        ({"random": 1, "mask_generator": "two"}, "classes"),
+    ],
+)
+def test_what_random_masks_cannot_be_asked_for_is_refused(drawing, options, message):
+    save_mask_generator(drawing / "tall", ratio=2)
+    save_mask_generator(drawing / "two", classes=TWO)
+    options = {key: drawing / value if isinstance(value, str) else value for key, value in options.items()}
+    with pytest.raises(UserError, match=message):
+        generate_portraits(model=drawing / "gaugan", out=drawing / "out", **options)
+    assert not list((drawing / "out").rglob("*.png"))

@@ -28,6 +28,7 @@ LAYERS = [
         "latent",
         "avatars",
         "stylegan",
+        "mask_generator",
         "translate",
         "swap",
         "report",

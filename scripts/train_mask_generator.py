@@ -1,0 +1,6 @@
+"""Trains the mask generator."""
+
+from facemill.workflow.command import run
+
+if __name__ == "__main__":
+    run("facemill.mask_generator.train_mask_generator:train_mask_generator", gpu=True)
