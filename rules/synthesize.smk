@@ -129,6 +129,12 @@ if CONFIG.masked:
             picture=figure(
                 "results/{dataset}/gaugan/gaugan.png", "4 Synthesize", "2 GauGAN: masks and style references", "gaugan"
             ),
+            extremes=figure(
+                "results/{dataset}/gaugan/best_and_worst.png",
+                "4 Synthesize",
+                "3 GauGAN: the best and the worst",
+                "gaugan_extremes",
+            ),
         log:
             "logs/{dataset}/evaluate_gaugan.log",
         benchmark:
