@@ -97,7 +97,7 @@ class ProjectionConfig(Section):
 class EditsConfig(Section):
     """Local edits of StyleGAN's feature maps, and the maps that follow a class."""
 
-    attributes: Annotated[dict[AttributeName, Role], BeforeValidator(without_nulls)] = Field(
+    attributes: Annotated[dict[AttributeName, Role], BeforeValidator(without_nulls), Field(min_length=1)] = Field(
         description="tags and names of colors for which edits are found, each with the role of the classes that show it"
     )
     channels: Positive = Field(description="feature maps that an edit adds to, at most")
