@@ -71,6 +71,11 @@ def also(stage, output):
     return output if stage in CONFIG.also else str(output)
 
 
+def shown(stage, file, category, title, caption):
+    """A picture results/<dataset>/<stage>/<file>, which the report shows where its stage is a part of all."""
+    return also(stage, figure(f"results/{{dataset}}/{stage}/{file}", category, title, caption))
+
+
 def marked(mark):
     """The outputs of all rules so far that bear a mark, each with its value."""
     marks = ((path, path.flags.get(mark)) for rule in workflow.rules for path in rule.output)

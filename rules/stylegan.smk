@@ -1,6 +1,6 @@
 # StyleGAN, when asked for: portraits out of nothing, with figures, and ways to steer them.
-# Needs portraits/, vae/ and attributes/, where there are masks also pseudo_labels/ and unet/, with conditions also tags/;
-# makes stylegan/, generated/ and generated_tags/.
+# Needs portraits/, vae/ and attributes/, where there are masks also pseudo_labels/, unet/, tags/ and gaugan/, with
+# conditions tags/; makes stylegan/, generated/ and generated_tags/.
 
 STYLEGAN = "results/{dataset}/stylegan"
 
@@ -21,7 +21,7 @@ rule stylegan:
         expand(
             "results/{dataset}/stylegan/{file}.json",
             dataset=CONFIG.dataset,
-            file=["mixing", "projections", "vectors_metrics", "factors"],
+            file=["mixing", "projections", "vectors_metrics", "factors"] + ["features", "edits"] * CONFIG.masked,
         ),
         f"results/{CONFIG.dataset}/stylegan/interpolations.png",
 
@@ -82,25 +82,16 @@ rule evaluate_stylegan:
         probes=plain(rules.probe_latents.output.judge) if CONFIG.stylegan.conditions else [],
     output:
         **(
-            {
-                "classes": also(
-                    "stylegan", figure(f"{STYLEGAN}/classes.png", "7 StyleGAN", "4 Classes", "stylegan_classes")
-                )
-            }
+            {"classes": shown("stylegan", "classes.png", "7 StyleGAN", "4 Classes", "stylegan_classes")}
             if CONFIG.stylegan.conditions
             else {}
         ),
         **({"mask_limits": f"{STYLEGAN}/mask_limits.json"} if CONFIG.masked else {}),
         metrics=also("stylegan", metrics(f"{STYLEGAN}/metrics.json", "stylegan")),
         truncation=f"{STYLEGAN}/truncation.csv",
-        truncation_picture=also(
-            "stylegan", figure(f"{STYLEGAN}/truncation.png", "7 StyleGAN", "2 Truncation", "stylegan_truncation")
-        ),
-        samples=also("stylegan", figure(f"{STYLEGAN}/samples.png", "7 StyleGAN", "1 Seeds 0 to 99", "stylegan_samples")),
-        neighbors=also(
-            "stylegan",
-            figure(f"{STYLEGAN}/neighbors.png", "7 StyleGAN", "3 Nearest to the training", "stylegan_neighbors"),
-        ),
+        truncation_picture=shown("stylegan", "truncation.png", "7 StyleGAN", "2 Truncation", "stylegan_truncation"),
+        samples=shown("stylegan", "samples.png", "7 StyleGAN", "1 Seeds 0 to 99", "stylegan_samples"),
+        neighbors=shown("stylegan", "neighbors.png", "7 StyleGAN", "3 Nearest to the training", "stylegan_neighbors"),
     log:
         "logs/{dataset}/evaluate_stylegan.log",
     benchmark:
@@ -129,7 +120,7 @@ rule evaluate_mixing:
         unet=EVALUATOR,
     output:
         metrics=also("stylegan", metrics(f"{STYLEGAN}/mixing.json", "stylegan_mixing")),
-        picture=also("stylegan", figure(f"{STYLEGAN}/mixing.png", "7 StyleGAN", "5 Mixed styles", "stylegan_mixing")),
+        picture=shown("stylegan", "mixing.png", "7 StyleGAN", "5 Mixed styles", "stylegan_mixing"),
     log:
         "logs/{dataset}/evaluate_mixing.log",
     benchmark:
@@ -156,10 +147,7 @@ rule project_samples:
     output:
         projections=f"{STYLEGAN}/projections.parquet",
         metrics=also("stylegan", metrics(f"{STYLEGAN}/projections.json", "stylegan_projections")),
-        picture=also(
-            "stylegan",
-            figure(f"{STYLEGAN}/projections.png", "7 StyleGAN", "6 Projected portraits", "stylegan_projections"),
-        ),
+        picture=shown("stylegan", "projections.png", "7 StyleGAN", "6 Projected portraits", "stylegan_projections"),
     log:
         "logs/{dataset}/project_samples.log",
     benchmark:
@@ -270,18 +258,11 @@ rule evaluate_stylegan_vectors:
         vae=[] if CONFIG.masked else plain(rules.train_vae.output.model),
     output:
         metrics=also("stylegan", metrics(f"{STYLEGAN}/vectors_metrics.json", "stylegan_vectors")),
-        transitions=also(
-            "stylegan",
-            figure(f"{STYLEGAN}/vectors.png", "7 StyleGAN", "7 From one attribute to another", "stylegan_vectors"),
+        transitions=shown(
+            "stylegan", "vectors.png", "7 StyleGAN", "7 From one attribute to another", "stylegan_vectors"
         ),
-        animation=also(
-            "stylegan",
-            figure(
-                f"{STYLEGAN}/vectors.webp",
-                "7 StyleGAN",
-                "8 From one attribute to another, animated",
-                "stylegan_vectors",
-            ),
+        animation=shown(
+            "stylegan", "vectors.webp", "7 StyleGAN", "8 From one attribute to another, animated", "stylegan_vectors"
         ),
     log:
         "logs/{dataset}/evaluate_stylegan_vectors.log",
@@ -315,11 +296,8 @@ rule factor_styles:
     output:
         factors=f"{STYLEGAN}/factors.safetensors",
         metrics=also("stylegan", metrics(f"{STYLEGAN}/factors.json", "stylegan_factors")),
-        picture=also(
-            "stylegan",
-            figure(
-                f"{STYLEGAN}/factors.png", "8 Steering StyleGAN", "1 Directions without labels", "stylegan_factors"
-            ),
+        picture=shown(
+            "stylegan", "factors.png", "8 Steering StyleGAN", "1 Directions without labels", "stylegan_factors"
         ),
     log:
         "logs/{dataset}/factor_styles.log",
@@ -344,32 +322,26 @@ rule walk_stylegan:
         generated=shards("generated"),
         tags=shards("generated_tags"),
     output:
-        interpolations=also(
+        interpolations=shown(
             "stylegan",
-            figure(
-                f"{STYLEGAN}/interpolations.png",
-                "8 Steering StyleGAN",
-                "2 From one portrait to another",
-                "stylegan_interpolations",
-            ),
+            "interpolations.png",
+            "8 Steering StyleGAN",
+            "2 From one portrait to another",
+            "stylegan_interpolations",
         ),
-        interpolations_animation=also(
+        interpolations_animation=shown(
             "stylegan",
-            figure(
-                f"{STYLEGAN}/interpolations.webp",
-                "8 Steering StyleGAN",
-                "3 From one portrait to another, animated",
-                "stylegan_interpolations",
-            ),
+            "interpolations.webp",
+            "8 Steering StyleGAN",
+            "3 From one portrait to another, animated",
+            "stylegan_interpolations",
         ),
-        walks_animation=also(
+        walks_animation=shown(
             "stylegan",
-            figure(
-                f"{STYLEGAN}/walks.webp",
-                "8 Steering StyleGAN",
-                "4 From one attribute to the next, animated",
-                "stylegan_walks",
-            ),
+            "walks.webp",
+            "8 Steering StyleGAN",
+            "4 From one attribute to the next, animated",
+            "stylegan_walks",
         ),
     log:
         "logs/{dataset}/walk_stylegan.log",
@@ -383,6 +355,94 @@ rule walk_stylegan:
             seed=CONFIG.seed,
         ),
     resources:
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule find_features:
+    """Which feature maps of StyleGAN follow a class of the masks, and by how much more than the mean mask does."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        generated=shards("generated"),
+    output:
+        features=f"{STYLEGAN}/features.parquet",
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/features.json", "stylegan_features")),
+        picture=shown(
+            "stylegan", "features.png", "8 Steering StyleGAN", "5 Maps that follow a class", "stylegan_features"
+        ),
+    log:
+        "logs/{dataset}/find_features.log",
+    params:
+        **door("find_features", settings=CONFIG.edits),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule find_edits:
+    """Local edits of feature maps, one for each attribute, found by difference and by effect."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        generated=shards("generated"),
+        portraits=shards("portraits"),
+        tags=shards("tags"),
+        pseudo_labels=shards("pseudo_labels"),
+    output:
+        edits=expand(f"{STYLEGAN}/edits/{{attribute}}.json", attribute=CONFIG.edits.attributes, allow_missing=True),
+    log:
+        "logs/{dataset}/find_edits.log",
+    params:
+        **door("find_edits", settings=CONFIG.edits, min_images=CONFIG.attributes.min_images, holdout=CONFIG.holdout),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="4h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule evaluate_edits:
+    """Held-out generated portraits edited in four ways, success and what else changes; a talking mouth."""
+    input:
+        model=plain(rules.train_stylegan.output.model),
+        edits=rules.find_edits.output.edits,
+        evaluator=EVALUATOR,
+        gaugan=GAUGAN,
+        style_encoder=plain(rules.train_gaugan.output.style_encoder) if CONFIG.styled else [],
+        generated=shards("generated"),
+        generated_tags=shards("generated_tags"),
+        portraits=shards("portraits"),
+        tags=shards("tags"),
+        pseudo_labels=shards("pseudo_labels"),
+    output:
+        metrics=also("stylegan", metrics(f"{STYLEGAN}/edits.json", "stylegan_edits")),
+        picture=shown("stylegan", "edits.png", "8 Steering StyleGAN", "6 Four ways to an attribute", "stylegan_edits"),
+        animation=shown("stylegan", "edits.webp", "8 Steering StyleGAN", "7 Local edits, animated", "stylegan_edits"),
+    log:
+        "logs/{dataset}/evaluate_edits.log",
+    benchmark:
+        "benchmarks/results/{dataset}/evaluate_edits.tsv"
+    params:
+        **door(
+            "evaluate_edits",
+            settings=CONFIG.edits,
+            preserve=CONFIG.attributes.preserve,
+            strength=CONFIG.generated.strength,
+            min_images=CONFIG.attributes.min_images,
+            holdout=CONFIG.holdout,
+        ),
+    resources:
+        mem_mb=mem_per_attempt(8000),
+        runtime="2h",
         gpu=1,
     conda:
         "../envs/facemill.yaml"

@@ -12,7 +12,7 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
-from facemill.config.stylegan import GeneratedConfig, ProjectionConfig, StyleganConfig
+from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, StyleganConfig
 from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.config.translate import CycleganConfig
@@ -73,6 +73,7 @@ class Config(Section):
     stylegan: StyleganConfig
     generated: GeneratedConfig
     projection: ProjectionConfig
+    edits: EditsConfig
     cyclegan: CycleganConfig
     swap: SwapConfig
     also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks", "swap"]] = Field(

@@ -4,12 +4,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from facemill.config.fields import Positive, Section, Share, Size, TrainingConfig
+from facemill.config.fields import Positive, Section, Share, Size, TrainingConfig, without_nulls
+from facemill.data.classes import Role
 
 DEVIATION_GROUP = 4
 """Images of a part of a batch are a multiple of it: the minibatch deviation is computed among so many."""
+
+AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+"""A tag, or the name of a color, that can be the name of a file."""
 
 
 class StyleganConfig(Section):
@@ -88,3 +92,16 @@ class ProjectionConfig(Section):
         description="number of portraits of each kind: held-out, of the training, generated"
     )
     steps: Positive = Field(description="steps of each search")
+
+
+class EditsConfig(Section):
+    """Local edits of StyleGAN's feature maps, and the maps that follow a class."""
+
+    attributes: Annotated[dict[AttributeName, Role], BeforeValidator(without_nulls), Field(min_length=1)] = Field(
+        description="tags and names of colors for which edits are found, each with the role of the classes that show it"
+    )
+    channels: Positive = Field(description="feature maps that an edit adds to, at most")
+    samples: Annotated[int, Field(ge=4)] = Field(
+        description="generated portraits from which edits are found, and that maps are compared with"
+    )
+    portraits: Positive = Field(description="held-out generated portraits on which each edit is measured")

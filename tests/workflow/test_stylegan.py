@@ -61,6 +61,25 @@ def test_the_stage_ends_with_model_figures_and_pictures(enough):
     assert planned(enough, "--", "stylegan") == {}
 
 
+def test_edits_are_found_measured_and_applied(enough, tmp_path):
+    stage = enough / "results/tiny/stylegan"
+    edits = json.loads((stage / "edits.json").read_text())
+    for way in ("direction", "locked", "local", "gaugan"):
+        assert edits[way].keys() >= {"success", "outside", "drift", "mask_iou"}
+    assert "open_mouth" in edits["attributes"]
+    scores = [edits[way]["attributes"]["open_mouth"] for way in ("direction", "locked", "local", "gaugan")]
+    assert all(0 <= of_way["outside"] <= 1 and of_way["mask_iou"] > 0 for of_way in scores)
+    assert all(scores["outside"] == 0 for scores in edits["locked"]["attributes"].values())
+    assert all(scores["beyond_reach"] == 0 for scores in edits["local"]["attributes"].values())
+    names = sorted(path.stem for path in (stage / "edits").iterdir())
+    assert names == ["blonde_hair", "open_mouth", "smile"]
+    features = json.loads((stage / "features.json").read_text())
+    assert features["best"]["background"]["gain"] is not None
+    for path in ("edits.png", "edits.webp", "features.png"):
+        with Image.open(stage / path) as picture:
+            assert min(picture.size) > 32
+
+
 def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(enough):
     results = enough / "results/tiny"
     generated, tags = (sorted((results / kind).glob("shard-*.parquet")) for kind in ("generated", "generated_tags"))

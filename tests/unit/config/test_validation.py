@@ -184,6 +184,16 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"stylegan": {"initial": "no.folder"}},
             "stylegan.initial: found 'no.folder', which is not there; accepted: .*",
         ),
+        (
+            {"edits": {"attributes": {"smile": "lips"}}},
+            "edits.attributes.smile: found 'lips'; accepted: 'background', 'skin', .*",
+        ),
+        ({"edits": {"attributes": {"../up": "mouth"}}}, "edits.attributes.../up: found '../up'; accepted: .*"),
+        (
+            {"edits": {"attributes": {name: None for name in ("open_mouth", "smile", "blonde_hair")}}},
+            "edits.attributes: found {.*}; accepted: .* at least 1 item .*",
+        ),
+        ({"edits": {"channels": 0}}, "edits.channels: found 0; accepted: greater than or equal to 1"),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
         ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),
         ({"vae": None}, "vae: found None; accepted: .*"),

@@ -18,7 +18,7 @@ TORCH = ("torch", "torchvision", "accelerate", "segmentation_models_pytorch", "s
 
 COMMANDS = {"predict_masks", "generate_portraits", "make_avatar", "export_onnx", "studio"}
 COMMANDS |= {"sample_portraits", "mix_portraits", "project_portraits", "translate_images", "compare_translations"}
-COMMANDS |= {"preview_swap"}
+COMMANDS |= {"preview_swap", "edit_portraits"}
 """Doors with a network that wait for no GPU: commands for users, of no rule."""
 
 DOORS = [
