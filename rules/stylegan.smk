@@ -476,6 +476,8 @@ if CONFIG.masked:
             "logs/{dataset}/review_generated.log",
         params:
             **door("review_generated", settings=CONFIG.propagation, labels=CONFIG.labels),
+        resources:
+            gpu=1,
         conda:
             "../envs/facemill.yaml"
         shell:
