@@ -466,7 +466,7 @@ if CONFIG.masked:
             f"results/{CONFIG.dataset}/stylegan/propagation.json",
 
     rule review_generated:
-        """Generated portraits that cover the others' styles, with the U-Net's masks, as labelme files to correct."""
+        """Random generated portraits, with the U-Net's masks, as labelme files to correct."""
         input:
             generated=shards("generated"),
         output:

@@ -20,9 +20,10 @@ from facemill.inference.sampler import Sampler
 from facemill.networks.device import autocast
 from facemill.networks.style_edits import stages
 
-INVERSE_PENALTY = 1.0
+INVERSE_PENALTY = 0.01
 """Of the logistic regression: C of scikit-learn."""
-MOST_ITERATIONS = 200
+TOLERANCE, MOST_ITERATIONS = 1e-3, 1000
+"""Of its gradient, and of the search for it."""
 NEVER = -1e4
 """Logit of classes that no labelled pixel has."""
 
@@ -63,7 +64,8 @@ class PixelClassifier:
         if len(known) == 1:
             bias[known] = 0
         else:
-            model = LogisticRegression(C=INVERSE_PENALTY, max_iter=MOST_ITERATIONS).fit((x - mean) / scale, y)
+            model = LogisticRegression(C=INVERSE_PENALTY, tol=TOLERANCE, max_iter=MOST_ITERATIONS)
+            model.fit((x - mean) / scale, y)
             weights[known], bias[known] = _of_each_class(model.coef_), _of_each_class(model.intercept_)
         weights /= scale
         bias -= weights @ mean

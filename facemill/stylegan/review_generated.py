@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from facemill.config.label import LabelsConfig
 from facemill.config.stylegan import PropagationConfig
 from facemill.data.classes import ClassTable
@@ -12,11 +10,8 @@ from facemill.data.shards import mask_classes, read_rows
 from facemill.files import atomic_folder
 from facemill.imaging.figures import save_picture
 from facemill.log import log
-from facemill.review.review_portraits import select_diverse, show_pairs, write_labelme
+from facemill.review.review_portraits import show_pairs, write_labelme
 from facemill.stylegan.edit_rows import Generated, read_generated
-
-CANDIDATES = 512
-"""Portraits among which those to label are chosen."""
 
 
 def review_generated(
@@ -47,15 +42,13 @@ def review_generated(
 
 
 def portraits_to_label(generated: Sequence[Path], classes: ClassTable, count: int) -> Generated:
-    """Generated portraits whose styles cover those of the others, in the order of choice: the first is a typical one.
+    """Random generated portraits that are accepted.
+
+    Those whose styles are most unlike each other were worse in a trial: outliers, of whom the others learn less.
 
     Args:
         generated: shards of generated portraits.
         classes: their masks' class table.
         count: how many, at most.
     """
-    candidates = read_generated(generated, classes, CANDIDATES, lambda row_id: True)
-    styles = candidates.styles.numpy()
-    typical = int(np.linalg.norm(styles - styles.mean(0), axis=1).argmin())
-    others = select_diverse(np.ones(len(styles)), styles, styles[[typical]], count)
-    return candidates.take([typical, *(index for index in others if index != typical)][:count])
+    return read_generated(generated, classes, count, lambda row_id: True)
