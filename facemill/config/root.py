@@ -12,7 +12,7 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
-from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, StyleganConfig
+from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, PropagationConfig, StyleganConfig
 from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.config.translate import CycleganConfig
@@ -74,6 +74,7 @@ class Config(Section):
     generated: GeneratedConfig
     projection: ProjectionConfig
     edits: EditsConfig
+    propagation: PropagationConfig
     cyclegan: CycleganConfig
     swap: SwapConfig
     also: list[Literal["avatars", "stylegan", "cyclegan", "through_masks", "swap"]] = Field(
