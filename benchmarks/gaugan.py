@@ -24,8 +24,8 @@ from facemill.data.shards import decode_mask, mask_classes, read_rows
 from facemill.networks.device import keep_freed_memory
 from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
 from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.perceptual import PerceptualLoss
 from facemill.networks.spade import PRESETS, Generator, Spade, one_hot
-from facemill.networks.vgg import PerceptualLoss
 from facemill.workflow.command import run
 
 PRESET, Z_DIM = PRESETS["paper"], 256
@@ -75,7 +75,7 @@ class PlainGan:
         generator: masks (B, H, W) and style codes (B, z_dim) to images.
         discriminator: images and one-hot masks to features.
         classes: classes of the masks.
-        perceptual: the loss on VGG's features, or None.
+        perceptual: the perceptual loss, or None.
         bf16: whether the networks run under autocast to bfloat16.
     """
 

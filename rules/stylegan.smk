@@ -21,7 +21,8 @@ rule stylegan:
         expand(
             "results/{dataset}/stylegan/{file}.json",
             dataset=CONFIG.dataset,
-            file=["mixing", "projections", "vectors_metrics", "factors"] + ["features", "edits"] * CONFIG.masked,
+            file=["mixing", "projections", "vectors_metrics", "factors"]
+            + ["features", "edits", "propagation"] * CONFIG.masked,
         ),
         f"results/{CONFIG.dataset}/stylegan/interpolations.png",
 
@@ -448,3 +449,61 @@ rule evaluate_edits:
         "../envs/facemill.yaml"
     shell:
         "{params.command} 2>&1 | tee {log}"
+
+
+if CONFIG.masked:
+
+    rule stylegan_review:
+        """Generated portraits to label, as labelme files."""
+        localrule: True
+        input:
+            f"results/{CONFIG.dataset}/stylegan_review/labelme",
+
+    rule propagated:
+        """Masks of all generated portraits, from a few that are labelled."""
+        localrule: True
+        input:
+            f"results/{CONFIG.dataset}/stylegan/propagation.json",
+
+    rule review_generated:
+        """Random generated portraits, with the U-Net's masks, as labelme files to correct."""
+        input:
+            generated=shards("generated"),
+        output:
+            labelme=directory("results/{dataset}/stylegan_review/labelme"),
+            picture="results/{dataset}/stylegan_review/review.png",
+        log:
+            "logs/{dataset}/review_generated.log",
+        params:
+            **door("review_generated", settings=CONFIG.propagation, labels=CONFIG.labels),
+        resources:
+            gpu=1,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"
+
+    rule propagate_labels:
+        """A linear classifier of feature maps, fitted to few labelled portraits, labels all generated ones."""
+        input:
+            *config_file("propagation.labelled"),
+            model=plain(rules.train_stylegan.output.model),
+            generated=shards("generated"),
+        output:
+            propagated=expand("results/{dataset}/propagated/shard-{shard}.parquet", shard=SHARDS, allow_missing=True),
+            metrics=also("stylegan", metrics(f"{STYLEGAN}/propagation.json", "stylegan_propagation")),
+            picture=shown(
+                "stylegan", "propagation.png", "8 Steering StyleGAN", "8 Labels from a few", "stylegan_propagation"
+            ),
+        log:
+            "logs/{dataset}/propagate_labels.log",
+        params:
+            **door("propagate_labels", settings=CONFIG.propagation, labels=CONFIG.labels),
+        resources:
+            mem_mb=mem_per_attempt(8000),
+            runtime="2h",
+            gpu=1,
+        conda:
+            "../envs/facemill.yaml"
+        shell:
+            "{params.command} 2>&1 | tee {log}"

@@ -1,5 +1,5 @@
 # Stage 4, synthesize: a VAE, whose encoder can give the style, and GauGAN, which paints portraits from masks in it.
-# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/v2; makes holdout/, vae/ and, with masks, gaugan/.
+# Needs portraits/ and, where there are masks, pseudo_labels/ and unet/; makes holdout/, vae/ and, with masks, gaugan/.
 
 
 rule count_portraits:
@@ -75,19 +75,20 @@ if CONFIG.masked:
     STYLE_READER = STYLE_READER if CONFIG.styled_by_region else plain(rules.train_vae.output.model)
 
     rule train_gaugan:
-        """GauGAN: the SPADE generator and its discriminators, trained on the pseudo-labels that the gate accepts."""
+        """GauGAN: the SPADE generator and its discriminator, trained on the pseudo-labels that the gate accepts."""
         input:
-            *config_file("gaugan.vgg_weights"),
+            *(config_file("gaugan.vgg_weights") if CONFIG.gaugan.perceptual == "vgg" else []),
             style_reader=STYLE_READER,
             portraits=shards("portraits"),
             pseudo_labels=MASKS,
             gate=plain(rules.gate_pseudo_labels.output.gate),
+            perceptual_unet="results/{dataset}/unet/v3/model.safetensors" if CONFIG.gaugan.perceptual == "unet" else [],
         output:
             "results/{dataset}/gaugan/model.json",
             "results/{dataset}/gaugan/style_encoder.json",
             model="results/{dataset}/gaugan/model.safetensors",
             style_encoder="results/{dataset}/gaugan/style_encoder.safetensors",
-            curves=curves("results/{dataset}/gaugan/curves.csv", "hinge_g", "hinge_d", "feature_matching"),
+            curves=curves("results/{dataset}/gaugan/curves.csv", "adversarial_g", "adversarial_d"),
         log:
             "logs/{dataset}/train_gaugan.log",
         benchmark:
@@ -96,7 +97,7 @@ if CONFIG.masked:
             **door(
                 "train_gaugan",
                 launcher=f"-m facemill.workflow.launch {CONFIG.gaugan.gpus}",
-                settings=CONFIG.gaugan.model_copy(update={"inception_weights": None}),
+                settings=CONFIG.gaugan.for_training,
                 crop=CONFIG.portraits.crop,
                 detector=CONFIG.portraits.detector,
                 size=CONFIG.portraits.size,
@@ -128,6 +129,12 @@ if CONFIG.masked:
             table="results/{dataset}/gaugan/per_image.csv",
             picture=figure(
                 "results/{dataset}/gaugan/gaugan.png", "4 Synthesize", "2 GauGAN: masks and style references", "gaugan"
+            ),
+            extremes=figure(
+                "results/{dataset}/gaugan/best_and_worst.png",
+                "4 Synthesize",
+                "3 GauGAN: the best and the worst",
+                "gaugan_extremes",
             ),
         log:
             "logs/{dataset}/evaluate_gaugan.log",

@@ -219,6 +219,7 @@ def evaluate(settings: GauganConfig, folder: Path, picture: Path, context: Conte
         metrics=folder / "metrics.json",
         table=folder / "per_image.csv",
         picture=picture,
+        extremes=picture.with_name(f"{picture.stem}_best_and_worst.png"),
         **collection(context),
     )
     return json.loads((folder / "metrics.json").read_text())

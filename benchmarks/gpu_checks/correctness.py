@@ -19,12 +19,15 @@ from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discr
 from facemill.networks.imagenet import load_encoder
 from facemill.networks.inception import inception, inception_features
 from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.perceptual import vgg_loss
+from facemill.networks.segmentation_discriminator import SegmentationDiscriminator
+from facemill.networks.segmentation_gan_losses import balancing_weights, class_loss, fake_loss, label_mix_loss
 from facemill.networks.segmentation_losses import cross_entropy_dice
 from facemill.networks.spade import PRESETS, Generator, Spade, add_spectral_norm, one_hot
 from facemill.networks.spade_neighborhoods import neighborhoods
 from facemill.networks.unet import WIDTHS, Unet
 from facemill.networks.vae import Vae, kl_divergence, to_signed_range
-from facemill.networks.vgg import LPIPS_TAPS, PLAN, Lpips, PerceptualLoss, Vgg16
+from facemill.networks.vgg import LPIPS_TAPS, PLAN, Lpips, Vgg16
 from facemill.segment.self_train_unet import consistency_loss
 from facemill.synthesize.train_vae import region_weights
 from gpu_checks import Context, Report, check, precision
@@ -160,6 +163,11 @@ def discriminators(context: Context, report: Report) -> None:
         discriminator = Discriminator(ndf=PRESETS[preset].ndf, classes=layout.shape[1])
         add_spectral_norm(discriminator)
         compare(context, report, preset, discriminator.to(memory_format=torch.channels_last), [images, layout])
+        segmentation = SegmentationDiscriminator(ndf=PRESETS[preset].segmentation_ndf, classes=layout.shape[1])
+        add_spectral_norm(segmentation.down)
+        add_spectral_norm(segmentation.up)
+        segmentation.to(memory_format=torch.channels_last)
+        compare(context, report, f"segmentation_{preset}", segmentation, [images])
     augment = DiffAugment(
         len(images), images.shape[2], images.shape[3], CPU
     )  # moved with its draws, which CUDA would make otherwise
@@ -182,7 +190,7 @@ def vgg_distances(context: Context, report: Report) -> None:
     weights |= {f"lpips.{i}.weight": torch.rand(1, width, 1, 1) for i, width in enumerate(heads)}
     save_file(weights, path)
     compare(context, report, "vgg", Vgg16(path, LPIPS_TAPS), [a])
-    compare(context, report, "perceptual", PerceptualLoss(path), [a, b])
+    compare(context, report, "perceptual", vgg_loss(path), [a, b])
     compare(context, report, "lpips", Lpips(path), [a, b])
 
 
@@ -236,6 +244,17 @@ def losses(context: Context, report: Report) -> None:
     }
     for name, loss in gan_losses.items():
         compare(context, report, name, None, features, loss)
+    layout = one_hot(masks, len(classes))
+    mix, shares = layout[:, :3].sum(1, keepdim=True), layout.mean((0, 2, 3))
+    judged = [torch.randn(len(masks), len(classes) + 1, *masks.shape[1:]) for _ in range(3)]
+
+    def segmenting(_: None, real: Tensor, fake: Tensor, mixed: Tensor, *fixed: Tensor) -> Tensor:
+        """The losses of the discriminator that segments."""
+        mix, layout, shares = (tensor.detach() for tensor in fixed)
+        classes = class_loss(real, layout, balancing_weights(shares))
+        return classes + fake_loss(fake, layout) + label_mix_loss(mixed, real, fake, mix, layout)
+
+    compare(context, report, "segmentation_gan", None, [*judged, mix, layout, shares], segmenting)
     codes = [torch.randn(2, 64), torch.randn(2, 64)]
     compare(context, report, "kl", None, codes, lambda _, *tensors: kl_divergence(*tensors))
     shares = [region_weights(on(device, masks), 64, classes) for device in (context.device, CPU)]

@@ -34,11 +34,11 @@ from facemill.inference.backends import fastest_backend
 from facemill.inference.painter import Painter
 from facemill.inference.segmenter import Segmenter
 from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.perceptual import vgg_loss
 from facemill.networks.spade import PRESETS, Generator, add_spectral_norm
 from facemill.networks.store import load_model, model_classes, save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import to_pixels, to_signed_range
-from facemill.networks.vgg import PerceptualLoss
 from facemill.synthesize.gan import build_gan, generator_kwargs
 from facemill.training.optimization import make_accelerator
 from gpu_checks import Context, Report, check
@@ -215,7 +215,7 @@ def compare_steps(preset: str, size: int, context: Context, report: Report) -> N
             discriminator = Discriminator(ndf=PRESETS[settings.preset].ndf, classes=classes)
             for network in (generator, discriminator):
                 add_spectral_norm(network)
-            perceptual = PerceptualLoss(vgg).to(memory_format=torch.contiguous_format) if vgg else None
+            perceptual = vgg_loss(vgg).to(memory_format=torch.contiguous_format) if vgg else None
             gan = PlainGan(PlainGenerator(generator), PlainDiscriminator(discriminator), classes, perceptual, bf16)
         return lambda: gan.step(*inputs(images))
 

@@ -155,6 +155,7 @@ def unet_config(version: Literal["v1", "v2", "v3"], context: Context, images: in
 def gaugan_settings(settings: GauganConfig, context: Context, images: int, batch: int) -> GauganConfig:
     """Settings of GauGAN with another length and batch, and the preset of a large GPU."""
     update = {"preset": context.pick("large", "tiny"), "vgg_weights": context.data.vgg_weights}
+    update["perceptual"] = "vgg" if context.data.vgg_weights else "none"
     return lasting(settings, images, batch, **update)
 
 

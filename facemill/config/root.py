@@ -13,7 +13,7 @@ from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.mask_generator import MaskGeneratorConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
 from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
-from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, StyleganConfig
+from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, PropagationConfig, StyleganConfig
 from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.config.translate import CycleganConfig
@@ -78,6 +78,7 @@ class Config(Section):
     generated: GeneratedConfig
     projection: ProjectionConfig
     edits: EditsConfig
+    propagation: PropagationConfig
     mask_generator: MaskGeneratorConfig
     cyclegan: CycleganConfig
     swap: SwapConfig

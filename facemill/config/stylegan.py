@@ -94,10 +94,20 @@ class ProjectionConfig(Section):
     steps: Positive = Field(description="steps of each search")
 
 
+class PropagationConfig(Section):
+    """Masks of all generated portraits from a few that are labelled."""
+
+    portraits: Positive = Field(description="generated portraits to label, written by stylegan_review")
+    pixels: Positive = Field(description="pixels of each that the classifier of feature maps is fitted to, at most")
+    labelled: Path | None = Field(
+        None, description="folder of corrected labelme files of them; null: the masks of the U-Net"
+    )
+
+
 class EditsConfig(Section):
     """Local edits of StyleGAN's feature maps, and the maps that follow a class."""
 
-    attributes: Annotated[dict[AttributeName, Role], BeforeValidator(without_nulls)] = Field(
+    attributes: Annotated[dict[AttributeName, Role], BeforeValidator(without_nulls), Field(min_length=1)] = Field(
         description="tags and names of colors for which edits are found, each with the role of the classes that show it"
     )
     channels: Positive = Field(description="feature maps that an edit adds to, at most")

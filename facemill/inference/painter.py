@@ -108,13 +108,15 @@ class Painter:
     def random_styles(self, count: int, seed: int | None = None) -> Tensor:
         """Style codes (count, z_dim), distributed as those of the generator's training; (count, 0) without styles.
 
-        They lie on the CPU where a seed is given, else on the painter's device.
+        They lie on the CPU where a seed is given, else on the painter's device. Colors of regions are clipped to
+        [-1, 1], which some draws leave.
         """
         place = self.device if seed is None else torch.device("cpu")
         random = None if seed is None else torch.Generator().manual_seed(seed)
         normal = torch.randn((count, self.generator.z_dim), generator=random, device=place)
         with torch.autocast(place.type, enabled=False):  # in a training's autocast the product would be bfloat16
-            return self.generator.style_mean.to(place) + normal @ self.generator.style_scale.to(place).T
+            codes = self.generator.style_mean.to(place) + normal @ self.generator.style_scale.to(place).T
+        return codes.clamp(-1, 1) if self.generator.z == "regions" else codes
 
     @torch.inference_mode()
     def generate(self, masks: Tensor, z: Tensor) -> np.ndarray:

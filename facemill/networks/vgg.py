@@ -1,7 +1,7 @@
-"""Distances between the features of a VGG16 trained on ImageNet: the perceptual loss, and LPIPS.
+"""The features of a VGG16 trained on ImageNet, and LPIPS, a distance in them.
 
-Sources: the loss is that of Johnson et al. 2016 (https://arxiv.org/abs/1603.08155) with layers and weights as in
-pix2pixHD (Wang et al. 2018, https://arxiv.org/abs/1711.11585), there with VGG19; LPIPS is that of Zhang et al. 2018
+Sources: the layers and weights of the perceptual loss (`perceptual.py`) are those of pix2pixHD (Wang et al. 2018,
+https://arxiv.org/abs/1711.11585), there with VGG19; LPIPS is that of Zhang et al. 2018
 (https://arxiv.org/abs/1801.03924, equation 1).
 """
 
@@ -26,7 +26,7 @@ PLAN: tuple[int | Literal["pool"], ...] = (
 """Channels of VGG16's convolutions, each followed by a ReLU, and its poolings."""
 
 LOSS_TAPS = {1: 1 / 32, 6: 1 / 16, 11: 1 / 8, 18: 1 / 4, 25: 1.0}
-"""Weights of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, by their index in torchvision's `features`."""
+"""Weights in the perceptual loss of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1, by their index in `features`."""
 
 LPIPS_TAPS = (3, 8, 15, 22, 29)
 """Indices of relu1_2, relu2_2, relu3_3, relu4_3, relu5_3."""
@@ -76,22 +76,6 @@ class Vgg16(nn.Module):
 
 def _load(weights: Path, names: Collection[str]) -> dict[str, Tensor]:
     return load_tensors(weights, names, key="gaugan.vgg_weights", accepted="torchvision's VGG16")
-
-
-class PerceptualLoss(nn.Module):
-    """Weighted L1 between VGG16 features of images (B, 3, H, W) in [-1, 1]; only the first gets gradients."""
-
-    def __init__(self, weights: Path) -> None:
-        super().__init__()
-        self.vgg = Vgg16(weights, LOSS_TAPS)
-
-    def forward(self, images: Tensor, target: Tensor) -> Tensor:
-        with torch.no_grad():
-            targets = self.vgg(target)
-        loss = torch.zeros((), device=images.device)
-        for weight, features, wanted in zip(LOSS_TAPS.values(), self.vgg(images), targets, strict=True):
-            loss = loss + weight * F.l1_loss(features, wanted)
-        return loss
 
 
 class Lpips(nn.Module):

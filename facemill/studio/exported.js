@@ -205,11 +205,28 @@ function exportedEngine(data) {
     if (hello.z === "none") return [];
     if (seed !== undefined) {
       const normal = randn(seed, hello.z_dim);
-      return styles.mean.map((mean, i) => mean + styles.scale[i].reduce((sum, weight, j) => sum + weight * normal[j], 0));
+      const code = styles.mean.map((mean, i) => mean + styles.scale[i].reduce((sum, weight, j) => sum + weight * normal[j], 0));
+      return hello.z === "regions" ? code.map((value) => Math.min(Math.max(value, -1), 1)) : code;
     }
     const code = portrait === undefined ? z : portraits[portrait]?.z;
     if (code?.length !== hello.z_dim) throw new Error(`a style of ${code?.length ?? "no"} numbers; accepted: ${hello.z_dim}`);
     return code;
+  }
+
+  /** Which numbers of a style code by region are those of a class. */
+  function placesOf(name) {
+    const id = hello.classes.findIndex((c) => c.name === name);
+    return [3 * id, 3 * id + 1, 3 * id + 2];
+  }
+
+  /** The style code before sliders. */
+  function baseOf({ styles: given, mix, mixed, truncation, colors }) {
+    const [a, b = a] = given.map(codeOf), isMixed = mixed && new Set(mixed.flatMap(placesOf));
+    const share = (i) => (b === a || (isMixed && !isMixed.has(i)) ? 0 : mix);
+    const base = a.map((value, i) => truncation * ((1 - share(i)) * value + share(i) * b[i]) + (1 - truncation) * styles.mean[i]);
+    for (const [name, color] of Object.entries(colors ?? {}))
+      placesOf(name).forEach((place, i) => (base[place] = parseInt(color.slice(1 + 2 * i, 3 + 2 * i), 16) / 127.5 - 1));
+    return base;
   }
 
   /** The names that a portrait without sliders shows; as a slider moves, those under an earlier mask will do. */
@@ -241,8 +258,7 @@ function exportedEngine(data) {
   }
 
   async function painted(header, mask) {
-    const fitted = fitMask(mask, header.size, size), [a, b = a] = header.styles.map(codeOf), mix = b === a ? 0 : header.mix;
-    const base = a.map((value, i) => header.truncation * ((1 - mix) * value + mix * b[i]) + (1 - header.truncation) * styles.mean[i]);
+    const fitted = fitMask(mask, header.size, size), base = baseOf(header);
     const moved = Object.entries(header.sliders ?? {}).filter(([, { amount }]) => amount), z = [...base];
     const plain = moved.length ? null : await rgb(fitted, base), names = await seenIn(fitted, base, header.moving, plain);
     for (const [key, slider] of moved) step(key, slider, names).forEach((value, i) => (z[i] += value));

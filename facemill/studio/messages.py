@@ -27,6 +27,9 @@ Size = tuple[Side, Side]
 Number = Annotated[int, Meta(ge=0, le=2**53)]
 """A whole number that JavaScript can hold."""
 
+Color = Annotated[str, Meta(pattern="^#[0-9a-f]{6}$")]
+"""Red, green and blue, as HTML writes them."""
+
 T = TypeVar("T")
 
 
@@ -57,8 +60,12 @@ class Look(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True
     styles: Annotated[list[Style], Meta(min_length=1, max_length=2)]
     mix: Annotated[float, Meta(ge=0, le=1)] = 0.0
     """How much of the second style, where there are two."""
+    mixed: Annotated[list[str], Meta(max_length=256)] | None = None
+    """Classes whose codes are mixed, of a model with styles by region; None: all."""
     truncation: Annotated[float, Meta(ge=-1, le=1.5)] = 1.0
     """1 leaves the style as it is, 0 makes it the average one."""
+    colors: Annotated[dict[str, Color], Meta(max_length=256)] = {}
+    """By class, of a model with styles by region: its color in place of the style's."""
     sliders: Annotated[dict[str, Slider], Meta(max_length=256)] = {}
     """By exclusive group, or by boolean."""
     size: Size

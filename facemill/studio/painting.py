@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -232,11 +233,25 @@ class Studio:
         return Portrait(pixels, z, seen, header, body)
 
     def _mixed(self, look: Look) -> np.ndarray:
-        """The style code before sliders; exactly a style where nothing is mixed or truncated."""
+        """The style code before sliders; exactly a style where nothing is mixed, truncated or colored."""
         codes = [self._code_of(style) for style in look.styles]
         mean = self.painter.generator.style_mean.cpu().numpy()
-        code = codes[0] if len(codes) == 1 else (1 - look.mix) * codes[0] + look.mix * codes[1]
-        return np.asarray(look.truncation * code + (1 - look.truncation) * mean, np.float32)
+        code = codes[0]
+        if len(codes) == 2:
+            mixed = ... if look.mixed is None else self._numbers_of(look.mixed)
+            code[mixed] = (1 - look.mix) * code[mixed] + look.mix * codes[1][mixed]
+        code = look.truncation * code + (1 - look.truncation) * mean
+        colors = np.frombuffer(bytes.fromhex("".join(look.colors.values()).replace("#", "")), np.uint8)
+        code[self._numbers_of(look.colors)] = colors / 127.5 - 1
+        return np.asarray(code, np.float32)
+
+    def _numbers_of(self, names: Iterable[str]) -> np.ndarray:
+        """Which numbers of a style code by region are those of these classes, one class after the other."""
+        accepted = self.classes.names if self.painter.generator.z == "regions" else []
+        for name in names:
+            if name not in accepted:
+                raise UserError(f"style of {name!r}: accepted: {', '.join(accepted) or 'none, it is not by region'}")
+        return np.array([self.painter.numbers_of(name).numpy() for name in names], np.int64).flatten()
 
     def _code_of(self, style: Style) -> np.ndarray:
         generator = self.painter.generator

@@ -82,7 +82,8 @@ def _about(studio: Studio, state: State, z: np.ndarray, mask: np.ndarray) -> dic
     """The JSON of an edit: `state` with its portraits' styles as numbers, since a collection may change."""
     generator = studio.painter.generator
     styles = [style if style.portrait is None else Style(z=studio.portrait(style.portrait).z) for style in state.styles]
-    look = Look(styles=styles, mix=state.mix, truncation=state.truncation, sliders=state.sliders, size=state.size)
+    fields = {name: getattr(state, name) for name in Look.__struct_fields__}
+    look = Look(**fields | {"styles": styles})
     return {
         "facemill": studio.hello()["version"],
         "model": str(studio.paths.model),

@@ -118,7 +118,7 @@ class Generated:
 
 
 def read_generated(
-    generated: Sequence[Path], classes: ClassTable, count: int, keep: Callable[[str], bool]
+    generated: Sequence[Path], classes: ClassTable, count: int, keep: Callable[[str], bool], *, rejected: bool = False
 ) -> Generated:
     """Generated portraits, at most `count`, in random order; rejected ones only where there are no others.
 
@@ -127,11 +127,12 @@ def read_generated(
         classes: their masks' class table.
         count: how many.
         keep: selects them by id.
+        rejected: whether rejected ones count in any case.
     """
     rows: Mapping[str, str | None] = {
         row["id"]: row["rejected"] for row in read_rows(list(generated), ["id", "rejected"]) if keep(row["id"])
     }
-    accepted = [row_id for row_id, rejected in rows.items() if rejected is None]
+    accepted = [row_id for row_id, reason in rows.items() if rejected or reason is None]
     if not accepted:
         log.warning("edits: no generated portrait is accepted, so rejected ones count too")
     chosen = sample_ids(accepted or list(rows), count, "edits")

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from scipy.spatial.distance import pdist
 from torch import Tensor
 
@@ -26,6 +25,7 @@ from facemill.metrics.distances import feature_distances
 from facemill.metrics.generation import Evaluator, Measures
 from facemill.metrics.noise import noise_figures
 from facemill.metrics.style import color_errors, style_color_error, style_diversity, styles_of_masks
+from facemill.synthesize.gaugan_pictures import best_and_worst, style_grid
 
 MAX_MASKS, MAX_REAL = 2500, 10_000
 """Largest numbers of held-out masks to generate from and of real portraits to compare with."""
@@ -34,8 +34,6 @@ REAL = ("resegmentation_miou", "frechet_distance", "kid", "checkerboard")
 """Metrics that the real portraits of the masks have too: what can be expected at best."""
 BATCH = 8
 """Portraits that are painted and measured at once: on a CPU the paper's channels at 512 px take 220 MB each."""
-GRID_SIDE = 8
-"""Masks, and styles, of the picture."""
 
 
 def evaluate_gaugan(
@@ -51,6 +49,7 @@ def evaluate_gaugan(
     metrics: Path,
     table: Path,
     picture: Path,
+    extremes: Path,
 ) -> None:
     """Generates portraits from every held-out mask, in other held-out portraits' styles, its own and random ones.
 
@@ -70,6 +69,7 @@ def evaluate_gaugan(
         metrics: JSON of the metrics.
         table: CSV with a row for each generated portrait.
         picture: PNG of masks by styles.
+        extremes: PNG of the portraits whose masks are kept best and worst.
     """
     classes = mask_classes(pseudo_labels)
     painter = Painter.load(model, classes, style_encoder)
@@ -89,6 +89,8 @@ def evaluate_gaugan(
     write_csv(table, [row for name in sources for row in table_rows(name, sources[name].of, painted[name], real, rows)])
     z = z if painter.styles_are_read else painter.random_styles(len(rows), seed)
     save_picture(style_grid(painter, rows, z, seed), picture)
+    mious = painted[first].mious()
+    save_picture(best_and_worst(painter, networks.segmenter, rows, *sources[first], mious), extremes)
 
 
 def chosen_rows(
@@ -227,11 +229,3 @@ def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows({key: "" if value != value else value for key, value in row.items()} for row in rows)
-
-
-def style_grid(painter: Painter, rows: ShardDataset, z: Tensor, seed: int) -> Image.Image:
-    """A picture of some of the masks by some of the styles, codes (N, z_dim), of rows that a seed chooses."""
-    shown = np.random.default_rng(seed).permutation(len(rows))[: 2 * GRID_SIDE]
-    pixels, masks = (torch.stack(tensors) for tensors in zip(*(rows[i] for i in shown), strict=True))
-    indices = range(len(shown))
-    return painter.style_grid(pixels, masks, z[shown], indices[:GRID_SIDE], indices[-GRID_SIDE:])

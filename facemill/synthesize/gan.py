@@ -1,25 +1,29 @@
-"""GauGAN in training: generator and discriminators, their losses, and the phases of a step.
+"""GauGAN in training: generator and discriminator, their losses, and the phases of a step.
 
 Source: Park et al. 2019 (https://arxiv.org/abs/1903.07291), section 4. The phases are those of StyleGAN's published
 training code: each accumulates the gradients of one network.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Adam
 
 from facemill.config.synthesize import GauganConfig
+from facemill.errors import UserError
 from facemill.log import log
 from facemill.networks.diff_augment import DiffAugment
-from facemill.networks.gan_losses import feature_matching_loss, hinge_loss_discriminator, hinge_loss_generator
 from facemill.networks.patch_discriminator import Discriminator
+from facemill.networks.perceptual import PerceptualLoss, unet_loss, vgg_loss
+from facemill.networks.segmentation_discriminator import SegmentationDiscriminator
+from facemill.networks.segmentation_gan_losses import LABEL_MIX_WEIGHT, balancing_weights
 from facemill.networks.spade import PRESETS, Generator, add_spectral_norm, one_hot
-from facemill.networks.vgg import PerceptualLoss
+from facemill.synthesize.adversarial import PatchOutput, SegmentationOutput
 from facemill.training.learner import EmaLearner, Learner
 from facemill.training.optimization import linear_decay
 
@@ -35,26 +39,25 @@ class ForwardPass:
     Attributes:
         real: images (B, 3, H, W) in [-1, 1].
         fake: generated images of the same masks, with a graph to the generator.
-        real_features: the discriminators' features of the real images, with a graph to the discriminators.
-        fake_features: those of the generated images, with a graph to both networks.
+        output: what the discriminator says of both.
     """
 
     real: Tensor
     fake: Tensor
-    real_features: list[list[Tensor]]
-    fake_features: list[list[Tensor]]
+    output: PatchOutput | SegmentationOutput
 
 
 @dataclass
 class Gan:
-    """Generator and discriminators in training, and their losses.
+    """Generator and discriminator in training, and their losses.
 
-    Hinge, feature matching, and the perceptual loss where VGG weights are given (Park et al. 2019, section 4).
+    Adversarial losses and feature matching follow from what the discriminator says (`adversarial.py`); the generator
+    has a perceptual loss besides, where the settings name one (Park et al. 2019, section 4).
     """
 
     accelerator: Accelerator
     generator: EmaLearner[Generator]
-    discriminator: Learner[Discriminator]
+    discriminator: Learner[Any]
     perceptual: PerceptualLoss | None
     settings: GauganConfig
 
@@ -76,10 +79,11 @@ class Gan:
             step: number of the step.
         """
         parts = self.settings.grad_accumulation
+        weights = self.class_weights(masks) if self.settings.discriminator == "segmentation" else None
         means: dict[str, Tensor] = {}
         for part in zip(real.chunk(parts), masks.chunk(parts), z.chunk(parts), strict=True):
             share = len(part[0]) / len(real)
-            forward_pass = self.forward(*part)
+            forward_pass = self.forward(*part, weights)
             for phase in PHASES:
                 for name, loss in self.accumulate_gradients(phase, forward_pass, share).items():
                     means[name] = means.get(name, torch.zeros(())) + loss.detach() * share
@@ -87,81 +91,114 @@ class Gan:
             self.learners[phase].update(step)
         return means
 
-    def forward(self, real: Tensor, masks: Tensor, z: Tensor) -> ForwardPass:
-        """Generates images, and computes the discriminators' features of them and of the real ones.
+    def class_weights(self, masks: Tensor) -> Tensor:
+        """The weights that balance the classes in a batch, those of all processes together: (C,)."""
+        shares = one_hot(masks, self.generator.raw.classes).mean((0, 2, 3))
+        return balancing_weights(self.accelerator.reduce(shares, "mean"))
 
-        Before the discriminators get them, images and masks are augmented, the real and the generated ones the same
-        way. Both calls of the discriminators have the same weights, whose spectral norm is computed once.
+    def forward(self, real: Tensor, masks: Tensor, z: Tensor, class_weights: Tensor | None = None) -> ForwardPass:
+        """Generates images, and calls the discriminator on them and on the real ones.
+
+        Before the discriminator gets them, images and masks are augmented, the real and the generated ones the same
+        way. All of its calls have the same weights, whose spectral norm is computed once.
+
+        Args:
+            real: images (B, 3, H, W) in [-1, 1].
+            masks: class ids (B, H, W).
+            z: style codes (B, z_dim).
+            class_weights: weights (C,) for the discriminator that segments; None for the others.
         """
         mask, (batch, height, width) = one_hot(masks, self.generator.raw.classes), masks.shape
-        augment = DiffAugment(batch, height, width, masks.device) if self.settings.diff_augment else _identity
         fake = self.generator.net(masks, z)
+        shown_real, shown_fake = real, fake
+        if self.settings.diff_augment:
+            augment = DiffAugment(batch, height, width, masks.device)
+            (shown_real, mask), shown_fake = augment(real, mask), augment.images(fake)
+        shown = (self.discriminator.net, shown_real, shown_fake, mask)
         with parametrize.cached():
-            features = [self.discriminator.net(*augment(images, mask)) for images in (real, fake)]
-        return ForwardPass(real, fake, *features)
+            output = PatchOutput.of(*shown) if class_weights is None else SegmentationOutput.of(*shown, class_weights)
+        return ForwardPass(real, fake, output)
 
     def accumulate_gradients(self, phase: Phase, forward_pass: ForwardPass, share: float) -> dict[str, Tensor]:
         """Adds the gradients of one network's losses, weighted and times `share`; returns the losses unweighted."""
-        losses = (
-            self.generator_losses(forward_pass) if phase == "generator" else self.discriminator_losses(forward_pass)
-        )
-        weights = {"feature_matching": self.settings.feature_matching_weight}
+        if phase == "generator":
+            losses = self.generator_losses(forward_pass)
+        else:
+            losses = forward_pass.output.discriminator_losses()
+        weights = {"feature_matching": self.settings.feature_matching_weight, "label_mix": LABEL_MIX_WEIGHT}
         weights |= {"perceptual": self.settings.perceptual_weight}
         total = torch.stack([weights.get(name, 1) * loss for name, loss in losses.items()]).sum()
-        # the later phase goes through the same features of the generated images
+        # the later phase goes through the same output of the generated images
         inputs = [*self.learners[phase].raw.parameters()]
         self.accelerator.backward(share * total, inputs=inputs, retain_graph=phase != PHASES[-1])
         return losses
 
     def generator_losses(self, forward_pass: ForwardPass) -> dict[str, Tensor]:
         """Scalar losses of the generator."""
-        real_features, fake_features = forward_pass.real_features, forward_pass.fake_features
-        losses = {
-            "hinge_g": hinge_loss_generator(fake_features),
-            "feature_matching": feature_matching_loss(real_features, fake_features),
-        }
+        losses = forward_pass.output.generator_losses()
         if self.perceptual:
-            with self.accelerator.autocast():  # unlike the networks in training, VGG is not called through Accelerate
+            with self.accelerator.autocast():  # unlike the networks in training, it is not called through Accelerate
                 losses["perceptual"] = self.perceptual(forward_pass.fake, forward_pass.real)
         return losses
 
-    def discriminator_losses(self, forward_pass: ForwardPass) -> dict[str, Tensor]:
-        """Scalar loss of the discriminators."""
-        return {"hinge_d": hinge_loss_discriminator(forward_pass.real_features, forward_pass.fake_features)}
 
-
-def _identity(images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-    return images, masks
-
-
-def build_gan(accelerator: Accelerator, settings: GauganConfig, init_kwargs: dict[str, Any]) -> Gan:
+def build_gan(
+    accelerator: Accelerator, settings: GauganConfig, init_kwargs: dict[str, Any], perceptual_unet: Path | None = None
+) -> Gan:
     """New networks with their optimizers.
 
-    Half the learning rate for the generator, twice for the discriminators: the two time-scale update rule (TTUR,
+    Half the learning rate for the generator, twice for the discriminator: the two time-scale update rule (TTUR,
     Heusel et al. 2017). Both decay linearly.
 
     Args:
         accelerator: from `make_accelerator`.
         settings: the section `gaugan`.
         init_kwargs: the arguments of `Generator`.
+        perceptual_unet: the U-Net of the setting `perceptual: unet`, a safetensors file.
     """
     lr, total = settings.training.learning_rate, settings.training.steps
-    generator = Generator(**init_kwargs)
-    discriminator = Discriminator(ndf=PRESETS[settings.preset].ndf, classes=init_kwargs["classes"])
+    generator, discriminator = Generator(**init_kwargs), new_discriminator(settings, init_kwargs["classes"])
+    add_spectral_norm(generator)
     for network in (generator, discriminator):
-        add_spectral_norm(network)
         network.to(memory_format=torch.channels_last)
     adam_g, adam_d = (Adam(n.parameters(), betas=(0.0, 0.9), fused=True) for n in (generator, discriminator))
-    perceptual = PerceptualLoss(settings.vgg_weights).to(accelerator.device) if settings.vgg_weights else None
-    if perceptual is None:
-        log.info("gaugan: gaugan.vgg_weights is null, so the perceptual loss is left out")
+    perceptual = perceptual_loss(settings, perceptual_unet)
     return Gan(
         accelerator,
         EmaLearner(accelerator, generator, adam_g, lambda step: lr / 2 * linear_decay(step, total)),
         Learner(accelerator, discriminator, adam_d, lambda step: lr * 2 * linear_decay(step, total)),
-        perceptual,
+        perceptual.to(accelerator.device) if perceptual else None,
         settings,
     )
+
+
+def new_discriminator(settings: GauganConfig, classes: int) -> nn.Module:
+    """The discriminator of the settings, with random weights and spectral norm."""
+    preset = PRESETS[settings.preset]
+    if settings.discriminator == "segmentation":
+        network = SegmentationDiscriminator(ndf=preset.segmentation_ndf, classes=classes)
+        add_spectral_norm(network.down)
+        add_spectral_norm(network.up)
+        return network
+    patches = Discriminator(ndf=preset.ndf, classes=classes)
+    add_spectral_norm(patches)
+    return patches
+
+
+def perceptual_loss(settings: GauganConfig, unet: Path | None) -> PerceptualLoss | None:
+    """The perceptual loss of the settings, in the features of VGG or of a U-Net, or None.
+
+    Raises:
+        UserError: The settings ask for a U-Net, and none is given.
+    """
+    if settings.perceptual == "vgg" and settings.vgg_weights:
+        return vgg_loss(settings.vgg_weights)
+    if settings.perceptual == "unet":
+        if unet is None:
+            raise UserError("gaugan.perceptual: found unet, but no --perceptual-unet; accepted: a U-Net's model file")
+        return unet_loss(unet)
+    log.info("gaugan: gaugan.perceptual is none, so the perceptual loss is left out")
+    return None
 
 
 def generator_kwargs(settings: GauganConfig, classes: int, size: int, ratio: int, z_dim: int) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from facemill.imaging.figures import save_picture
 from facemill.inference.painter import Painter
 from facemill.log import log
 from facemill.networks.region_styles import CODE
-from facemill.networks.spade import remove_spectral_norm
+from facemill.networks.spade import Generator, remove_spectral_norm
 from facemill.networks.store import load_model, save_model
 from facemill.networks.vae import Vae, to_signed_range
 from facemill.synthesize.gan import Gan, build_gan, generator_kwargs
@@ -45,6 +45,7 @@ def train_gaugan(
     portraits: list[Path],
     pseudo_labels: list[Path],
     gate: Path,
+    perceptual_unet: Path | None = None,
     crop: CropPlace = "middle",
     detector: DetectorConfig | None = None,
     model: Path,
@@ -63,6 +64,7 @@ def train_gaugan(
         portraits: shards of the collection.
         pseudo_labels: shards of the portraits' masks.
         gate: shard that says which portraits are accepted.
+        perceptual_unet: the U-Net in whose features `perceptual: unet` compares, not the one that evaluates.
         crop: place of the portraits in images of another aspect, which the model's JSON tells whoever gives it images.
         detector: section `portraits.detector` of the config, as JSON, where portraits lie at faces; in the JSON, too.
         model: the EMA generator, a safetensors file.
@@ -71,17 +73,17 @@ def train_gaugan(
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    classes = mask_classes(pseudo_labels)
+    classes, rows = mask_classes(pseudo_labels), accepted_rows(portraits, pseudo_labels, gate, holdout)
     encoder = None if settings.z == "regions" else load_model(Vae, style_reader)
-    rows = accepted_rows(portraits, pseudo_labels, gate, holdout)
-    gan, init_kwargs = new_gan(accelerator, settings, rows, len(classes), size, encoder)
+    gan, init_kwargs = new_gan(accelerator, settings, rows, len(classes), size, encoder, perceptual_unet)
     settings_key = {"size": size, "seed": seed, "holdout": holdout} | settings.model_dump(mode="json")
-    run = Run("gaugan", settings_key, [style_reader, *portraits, *pseudo_labels, gate], gan.learners)
+    inputs = [style_reader, *portraits, *pseudo_labels, gate, *filter(None, [perceptual_unet])]
+    run = Run("gaugan", settings_key, inputs, gan.learners)
     painter = Painter(gan.generator.ema, classes, encoder)
     save_snapshot = snapshot_callback(painter, portraits, pseudo_labels, holdout, run.folder, settings.training.steps)
-    images, batch = settings.training.images, settings.training.batch
+    batch = settings.training.batch
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
-    for step, (pixels, masks) in zip(run.steps(images, batch, seed), batches, strict=False):
+    for step, (pixels, masks) in zip(run.steps(settings.training.images, batch, seed), batches, strict=False):
         real, masks = half_flipped(to_signed_range(pixels), masks)
         with torch.no_grad(), accelerator.autocast():
             z = training_styles(painter, real, masks)
@@ -89,16 +91,27 @@ def train_gaugan(
         if accelerator.is_main_process:
             save_snapshot(step, (step + 1) * batch)
     if accelerator.is_main_process:
-        remove_spectral_norm(gan.generator.ema)
-        if encoder and settings.z == "encoder":
-            gan.generator.ema.set_styles(*style_distribution(encoder, rows))
+        finish_generator(gan.generator.ema, encoder, rows)
         save_model(model, gan.generator.ema, init_kwargs, settings_key | cropping(crop, detector), classes)
         copy_model(style_reader, style_encoder)
         run.finish(curves)
 
 
+def finish_generator(generator: Generator, encoder: Vae | None, rows: ShardDataset) -> None:
+    """Folds the spectral norm into the weights, and takes the distribution of the styles that an encoder reads."""
+    remove_spectral_norm(generator)
+    if encoder and generator.z == "encoder":
+        generator.set_styles(*style_distribution(encoder, rows))
+
+
 def new_gan(
-    accelerator: Accelerator, settings: GauganConfig, rows: ShardDataset, classes: int, size: int, encoder: Vae | None
+    accelerator: Accelerator,
+    settings: GauganConfig,
+    rows: ShardDataset,
+    classes: int,
+    size: int,
+    encoder: Vae | None,
+    perceptual_unet: Path | None,
 ) -> tuple[Gan, dict[str, Any]]:
     """New networks, and the generator's arguments; codes by region have their mean from the start.
 
@@ -109,10 +122,11 @@ def new_gan(
         classes: number of classes.
         size: height of the portraits in pixels.
         encoder: reads styles; None for codes by region.
+        perceptual_unet: the U-Net in whose features `perceptual: unet` compares.
     """
     z_dim = encoder.z_dim if encoder else CODE * classes
     init_kwargs = generator_kwargs(settings, classes, size, aspect_ratio(rows), z_dim)
-    gan = build_gan(accelerator, settings, init_kwargs)
+    gan = build_gan(accelerator, settings, init_kwargs, perceptual_unet)
     if encoder is None:
         mean, covariance = region_distribution(rows, classes)
         for generator in (gan.generator.raw, gan.generator.ema):

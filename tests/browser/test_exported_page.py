@@ -174,6 +174,26 @@ def test_pictures_of_the_styles_of_a_slow_model(browser, exported):
     editor.close()
 
 
+def test_regions_are_mixed_and_colored_as_in_the_studio(runtime, browser, tmp_path):
+    paths, page = find_paths(write_results(tmp_path / "results", "regions")), tmp_path / "page.html"
+    export_page(paths, PAGE.read_text("utf-8"), page)
+    studio, editor = Studio.load(paths), Editor(browser, page.as_uri(), offline=True)
+    for slot in "ab":
+        editor.page.fill(f"#style-{slot}-seed", "7" if slot == "a" else "8")
+        editor.press("Enter")
+    editor.slide("#mix", 60)
+    editor.page.uncheck("#mixes-hair")
+    editor.page.fill("#color-clothes", "#20c040")
+    editor.rest()
+    mixed = [name for name in SEVEN.names if name != "hair"]
+    styles, colors = [Style(seed=7), Style(seed=8)], {"clothes": "#20c040"}
+    z, _ = studio.code(Look(styles=styles, mix=0.6, mixed=mixed, colors=colors, size=(64, 64)), editor.mask())
+    np.testing.assert_allclose(editor.z(), z, atol=1e-5)
+    assert_painted(editor, studio)
+    assert editor.errors == []
+    editor.close()
+
+
 def test_a_model_without_styles(runtime, browser, tmp_path):
     paths, page = find_paths(write_results(tmp_path / "results", "none")), tmp_path / "page.html"
     export_page(paths, PAGE.read_text("utf-8"), page)

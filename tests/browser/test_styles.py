@@ -8,6 +8,7 @@ from PIL import Image
 from facemill.data.shards import encode_mask
 from facemill.imaging.colors import difference, region_colors
 from facemill.imaging.palettes import lab_palette
+from facemill.inference.painter import Painter
 from facemill.inference.vectors import Vectors
 from facemill.synthesize.generate_portraits import generate_portraits, read_style
 
@@ -149,3 +150,84 @@ def test_the_seen_color_is_the_painted_one(editor, painter):
     palette = lab_palette({name: [color] for name, color in HAIR.items()})
     nearest = min(palette, key=lambda name: difference(hair, palette[name][0]))
     assert seen["hair_color"] == nearest
+
+
+@pytest.fixture(scope="module")
+def region_results(tmp_path_factory):
+    """Results of a model with styles by region."""
+    return write_results(tmp_path_factory.mktemp("regions"), "regions")
+
+
+@pytest.fixture
+def by_region(start, open_page, region_results):
+    """A page of that model, style A of seed 7 and style B of seed 8."""
+    editor = open_page(start(region_results))
+    for slot, seed in (("a", 7), ("b", 8)):
+        set_seed(editor, slot, seed)
+    return editor
+
+
+@pytest.fixture(scope="module")
+def region_painter(region_results):
+    return Painter.load(region_results / "gaugan")
+
+
+def choose_color(editor, name: str, color: str) -> None:
+    editor.page.fill(f"#color-{name}", color)
+    editor.rest()
+
+
+def shown_colors(editor) -> dict[str, str]:
+    """The colors that the page shows, by class."""
+    inputs = editor.page.locator("#regions input[type=color]")
+    return dict(inputs.evaluate_all("list => list.map(({ id, value }) => [id.replace('color-', ''), value])"))
+
+
+def test_a_chosen_color_paints_its_region_and_is_given_back(by_region, region_painter):
+    editor, hair = by_region, region_painter.numbers_of("hair")
+    before, picture, region = editor.z(), editor.portrait(), editor.mask() == region_painter.classes.names.index("hair")
+    assert shown_colors(editor)["hair"] == "#" + bytes(np.uint8(np.round(127.5 * (before[hair] + 1)))).hex()
+    choose_color(editor, "hair", "#20c040")
+    np.testing.assert_allclose(editor.z()[hair], [32 / 127.5 - 1, 192 / 127.5 - 1, 64 / 127.5 - 1], atol=1e-6)
+    np.testing.assert_array_equal(np.delete(editor.z(), hair), np.delete(before, hair))
+    assert (abs(editor.portrait().astype(int) - picture).max(2) > 8)[region].all()
+    assert editor.state()["colors"] == {"hair": "#20c040"}
+    editor.page.click("#regions-reset")
+    editor.rest()
+    np.testing.assert_array_equal(editor.z(), before)
+    editor.press("Control+z")
+    editor.rest()
+    assert shown_colors(editor)["hair"] == "#20c040"
+
+
+def test_style_b_gives_the_ticked_regions_alone(by_region, region_painter):
+    editor = by_region
+    a, b = (region_painter.random_styles(1, seed)[0].numpy() for seed in (7, 8))
+    editor.slide("#mix", 100)
+    np.testing.assert_allclose(editor.z(), b, atol=1e-6)
+    for name in set(region_painter.classes.names) - {"clothes"}:
+        editor.page.uncheck(f"#mixes-{name}")
+    editor.rest()
+    clothes = region_painter.numbers_of("clothes")
+    expected = a.copy()
+    expected[clothes] = b[clothes]
+    np.testing.assert_allclose(editor.z(), expected, atol=1e-6)
+    assert editor.state()["mixed"] == ["clothes"]
+
+
+def test_a_reload_keeps_colors_mixed_regions_and_portraits_of_the_collection(by_region):
+    editor = by_region
+    editor.page.uncheck("#mixes-hair")
+    choose_color(editor, "mouth", "#cc0033")
+    editor.page.click("#portrait-3")
+    editor.wait("studio.state().styles[0].portrait === 3")
+    editor.rest()
+    z, state = editor.z(), editor.state()
+    editor.page.reload()
+    editor.rest()
+    assert editor.state() == state
+    np.testing.assert_array_equal(editor.z(), z)
+
+
+def test_models_without_regions_show_none(editor):
+    assert not editor.page.is_visible("#regions")

@@ -20,6 +20,7 @@ from facemill.inference.vectors import Vectors
 from facemill.ingest.portraits import SCHEMA as PORTRAIT
 from facemill.label.labelled_rows import SCHEMA as LABELLED
 from facemill.latent.encode_latents import LATENT_SCHEMA
+from facemill.networks.region_styles import CODE
 from facemill.networks.spade import Generator
 from facemill.networks.store import save_model
 from facemill.networks.unet import Unet
@@ -33,6 +34,7 @@ OFFSET = 4.0
 
 HAIR = {"black_hair": "#2a262d", "grey_hair": "#c3c6cf", "red_hair": "#b0302c"}
 GAUGAN = {"size": SIZE, "z_dim": Z_DIM, "ngf": 4, "nhidden": 8, "classes": 7}
+BY_REGION = GAUGAN | {"z": "regions", "z_dim": 7 * CODE}
 
 
 def code_of(color: str) -> Tensor:
@@ -65,6 +67,24 @@ def make_generator(z: str = "encoder") -> Generator:
         generator.last.weight[channel, channel, 1, 1] += 1
     last.conv_s.weight[0, 3] += 1
     last.conv_s.weight[3].zero_()
+    generator.last.bias -= OFFSET
+    return generator
+
+
+@torch.no_grad()
+def make_region_generator() -> Generator:
+    """Portraits of which each class has the color that a style code by region gives it, but for a tanh."""
+    torch.manual_seed(0)
+    generator = Generator(**BY_REGION)
+    for parameter in generator.parameters():
+        parameter.normal_(0, NOISE / max(1, parameter[0].numel()) ** 0.5)
+    last = generator.blocks[-1]
+    channels = last.spade_s.norm.num_features
+    last.spade_s.scale_shift.bias[channels : channels + CODE] += OFFSET
+    for channel in range(CODE):
+        generator.shifts[-1].linear.weight[channel, channel] += 1
+        last.conv_s.weight[channel, channel] += 1
+        generator.last.weight[channel, channel, 1, 1] += 1
     generator.last.bias -= OFFSET
     return generator
 
@@ -115,7 +135,13 @@ def hexed(color: str) -> tuple[int, ...]:
 
 
 def write_models(folder: Path, z: str = "encoder") -> None:
-    """Writes `gaugan`, with its encoder, and `unet/v3`."""
+    """Writes `gaugan`, with what reads its styles, and `unet/v3`."""
+    unet, unet_arguments = make_unet()
+    save_model(folder / "unet/v3/model.safetensors", unet, unet_arguments, {}, SEVEN)
+    if z == "regions":
+        save_model(folder / "gaugan/model.safetensors", make_region_generator(), BY_REGION, {"z": z}, SEVEN)
+        save_model(folder / "gaugan/style_encoder.safetensors", unet, unet_arguments, {}, SEVEN)
+        return
     arguments = GAUGAN | {"z": z} | ({"z_dim": 0} if z == "none" else {})
     save_model(folder / "gaugan/model.safetensors", make_generator(z), arguments, {"z": z}, SEVEN)
     torch.manual_seed(0)
@@ -124,8 +150,6 @@ def write_models(folder: Path, z: str = "encoder") -> None:
     nn.init.normal_(encoder.mean.weight, 0, 0.5)
     if z == "encoder":
         save_model(folder / "gaugan/style_encoder.safetensors", encoder, vae, {})
-    unet, arguments = make_unet()
-    save_model(folder / "unet/v3/model.safetensors", unet, arguments, {}, SEVEN)
 
 
 def write_vectors(folder: Path) -> None:
@@ -177,9 +201,10 @@ def raw_settings() -> dict:
 
 
 def write_results(folder: Path, z: str = "encoder") -> Path:
-    """Writes all that the studio looks for beside a model; returns the folder."""
+    """Writes all that the studio looks for beside a model, but no vectors for styles by region; returns the folder."""
     write_models(folder, z)
-    write_vectors(folder)
+    if z != "regions":
+        write_vectors(folder)
     write_collection(folder)
     (folder / "config.yaml").write_text(yaml.safe_dump(raw_settings(), sort_keys=False))
     return folder

@@ -164,7 +164,7 @@ def test_metrics_and_plots_show_the_figures(shared, tmp_path):
         "unet: loss",
         "unet: validation_miou",
         "vae: reconstruction_l1",
-        "gaugan: hinge_g",
+        "gaugan: adversarial_g",
         "gaugan.png",
         "transitions.png",
     ):

@@ -80,6 +80,21 @@ def test_edits_are_found_measured_and_applied(enough, tmp_path):
             assert min(picture.size) > 32
 
 
+def test_generated_portraits_are_labelled_by_a_few(changeable):
+    results = changeable / "results/tiny"
+    generated, propagated = (sorted((results / kind).glob("*.parquet")) for kind in ("generated", "propagated"))
+    pairs = list(joined_rows((generated, ["seed"]), (propagated, ["mask", "confidence"])))
+    assert len(pairs) == 80 and mask_classes(propagated) == mask_classes(generated)
+    figures = json.loads((results / "stylegan/propagation.json").read_text())
+    assert list(figures["by_labelled"]) == ["1", "2", "4", "8", "16"]
+    code, said = snakemake(changeable, "--", "stylegan_review")
+    assert code == 0, said
+    labelme = results / "stylegan_review/labelme"
+    assert sorted(path.stem for path in labelme.glob("*.json")) == sorted(figures["labelled"])
+    labelled = ["--config", f"propagation={{labelled: {labelme.relative_to(changeable)}}}"]
+    assert planned(changeable, *labelled, "--", "propagated") == {"propagate_labels": 1, "propagated": 1}
+
+
 def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(enough):
     results = enough / "results/tiny"
     generated, tags = (sorted((results / kind).glob("shard-*.parquet")) for kind in ("generated", "generated_tags"))

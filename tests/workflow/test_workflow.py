@@ -70,6 +70,7 @@ def test_the_report_holds_the_pictures_in_the_order_of_the_chain(finished):
         "gate/pseudo_labels.png",
         "vae/vae.png",
         "gaugan/gaugan.png",
+        "gaugan/best_and_worst.png",
         "latents/latents.png",
         "tsne/tsne.png",
         "attributes/transitions.png",

@@ -219,3 +219,26 @@ def test_every_setting_is_written_out_in_the_sample():
         return {f"{k}.{rest}" for k, v in content.items() for rest in (keys(v) if isinstance(v, dict) else [""])}
 
     assert keys(Config.model_validate(sample_config()).model_dump()) == keys(sample_config())
+
+
+def test_the_perceptual_loss_is_vggs_where_a_config_names_its_weights_alone(tmp_path):
+    weights = tmp_path / "vgg.safetensors"
+    weights.touch()
+
+    def perceptual(**gaugan) -> str:
+        return validate(sample_config(gaugan=gaugan)).gaugan.perceptual
+
+    assert perceptual() == "none"
+    assert perceptual(vgg_weights=str(weights)) == perceptual(vgg_weights=str(weights), perceptual="null") == "vgg"
+    assert perceptual(vgg_weights=str(weights), perceptual="none") == "none"
+    assert perceptual(vgg_weights=str(weights), perceptual="unet") == perceptual(perceptual="unet") == "unet"
+
+
+def test_files_that_gaugan_alone_is_evaluated_with_are_no_settings_of_its_training():
+    files = {"vgg_weights": Path("v"), "inception_weights": Path("i")}
+    trained = {
+        name: SAMPLE.gaugan.model_copy(update=files | {"perceptual": name}).for_training for name in ("vgg", "unet")
+    }
+    assert {name: settings.vgg_weights for name, settings in trained.items()} == {"vgg": Path("v"), "unet": None}
+    assert {settings.inception_weights for settings in trained.values()} == {None}
+    assert trained["unet"].perceptual == "unet"

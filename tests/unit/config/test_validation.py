@@ -51,6 +51,12 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"gaugan": {"gpus": 3}},
             "gaugan.training.batch: found 8; accepted: a multiple of grad_accumulation times gpus, 3",
         ),
+        (
+            {"gaugan": {"perceptual": "vgg"}},
+            "gaugan.perceptual: found 'vgg'; accepted: unet or none, or a file in gaugan.vgg_weights",
+        ),
+        ({"gaugan": {"perceptual": "lpips"}}, "gaugan.perceptual: found 'lpips'; accepted: 'unet', 'vgg' or 'none'"),
+        ({"gaugan": {"discriminator": "unet"}}, "gaugan.discriminator: found 'unet'; accepted: 'patch' or .*"),
         ({"holdout": 1}, "holdout: found 1; accepted: less than 1"),
         ({"dataset": "a/b"}, "dataset: found 'a/b'; accepted: string that matches pattern .*"),
         (
@@ -195,6 +201,11 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             "edits.attributes.smile: found 'lips'; accepted: 'background', 'skin', .*",
         ),
         ({"edits": {"attributes": {"../up": "mouth"}}}, "edits.attributes.../up: found '../up'; accepted: .*"),
+        (
+            {"edits": {"attributes": {name: None for name in ("open_mouth", "smile", "blonde_hair")}}},
+            "edits.attributes: found {.*}; accepted: .* at least 1 item .*",
+        ),
+        ({"propagation": {"portraits": 0}}, "propagation.portraits: found 0; accepted: greater than or equal to 1"),
         ({"edits": {"channels": 0}}, "edits.channels: found 0; accepted: greater than or equal to 1"),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),
         ({"unet": {"encoder_weights": 5}}, "unet.encoder_weights: found 5; accepted: 'imagenet'.*"),

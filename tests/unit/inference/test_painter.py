@@ -99,6 +99,11 @@ def test_random_styles_have_the_mean_and_covariance_of_the_training(painter):
     torch.testing.assert_close(styles.T.cov(), covariance, atol=0.2, rtol=0)
 
 
+def test_random_colors_of_regions_are_colors(by_region):
+    styles = by_region.random_styles(100, seed=1)
+    assert styles.min() == -1 and styles.max() == 1
+
+
 def test_random_styles_are_standard_normal_at_first(painter):
     assert torch.equal(painter.random_styles(5, seed=1), torch.randn((5, 4), generator=torch.manual_seed(1)))
 

@@ -1,4 +1,4 @@
-"""The perceptual loss and LPIPS with random weights of VGG16's shapes."""
+"""VGG16's files, and LPIPS with random weights of VGG16's shapes."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from helpers.vgg import write_vgg
 from safetensors.torch import load_file, save_file
 
 from facemill.errors import UserError
-from facemill.networks.vgg import Lpips, PerceptualLoss
+from facemill.networks.vgg import LOSS_TAPS, Lpips, Vgg16
 
 
 @pytest.fixture(scope="module")
@@ -14,26 +14,16 @@ def weights(tmp_path_factory):
     return write_vgg(tmp_path_factory.mktemp("vgg") / "vgg16.safetensors")
 
 
-def test_distance_and_gradient(weights):
-    loss = PerceptualLoss(weights)
-    image, target = torch.rand(1, 3, 32, 32).requires_grad_(), torch.rand(1, 3, 32, 32).requires_grad_()
-    assert loss(target, target) == 0
-    distance = loss(image, target)
-    distance.backward()
-    assert distance > 0
-    assert image.grad.abs().sum() > 0 and target.grad is None
-
-
 def test_other_weights_are_refused(tmp_path):
     save_file({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "cut.safetensors")
     with pytest.raises(UserError, match="gaugan.vgg_weights: .*cut.safetensors lacks features.0.bias"):
-        PerceptualLoss(tmp_path / "cut.safetensors")
+        Vgg16(tmp_path / "cut.safetensors", LOSS_TAPS)
 
 
 def test_files_that_are_not_safetensors_are_refused(tmp_path):
     torch.save({"features.0.weight": torch.zeros(64, 3, 3, 3)}, tmp_path / "vgg16.pth")
     with pytest.raises(UserError, match="gaugan.vgg_weights: .*vgg16.pth is not a safetensors file"):
-        PerceptualLoss(tmp_path / "vgg16.pth")
+        Vgg16(tmp_path / "vgg16.pth", LOSS_TAPS)
 
 
 def test_lpips_is_a_distance(weights):

@@ -104,6 +104,7 @@ def test_portraits_of_the_collection(visit):
 def test_what_is_saved_opens_again(visit, answers):
     out = answers.studio.paths.out
     looks = {"styles": [{"seed": 7}, {"seed": 8}], "mix": 0.25, "truncation": 0.5, "sliders": {"hair_color": SLIDER}}
+    looks |= {"mixed": None, "colors": {}}
 
     async def visitor(browser):
         header, [png] = parts_of((await browser.answer("/save", state(**looks)))[1])

@@ -108,6 +108,46 @@ def test_two_styles_are_mixed_and_at_the_ends_one_of_them(studio):
     assert half.z == pytest.approx((black.z + red.z) / 2)
 
 
+@pytest.fixture(scope="module")
+def by_region(tmp_path_factory):
+    """A studio of a model with styles by region."""
+    return Studio.load(find_paths(write_results(tmp_path_factory.mktemp("by_region"), "regions")))
+
+
+def code_of_class(studio, z, name):
+    return z[studio.painter.numbers_of(name)]
+
+
+def test_the_second_style_gives_the_mixed_regions_alone(by_region):
+    first, second = (paint(by_region, styles=[Style(seed=seed)]) for seed in (7, 8))
+    both = paint(by_region, styles=[Style(seed=7), Style(seed=8)], mix=1, mixed=["hair", "mouth"])
+    for name in by_region.classes.names:
+        expected = second if name in ("hair", "mouth") else first
+        assert np.array_equal(code_of_class(by_region, both.z, name), code_of_class(by_region, expected.z, name))
+    hair = by_region.classes.names.index("hair")
+    changed = np.abs(both.pixels.astype(int) - first.pixels).max(2) > 8
+    assert changed[hair == MASK].all() and not changed[MASK == 0].any()
+    assert paint(by_region, styles=[Style(seed=7), Style(seed=8)], mix=1, mixed=[]).body == first.body
+
+
+def test_a_chosen_color_is_the_code_of_its_region_whatever_the_style(by_region):
+    for truncation in (1, 0.5):
+        portrait = paint(by_region, styles=[Style(seed=7)], truncation=truncation, colors={"hair": "#ff0080"})
+        assert code_of_class(by_region, portrait.z, "hair") == pytest.approx([1, -1, 128 / 127.5 - 1], abs=1e-6)
+        plain = paint(by_region, styles=[Style(seed=7)], truncation=truncation)
+        others = np.setdiff1d(np.arange(plain.z.size), by_region.painter.numbers_of("hair"))
+        assert np.array_equal(portrait.z[others], plain.z[others])
+
+
+@pytest.mark.parametrize("change", [{"mixed": ["hat"]}, {"colors": {"hat": "#000000"}}])
+def test_a_region_that_is_no_class_is_refused(studio, by_region, change):
+    styles = [Style(seed=7), Style(seed=8)]
+    with pytest.raises(UserError, match="style of 'hat': accepted: background, skin"):
+        paint(by_region, styles=styles, **change)
+    with pytest.raises(UserError, match="style of 'hat': accepted: none, it is not by region"):
+        paint(studio, styles=styles, **change)
+
+
 def test_truncation_leads_to_the_mean_style(studio):
     mean = torch.linspace(-1, 1, Z_DIM)
     studio.painter.generator.style_mean.copy_(mean)

@@ -70,6 +70,7 @@ def inputs(tmp_path):
             "metrics": tmp_path / "metrics.json",
             "table": tmp_path / "per_image.csv",
             "picture": tmp_path / "gaugan.png",
+            "extremes": tmp_path / "best_and_worst.png",
         }
 
     return made
@@ -101,6 +102,7 @@ def test_metrics_are_named_by_the_class_table(inputs, classes):
     mean = np.mean([float(row["background"]) for row in by_source[0] if row["background"]])
     assert mean == pytest.approx(error["reference"])
     assert Image.open(paths["picture"]).width > 128
+    assert Image.open(paths["extremes"]).width > 10 * 128
 
 
 def test_real_portraits_stand_beside_the_generated_ones(inputs):

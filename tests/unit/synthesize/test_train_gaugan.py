@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from helpers.scenes import THREE
+from helpers.scenes import THREE, save_unet
 from helpers.training import sigterm_in_step
 
 from facemill.config.fields import TrainingConfig
@@ -166,9 +166,12 @@ def test_portraits_that_are_all_held_out_are_a_mistake_of_the_user(inputs):
         train_gaugan(settings=SETTINGS, **inputs | {"holdout": 1.0})
 
 
-@pytest.mark.parametrize("z", ["regions", "encoder"])
-def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, z):
-    settings = SETTINGS.model_copy(update={"z": z, "diff_augment": True, "grad_accumulation": 2})
+@pytest.mark.parametrize(
+    "changes", [{"z": "regions"}, {"z": "encoder"}, {"discriminator": "segmentation", "perceptual": "unet"}], ids=str
+)
+def test_a_stopped_training_resumes_to_the_same_bytes(inputs, tmp_path, changes):
+    settings = SETTINGS.model_copy(update={"diff_augment": True, "grad_accumulation": 2} | changes)
+    inputs["perceptual_unet"] = save_unet(tmp_path / "unet.safetensors")
     runs = [
         inputs | {key: tmp_path / name / inputs[key].name for key in ("model", "style_encoder", "curves")}
         for name in ("uninterrupted", "resumed")
@@ -232,10 +235,11 @@ def test_two_processes_train_one_model_and_resume_it(inputs, tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
     command = [sys.executable, "-m", "facemill.workflow.launch", "2", "train.py"]
     devices = {"CUDA_VISIBLE_DEVICES": "0,1", "TMPDIR": str(tmp_path), "PYTHONPATH": str(ROOT)}  # names only
+    settings = SETTINGS.model_copy(update={"discriminator": "segmentation"})  # processes share its class weights, too
 
     def train(name: str, **environment: str) -> subprocess.CompletedProcess:
         paths = {key: str(tmp_path / name / Path(inputs[key]).name) for key in ("model", "style_encoder", "curves")}
-        arguments = inputs | paths | {"settings": SETTINGS.model_dump_json()}
+        arguments = inputs | paths | {"settings": settings.model_dump_json()}
         (tmp_path / "inputs.json").write_text(json.dumps(arguments, default=str))
         return subprocess.run(
             command, cwd=tmp_path, env=os.environ | devices | environment, capture_output=True, text=True

@@ -47,6 +47,15 @@ GAUGAN = GauganConfig(
 STUDENT = SelfTrainingConfig(confidence=0.5, training=TRAINING)
 VAE = VaeConfig(size=32, z_dim=6, width=4, kl_weight=1e-4, training=TRAINING)
 
+NAMES = [
+    "train_unet",
+    "self_train_unet",
+    "train_vae",
+    "train_gaugan",
+    "train_segmenting_gaugan",
+    "train_gaugan by region",
+]
+
 aten = torch.ops.aten
 
 
@@ -97,16 +106,18 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
     unet = {"size": SIZE, "seed": 1, "train": shard, "validation": shard} | made
     collection = {"seed": 1, "holdout": 0.2, "portraits": [portraits], "pseudo_labels": [shard]} | made
     gaugan = {"size": SIZE, "style_reader": vae, "gate": tmp_path / "gate.parquet", "style_encoder": tmp_path / "style"}
-    gaugan["settings"] = GAUGAN.model_copy(update={"vgg_weights": write_vgg(tmp_path / "vgg.safetensors")})
-    by_region = gaugan | {"settings": gaugan["settings"].model_copy(update={"z": "regions"})}
+    vgg_loss = {"vgg_weights": write_vgg(tmp_path / "vgg.safetensors"), "perceptual": "vgg"}
+    segmenting = GAUGAN.model_copy(update={"discriminator": "segmentation", "perceptual": "unet"})
+    train = partial(train_gaugan.train_gaugan, **collection, **gaugan)
     student = {"teacher": teacher, "portraits": [portraits], "labelled": [pairs("labelled.parquet", range(90, 91))]}
     student |= {"settings": STUDENT, "unet_settings": UNET}
     return {
         "train_unet": partial(train_unet.train_unet, version="v3", settings=UNET, **unet),
         "self_train_unet": partial(self_train_unet.self_train_unet, **unet, **student),
         "train_vae": partial(train_vae.train_vae, settings=VAE, **collection),
-        "train_gaugan": partial(train_gaugan.train_gaugan, **collection, **gaugan),
-        "train_gaugan by region": partial(train_gaugan.train_gaugan, **collection, **by_region),
+        "train_gaugan": partial(train, settings=GAUGAN.model_copy(update=vgg_loss)),
+        "train_segmenting_gaugan": partial(train, settings=segmenting, perceptual_unet=teacher),
+        "train_gaugan by region": partial(train, settings=GAUGAN.model_copy(update={"z": "regions"})),
     }
 
 
@@ -162,9 +173,7 @@ def batches(rows: ShardDataset, batch: int, seed: int, first_step: int) -> Itera
         yield (images, masks) if rows.with_masks else images
 
 
-@pytest.mark.parametrize(
-    "name", ["train_unet", "self_train_unet", "train_vae", "train_gaugan", "train_gaugan by region"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_training_keeps_its_tensors_on_the_gpu_and_does_not_wait_for_it(gpu, trainings, name):
     trainings[name]()
     assert gpu.steps == list(range(STEPS))
