@@ -1,10 +1,11 @@
-"""A recording of the studio at work, and a screenshot: docs/studio.webp and docs/studio.png.
+"""A recording of the studio at work: docs/studio.webp.
 
-    python benchmarks/studio_recording.py --results results/sample --out docs
+    python benchmarks/studio_recording.py --results results/fine --out docs
 
 A session in Chromium on a real studio, a picture after each step; the pointer, which screenshots lack, is drawn.
 """
 
+import colorsys
 import io
 import math
 from collections.abc import Iterator, Sequence
@@ -86,21 +87,15 @@ class Recording:
         self.move(left + width / 2, top + height / 2)
         self.page.mouse.click(*self.at)
 
-    def slide(self, slider: str, shares: Sequence[float]) -> None:
-        """Drags a slider's thumb through shares of its way."""
-        left, top, width, height = self.page.locator(slider).bounding_box().values()
-        low, high, value = map(float, self.page.locator(slider).evaluate("e => [e.min, e.max, e.value]"))
-        start = (value - low) / (high - low)
-        for i, share in enumerate([start, *shares]):
-            place = (left + 9 + share * (width - 18), top + height / 2)
-            if i == 0:
-                self.move(*place)
-                self.page.mouse.down()
-            self.page.mouse.move(*place)
-            self.at = place
-            wait(self.page, "document.body.dataset.connected === 'true'")
+    def recolor(self, region: str, hues: Sequence[float]) -> None:
+        """Moves the pointer to a region's color, and goes through hues in [0, 1], without the browser's own dialog."""
+        well = f"#color-{region}"
+        left, top, width, height = self.page.locator(well).bounding_box().values()
+        self.move(left + width / 2, top + height / 2)
+        for hue in hues:
+            self.page.fill(well, "#" + bytes(round(255 * value) for value in colorsys.hsv_to_rgb(hue, 0.75, 0.8)).hex())
+            wait(self.page, AT_REST)
             self.show(STEP)
-        self.page.mouse.up()
         self.pause()
 
     def save(self, path: Path, quality: int) -> None:
@@ -129,7 +124,7 @@ def prepare(page: Page) -> None:
 
 
 def session(recording: Recording) -> None:
-    """Longer hair, in another color, and styles of the collection."""
+    """Longer hair, in other colors, clothes and background too, and styles of the collection."""
     page = recording.page
     recording.pause()
     page.focus("#mask")
@@ -137,11 +132,12 @@ def session(recording: Recording) -> None:
         page.keyboard.press("BracketRight")
     recording.stroke(list(curve((0.24, 0.36), (0.19, 0.6), (0.2, 0.95), steps=7)))
     recording.stroke(list(curve((0.66, 0.38), (0.72, 0.6), (0.71, 0.95), steps=7)))
-    page.select_option("#to-hair_color", "blue_hair")
-    recording.slide("#amount-hair_color", [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
+    recording.recolor("hair", [0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6])
+    recording.recolor("clothes", [0.3, 0.2, 0.12, 0.06, 0])
+    recording.recolor("background", [0.4, 0.45, 0.5, 0.55])
     recording.click("#snapshot")
     recording.pause()
-    recording.click("#attributes-reset")
+    recording.click("#regions-reset")
     for portrait in (5, 8):
         recording.click(f"#portrait-{portrait}")
         recording.pause()
@@ -153,8 +149,8 @@ def main(*, results: Path, out: Path, quality: int = 60, compiling: float = 60, 
     """Records a session.
 
     Args:
-        results: a dataset's results, best the sample's.
-        out: folder of both pictures.
+        results: a dataset's results with styles by region, best the sample's with fifteen classes.
+        out: folder of the recording.
         quality: of the recording, 0 to 100.
         compiling: seconds to wait at most for the fast painter.
         chromium: the browser; /usr/bin/chromium where not given.
@@ -169,13 +165,9 @@ def main(*, results: Path, out: Path, quality: int = 60, compiling: float = 60, 
         page.evaluate(POINTER)
         recording = Recording(page)
         session(recording)
-        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
         browser.close()
-    with atomic_write(out / "studio.png") as tmp:  # 256 colors take half the bytes
-        picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(tmp, "PNG", optimize=True)
     recording.save(out / "studio.webp", quality)
-    for name in ("studio.webp", "studio.png"):
-        log.info("%s: %.0f kB", out / name, (out / name).stat().st_size / 1000)
+    log.info("%s: %.0f kB", out / "studio.webp", (out / "studio.webp").stat().st_size / 1000)
 
 
 if __name__ == "__main__":

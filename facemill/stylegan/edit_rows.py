@@ -12,6 +12,7 @@ from torch import Tensor
 from facemill.data.classes import ClassTable
 from facemill.data.shards import decode_image, decode_mask, read_rows
 from facemill.data.splits import in_choice
+from facemill.errors import UserError
 from facemill.latent.attributes import GROUPS
 from facemill.latent.rows import joined_rows, sample_ids
 from facemill.log import log
@@ -19,6 +20,8 @@ from facemill.stylegan.region_probes import RegionProbe, seen_size
 
 MOST_REAL = 4000
 """Real portraits that a probe is fitted to, at most."""
+ENOUGH = 4
+"""With fewer accepted generated portraits rejected ones count, too."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ class Generated:
 def read_generated(
     generated: Sequence[Path], classes: ClassTable, count: int, keep: Callable[[str], bool], *, rejected: bool = False
 ) -> Generated:
-    """Generated portraits, at most `count`, in random order; rejected ones only where there are no others.
+    """Generated portraits, at most `count`, in random order; rejected ones only where the others are few.
 
     Args:
         generated: shards of generated portraits.
@@ -128,14 +131,20 @@ def read_generated(
         count: how many.
         keep: selects them by id.
         rejected: whether rejected ones count in any case.
+
+    Raises:
+        UserError: There are none.
     """
     rows: Mapping[str, str | None] = {
         row["id"]: row["rejected"] for row in read_rows(list(generated), ["id", "rejected"]) if keep(row["id"])
     }
     accepted = [row_id for row_id, reason in rows.items() if rejected or reason is None]
+    if len(accepted) < min(ENOUGH, len(rows)):
+        log.warning("edits: %d generated portraits are accepted, so rejected ones count too", len(accepted))
+        accepted = list(rows)
     if not accepted:
-        log.warning("edits: no generated portrait is accepted, so rejected ones count too")
-    chosen = sample_ids(accepted or list(rows), count, "edits")
+        raise UserError("generated.portraits: found none that can be used here; accepted: more")
+    chosen = sample_ids(accepted, count, "edits")
     found = {row["id"]: row for row in read_rows(list(generated), ["id", "image", "mask", "w"]) if row["id"] in chosen}
     ordered = [found[row_id] for row_id in chosen]
     return Generated(

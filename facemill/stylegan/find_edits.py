@@ -169,7 +169,9 @@ class Search:
         self.has, self.lacks = divided(samples, probe)
 
     def best(self, channels: int) -> Found:
-        """The best of the edits that are found in each layer, of at most so many channels."""
+        """The best of the edits that are found in each layer, of at most so many channels; none without the part."""
+        if not (len(self.has) and len(self.lacks)):
+            return NOTHING
         generator = self.sampler.generator
         widths = [width for _, width in generator.sides()]
         layers = [i for i, width in enumerate(widths) if LOCK_SIDE <= width <= generator.width // self.finest]

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from facemill.config.stylegan import EditsConfig
 from facemill.data.classes import ClassTable
 from facemill.data.shards import mask_classes, write_table
+from facemill.errors import UserError
 from facemill.files import write_json
 from facemill.imaging.figures import image_grid, save_picture
 from facemill.inference.sampler import Sampler
@@ -68,6 +69,8 @@ def find_features(
     """
     sampler, classes = Sampler.load(model), mask_classes(generated)
     portraits = read_generated(generated, classes, settings.samples, lambda row_id: True)
+    if len(portraits) < 2:
+        raise UserError("generated.portraits: found 1; accepted: at least 2, half of them to choose maps by")
     layers = [layer for layer, (_, width) in enumerate(sampler.generator.sides()) if width >= LOCK_SIDE]
     rows = [row for layer in layers for row in layer_rows(sampler, portraits, classes, layer)]
     rows.sort(key=lambda row: (classes.names.index(row["class"]), -row["gain"]))

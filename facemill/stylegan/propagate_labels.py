@@ -67,8 +67,6 @@ def propagate_labels(
     if settings.labelled:
         labelled = corrected(settings.labelled, labels, classes, generated)
     others = read_generated(generated, classes, JUDGED, lambda row_id: row_id not in set(labelled.ids))
-    if not len(others):
-        raise UserError(f"propagation: all {len(labelled)} generated portraits are labelled; accepted: fewer")
     counts = sorted({min(2**power, len(labelled)) for power in range(len(labelled).bit_length() + 1)})
     figures, seen = {}, {}
     for count in counts:

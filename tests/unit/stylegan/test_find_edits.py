@@ -82,6 +82,11 @@ def test_the_best_edit_succeeds_inside_the_region(search, monkeypatch):
     assert strongest_one.worth >= best.worth >= 0.9 * strongest_one.worth and strongest_one.change >= best.change
 
 
+def test_without_portraits_that_have_the_part_nothing_is_found(search, samples, sampler, probe):
+    few = samples.take([0])
+    assert Search(sampler, probe, few, search.region, SEVEN, search.deviations).best(4) == module.NOTHING
+
+
 def test_portraits_that_show_most_and_least_stand_for_too_few(samples, probe):
     has, lacks = divided(samples, probe)
     p = probe.probabilities(*samples.seen())
