@@ -1,6 +1,5 @@
 """Local edits of a StyleGAN: what is added to a few feature maps at a part of the portrait, as a small JSON file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
@@ -14,7 +13,7 @@ from torch import Tensor
 from facemill.data.classes import ClassTable
 from facemill.data.json_faults import malformed
 from facemill.errors import UserError
-from facemill.files import atomic_write
+from facemill.files import write_json
 from facemill.inference.sampler import Sampler
 from facemill.networks.device import autocast
 from facemill.networks.style_edits import Lock, shrunk, stages, synthesize
@@ -110,9 +109,7 @@ class Edit(BaseModel):
 
     def write(self, path: Path) -> None:
         """Writes the file."""
-        content = self.model_dump(by_alias=True)
-        with atomic_write(path) as tmp:
-            tmp.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(path, self.model_dump(by_alias=True))
 
 
 def _fault(error: ValidationError) -> str:
