@@ -475,7 +475,7 @@ if CONFIG.masked:
         log:
             "logs/{dataset}/review_generated.log",
         params:
-            **door("review_generated", settings=CONFIG.propagation, labels=CONFIG.labels),
+            **door("review_generated", count=CONFIG.propagation.portraits, labels=CONFIG.labels),
         resources:
             gpu=1,
         conda:

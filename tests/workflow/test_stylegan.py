@@ -91,7 +91,8 @@ def test_generated_portraits_are_labelled_by_a_few(changeable):
     assert code == 0, said
     labelme = results / "stylegan_review/labelme"
     assert sorted(path.stem for path in labelme.glob("*.json")) == sorted(figures["labelled"])
-    labelled = ["--config", f"propagation={{labelled: {labelme.relative_to(changeable)}}}"]
+    shutil.copytree(labelme, changeable / "labelled")
+    labelled = ["--config", "propagation={labelled: labelled}"]
     assert planned(changeable, *labelled, "--", "propagated") == {"propagate_labels": 1, "propagated": 1}
 
 

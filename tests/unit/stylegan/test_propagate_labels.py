@@ -64,8 +64,8 @@ def inputs(save_generator, tmp_path) -> dict:
 
 def review(inputs, tmp_path):
     folder = tmp_path / "labelme"
-    kept = {name: inputs[name] for name in ("generated", "settings", "labels")}
-    review_generated(**kept, labelme=folder, picture=tmp_path / "review.png")
+    kept = {name: inputs[name] for name in ("generated", "labels")}
+    review_generated(**kept, count=3, labelme=folder, picture=tmp_path / "review.png")
     return folder
 
 
