@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from facemill.config.stylegan import AttributeName
 from facemill.data.classes import ClassTable
 from facemill.data.json_faults import malformed
 from facemill.errors import UserError
@@ -29,7 +30,6 @@ LOCK_SIDE = 8
 """Width of the maps from which on a locked portrait changes; smaller ones are those of pose and outline."""
 MOST_BYTES = 1 << 20
 """Of an edit file: the largest network's layers have some thousand channels."""
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e4, le=1e4)]
 
@@ -52,7 +52,7 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=NAME, description="of what it does, such as open_mouth")
+    name: AttributeName = Field(description="of what it does, such as open_mouth")
     model: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the generator's weights")
     layer: Annotated[int, Field(ge=0)] = Field(description="convolution after whose activation is added; 0 the lowest")
     channels: dict[Annotated[int, Field(ge=0)], Finite] = Field(
