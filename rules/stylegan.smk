@@ -475,7 +475,7 @@ if CONFIG.masked:
         log:
             "logs/{dataset}/review_generated.log",
         params:
-            **door("review_generated", settings=CONFIG.propagation, labels=CONFIG.labels),
+            **door("review_generated", count=CONFIG.propagation.portraits, labels=CONFIG.labels),
         resources:
             gpu=1,
         conda:
@@ -486,7 +486,7 @@ if CONFIG.masked:
     rule propagate_labels:
         """A linear classifier of feature maps, fitted to few labelled portraits, labels all generated ones."""
         input:
-            *config_file("propagation.labelled"),
+            *map(ancient, config_file("propagation.labelled")),
             model=plain(rules.train_stylegan.output.model),
             generated=shards("generated"),
         output:
@@ -499,6 +499,7 @@ if CONFIG.masked:
             "logs/{dataset}/propagate_labels.log",
         params:
             **door("propagate_labels", settings=CONFIG.propagation, labels=CONFIG.labels),
+            corrected=listed(CONFIG.files("propagation.labelled"), (*IMAGE_SUFFIXES, ".json")),
         resources:
             mem_mb=mem_per_attempt(8000),
             runtime="2h",

@@ -256,8 +256,8 @@ def latency(context: Context, report: Report) -> None:
         images, labels = resized_portraits(context, size, 8)
         portraits, masks = cycle(to_pixels(images)), cycle(labels.cpu().numpy())
         for preset in context.pick(("large", "paper"), ("tiny",)):
-            ngf, nhidden, _ = PRESETS[preset]
-            generator = Generator(size=size, z_dim=Z_DIM, ngf=ngf, nhidden=nhidden, classes=len(classes)).eval()
+            channels = {"ngf": PRESETS[preset].ngf, "nhidden": PRESETS[preset].nhidden}
+            generator = Generator(size=size, z_dim=Z_DIM, classes=len(classes), **channels).eval()
             painter = Painter(generator.to(context.device).to(memory_format=torch.channels_last), classes)
             paint = partial(paint_next, painter, masks, painter.random_styles(1, seed=0))
             report_latency(context, report, f"paint_{preset}_{size}", paint)

@@ -103,6 +103,13 @@ class PropagationConfig(Section):
         None, description="folder of corrected labelme files of them; null: the masks of the U-Net"
     )
 
+    @field_validator("labelled")
+    @classmethod
+    def _is_no_product(cls, value: Path | None) -> Path | None:
+        if value and "stylegan_review" in value.parts:
+            raise ValueError(f"found {value}, which a rule makes anew; accepted: a copy elsewhere")
+        return value
+
 
 class EditsConfig(Section):
     """Local edits of StyleGAN's feature maps, and the maps that follow a class."""

@@ -1,4 +1,4 @@
-"""What local edits are found from and measured on: real portraits with tags, and generated ones with masks."""
+"""What edits are found from and measured on: real portraits with tags, and generated ones with masks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ def read_generated(
     }
     accepted = [row_id for row_id, reason in rows.items() if rejected or reason is None]
     if len(accepted) < min(ENOUGH, len(rows)):
-        log.warning("edits: %d generated portraits are accepted, so rejected ones count too", len(accepted))
+        log.warning("generated: %d portraits are accepted, so rejected ones count too", len(accepted))
         accepted = list(rows)
     if not accepted:
         raise UserError("generated.portraits: found none that can be used here; accepted: more")

@@ -1,6 +1,5 @@
 """Local edits of a StyleGAN: what is added to a few feature maps at a part of the portrait, as a small JSON file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
@@ -11,10 +10,11 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
+from facemill.config.stylegan import AttributeName
 from facemill.data.classes import ClassTable
 from facemill.data.json_faults import malformed
 from facemill.errors import UserError
-from facemill.files import atomic_write
+from facemill.files import write_json
 from facemill.inference.sampler import Sampler
 from facemill.networks.device import autocast
 from facemill.networks.style_edits import Lock, shrunk, stages, synthesize
@@ -30,7 +30,6 @@ LOCK_SIDE = 8
 """Width of the maps from which on a locked portrait changes; smaller ones are those of pose and outline."""
 MOST_BYTES = 1 << 20
 """Of an edit file: the largest network's layers have some thousand channels."""
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 Finite = Annotated[float, Field(allow_inf_nan=False, ge=-1e4, le=1e4)]
 
@@ -53,7 +52,7 @@ class Edit(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=NAME, description="of what it does, such as open_mouth")
+    name: AttributeName = Field(description="of what it does, such as open_mouth")
     model: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the generator's weights")
     layer: Annotated[int, Field(ge=0)] = Field(description="convolution after whose activation is added; 0 the lowest")
     channels: dict[Annotated[int, Field(ge=0)], Finite] = Field(
@@ -110,9 +109,7 @@ class Edit(BaseModel):
 
     def write(self, path: Path) -> None:
         """Writes the file."""
-        content = self.model_dump(by_alias=True)
-        with atomic_write(path) as tmp:
-            tmp.write_text(json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n")
+        write_json(path, self.model_dump(by_alias=True))
 
 
 def _fault(error: ValidationError) -> str:

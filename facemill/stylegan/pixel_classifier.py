@@ -19,6 +19,7 @@ from facemill.data.classes import IGNORE
 from facemill.inference.sampler import Sampler
 from facemill.networks.device import autocast
 from facemill.networks.style_edits import stages
+from facemill.stylegan.edits import map_counts
 
 INVERSE_PENALTY = 0.01
 """Of the logistic regression: C of scikit-learn."""
@@ -69,8 +70,8 @@ class PixelClassifier:
             weights[known], bias[known] = _of_each_class(model.coef_), _of_each_class(model.intercept_)
         weights /= scale
         bias -= weights @ mean
-        widths = [maps.shape[1] for maps in layer_maps(sampler, styles[:1])]
-        return cls([*torch.from_numpy(weights).split(widths, 1)], torch.from_numpy(bias))
+        of_layers = torch.from_numpy(weights).split(map_counts(sampler.generator), 1)
+        return cls([*of_layers], torch.from_numpy(bias))
 
     @torch.inference_mode()
     def logits(self, sampler: Sampler, styles: Tensor) -> Tensor:

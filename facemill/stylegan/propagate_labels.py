@@ -63,9 +63,10 @@ def propagate_labels(
         UserError: A labelme file cannot be read, or is of no generated portrait; or no portrait is left to label.
     """
     sampler, classes = Sampler.load(model), mask_classes(generated)
-    labelled = portraits_to_label(generated, classes, settings.portraits)
     if settings.labelled:
         labelled = corrected(settings.labelled, labels, classes, generated)
+    else:
+        labelled = portraits_to_label(generated, classes, settings.portraits)
     others = read_generated(generated, classes, JUDGED, lambda row_id: row_id not in set(labelled.ids))
     counts = sorted({min(2**power, len(labelled)) for power in range(len(labelled).bit_length() + 1)})
     figures, seen = {}, {}
@@ -89,17 +90,20 @@ def corrected(folder: Path, labels: LabelsConfig, classes: ClassTable, generated
     """The generated portraits whose labelme files are in a folder, with the masks of these files.
 
     Raises:
-        UserError: A file is no label, or of no generated portrait, or of another size.
+        UserError: A file is no label, or of no generated portrait, of another size, or of one that has a label.
     """
-    masks = {}
+    known = {row["id"] for row in read_rows(generated, ["id"])}
+    masks: dict[str, np.ndarray] = {}
     for source in labelme_files(folder, labels, classes):
+        row_id = id_of_file(source.path.stem)
+        if row_id not in known or row_id in masks:
+            fault = "has another label" if row_id in masks else "is no generated portrait"
+            raise UserError(f"{source.path}: {row_id} {fault}; accepted: those of stylegan_review, once each")
         try:
-            masks[id_of_file(source.path.stem)] = source.read().mask
+            masks[row_id] = source.read().mask
         except InvalidLabel as error:
             raise UserError(f"{source.path}: {'; '.join(map(str, error.args))}") from error
     portraits = read_generated(generated, classes, len(masks), masks.__contains__, rejected=True)
-    if unknown := sorted(masks.keys() - set(portraits.ids)):
-        raise UserError(f"{folder}: {unknown[0]} is no generated portrait; accepted: those of stylegan_review")
     drawn = [masks[row_id] for row_id in portraits.ids]
     for row_id, mask in zip(portraits.ids, drawn, strict=True):
         if mask.shape != portraits.masks.shape[1:]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from facemill.config.label import LabelsConfig
-from facemill.config.stylegan import PropagationConfig
 from facemill.data.classes import ClassTable
 from facemill.data.shards import mask_classes, read_rows
 from facemill.files import atomic_folder
@@ -17,7 +16,7 @@ from facemill.stylegan.edit_rows import Generated, read_generated
 def review_generated(
     *,
     generated: list[Path],
-    settings: PropagationConfig,
+    count: int,
     labels: LabelsConfig,
     labelme: Path,
     picture: Path,
@@ -26,13 +25,13 @@ def review_generated(
 
     Args:
         generated: shards of generated portraits, with masks.
-        settings: the section `propagation`.
+        count: how many, at most.
         labels: the section `labels`.
         labelme: folder of images, labelme files and labels.txt.
         picture: PNG of the portraits under their masks.
     """
     classes = mask_classes(generated)
-    chosen = portraits_to_label(generated, classes, settings.portraits).ids
+    chosen = portraits_to_label(generated, classes, count).ids
     rows = {row["id"]: row for row in read_rows(generated, ["id", "image", "mask"]) if row["id"] in set(chosen)}
     pairs = [(rows[row_id], rows[row_id]) for row_id in chosen]
     with atomic_folder(labelme) as tmp:

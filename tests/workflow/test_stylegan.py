@@ -91,8 +91,15 @@ def test_generated_portraits_are_labelled_by_a_few(changeable):
     assert code == 0, said
     labelme = results / "stylegan_review/labelme"
     assert sorted(path.stem for path in labelme.glob("*.json")) == sorted(figures["labelled"])
-    labelled = ["--config", f"propagation={{labelled: {labelme.relative_to(changeable)}}}"]
-    assert planned(changeable, *labelled, "--", "propagated") == {"propagate_labels": 1, "propagated": 1}
+    shutil.copytree(labelme, changeable / "labelled")
+    of_labels = ["--config", "propagation={labelled: labelled}", "--", "propagated"]
+    assert planned(changeable, *of_labels) == {"propagate_labels": 1, "propagated": 1}
+    code, said = snakemake(changeable, *of_labels)
+    assert code == 0, said
+    assert planned(changeable, *of_labels) == {}
+    label = changeable / "labelled" / f"{figures['labelled'][0]}.json"
+    label.write_text(label.read_text() + "\n")  # as labelme saves: in its place, so that the folder's date stays
+    assert planned(changeable, *of_labels) == {"propagate_labels": 1, "propagated": 1}
 
 
 def test_generated_portraits_have_masks_tags_and_vectors_along_which_they_are_edited(enough):

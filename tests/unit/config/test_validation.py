@@ -205,6 +205,10 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             {"edits": {"attributes": {name: None for name in ("open_mouth", "smile", "blonde_hair")}}},
             "edits.attributes: found {.*}; accepted: .* at least 1 item .*",
         ),
+        (
+            {"propagation": {"labelled": "results/a/stylegan_review/labelme"}},
+            "propagation.labelled: found .*labelme, which a rule makes anew; accepted: a copy elsewhere",
+        ),
         ({"propagation": {"portraits": 0}}, "propagation.portraits: found 0; accepted: greater than or equal to 1"),
         ({"edits": {"channels": 0}}, "edits.channels: found 0; accepted: greater than or equal to 1"),
         ({"sample": None}, "sample: found nothing; accepted: a section, which kind 'sample' needs"),

@@ -1,6 +1,7 @@
 """All generated portraits labelled by a few: by the U-Net's masks, or by corrected labelme files."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -64,8 +65,8 @@ def inputs(save_generator, tmp_path) -> dict:
 
 def review(inputs, tmp_path):
     folder = tmp_path / "labelme"
-    kept = {name: inputs[name] for name in ("generated", "settings", "labels")}
-    review_generated(**kept, labelme=folder, picture=tmp_path / "review.png")
+    kept = {name: inputs[name] for name in ("generated", "labels")}
+    review_generated(**kept, count=3, labelme=folder, picture=tmp_path / "review.png")
     return folder
 
 
@@ -109,6 +110,13 @@ def test_a_label_of_no_generated_portrait_is_refused(inputs, tmp_path):
     (folder / "seed-999999.json").write_text(json.dumps(other))
     (folder / "seed-999999.png").write_bytes(some.with_suffix(".png").read_bytes())
     with pytest.raises(UserError, match="seed-999999 is no generated portrait; accepted: those of stylegan_review"):
+        propagate_labels(**inputs | {"settings": settings(labelled=folder)})
+
+
+def test_two_labels_of_one_portrait_are_refused(inputs, tmp_path):
+    folder = review(inputs, tmp_path)
+    shutil.copytree(folder, folder / "again")
+    with pytest.raises(UserError, match=r"seed-\d+.json: seed-\d+ has another label; accepted: .* once each"):
         propagate_labels(**inputs | {"settings": settings(labelled=folder)})
 
 
