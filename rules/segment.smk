@@ -89,6 +89,40 @@ rule self_train_unet:
         "{params.command} 2>&1 | tee {log}"
 
 
+rule train_token_unet:
+    """U-Net v5: v3 with the tokens of a vision transformer, trained on."""
+    input:
+        *config_file("token_unet.weights"),
+        initial="results/{dataset}/unet/v3/model.safetensors",
+        train=plain(rules.augment_labels.output.augmented),
+        validation=plain(rules.convert_labels.output.validation),
+    output:
+        "results/{dataset}/unet/v5/model.json",
+        model="results/{dataset}/unet/v5/model.safetensors",
+        curves=curves("results/{dataset}/unet/v5/curves.csv", "loss", "validation_miou"),
+    log:
+        "logs/{dataset}/train_token_unet.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_token_unet.tsv"
+    params:
+        **door(
+            "train_token_unet",
+            settings=CONFIG.token_unet,
+            unet_settings=unet_settings(CONFIG, "v3"),
+            size=CONFIG.portraits.size,
+            seed=CONFIG.seed,
+        ),
+    threads: 8
+    resources:
+        mem_mb=mem_per_attempt(6000 + loader_mb()),
+        runtime="8h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
 rule compare_unets:
     """The U-Net versions on the same test portraits: scores with bootstrap intervals, and masks side by side."""
     input:

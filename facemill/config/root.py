@@ -12,7 +12,7 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.mask_generator import MaskGeneratorConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
-from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, UnetConfig, UnetTrainConfig
+from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, TokenUnetConfig, UnetConfig, UnetTrainConfig
 from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, PropagationConfig, StyleganConfig
 from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
@@ -64,6 +64,11 @@ class Config(Section):
     self_training: SelfTrainingConfig | None = Field(
         None,
         description="v4, such as {confidence: 0.7, training: {...}}, which needs unlabelled portraits; null: no v4",
+    )
+    token_unet: TokenUnetConfig | None = Field(
+        None,
+        description="v5, such as {vit: vit_small_patch14_dinov2, weights: published, copies: 8, training: {...}}; "
+        "null: no v5",
     )
     pseudo_labels: PseudoLabelsConfig
     review: ReviewConfig
@@ -183,7 +188,8 @@ class Config(Section):
     @property
     def unets(self) -> list[str]:
         """The U-Net versions that are trained and compared."""
-        return [*self.unet.versions, *(["v4"] if self.self_training else [])]
+        further = {"v4": self.self_training, "v5": self.token_unet}
+        return [*self.unet.versions, *(version for version, section in further.items() if section)]
 
     @property
     def masked(self) -> bool:

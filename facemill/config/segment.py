@@ -21,6 +21,7 @@ class UnetPresetConfig(Section):
 class UnetSharedConfig(Section):
     """Settings that the U-Net versions share."""
 
+    encoder: str = Field("mobilenet_v2", description="mobilenet_v2, or timm's name of an encoder")
     encoder_weights: Literal["imagenet"] | Path | None = Field(
         description="imagenet (downloaded), a safetensors file, or null: random initialization"
     )
@@ -54,10 +55,24 @@ class SelfTrainingConfig(Section):
     training: TrainingConfig = Field(description="counted in unlabelled images; a batch has as many labelled ones")
 
 
+class TokenUnetConfig(Section):
+    """v5: v3 with the tokens of a vision transformer, trained on."""
+
+    vit: str = Field(description="timm's name of a plain vision transformer, such as vit_small_patch14_dinov2")
+    weights: Literal["published"] | Path | None = Field(
+        description="published (downloaded), a safetensors file with timm's keys, or null: random initialization"
+    )
+    tuned_blocks: int = Field(0, ge=0, description="how many of its last blocks are trained; a matter for GPUs")
+    copies: Positive = Field(
+        description="augmented copies of each portrait to learn from; frozen blocks' tokens are computed once for each"
+    )
+    training: TrainingConfig
+
+
 class PseudoLabelsConfig(Section):
     """Labels of the whole collection, and the portraits that GauGAN is trained on."""
 
-    version: Literal["v3", "v4"] = Field(description="the U-Net that labels: v3 or v4")
+    version: Literal["v3", "v4", "v5"] = Field(description="the U-Net that labels: v3, v4 or v5")
     min_confidence: Share = Field(description="least mean confidence of GauGAN's training portraits")
     max_flip_disagreement: Annotated[float, Field(gt=0, le=1)] = Field(
         description="largest share of their pixels whose class changes when they are flipped"

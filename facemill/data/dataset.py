@@ -71,13 +71,13 @@ class ShardDataset(Dataset):
     def __len__(self) -> int:
         return len(self.positions)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor] | Tensor:
+    def __getitem__(self, index: int) -> tuple[Tensor, ...] | Tensor:
         shard, group, row = self.positions[index].tolist()
         image, mask = self._group(shard, group)[row]
         pixels = torch.from_numpy(decode_image(image)).permute(2, 0, 1)
         return pixels if mask is None else (pixels, torch.from_numpy(decode_mask(mask).copy()))
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor] | Tensor]:
+    def __iter__(self) -> Iterator[tuple[Tensor, ...] | Tensor]:
         return (self[index] for index in range(len(self)))
 
     def groups(self) -> list[np.ndarray]:

@@ -46,16 +46,21 @@ def load_encoder(encoder: nn.Module, weights: str | Path | None) -> None:
 
 
 def download_imagenet_weights(encoder: str = "mobilenet_v2") -> Path:
-    """The safetensors file of an encoder's ImageNet weights, downloaded at the first call.
+    """The safetensors file of an encoder's ImageNet weights, downloaded at the first call (`download_weights`)."""
+    from segmentation_models_pytorch.encoders import encoders  # takes seconds to import
+
+    pretrained = encoders[encoder]["pretrained_settings"]["imagenet"]
+    return download_weights(pretrained["repo_id"], pretrained["revision"])
+
+
+def download_weights(repository: str, revision: str | None = None) -> Path:
+    """The file `model.safetensors` of a repository of Hugging Face's hub, downloaded at the first call.
 
     Hugging Face stores a file under the SHA-256 that the server named; raises `Damaged` when the contents have another.
     """
-    from huggingface_hub import hf_hub_download  # these take seconds to import
-    from segmentation_models_pytorch.encoders import encoders
+    from huggingface_hub import hf_hub_download  # takes seconds to import
 
-    pretrained = encoders[encoder]["pretrained_settings"]["imagenet"]
-    link = hf_hub_download(pretrained["repo_id"], "model.safetensors", revision=pretrained["revision"])
-    blob = Path(link).resolve()
+    blob = Path(hf_hub_download(repository, "model.safetensors", revision=revision)).resolve()
     if sha256(blob) != blob.name:
         raise Damaged(blob, "its SHA-256 is not the one it was downloaded under; remove it to download it again")
     return blob

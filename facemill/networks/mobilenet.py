@@ -5,6 +5,8 @@ Source: Sandler et al. 2018 (https://arxiv.org/abs/1801.04381), table 2 and figu
 
 from torch import Tensor, nn
 
+from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
+
 BLOCKS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Expansion, output channels, repeats, and stride of the first of them, of each sequence of bottlenecks."""
 
@@ -34,7 +36,14 @@ class MobileNetV2(nn.Module):
     """Images, float32 (B, 3, H, W), to features (B, 1280, H / 32, W / 32); no classifier.
 
     The names of the weights are torchvision's, and so are the initial weights of a seed.
+
+    Attributes:
+        channels: of the images, and of the last layers at strides 2 to 32.
+        mean: of R, G and B in [0, 1], by which images are normalized.
+        std: likewise.
     """
+
+    channels, mean, std = OUT_CHANNELS, IMAGENET_MEAN, IMAGENET_STD
 
     def __init__(self) -> None:
         super().__init__()

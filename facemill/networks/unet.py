@@ -1,4 +1,4 @@
-"""The U-Nets: a MobileNetV2 encoder under one of two decoders.
+"""The U-Nets: an encoder, MobileNetV2 or one of timm's, under one of two decoders; tokens of a transformer beside it.
 
 Sources: Ronneberger et al. 2015 (https://arxiv.org/abs/1505.04597); Sandler et al. 2018 (MobileNetV2,
 https://arxiv.org/abs/1801.04381); Odena et al. 2016, "Deconvolution and Checkerboard Artifacts"
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from facemill.networks.enlarged_conv import enlarged_conv, pays
-from facemill.networks.imagenet import IMAGENET_MEAN, IMAGENET_STD
-from facemill.networks.mobilenet import OUT_CHANNELS, MobileNetV2
+from facemill.networks.mobilenet import MobileNetV2
+from facemill.networks.timm_networks import TOKEN_CHANNELS, TimmEncoder, VitTokens
 
 WIDTHS = {
     "tiny": (16, 16, 8, 8, 8),
@@ -73,6 +73,11 @@ class Unet(nn.Module):
     """Images, float32 (B, 3, S, S) in [0, 1], to logits (B, classes, S, S).
 
     `forward` is `decode(encode(images))`; `encode` is `encode_deeper(stem(images))`.
+
+    Attributes:
+        size: side of the training portraits, to which callers resize.
+        encoder: the encoder.
+        tokens: a transformer's tokens, joined to the encoder's features at stride 8; None: without.
     """
 
     mean: Tensor
@@ -86,6 +91,9 @@ class Unet(nn.Module):
         decoder: Literal["transposed", "upsample"],
         decoder_channels: Sequence[int],
         downscale: int = 1,
+        encoder: str = "mobilenet_v2",
+        vit: str | None = None,
+        tuned_blocks: int = 0,
     ) -> None:
         """A U-Net with random weights.
 
@@ -96,13 +104,18 @@ class Unet(nn.Module):
             decoder: `transposed` (v1, v2) or `upsample` (v3).
             decoder_channels: channels from the deepest level to full size; presets in `WIDTHS`.
             downscale: factor by which images are shrunk, and logits enlarged pixel by pixel (v1).
+            encoder: `mobilenet_v2`, or timm's name of an encoder.
+            vit: timm's name of a vision transformer whose tokens join the features at stride 8 (v5); None: without.
+            tuned_blocks: how many of its last blocks are trained.
         """
         super().__init__()
         self.size, self.downscale = size, downscale
-        self.encoder = MobileNetV2()
+        self.encoder: MobileNetV2 | TimmEncoder = MobileNetV2() if encoder == "mobilenet_v2" else TimmEncoder(encoder)
+        self.tokens = VitTokens(vit, size, tuned_blocks) if vit else None
         block: type[TransposedBlock | UpsampleBlock]
         block = TransposedBlock if decoder == "transposed" else UpsampleBlock
-        channels, *skips = OUT_CHANNELS[::-1]
+        channels, *skips = self.encoder.channels[::-1]
+        skips[1] += TOKEN_CHANNELS if self.tokens else 0  # stride 8
         if decoder == "transposed":
             skips[-1] = 0  # the image itself, which only v3's last block joins
         blocks: list[TransposedBlock | UpsampleBlock] = []
@@ -111,42 +124,44 @@ class Unet(nn.Module):
             channels = blocks[-1].outputs
         self.blocks = nn.ModuleList(blocks)
         self.head = nn.Conv2d(channels, classes, 1)
-        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
+        for name, numbers in (("mean", self.encoder.mean), ("std", self.encoder.std)):
+            self.register_buffer(name, torch.tensor(numbers).view(1, 3, 1, 1), persistent=False)
 
     def stem(self, images: Tensor) -> list[Tensor]:
-        """The normalized, downscaled images, and the encoder's features at strides 2 and 4.
+        """The normalized, downscaled images, and MobileNetV2's features at strides 2 and 4.
 
         In float32, under autocast too, and on a GPU not in TF32 (`device.py`): the stem is 6% of the operations, and in
         bfloat16 it alone would change the class of 0.25% of a real portrait's pixels; all other layers together change
-        0.05%.
+        0.05%. The encoders of timm are in one piece: of theirs the images alone.
         """
         x = (images - self.mean) / self.std
         if self.downscale > 1:
             x = F.avg_pool2d(x, self.downscale)
         x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, enabled=False):
-            return self._through(range(4), [x])
+            return [x] if isinstance(self.encoder, TimmEncoder) else _through(self.encoder, range(4), [x])
 
-    def encode(self, images: Tensor) -> list[Tensor]:
-        """The normalized, downscaled images, and the encoder's features at strides 2, 4, 8, 16 and 32."""
-        return self.encode_deeper(self.stem(images))
+    def encode(self, images: Tensor, grid: Tensor | None = None) -> list[Tensor]:
+        """The normalized, downscaled images, and the features at strides 2, 4, 8, 16 and 32.
 
-    def encode_deeper(self, features: list[Tensor]) -> list[Tensor]:
-        """The output of `stem`, and the encoder's features at strides 8, 16 and 32."""
-        x = features[-1]
+        Those at stride 8 end with the tokens, where there are any; `grid` is then what `tokens.grid` returns for the
+        images, where that is already known.
+        """
+        return self.encode_deeper(self.stem(images), grid)
+
+    def encode_deeper(self, features: list[Tensor], grid: Tensor | None = None) -> list[Tensor]:
+        """The output of `stem`, and the features that come after it; `grid` as in `encode`."""
+        x = features[0]
         # trained in bfloat16 on the CPU the gradient of a small U-Net has a cosine of .5 to .8 to that in float32
         mixed = torch.is_autocast_enabled(x.device.type) and (x.is_cuda or not self.training)
         with torch.autocast(x.device.type, enabled=mixed):
-            return self._through(range(4, len(self.encoder.features)), features)
-
-    def _through(self, layers: range, features: list[Tensor]) -> list[Tensor]:
-        features, x = list(features), features[-1]
-        for index in layers:
-            x = self.encoder.features[index](x)
-            if index in LAST_OF_STRIDE:
-                features.append(x)
-        return features
+            if isinstance(self.encoder, TimmEncoder):
+                features = [*features, *self.encoder(x)]
+            else:
+                features = _through(self.encoder, range(4, len(self.encoder.features)), features)
+            if self.tokens:
+                features[3] = torch.cat([features[3], self.tokens(x * self.std + self.mean, grid)], 1)
+            return features
 
     def decode(self, features: list[Tensor]) -> Tensor:
         """The logits of the features that `encode` returns."""
@@ -156,5 +171,15 @@ class Unet(nn.Module):
         logits = self.head(x)
         return F.interpolate(logits, scale_factor=self.downscale, mode="nearest") if self.downscale > 1 else logits
 
-    def forward(self, images: Tensor) -> Tensor:
-        return self.decode(self.encode(images))
+    def forward(self, images: Tensor, grid: Tensor | None = None) -> Tensor:
+        return self.decode(self.encode(images, grid))
+
+
+def _through(encoder: MobileNetV2, layers: range, features: list[Tensor]) -> list[Tensor]:
+    """The features, and those of the next layers of an encoder at the strides to come."""
+    features, x = list(features), features[-1]
+    for index in layers:
+        x = encoder.features[index](x)
+        if index in LAST_OF_STRIDE:
+            features.append(x)
+    return features

@@ -20,6 +20,7 @@ from facemill.metrics.segmentation import confusion, iou
 from facemill.networks.imagenet import load_encoder
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import save_model
+from facemill.networks.timm_networks import TimmEncoder, load_timm_weights
 from facemill.networks.unet import WIDTHS, Unet
 from facemill.training.learner import EmaLearner
 from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
@@ -91,9 +92,13 @@ def build_learner(
         classes: number of classes.
     """
     init_kwargs: dict[str, Any] = {"classes": classes, "size": size, "decoder_channels": WIDTHS[settings.width]}
-    init_kwargs |= {"decoder": settings.decoder, "downscale": settings.downscale}
+    init_kwargs |= {"decoder": settings.decoder, "downscale": settings.downscale, "encoder": settings.encoder}
     unet = Unet(**init_kwargs)
-    load_encoder(unet.encoder, settings.encoder_weights)
+    if isinstance(unet.encoder, TimmEncoder):
+        weights, key = settings.encoder_weights, "unet.encoder_weights"
+        load_timm_weights(unet.encoder.network, settings.encoder, weights, key=key)
+    else:
+        load_encoder(unet.encoder, settings.encoder_weights)
     unet.to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(unet.parameters(), training.learning_rate, weight_decay=1e-2, fused=True)
 

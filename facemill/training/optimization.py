@@ -94,6 +94,6 @@ def linear_decay(step: int, total: int) -> float:
 
 
 def set_lr(optimizer: Optimizer, learning_rate: float) -> None:
-    """Sets the learning rate of all parameter groups."""
+    """Sets the learning rate of all parameter groups, times the `rate` of those that have one."""
     for group in optimizer.param_groups:
-        group["lr"] = learning_rate
+        group["lr"] = learning_rate * group.get("rate", 1)

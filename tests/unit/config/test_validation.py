@@ -25,7 +25,7 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
         ({"sed": 1}, r"sed: unknown key \(value 1\); accepted: dataset, kind, seed, .*"),
         (
             {"unet": {"bogus": 1}},
-            "unet.bogus: unknown key .*; accepted: encoder_weights, width, class_weights, patience, versions",
+            "unet.bogus: unknown key .*; accepted: encoder, encoder_weights, width, class_weights, patience, versions",
         ),
         (
             {"vae": {"training": {"rate": 1}}},

@@ -1,0 +1,190 @@
+"""U-Net v5: v3, joined by the tokens of a vision transformer that has seen millions of pictures, and trained on.
+
+DINOv2's features with 92 labels are worth more than 20 points over an ImageNet ResNet's on Pascal (Yang et al. 2025,
+UniMatch V2, https://arxiv.org/abs/2410.10777); beside a U-Net's fine features they tell parts of drawings apart (DACoN,
+Daiku et al. 2025, https://arxiv.org/abs/2509.14685).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator, PartialState
+from torch import Tensor, nn
+
+from facemill.config.segment import TokenUnetConfig, UnetTrainConfig
+from facemill.data.classes import IGNORE
+from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.shards import mask_classes
+from facemill.log import progress
+from facemill.networks.device import autocast
+from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
+from facemill.networks.store import load_model, save_model
+from facemill.networks.timm_networks import load_timm_weights
+from facemill.networks.unet import WIDTHS, Unet
+from facemill.segment.train_unet import EarlyStopping
+from facemill.training.learner import EmaLearner
+from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
+from facemill.training.run import Run
+
+PROJECTION_RATE = 4
+TUNED_RATE = 0.075
+"""Learning rates of the tokens' projection, which is new, and of the tuned blocks, over that of all else."""
+
+EMA_DECAY = 0.99
+"""Of a training of some hundred steps."""
+
+TOKENS_AT_A_TIME = 4
+"""Portraits whose frozen tokens are computed together."""
+
+
+def train_token_unet(
+    *,
+    settings: TokenUnetConfig,
+    unet_settings: UnetTrainConfig,
+    initial: Path,
+    size: int,
+    seed: int,
+    train: Path,
+    validation: Path,
+    model: Path,
+    curves: Path,
+) -> None:
+    """Trains v5 from a finished v3 on; the same command resumes a killed run.
+
+    The tokens of frozen blocks are computed once for each copy, in float16, and lie in the run's folder: 2.4 MB for a
+    portrait of 256 px. Half of the copies are mirrored, and with a copy its tokens, which are nearly those of the
+    mirrored copy. Tuned blocks compute theirs anew in each step. The loss, the EMA and early stopping are v3's.
+
+    Args:
+        settings: the section `token_unet`.
+        unet_settings: how v3 was built and trained.
+        initial: v3, a finished U-Net.
+        size: side of the portraits in pixels.
+        seed: seed of weights, order and mirroring.
+        train: shard of augmented labelled portraits.
+        validation: shard of the validation portraits.
+        model: the trained U-Net, a safetensors file.
+        curves: CSV of loss and validation mIoU.
+    """
+    torch.manual_seed(seed)
+    accelerator = make_accelerator()
+    classes = mask_classes([train, validation])
+    v3 = load_model(Unet, initial, classes)
+    learner, init_kwargs = build_token_learner(accelerator, settings, unet_settings, v3, size)
+    best = make_ema(learner.ema)
+    settings_key = unet_settings.model_dump(mode="json")
+    settings_key |= {"seed": seed, "token_unet": settings.model_dump(mode="json")}
+    run = Run("unet-v5", settings_key, [initial, train, validation], {"unet": learner}, {"best": best})
+
+    rows = CopiesWithTokens(train, settings.copies)
+    if not settings.tuned_blocks:
+        rows.compute(learner.ema, run.folder / "tokens.npy")
+    images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
+    early_stopping = EarlyStopping(run, learner.ema, best, validation, total, unet_settings.patience)
+    weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
+    batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
+    for step, loaded in zip(run.steps(images, batch, seed), batches, strict=False):
+        pixels, masks, *grid = mirrored(loaded)
+        loss = cross_entropy_dice(learner.net(pixels.float() / 255, *grid), masks.long(), IGNORE, weights)
+        learner.step(loss, step)
+        early_stopping.update(step)
+        run.record(loss=loss)
+    if accelerator.is_main_process:
+        save_model(model, best, init_kwargs, settings_key, classes)
+        run.finish(curves)
+        (run.folder / "tokens.npy").unlink(missing_ok=True)
+
+
+def build_token_learner(
+    accelerator: Accelerator, settings: TokenUnetConfig, unet_settings: UnetTrainConfig, v3: Unet, size: int
+) -> tuple[EmaLearner, dict[str, Any]]:
+    """v3 with a transformer's tokens and AdamW, and the arguments of `Unet` that build the network.
+
+    Args:
+        accelerator: from `make_accelerator`.
+        settings: the section `token_unet`.
+        unet_settings: how v3 was built.
+        v3: the U-Net to begin with; its logits are those of the new network.
+        size: side of the portraits in pixels.
+    """
+    init_kwargs: dict[str, Any] = {"classes": v3.head.out_channels, "size": size, "encoder": unet_settings.encoder}
+    init_kwargs |= {"decoder_channels": WIDTHS[unet_settings.width], "decoder": unet_settings.decoder}
+    init_kwargs |= {"downscale": unet_settings.downscale, "vit": settings.vit, "tuned_blocks": settings.tuned_blocks}
+    unet = Unet(**init_kwargs)
+    assert unet.tokens
+    load_timm_weights(unet.tokens.vit, settings.vit, settings.weights, key="token_unet.weights")
+    begin_as(unet, v3)
+    unet.to(memory_format=torch.channels_last)
+    rates: list[tuple[nn.Module, float]] = [(unet.tokens.project, PROJECTION_RATE), (unet.tokens.vit, TUNED_RATE)]
+    rates += [(part, 1) for part in (unet.encoder, unet.blocks, unet.head)]
+    groups = [{"params": [p for p in part.parameters() if p.requires_grad], "rate": rate} for part, rate in rates]
+    optimizer = torch.optim.AdamW(groups, weight_decay=1e-2, fused=True)
+    training = settings.training
+
+    def learning_rate(step: int) -> float:
+        """Warmup and cosine, of the parts that are v3's."""
+        return training.learning_rate * cosine_with_warmup(step, training.steps)
+
+    return EmaLearner(accelerator, unet, optimizer, learning_rate, EMA_DECAY), init_kwargs
+
+
+@torch.no_grad()
+def begin_as(unet: nn.Module, initial: nn.Module) -> None:
+    """Gives a network the weights of another that lacks its last inputs: weights of these inputs become 0."""
+    weights = unet.state_dict()
+    for name, tensor in initial.state_dict().items():
+        weights[name].zero_()
+        weights[name][tuple(slice(length) for length in tensor.shape)] = tensor
+
+
+class CopiesWithTokens(ShardDataset):
+    """The first augmented copies of each portrait; an item is `(image, mask)`, after `compute` `(image, mask, grid)`.
+
+    Args:
+        train: shard of augmented labelled portraits, whose ids end with the number of the copy.
+        copies: how many copies of each.
+    """
+
+    def __init__(self, train: Path, copies: int) -> None:
+        super().__init__([train], keep=lambda row_id: int(row_id.rpartition("-")[2]) < copies)
+        self.grids: np.ndarray | None = None
+
+    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
+        pixels, mask = super().__getitem__(index)
+        return (pixels, mask) if self.grids is None else (pixels, mask, torch.from_numpy(self.grids[index].copy()))
+
+    @torch.no_grad()
+    def compute(self, unet: Unet, path: Path) -> None:
+        """Computes the tokens of all rows, or reads them where they are there already.
+
+        Args:
+            unet: whose tokens.
+            path: float16 (N, C, H/8, W/8), an `.npy`.
+        """
+        place, partial = next(unet.parameters()).device, path.with_suffix(".partial")
+        if PartialState().is_main_process and not path.exists():
+            assert unet.tokens
+            grids: np.ndarray | None = None
+            indices = range(0, len(self), TOKENS_AT_A_TIME)
+            for i in progress(indices, "tokens", len(self), step=TOKENS_AT_A_TIME):
+                rows = range(i, min(i + TOKENS_AT_A_TIME, len(self)))
+                images = torch.stack([self[row][0] for row in rows]).to(place).float() / 255
+                with autocast():
+                    grid = unet.tokens.grid(images).half().cpu().numpy()
+                if grids is None:
+                    shape = (len(self), *grid.shape[1:])
+                    grids = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
+                grids[rows.start : rows.stop] = grid
+            if grids is not None:
+                grids.flush()  # type: ignore[attr-defined]
+                partial.replace(path)
+        PartialState().wait_for_everyone()
+        self.grids = np.load(path, mmap_mode="r") if len(self) else None
+
+
+def mirrored(batch: list[Tensor]) -> list[Tensor]:
+    """A batch of images, masks and grids, each row of all mirrored with probability 0.5."""
+    flip = torch.rand(len(batch[0]), device=batch[0].device) < 0.5
+    return [torch.where(flip.view(-1, *[1] * (part.ndim - 1)), part.flip(-1), part) for part in batch]
