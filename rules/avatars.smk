@@ -156,7 +156,7 @@ rule compare_extractors:
         **door(
             "compare_extractors",
             variants=f"{RENDERED}/truth/variants.parquet" if CONFIG.kind == "sample" else None,
-            mobilenet_weights=CONFIG.unet.encoder_weights,
+            mobilenet_weights=CONFIG.unet.encoder_weights if CONFIG.unet.encoder == "mobilenet_v2" else None,
             resnet50_weights=CONFIG.avatars.resnet50_weights,
             size=CONFIG.avatars.size,
             looks=CONFIG.avatars.looks,

@@ -20,7 +20,7 @@ rule gate:
 
 
 rule train_unet:
-    """A MobileNetV2 U-Net trained on the augmented portraits, with early stopping on the validation portraits."""
+    """A U-Net trained on the augmented portraits, with early stopping on the validation portraits."""
     input:
         *config_file("unet.encoder_weights"),
         train=rules.augment_labels.output.augmented,

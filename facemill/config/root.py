@@ -23,6 +23,7 @@ PRETRAINED = (
     "portraits.detector.cascade",
     "portraits.person.files",
     "unet.encoder_weights",
+    "token_unet.weights",
     "gaugan.vgg_weights",
     "gaugan.inception_weights",
     "tags.i2v",

@@ -37,7 +37,7 @@ class UnetSharedConfig(Section):
 
 
 class UnetConfig(UnetSharedConfig):
-    """U-Nets with a MobileNetV2 encoder and three decoders."""
+    """U-Nets with one encoder, MobileNetV2 unless said otherwise, and three decoders."""
 
     versions: Annotated[dict[Literal["v1", "v2", "v3"], UnetPresetConfig], Field(min_length=3)] = Field(
         description="settings in which v1, v2 and v3 differ"

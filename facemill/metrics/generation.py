@@ -16,7 +16,7 @@ from facemill.networks.inception import INCEPTION, inception, inception_features
 from facemill.networks.unet import Unet
 from facemill.networks.vgg import Lpips
 
-FEATURES = "MobileNetV2 features at stride 16 of the evaluation U-Net (96 channels, mean over the image)"
+FEATURES = "features at stride 16 of the evaluation U-Net's encoder (mean over the image)"
 """Name of the `evaluator_features`, for the metrics."""
 
 

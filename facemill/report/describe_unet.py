@@ -45,7 +45,8 @@ def describe_unet(
         card: the Markdown to write.
     """
     scores: dict[str, Any] = json.loads(metrics.read_text())[version]
-    size = json.loads(model.with_suffix(".json").read_text())["arguments"]["size"]
+    arguments = json.loads(model.with_suffix(".json").read_text())["arguments"]
+    size, tokens = arguments["size"], f" and the tokens of {arguments['vit']}" if arguments.get("vit") else ""
     train, validation, test = (count_rows([path]) for path in labels)
     data = (
         f"{train:,} hand-labelled portraits (`labels`, split train) in {count_rows([augmented]):,} augmented copies"
@@ -56,8 +57,8 @@ def describe_unet(
     described = Described(
         title=f"U-Net {version}",
         task="image-segmentation",
-        summary=f"A U-Net with a MobileNetV2 encoder that segments portraits of {size} pixels into the classes below. "
-        "Images of any size get masks of the same size.",
+        summary=f"A U-Net with the encoder {arguments.get('encoder', 'mobilenet_v2')}{tokens}, which segments portraits "
+        f"of {size} pixels into the classes below. Images of any size get masks of the same size.",
         metrics=scores,
         metrics_file="../comparison.json",
         meanings=MEANINGS,

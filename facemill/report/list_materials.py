@@ -19,7 +19,11 @@ from facemill.config.root import Config
 from facemill.files import sha256, write_json
 from facemill.report.materials import Material, packages, sources, weights
 
-READ = {"unet": ("unet.encoder_weights",), "gaugan": ("gaugan.vgg_weights", "gaugan.inception_weights")}
+READ = {
+    "unet": ("unet.encoder_weights",),
+    "unet/v5": ("unet.encoder_weights", "token_unet.weights"),
+    "gaugan": ("gaugan.vgg_weights", "gaugan.inception_weights"),
+}
 """The pretrained weights that the training and the evaluation of a model read, as keys of the config."""
 
 
@@ -53,7 +57,7 @@ def list_materials(
         material = Material(f"models/{name}", name, sha256(path))
         model = _component(material, ComponentType.MACHINE_LEARNING_MODEL, settings)
         bom.components.add(model)
-        bom.register_dependency(model, [dataset, *read_by.get(name.split("/")[0], [])])
+        bom.register_dependency(model, [dataset, *read_by.get(name, read_by.get(name.split("/")[0], []))])
     bom.metadata.properties.update(_properties("facemill:config", settings.model_dump(mode="json")))
     bom.metadata.properties.update(_properties("facemill:code", json.loads(code)))
     bom.serial_number = uuid5(NAMESPACE_URL, json.dumps(_dateless(bom)))

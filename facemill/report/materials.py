@@ -71,11 +71,10 @@ def sources(source: SourceConfig, checksums: Path | None = None) -> Iterator[Mat
 def weights(settings: Config) -> Iterator[Material]:
     """Yields the files of all pretrained networks that the config names, with their SHA-256."""
     if settings.unet.encoder_weights == "imagenet":
-        repository, revision = IMAGENET
-        cached = try_to_load_from_cache(repository, "model.safetensors", revision=revision)
-        digest = sha256(Path(cached)) if isinstance(cached, str) else None
-        url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
-        yield Material("unet.encoder_weights", repository, digest, urls=(url,))
+        key, encoder = "unet.encoder_weights", settings.unet.encoder
+        yield _downloaded(key, *IMAGENET) if encoder == "mobilenet_v2" else _of_timm(key, encoder)
+    if settings.token_unet and settings.token_unet.weights == "published":
+        yield _of_timm("token_unet.weights", settings.token_unet.vit)
     for key in PRETRAINED:
         for path in settings.files(key):
             files = {key: path}
@@ -84,6 +83,22 @@ def weights(settings: Config) -> Iterator[Material]:
                 files = {f"{key}/{file.name}": Path(file.path) for file in walked}
             for part, file in files.items():
                 yield Material(part, file.name, sha256(file), _named_license(file))
+
+
+def _of_timm(key: str, name: str) -> Material:
+    """The published weights of a network of timm, with the license that timm names."""
+    import timm  # takes seconds to import
+
+    published = timm.get_pretrained_cfg(name)
+    return _downloaded(key, published.hf_hub_id, "main", published.license or UNKNOWN)
+
+
+def _downloaded(key: str, repository: str, revision: str, license_name: str = UNKNOWN) -> Material:
+    """The weights of a repository on Hugging Face; their SHA-256 where they have been downloaded."""
+    cached = try_to_load_from_cache(repository, "model.safetensors", revision=revision)
+    digest = sha256(Path(cached)) if isinstance(cached, str) else None
+    url = f"https://huggingface.co/{repository}/resolve/{revision}/model.safetensors"
+    return Material(key, repository, digest, license_name, urls=(url,))
 
 
 def _named_license(file: Path) -> str:

@@ -144,6 +144,23 @@ def test_pretrained_weights_have_checksums_and_the_licenses_that_are_given(tmp_p
     assert read["dataset"] == {"tags.wd14/model.onnx", "portraits.person.files/model.onnx"}
 
 
+def test_published_weights_of_timms_networks_have_timms_license(tmp_path, models):
+    training = {"images": 8, "batch": 4, "learning_rate": 1e-3}
+    tokens = {"vit": "vit_small_patch14_dinov2", "weights": "published", "copies": 8, "training": training}
+    unet = {"encoder": "tf_efficientnet_lite2", "encoder_weights": "imagenet"}
+    written = bill(tmp_path, models, sample_config(dataset="mine", unet=unet, token_unet=tokens))
+    parts = components(written)
+    repositories = {
+        "token_unet.weights": "vit_small_patch14_dinov2.lvd142m",
+        "unet.encoder_weights": f"{unet['encoder']}.in1k",
+    }
+    for key, repository in repositories.items():
+        assert (parts[key]["name"], licenses(parts[key])) == (f"timm/{repository}", ["Apache-2.0"])
+    read = {entry["ref"]: set(entry.get("dependsOn", [])) for entry in written["dependencies"]}
+    assert read["models/unet/v3"] == {"dataset", "unet.encoder_weights"}
+    assert "token_unet.weights" not in read["dataset"] | read["models/gaugan"]
+
+
 def test_imagenets_weights_are_those_that_are_downloaded(tmp_path, models, monkeypatch):
     pretrained = encoders["mobilenet_v2"]["pretrained_settings"]["imagenet"]
     assert (pretrained["repo_id"], pretrained["revision"]) == IMAGENET
