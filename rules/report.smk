@@ -89,7 +89,7 @@ if CONFIG.masked:
             metrics=plain(rules.compare_unets.output.metrics),
             labels=LABELLED,
             augmented=plain(rules.augment_labels.output.augmented),
-            portraits=shards("portraits") if CONFIG.self_training else [],
+            portraits=shards("portraits") if CONFIG.self_training or CONFIG.distillation else [],
         output:
             card="results/{dataset}/unet/{version}/README.md",
         wildcard_constraints:

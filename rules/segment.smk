@@ -1,6 +1,7 @@
-# Stage 3, segment: three U-Nets trained on the augmented masks, and a fourth, where the config has `self_training`, on
-# unlabelled portraits as well; all compared on the same test portraits; pseudo-labels of the whole collection by the
-# third or fourth, and the gate that decides on which of them GauGAN is trained.
+# Stage 3, segment: three U-Nets trained on the augmented masks, and up to three more, where the config has their
+# sections: v4 learns from unlabelled portraits as well, v5 has a vision transformer's tokens, v6 is taught by others; all
+# compared on the same test portraits; pseudo-labels of the whole collection by one of them, and the gate that decides on
+# which of them GauGAN is trained.
 # Needs labels/, augmented/ and portraits/; makes unet/, pseudo_labels/ with timings/, and gate/. Shards lie alone in
 # their folders, so that `datasets`, pandas and DuckDB open a folder.
 
@@ -115,6 +116,45 @@ rule train_token_unet:
     threads: 8
     resources:
         mem_mb=mem_per_attempt(6000 + loader_mb()),
+        runtime="8h",
+        gpu=1,
+    conda:
+        "../envs/facemill.yaml"
+    shell:
+        "{params.command} 2>&1 | tee {log}"
+
+
+rule distill_unet:
+    """U-Net v6: of v3's size, trained on the labelled portraits and on other U-Nets' soft labels of the unlabelled."""
+    input:
+        *config_file("unet.encoder_weights"),
+        teachers=expand(
+            "results/{{dataset}}/unet/{version}/model.safetensors",
+            version=CONFIG.distillation.teachers if CONFIG.distillation else [],
+        ),
+        train=plain(rules.augment_labels.output.augmented),
+        validation=plain(rules.convert_labels.output.validation),
+        portraits=shards("portraits"),
+        labelled=LABELLED,
+    output:
+        "results/{dataset}/unet/v6/model.json",
+        model="results/{dataset}/unet/v6/model.safetensors",
+        curves=curves("results/{dataset}/unet/v6/curves.csv", "validation_miou"),
+    log:
+        "logs/{dataset}/distill_unet.log",
+    benchmark:
+        "benchmarks/results/{dataset}/distill_unet.tsv"
+    params:
+        **door(
+            "distill_unet",
+            settings=CONFIG.distillation,
+            unet_settings=unet_settings(CONFIG, "v3"),
+            size=CONFIG.portraits.size,
+            seed=CONFIG.seed,
+        ),
+    threads: 8
+    resources:
+        mem_mb=mem_per_attempt(6000 + loader_mb(loaders=2)),
         runtime="8h",
         gpu=1,
     conda:

@@ -7,7 +7,7 @@ rule count_portraits:
     input:
         portraits=shards("portraits"),
         rejects=expand(plain(rules.crop_portraits.output.rejects), shard=SHARDS, allow_missing=True),
-        labelled=LABELLED if CONFIG.masked and CONFIG.self_training else [],
+        labelled=LABELLED if CONFIG.masked and (CONFIG.self_training or CONFIG.distillation) else [],
     output:
         counts=metrics("results/{dataset}/holdout/counts.json", "holdout"),
     log:

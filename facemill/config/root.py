@@ -12,7 +12,14 @@ from facemill.config.label import AugmentConfig, LabelsConfig
 from facemill.config.latent import AttributesConfig, LatentsConfig, TagsConfig
 from facemill.config.mask_generator import MaskGeneratorConfig
 from facemill.config.review import LabelQualityConfig, ReviewConfig
-from facemill.config.segment import PseudoLabelsConfig, SelfTrainingConfig, TokenUnetConfig, UnetConfig, UnetTrainConfig
+from facemill.config.segment import (
+    DistillationConfig,
+    PseudoLabelsConfig,
+    SelfTrainingConfig,
+    TokenUnetConfig,
+    UnetConfig,
+    UnetTrainConfig,
+)
 from facemill.config.stylegan import EditsConfig, GeneratedConfig, ProjectionConfig, PropagationConfig, StyleganConfig
 from facemill.config.swap import SwapConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
@@ -34,6 +41,9 @@ PRETRAINED = (
     "swap.initial",
 )
 """Keys of the files and folders of pretrained networks."""
+
+FURTHER_UNETS = {"v4": "self_training", "v5": "token_unet", "v6": "distillation"}
+"""The sections of the U-Nets that are made when asked for."""
 
 NEED_MASKS = ("avatars", "mask_generator", "swap")
 """Further stages that need masks."""
@@ -70,6 +80,10 @@ class Config(Section):
         None,
         description="v5, such as {vit: vit_small_patch14_dinov2, weights: published, copies: 8, training: {...}}; "
         "null: no v5",
+    )
+    distillation: DistillationConfig | None = Field(
+        None,
+        description="v6, such as {teachers: [v3, v5], training: {...}}, which needs unlabelled portraits; null: no v6",
     )
     pseudo_labels: PseudoLabelsConfig
     review: ReviewConfig
@@ -145,8 +159,20 @@ class Config(Section):
         for section in ("stylegan", "mask_generator"):
             if (found := getattr(self, section).size) > size:
                 raise ValueError(f"{section}.size: found {found}; accepted: at most portraits.size, {size}")
-        if self.pseudo_labels.version == "v4" and self.self_training is None:
-            raise ValueError("self_training: found nothing; accepted: a section, which pseudo_labels.version v4 needs")
+        return self
+
+    @model_validator(mode="after")
+    def _unets_are_made(self) -> Self:
+        teachers = self.distillation.teachers if self.distillation else []
+        asked = {
+            "pseudo_labels.version": [str(self.pseudo_labels.version)],
+            "distillation.teachers": [*map(str, teachers)],
+        }
+        for key, versions in asked.items():
+            if missing := [version for version in versions if version not in self.unets]:
+                raise ValueError(
+                    f"{FURTHER_UNETS[missing[0]]}: found nothing; accepted: a section, which {key} {missing[0]} needs"
+                )
         return self
 
     @model_validator(mode="after")
@@ -189,8 +215,7 @@ class Config(Section):
     @property
     def unets(self) -> list[str]:
         """The U-Net versions that are trained and compared."""
-        further = {"v4": self.self_training, "v5": self.token_unet}
-        return [*self.unet.versions, *(version for version, section in further.items() if section)]
+        return [*self.unet.versions, *(version for version, key in FURTHER_UNETS.items() if getattr(self, key))]
 
     @property
     def masked(self) -> bool:

@@ -69,10 +69,19 @@ class TokenUnetConfig(Section):
     training: TrainingConfig
 
 
+class DistillationConfig(Section):
+    """v6: a U-Net of v3's size that learns the soft labels of others."""
+
+    teachers: Annotated[list[Literal["v1", "v2", "v3", "v4", "v5"]], Field(min_length=1)] = Field(
+        description="U-Nets whose mean probabilities are the soft labels"
+    )
+    training: TrainingConfig = Field(description="counted in unlabelled images; a batch has as many labelled ones")
+
+
 class PseudoLabelsConfig(Section):
     """Labels of the whole collection, and the portraits that GauGAN is trained on."""
 
-    version: Literal["v3", "v4", "v5"] = Field(description="the U-Net that labels: v3, v4 or v5")
+    version: Literal["v3", "v4", "v5", "v6"] = Field(description="the U-Net that labels: v3, v4, v5 or v6")
     min_confidence: Share = Field(description="least mean confidence of GauGAN's training portraits")
     max_flip_disagreement: Annotated[float, Field(gt=0, le=1)] = Field(
         description="largest share of their pixels whose class changes when they are flipped"

@@ -40,7 +40,7 @@ def describe_unet(
         metrics: JSON of the comparison of all versions.
         labels: the labelled portraits: train, validation, test.
         augmented: shard of the augmented training portraits.
-        portraits: shards of the collection, on whose pseudo-labels v4 is trained, too.
+        portraits: shards of the collection, on whose pseudo-labels v4 and v6 are trained, too.
         model_license: the models' license; without it the card says that it is unknown.
         card: the Markdown to write.
     """
@@ -50,15 +50,15 @@ def describe_unet(
     train, validation, test = (count_rows([path]) for path in labels)
     data = (
         f"{train:,} hand-labelled portraits (`labels`, split train) in {count_rows([augmented]):,} augmented copies"
-        f"{_unlabelled(portraits) if portraits and version == 'v4' else ''}. The weights were chosen by the split "
+        f"{_unlabelled(version, portraits) if portraits else ''}. The weights were chosen by the split "
         f"validation ({validation:,}), the figures are of the split test ({test:,})."
     )
     folder = f"results/{dataset}/unet/{version}"
     described = Described(
         title=f"U-Net {version}",
         task="image-segmentation",
-        summary=f"A U-Net with the encoder {arguments.get('encoder', 'mobilenet_v2')}{tokens}, which segments portraits "
-        f"of {size} pixels into the classes below. Images of any size get masks of the same size.",
+        summary=f"A U-Net with the encoder {arguments.get('encoder', 'mobilenet_v2')}{tokens}, which segments "
+        f"portraits of {size} pixels into the classes below. Images of any size get masks of the same size.",
         metrics=scores,
         metrics_file="../comparison.json",
         meanings=MEANINGS,
@@ -72,5 +72,6 @@ def describe_unet(
     write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)
 
 
-def _unlabelled(shards: list[Path]) -> str:
-    return f", and v3's confident pseudo-labels of the unlabelled among {count_rows(shards):,} portraits (`portraits`)"
+def _unlabelled(version: str, shards: list[Path]) -> str:
+    learned = {"v4": "v3's confident pseudo-labels", "v6": "its teachers' soft labels"}.get(version)
+    return f", and {learned} of the unlabelled among {count_rows(shards):,} portraits (`portraits`)" if learned else ""

@@ -81,20 +81,20 @@ def self_train_unet(
     classes = mask_classes([train, validation])
     learner, init_kwargs = build_learner(accelerator, unet_settings, settings.training, size, len(classes))
     teacher_net, best = load_model(Unet, teacher, classes), make_ema(learner.ema)
-    settings_key = unet_settings.model_dump(mode="json")
-    settings_key |= {"seed": seed, "self_training": settings.model_dump(mode="json")}
+    further = {"seed": seed, "self_training": settings.model_dump(mode="json")}
+    settings_key = unet_settings.model_dump(mode="json") | further
     inputs = [teacher, train, validation, *portraits, *labelled]
     run = Run("unet-v4", settings_key, inputs, {"unet": learner}, {"best": best})
 
     images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
     early_stopping = EarlyStopping(run, learner.ema, best, validation, total, unet_settings.patience)
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
-    labelled_batches = accelerator.prepare(train_loader(ShardDataset([train]), batch, seed, run.step))
-    unlabelled_batches = accelerator.prepare(train_loader(unlabelled_rows(portraits, labelled), batch, seed, run.step))
+    sources = ShardDataset([train]), unlabelled_rows(portraits, labelled, "self_training")
+    batches = (accelerator.prepare(train_loader(rows, batch, seed, run.step)) for rows in sources)
     steps = run.steps(images, batch, seed)
-    for step, (pixels, masks), unlabelled in zip(steps, labelled_batches, unlabelled_batches, strict=False):
+    for step, (pixels, masks), weak in zip(steps, *batches, strict=False):
         teachers: list[tuple[nn.Module, float]] = [(teacher_net, 1), (learner.ema, step / total)]
-        strong, targets = augmented_targets(teachers, unlabelled.float() / 255, settings.confidence)
+        strong, targets = augmented_targets(teachers, weak.float() / 255, settings.confidence)
         logits = learner.net(torch.cat([pixels.float() / 255, strong]))
         supervised = cross_entropy_dice(logits[: len(pixels)], masks.long(), IGNORE, weights)
         consistency, mask_ratio = consistency_loss(logits[len(pixels) :], targets)
@@ -106,12 +106,12 @@ def self_train_unet(
         run.finish(curves)
 
 
-def unlabelled_rows(portraits: Sequence[Path], labelled: Sequence[Path]) -> ShardDataset:
-    """The portraits of whose images none is labelled. Raises `UserError` when there are none."""
+def unlabelled_rows(portraits: Sequence[Path], labelled: Sequence[Path], section: str) -> ShardDataset:
+    """The portraits of whose images none is labelled. Raises `UserError`, for a section, when there are none."""
     labelled_images = {image_of(row["id"]) for row in read_rows(labelled, ["id"])}
     rows = ShardDataset(portraits, keep=lambda row_id: image_of(row_id) not in labelled_images)
     if not len(rows):
-        raise UserError("self_training: every portrait is labelled, none is left to learn from; accepted: null")
+        raise UserError(f"{section}: every portrait is labelled, none is left to learn from; accepted: null")
     return rows
 
 

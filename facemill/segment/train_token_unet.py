@@ -5,24 +5,24 @@ UniMatch V2, https://arxiv.org/abs/2410.10777); beside a U-Net's fine features t
 Daiku et al. 2025, https://arxiv.org/abs/2509.14685).
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from facemill.config.segment import TokenUnetConfig, UnetTrainConfig
 from facemill.data.classes import IGNORE
-from facemill.data.dataset import ShardDataset, train_loader
+from facemill.data.dataset import train_loader
 from facemill.data.shards import mask_classes
-from facemill.log import progress
 from facemill.networks.device import autocast
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import load_model, save_model
 from facemill.networks.timm_networks import load_timm_weights
 from facemill.networks.unet import WIDTHS, Unet
+from facemill.segment.cached_rows import CachedRows, mirrored
 from facemill.segment.train_unet import EarlyStopping
 from facemill.training.learner import EmaLearner
 from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
@@ -34,9 +34,6 @@ TUNED_RATE = 0.075
 
 EMA_DECAY = 0.99
 """Of a training of some hundred steps."""
-
-TOKENS_AT_A_TIME = 4
-"""Portraits whose frozen tokens are computed together."""
 
 
 def train_token_unet(
@@ -78,9 +75,9 @@ def train_token_unet(
     settings_key |= {"seed": seed, "token_unet": settings.model_dump(mode="json")}
     run = Run("unet-v5", settings_key, [initial, train, validation], {"unet": learner}, {"best": best})
 
-    rows = CopiesWithTokens(train, settings.copies)
+    rows = CachedRows([train], keep=lambda row_id: int(row_id.rpartition("-")[2]) < settings.copies)
     if not settings.tuned_blocks:
-        rows.compute(learner.ema, run.folder / "tokens.npy")
+        rows.compute(run.folder / "tokens.npy", partial(frozen_tokens, learner.ema))
     images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
     early_stopping = EarlyStopping(run, learner.ema, best, validation, total, unet_settings.patience)
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
@@ -130,6 +127,13 @@ def build_token_learner(
     return EmaLearner(accelerator, unet, optimizer, learning_rate, EMA_DECAY), init_kwargs
 
 
+def frozen_tokens(unet: Unet, images: Tensor) -> Tensor:
+    """The tokens of images, float16 (B, C, H/8, W/8)."""
+    assert unet.tokens
+    with autocast():
+        return unet.tokens.grid(images).half()
+
+
 @torch.no_grad()
 def begin_as(unet: nn.Module, initial: nn.Module) -> None:
     """Gives a network the weights of another that lacks its last inputs: weights of these inputs become 0."""
@@ -137,54 +141,3 @@ def begin_as(unet: nn.Module, initial: nn.Module) -> None:
     for name, tensor in initial.state_dict().items():
         weights[name].zero_()
         weights[name][tuple(slice(length) for length in tensor.shape)] = tensor
-
-
-class CopiesWithTokens(ShardDataset):
-    """The first augmented copies of each portrait; an item is `(image, mask)`, after `compute` `(image, mask, grid)`.
-
-    Args:
-        train: shard of augmented labelled portraits, whose ids end with the number of the copy.
-        copies: how many copies of each.
-    """
-
-    def __init__(self, train: Path, copies: int) -> None:
-        super().__init__([train], keep=lambda row_id: int(row_id.rpartition("-")[2]) < copies)
-        self.grids: np.ndarray | None = None
-
-    def __getitem__(self, index: int) -> tuple[Tensor, ...]:
-        pixels, mask = super().__getitem__(index)
-        return (pixels, mask) if self.grids is None else (pixels, mask, torch.from_numpy(self.grids[index].copy()))
-
-    @torch.no_grad()
-    def compute(self, unet: Unet, path: Path) -> None:
-        """Computes the tokens of all rows, or reads them where they are there already.
-
-        Args:
-            unet: whose tokens.
-            path: float16 (N, C, H/8, W/8), an `.npy`.
-        """
-        place, partial = next(unet.parameters()).device, path.with_suffix(".partial")
-        if PartialState().is_main_process and not path.exists():
-            assert unet.tokens
-            grids: np.ndarray | None = None
-            indices = range(0, len(self), TOKENS_AT_A_TIME)
-            for i in progress(indices, "tokens", len(self), step=TOKENS_AT_A_TIME):
-                rows = range(i, min(i + TOKENS_AT_A_TIME, len(self)))
-                images = torch.stack([self[row][0] for row in rows]).to(place).float() / 255
-                with autocast():
-                    grid = unet.tokens.grid(images).half().cpu().numpy()
-                if grids is None:
-                    shape = (len(self), *grid.shape[1:])
-                    grids = np.lib.format.open_memmap(partial, "w+", np.float16, shape)
-                grids[rows.start : rows.stop] = grid
-            if grids is not None:
-                grids.flush()  # type: ignore[attr-defined]
-                partial.replace(path)
-        PartialState().wait_for_everyone()
-        self.grids = np.load(path, mmap_mode="r") if len(self) else None
-
-
-def mirrored(batch: list[Tensor]) -> list[Tensor]:
-    """A batch of images, masks and grids, each row of all mirrored with probability 0.5."""
-    flip = torch.rand(len(batch[0]), device=batch[0].device) < 0.5
-    return [torch.where(flip.view(-1, *[1] * (part.ndim - 1)), part.flip(-1), part) for part in batch]

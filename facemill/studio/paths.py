@@ -8,7 +8,7 @@ from facemill.errors import UserError
 MODEL = "model.safetensors"
 """The name of a trained network's file in its folder."""
 
-VERSIONS = ("v5", "v4", "v3", "v2", "v1")
+VERSIONS = ("v6", "v5", "v4", "v3", "v2", "v1")
 """U-Nets, the best first."""
 
 

@@ -56,8 +56,8 @@ def count_portraits(
         numbers["unlabelled"] = sum(image_of(row_id) not in labelled_images for row_id in ids)
         if not numbers["unlabelled"]:
             raise UserError(
-                f"self_training: all {len(ids)} portraits are of labelled images, and v4 learns from unlabelled ones; "
-                "accepted: null, or more images"
+                f"self_training, distillation: all {len(ids)} portraits are of labelled images, and v4 and v6 learn "
+                "from unlabelled ones; accepted: null, or more images"
             )
     write_json(counts, numbers)
     log.info("%s", ", ".join(f"{number} {name}" for name, number in numbers.items()))

@@ -16,12 +16,15 @@ from facemill.networks.store import load_model, model_classes
 from facemill.networks.unet import Unet
 
 FINE = ClassTable.model_validate(yaml.safe_load((ROOT / "config/fine.yaml").read_text())["classes"])
-VERSIONS = ("v1", "v2", "v3", "v4")
+VERSIONS = ("v1", "v2", "v3", "v4", "v5", "v6")
 SHORT = [
     "sample={portraits: 60}",
     "gaugan={training: {images: 16}}",
     "vae={training: {images: 32}}",
     "self_training={training: {images: 16}}",
+    "token_unet={vit: vit_tiny_patch16_224, weights: null, copies: 2, "
+    "training: {images: 16, batch: 4, learning_rate: 1e-4}}",
+    "distillation={teachers: [v3, v5], training: {images: 16, batch: 4, learning_rate: 1e-3}}",
     "pseudo_labels={max_flip_disagreement: 1}",
 ]
 """Fewer portraits and shorter trainings; the gate accepts all. v3 keeps its 400 images: its masks tell hair colors."""

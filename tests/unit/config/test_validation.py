@@ -42,6 +42,11 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             "portraits.size: found 64, so 32 pixels wide; accepted: at .*",
         ),
         ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
+        ({"pseudo_labels": {"version": "v5"}}, "token_unet: found nothing; accepted: a section, which .* v5 needs"),
+        (
+            {"distillation": {"teachers": ["v3", "v5"], "training": {"images": 8, "batch": 4, "learning_rate": 1e-3}}},
+            "token_unet: found nothing; accepted: a section, which distillation.teachers v5 needs",
+        ),
         (
             {"unet": {"class_weights": {"tail": 2}}},
             "unet.class_weights.tail: found 'tail'; accepted: background, skin, face, .*",

@@ -127,7 +127,7 @@ def test_portraits_of_labelled_images_are_left_out(tmp_path):
     schema = pa.schema([("id", pa.string()), ("image", IMAGE)])
     for name, ids in (("portraits", ["1", "1#2", "2", "2#2", "3"]), ("labelled", ["1", "2#2"])):
         write_shard(tmp_path / name, [{"id": row_id, "image": None} for row_id in ids], schema)
-    assert unlabelled_rows([tmp_path / "portraits"], [tmp_path / "labelled"]).ids == ["3"]
+    assert unlabelled_rows([tmp_path / "portraits"], [tmp_path / "labelled"], "self_training").ids == ["3"]
 
 
 def test_unusable_inputs_are_one_line(tmp_path, arguments):

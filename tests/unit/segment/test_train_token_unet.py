@@ -14,7 +14,8 @@ from facemill.config.segment import TokenUnetConfig, UnetTrainConfig
 from facemill.data.classes import SEVEN
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.segment.train_token_unet import CopiesWithTokens, build_token_learner, mirrored, train_token_unet
+from facemill.segment.cached_rows import CachedRows, mirrored
+from facemill.segment.train_token_unet import build_token_learner, frozen_tokens, train_token_unet
 from facemill.training.optimization import make_accelerator
 
 VIT = "vit_tiny_patch16_224"
@@ -98,9 +99,9 @@ def test_blocks_are_tuned_where_the_config_says_so(tmp_path, arguments, decoder)
 def test_tokens_are_those_of_the_copies(tmp_path, arguments):
     v3 = load_model(Unet, arguments["initial"])
     learner, _ = build_token_learner(make_accelerator(), arguments["settings"], arguments["unet_settings"], v3, 64)
-    rows = CopiesWithTokens(arguments["train"], copies=6)
+    rows = CachedRows([arguments["train"]], keep=lambda row_id: int(row_id) < 6)
     assert (len(rows), len(rows[0])) == (6, 2)
-    rows.compute(learner.ema, tmp_path / "tokens.npy")
+    rows.compute(tmp_path / "tokens.npy", lambda images: frozen_tokens(learner.ema, images))
     pixels, mask, grid = rows[5]
     assert (pixels.shape, mask.shape, grid.dtype) == ((3, 64, 64), (64, 64), torch.float16)
     with torch.no_grad():

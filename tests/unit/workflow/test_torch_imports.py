@@ -27,7 +27,7 @@ DOORS = [
     if "gpu=True" not in path.read_text() and path.stem not in COMMANDS
 ]
 
-WITH_TORCHVISION = {"self_train_unet", "export_onnx"}
+WITH_TORCHVISION = {"self_train_unet", "distill_unet", "export_onnx"}
 """Doors that need torchvision in every run, or what it imports."""
 
 IMPORTS = """
