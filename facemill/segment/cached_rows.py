@@ -1,5 +1,6 @@
 """Rows of shards with what a frozen network says of each, computed once: tokens, or a teacher's soft labels."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 from accelerate import PartialState
 from torch import Tensor
+from torch.nn import functional as F
 
+from facemill.data.classes import IGNORE
 from facemill.data.dataset import ShardDataset
 from facemill.log import progress
 from facemill.networks.device import device
@@ -55,6 +58,32 @@ class CachedRows(ShardDataset):
         """The image of a row, uint8 (3, H, W)."""
         item = super().__getitem__(row)
         return item[0] if isinstance(item, tuple) else item
+
+
+def warped(batch: list[Tensor], rotation: float, scale: float) -> list[Tensor]:
+    """A batch of images, masks and arrays of any resolution, each row of all turned and scaled by the same.
+
+    Around the middle; what comes into view is `IGNORE` in the masks, so that it does not count.
+
+    Args:
+        batch: images, uint8 (B, 3, H, W), masks, uint8 (B, H, W), and grids, float (B, C, h, w).
+        rotation: largest rotation to either side, in degrees.
+        scale: largest relative change of size.
+    """
+    pixels, masks, *grids = batch
+    angle, factor = torch.empty(2, len(pixels), device=pixels.device).uniform_(-1, 1)
+    angle, factor = angle * math.radians(rotation), 1 + factor * scale
+    zero, cos, sin = torch.zeros_like(angle), angle.cos() / factor, angle.sin() / factor
+    ratio = pixels.shape[2] / pixels.shape[3]
+    matrix = torch.stack([torch.stack([cos, -sin * ratio, zero], 1), torch.stack([sin / ratio, cos, zero], 1)], 1)
+
+    def resampled(part: Tensor, mode: str) -> Tensor:
+        where = F.affine_grid(matrix, list(part.shape), align_corners=False)
+        return F.grid_sample(part.float(), where, mode, "zeros" if mode == "nearest" else "border", align_corners=False)
+
+    known = resampled(masks[:, None].float() + 1, "nearest")[:, 0]  # 0 outside
+    masks = torch.where(known > 0, known - 1, IGNORE).byte()
+    return [resampled(pixels, "bilinear").round().byte(), masks, *(resampled(grid, "bilinear") for grid in grids)]
 
 
 def mirrored(batch: list[Tensor]) -> list[Tensor]:

@@ -64,17 +64,17 @@ def distill_unet(
     learner, init_kwargs = build_learner(accelerator, unet_settings, settings.training, size, len(classes))
     best = make_ema(learner.ema)
     settings_key = {"seed": seed, "unet": unet_settings.model_dump(mode="json"), **settings.model_dump(mode="json")}
-    inputs = [*teachers, train, validation, *portraits, *labelled]
-    run = Run("unet-v6", settings_key, inputs, {"unet": learner}, {"best": best})
+    shards = [train, validation, *portraits, *labelled]
+    run = Run("unet-v6", settings_key, [*teachers, *shards], {"unet": learner}, {"best": best})
 
     images, batch = settings.training.images, settings.training.batch
     unlabelled = most_of(unlabelled_rows(portraits, labelled, "distillation"), images)
     unlabelled.compute(run.folder / "soft_labels.npy", partial(soft_labels, loaded(teachers, classes)))
     early_stopping = EarlyStopping(run, learner.ema, best, validation, settings.training.steps, unet_settings.patience)
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
-    loaders = (train_loader(rows, batch, seed, run.step) for rows in (ShardDataset([train]), unlabelled))
+    loaders = [train_loader(rows, batch, seed, run.step) for rows in (ShardDataset([train]), unlabelled)]
     for step, (pixels, masks), taught in zip(
-        run.steps(images, batch, seed), *map(accelerator.prepare, loaders), strict=False
+        run.steps(images, batch, seed), *accelerator.prepare(*loaders), strict=False
     ):
         strong, soft = student_view(taught)
         logits, student = learner.net(torch.cat([pixels.float() / 255, strong])).split([len(pixels), len(strong)])

@@ -22,7 +22,7 @@ from facemill.networks.segmentation_losses import class_weights, cross_entropy_d
 from facemill.networks.store import load_model, save_model
 from facemill.networks.timm_networks import load_timm_weights
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.segment.cached_rows import CachedRows, mirrored
+from facemill.segment.cached_rows import CachedRows, mirrored, warped
 from facemill.segment.train_unet import EarlyStopping
 from facemill.training.learner import EmaLearner
 from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
@@ -31,6 +31,9 @@ from facemill.training.run import Run
 PROJECTION_RATE = 4
 TUNED_RATE = 0.075
 """Learning rates of the tokens' projection, which is new, and of the tuned blocks, over that of all else."""
+
+ROTATION, SCALE = 15, 0.15
+"""Largest rotation to either side, in degrees, and change of size of a copy, anew in each step."""
 
 EMA_DECAY = 0.99
 """Of a training of some hundred steps."""
@@ -51,8 +54,8 @@ def train_token_unet(
     """Trains v5 from a finished v3 on; the same command resumes a killed run.
 
     The tokens of frozen blocks are computed once for each copy, in float16, and lie in the run's folder: 2.4 MB for a
-    portrait of 256 px. Half of the copies are mirrored, and with a copy its tokens, which are nearly those of the
-    mirrored copy. Tuned blocks compute theirs anew in each step. The loss, the EMA and early stopping are v3's.
+    portrait of 256 px. Copies are turned, scaled and mirrored anew in each step, and with a copy its tokens, which
+    are nearly those of the other view. Tuned blocks compute theirs anew in each step. The loss, the EMA and early stopping are v3's.
 
     Args:
         settings: the section `token_unet`.
@@ -83,7 +86,7 @@ def train_token_unet(
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, loaded in zip(run.steps(images, batch, seed), batches, strict=False):
-        pixels, masks, *grid = mirrored(loaded)
+        pixels, masks, *grid = mirrored(warped(loaded, ROTATION, SCALE))
         loss = cross_entropy_dice(learner.net(pixels.float() / 255, *grid), masks.long(), IGNORE, weights)
         learner.step(loss, step)
         early_stopping.update(step)

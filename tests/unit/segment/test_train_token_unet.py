@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 
 from facemill.config.fields import TrainingConfig
 from facemill.config.segment import TokenUnetConfig, UnetTrainConfig
-from facemill.data.classes import SEVEN
+from facemill.data.classes import IGNORE, SEVEN
 from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import WIDTHS, Unet
-from facemill.segment.cached_rows import CachedRows, mirrored
+from facemill.segment.cached_rows import CachedRows, mirrored, warped
 from facemill.segment.train_token_unet import build_token_learner, frozen_tokens, train_token_unet
 from facemill.training.optimization import make_accelerator
 
@@ -116,3 +116,19 @@ def test_image_mask_and_tokens_are_mirrored_together():
     image, mask, grid = mirrored([columns[:, None].float(), columns, columns[:, None].half()])
     assert torch.equal(image[:, 0].long(), mask) and torch.equal(grid[:, 0].long(), mask)
     assert 4 < (mask[:, 0, 0] == 7).sum() < 12
+
+
+def test_image_mask_and_tokens_are_turned_and_scaled_together():
+    torch.manual_seed(0)
+    ys, xs = torch.meshgrid(torch.arange(64), torch.arange(64), indexing="ij")
+    disc = ((ys - 20) ** 2 + (xs - 36) ** 2 < 100).byte().expand(8, 64, 64).contiguous()
+    pixels = 200 * disc[:, None].repeat(1, 3, 1, 1)
+    grid = torch.nn.functional.avg_pool2d(disc[:, None].float(), 8).half()
+    image, mask, tokens = warped([pixels, disc, grid], rotation=30, scale=0.2)
+    assert (image.dtype, mask.dtype, tokens.shape) == (torch.uint8, torch.uint8, grid.shape)
+    assert ((image[:, 0] > 100) == (mask == 1)).float().mean() > 0.99
+    coarse = torch.nn.functional.avg_pool2d((mask == 1)[:, None].float(), 8)
+    assert (coarse - tokens).abs().mean() < 0.02
+    assert {0, 1, IGNORE} == set(mask.unique().tolist())
+    areas = (mask == 1).sum((1, 2)) / disc[0].sum()
+    assert areas.min() < 0.9 and areas.max() > 1.1 and 0.6 < areas.min() and areas.max() < 1.5
