@@ -41,9 +41,8 @@ def distill_unet(
 ) -> None:
     """Trains v6 on labels and on its teachers' soft labels; the same command resumes a killed run.
 
-    Half of each step's images are labelled, half unlabelled; both halves' losses have the same weight. The soft labels
-    of as many unlabelled portraits as the student sees at most are computed once, as bytes, and lie in the run's
-    folder: 0.5 MB for one of 256 px. The EMA weights with the best validation are written.
+    Half of each step's images are labelled, half unlabelled, with losses of the same weight. The soft labels of as many
+    portraits as the student sees at most are computed once, as bytes, in the run's folder: 0.5 MB for one of 256 px.
 
     Args:
         settings: the section `distillation`.
@@ -73,9 +72,8 @@ def distill_unet(
     early_stopping = EarlyStopping(run, learner.ema, best, validation, settings.training.steps, unet_settings.patience)
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
     loaders = [train_loader(rows, batch, seed, run.step) for rows in (ShardDataset([train]), unlabelled)]
-    for step, (pixels, masks), taught in zip(
-        run.steps(images, batch, seed), *accelerator.prepare(*loaders), strict=False
-    ):
+    steps, batches = run.steps(images, batch, seed), accelerator.prepare(*loaders)
+    for step, (pixels, masks), taught in zip(steps, *batches, strict=False):
         strong, soft = student_view(taught)
         logits, student = learner.net(torch.cat([pixels.float() / 255, strong])).split([len(pixels), len(strong)])
         supervised = cross_entropy_dice(logits, masks.long(), IGNORE, weights)

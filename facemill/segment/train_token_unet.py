@@ -55,7 +55,7 @@ def train_token_unet(
 
     The tokens of frozen blocks are computed once for each copy, in float16, and lie in the run's folder: 2.4 MB for a
     portrait of 256 px. Copies are turned, scaled and mirrored anew in each step, and with a copy its tokens, which
-    are nearly those of the other view. Tuned blocks compute theirs anew in each step. The loss, the EMA and early stopping are v3's.
+    are nearly those of the other view. Tuned blocks compute theirs anew in each step. Loss and early stopping are v3's.
 
     Args:
         settings: the section `token_unet`.
