@@ -78,6 +78,7 @@ def warped(batch: list[Tensor], rotation: float, scale: float) -> list[Tensor]:
     matrix = torch.stack([torch.stack([cos, -sin * ratio, zero], 1), torch.stack([sin / ratio, cos, zero], 1)], 1)
 
     def resampled(part: Tensor, mode: str) -> Tensor:
+        """A part, float32, seen through the matrices."""
         where = F.affine_grid(matrix, list(part.shape), align_corners=False)
         return F.grid_sample(part.float(), where, mode, "zeros" if mode == "nearest" else "border", align_corners=False)
 

@@ -31,7 +31,7 @@ SCORES = {
 def folder(tmp_path) -> Path:
     folder = tmp_path / "results/mine"
     write_tables(folder)
-    write_json(folder / "metrics.json", {"v3": SCORES, "v4": SCORES})
+    write_json(folder / "metrics.json", dict.fromkeys(("v3", "v4", "v6"), SCORES))
     return folder
 
 
@@ -88,9 +88,10 @@ def test_a_card_of_a_unet_has_its_figures_its_data_and_its_settings(folder):
     assert "| 5 | `hair` | `#863dc6` | hair |" in lines and '    "seed": 1' in lines
 
 
-def test_v4_is_trained_on_the_collection_too(folder):
+def test_v4_and_v6_are_trained_on_the_collection_too(folder):
     card = unet_card(folder, "v4").read_text()
     assert "in 4 augmented copies, and v3's confident pseudo-labels of the unlabelled among 5 portraits" in card
+    assert "and its teachers' soft labels of the unlabelled among 5 portraits" in unet_card(folder, "v6").read_text()
 
 
 def test_the_header_is_what_the_hub_reads(folder):

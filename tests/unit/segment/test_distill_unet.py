@@ -13,7 +13,8 @@ from facemill.data.shards import IMAGE, read_rows, write_shard
 from facemill.errors import UserError
 from facemill.networks.store import load_model
 from facemill.networks.unet import Unet
-from facemill.segment.distill_unet import distill_unet, most_of, soft_cross_entropy, soft_labels
+from facemill.segment import distill_unet as distill_unet_module
+from facemill.segment.distill_unet import distill_unet, most_of, soft_cross_entropy, soft_labels, student_view
 from facemill.segment.self_train_unet import unlabelled_rows
 
 
@@ -59,6 +60,15 @@ def test_the_loss_is_the_cross_entropy_and_least_for_the_soft_labels_themselves(
     torch.testing.assert_close(soft_cross_entropy(logits, hard), F.cross_entropy(logits, classes))
     soft = (255 * logits.softmax(1)).round().byte()
     assert soft_cross_entropy(logits, soft) < soft_cross_entropy(logits + torch.randn_like(logits), soft)
+
+
+def test_the_student_sees_soft_labels_mirrored_with_their_portraits(monkeypatch):
+    torch.manual_seed(0)
+    monkeypatch.setattr(distill_unet_module, "STRONG_AUGMENT", lambda image: image)
+    columns = torch.arange(8, dtype=torch.uint8).expand(16, 1, 8, 8)
+    images, soft = student_view([columns.repeat(1, 3, 1, 1), columns])
+    assert torch.equal((images[:, :1] * 255).round().byte(), soft)
+    assert 4 < (soft[:, 0, 0, 0] == 7).sum() < 12
 
 
 def test_the_student_learns_from_its_teachers_and_resumes_to_the_same_bytes(tmp_path, arguments):

@@ -7,6 +7,7 @@ within a step. Gradients are not computed, since autograd asks the driver for st
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import cycle
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode, unset_fake_temporarily
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from facemill.config.fields import TrainingConfig
-from facemill.config.segment import SelfTrainingConfig, UnetTrainConfig
+from facemill.config.segment import DistillationConfig, SelfTrainingConfig, TokenUnetConfig, UnetTrainConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
 from facemill.data.dataset import ShardDataset
 from facemill.data.shards import IMAGE, read_rows, write_shard
@@ -31,7 +32,8 @@ from facemill.networks.segmentation_losses import cross_entropy_dice
 from facemill.networks.store import save_model
 from facemill.networks.unet import Unet
 from facemill.networks.vae import Vae
-from facemill.segment import self_train_unet, train_unet
+from facemill.segment import distill_unet, self_train_unet, train_token_unet, train_unet
+from facemill.segment.cached_rows import CachedRows
 from facemill.segment.gate_pseudo_labels import SCHEMA as GATE
 from facemill.synthesize import train_gaugan, train_vae
 from facemill.training.run import Run
@@ -45,11 +47,15 @@ GAUGAN = GauganConfig(
     z="encoder", preset="tiny", feature_matching_weight=10, perceptual_weight=10, diff_augment=True, training=TRAINING
 )
 STUDENT = SelfTrainingConfig(confidence=0.5, training=TRAINING)
+TOKENS = TokenUnetConfig(vit="vit_tiny_patch16_224", weights=None, copies=8, training=TRAINING)
+DISTILLED = DistillationConfig(teachers=["v3"], training=TRAINING)
 VAE = VaeConfig(size=32, z_dim=6, width=4, kl_weight=1e-4, training=TRAINING)
 
 NAMES = [
     "train_unet",
     "self_train_unet",
+    "train_token_unet",
+    "distill_unet",
     "train_vae",
     "train_gaugan",
     "train_segmenting_gaugan",
@@ -109,11 +115,17 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
     vgg_loss = {"vgg_weights": write_vgg(tmp_path / "vgg.safetensors"), "perceptual": "vgg"}
     segmenting = GAUGAN.model_copy(update={"discriminator": "segmentation", "perceptual": "unet"})
     train = partial(train_gaugan.train_gaugan, **collection, **gaugan)
-    student = {"teacher": teacher, "portraits": [portraits], "labelled": [pairs("labelled.parquet", range(90, 91))]}
+    student = {"portraits": [portraits], "labelled": [pairs("labelled.parquet", range(90, 91))]}
     student |= {"settings": STUDENT, "unet_settings": UNET}
     return {
         "train_unet": partial(train_unet.train_unet, version="v3", settings=UNET, **unet),
-        "self_train_unet": partial(self_train_unet.self_train_unet, **unet, **student),
+        "self_train_unet": partial(self_train_unet.self_train_unet, teacher=teacher, **unet, **student),
+        "train_token_unet": partial(
+            train_token_unet.train_token_unet, settings=TOKENS, unet_settings=UNET, initial=teacher, **unet
+        ),
+        "distill_unet": partial(
+            distill_unet.distill_unet, **unet, **student | {"settings": DISTILLED, "teachers": [teacher]}
+        ),
         "train_vae": partial(train_vae.train_vae, settings=VAE, **collection),
         "train_gaugan": partial(train, settings=GAUGAN.model_copy(update=vgg_loss)),
         "train_segmenting_gaugan": partial(train, settings=segmenting, perceptual_unet=teacher),
@@ -131,13 +143,21 @@ def gpu(monkeypatch, trainings) -> Iterator[Gpu]:
     monkeypatch.setattr(Accelerator, "backward", backward)
     monkeypatch.setattr(Run, "_means", lambda run, images: dict.fromkeys(run._sums, 0.0))
     monkeypatch.setattr(Run, "finish", lambda run, curves: run._board.close())
+    caches = {"tokens": ((3 * 192, 8, 8), torch.float16), "soft_labels": ((7, SIZE, SIZE), torch.uint8)}
+
+    def compute(rows: CachedRows, path: Path, function: Callable) -> None:
+        """As many arrays as a batch has rows."""
+        shape, dtype = caches[path.stem]
+        rows.cache = torch.zeros(BATCH, *shape, dtype=dtype, device="cuda")
+
+    monkeypatch.setattr(CachedRows, "compute", compute)
     monkeypatch.setattr(train_unet, "validate", lambda unet, rows: (0.5, 0.1))
     monkeypatch.setattr(train_gaugan, "snapshot_callback", lambda *_: lambda step, images: None)
     monkeypatch.setattr(train_gaugan, "style_distribution", lambda *_: (torch.zeros(6), torch.eye(6)))
     monkeypatch.setattr(train_gaugan, "region_distribution", lambda *_: (torch.zeros(21), torch.eye(21)))
     monkeypatch.setattr(train_gaugan, "copy_model", lambda *_: None)
     mode = Gpu()
-    for module in (train_unet, self_train_unet, train_vae, train_gaugan):
+    for module in (train_unet, self_train_unet, train_token_unet, distill_unet, train_vae, train_gaugan):
         monkeypatch.setattr(module, "save_model", lambda *_: None)
         monkeypatch.setattr(module, "train_loader", batches)
     steps = Run.steps
@@ -169,8 +189,11 @@ def batches(rows: ShardDataset, batch: int, seed: int, first_step: int) -> Itera
     images, masks = (
         torch.zeros(batch, *rest, dtype=torch.uint8, device="cuda") for rest in ((3, SIZE, SIZE), (SIZE, SIZE))
     )
+    parts = [images, *([masks] if rows.with_masks else [])]
+    if isinstance(rows, CachedRows):
+        parts.append(rows.cache)
     while True:
-        yield (images, masks) if rows.with_masks else images
+        yield parts if len(parts) > 1 else images
 
 
 @pytest.mark.parametrize("name", NAMES)
