@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 
 from facemill.config.fields import TrainingConfig
 from facemill.config.synthesize import GauganConfig, VaeConfig
@@ -57,13 +55,12 @@ def test_of_vaes(shard, batch, monkeypatch):
     assert torch.allclose(torch.stack([*vae_losses(vae, settings, SEVEN, pixels, masks).values()]), torch.stack(plain))
 
 
-def test_of_gaugan(shard, batch):
+def test_of_gaugan(shard, batch, accelerator):
     pixels, masks = batch
     settings = GauganConfig(
         preset="small", z="encoder", feature_matching_weight=10, perceptual_weight=10, training=TRAINING
     )
-    AcceleratorState._reset_state(True)  # whatever precision other tests have set
-    gan = build_gan(Accelerator(cpu=True), settings, generator_kwargs(settings, 7, 64, 1, 6))
+    gan = build_gan(accelerator, settings, generator_kwargs(settings, 7, 64, 1, 6))
     for learner in gan.learners.values():
         learner.raw.eval()  # spectral norm goes on in each call of a training
     encoder = Vae(size=32, z_dim=6, width=4)
