@@ -230,10 +230,10 @@ def test_dates_alone_rerun_nothing(project):
 
 
 def test_a_fault_in_the_config_is_one_line_before_anything_runs(finished):
-    code, said = snakemake(finished, "--config", "unet={encoder: vgg}")
+    code, said = snakemake(finished, "--config", "unet={encoders: vgg}")
     lines = [line for line in said.splitlines() if not line.startswith(("Using workflow", "Config file"))]
-    accepted = "encoder_weights, width, class_weights, patience, versions"
-    assert (code, lines) == (1, [f"config: unet.encoder: unknown key (value 'vgg'); accepted: {accepted}"])
+    accepted = "encoder, encoder_weights, width, class_weights, patience, versions"
+    assert (code, lines) == (1, [f"config: unet.encoders: unknown key (value 'vgg'); accepted: {accepted}"])
 
 
 def test_a_failing_script_fails_the_run_and_leaves_no_output(project):
