@@ -78,7 +78,7 @@ class Config(Section):
     )
     token_unet: TokenUnetConfig | None = Field(
         None,
-        description="v5, such as {vit: vit_small_patch14_dinov2, weights: published, copies: 8, training: {...}}; "
+        description="v5, such as {vit: vit_small_patch14_dinov2, weights: published, copies: 6, training: {...}}; "
         "null: no v5",
     )
     distillation: DistillationConfig | None = Field(
@@ -150,6 +150,8 @@ class Config(Section):
             )
         if self.masked and ratio not in (1, 2):
             raise ValueError(f"portraits.ratio: found {ratio}; accepted: 1 or 2 where there are masks")
+        if self.token_unet and ratio != 1:
+            raise ValueError(f"token_unet: found a section; accepted: null where portraits.ratio is {ratio:g}")
         for name, preset in self.unet.versions.items():
             if self.masked and width % (32 * preset.downscale):
                 raise ValueError(
@@ -163,11 +165,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _unets_are_made(self) -> Self:
-        teachers = self.distillation.teachers if self.distillation else []
-        asked = {
-            "pseudo_labels.version": [str(self.pseudo_labels.version)],
-            "distillation.teachers": [*map(str, teachers)],
-        }
+        asked: dict[str, list[str]] = {"pseudo_labels.version": [self.pseudo_labels.version]}
+        asked["distillation.teachers"] = [*self.distillation.teachers] if self.distillation else []
         for key, versions in asked.items():
             if missing := [version for version in versions if version not in self.unets]:
                 raise ValueError(

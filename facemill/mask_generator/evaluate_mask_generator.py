@@ -127,11 +127,11 @@ def figures(sets: MaskSets) -> Figures:
         - `copying_z`: nearness to the training (1 - mIoU, mirrored too) against that of held-out masks.
     """
     count, kinds = len(sets.classes), sets[:3]
-    found = [layouts(masks, count) for masks in kinds]
-    own, real, unseen = (standardized(of_kind, found[1]) for of_kind in found)
-    distance, floor = (equal_frechet(of_kind, real, len(unseen)) for of_kind in (own, unseen))
+    of_kinds = [layouts(masks, count) for masks in kinds]
+    generated, real, unseen = (standardized(of_kind, of_kinds[1]) for of_kind in of_kinds)
+    distance, floor = (equal_frechet(of_kind, real, len(unseen)) for of_kind in (generated, unseen))
     first, second = real[::2], real[1::2]
-    halves, to_half = frechet_distance(first, second), equal_frechet(own, second, len(first))
+    halves, to_half = frechet_distance(first, second), equal_frechet(generated, second, len(first))
     nearest = [nearest_masks(masks, sets.training, count).distances for masks in (sets.generated, sets.held_out)]
     return {
         "frechet_distance": distance,
@@ -139,7 +139,7 @@ def figures(sets: MaskSets) -> Figures:
         "frechet_over_floor": quotient(distance, floor),
         "frechet_over_halves": quotient(to_half, halves),
         **validity(sets),
-        "diversity_vs_real": quotient(float(pdist(own).mean()), float(pdist(real).mean())),
+        "diversity_vs_real": quotient(float(pdist(generated).mean()), float(pdist(real).mean())),
         "copying_z": copying_z(*nearest),
         "nearest": {"generated": float(nearest[0].mean()), "real": float(nearest[1].mean())},
         "masks": len(sets.generated),
@@ -149,10 +149,10 @@ def figures(sets: MaskSets) -> Figures:
 
 def validity(sets: MaskSets) -> Figures:
     """`valid` and the numbers of components, as `figures` returns them."""
-    own, real, unseen = (np.stack([measure_mask(mask, sets.classes) for mask in masks]) for masks in sets[:3])
+    generated, real, unseen = (np.stack([measure_mask(mask, sets.classes) for mask in masks]) for masks in sets[:3])
     limits: Limits = mask_limits(real)
-    valid, valid_real = (float(are_valid(measures, limits, sets.classes).mean()) for measures in (own, unseen))
-    numbers = [np.split(measures, 3, axis=1)[1].mean(0) for measures in (own, unseen)]
+    valid, valid_real = (float(are_valid(measures, limits, sets.classes).mean()) for measures in (generated, unseen))
+    numbers = [np.split(measures, 3, axis=1)[1].mean(0) for measures in (generated, unseen)]
     return {
         "valid": valid,
         "valid_real": valid_real,

@@ -69,39 +69,42 @@ class VitTokens(nn.Module):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, name: str, size: int, tuned_blocks: int = 0) -> None:
-        """A transformer with random weights.
+    def __init__(self, name: str, size: int) -> None:
+        """A frozen transformer with random weights.
 
         Args:
             name: timm's name of a plain vision transformer, such as `vit_small_patch14_dinov2`.
             size: side of the images; its positions are for them alone, so that graphs need not resample them.
-            tuned_blocks: how many of the last blocks are trained; all others are frozen.
 
         Raises:
-            UserError: timm has no such transformer, or it has fewer blocks.
+            UserError: timm has no such transformer.
         """
         import timm
 
         super().__init__()
         try:
-            patch = timm.create_model(name, num_classes=0).patch_embed.patch_size[0]
-            self.vit = timm.create_model(name, num_classes=0, img_size=size // TOKEN_STRIDE * patch)
+            self.vit = timm.create_model(name, num_classes=0)
+            seen = size // TOKEN_STRIDE * self.vit.patch_embed.patch_size[0]
+            self.vit.set_input_size((seen, seen))
         except (RuntimeError, TypeError, AttributeError) as error:  # unknown, or no transformer
             raise UserError(f"token_unet.vit: found {name!r}; accepted: a plain transformer of timm's") from error
         for key in ("mean", "std"):
             self.register_buffer(key, torch.tensor(self.vit.pretrained_cfg[key]).view(1, 3, 1, 1), persistent=False)
         depth = len(self.vit.blocks)
-        if tuned_blocks > depth:
-            raise UserError(f"token_unet.tuned_blocks: found {tuned_blocks}; accepted: 0 to {depth}, {name}'s blocks")
         self.layers = [depth // 2 - 1, depth * 3 // 4 - 1, depth - 1]
         self.vit.requires_grad_(False)
-        self.vit.blocks[depth - tuned_blocks :].requires_grad_(True)
         channels = self.vit.embed_dim * len(self.layers)
         self.project = nn.Sequential(
             nn.Conv2d(channels, TOKEN_CHANNELS, 1, bias=False),
             nn.BatchNorm2d(TOKEN_CHANNELS),
             nn.ReLU(inplace=True),
         )
+
+    def tune(self, blocks: int) -> None:
+        """Lets the last blocks be trained. Raises `UserError` when there are not so many."""
+        if blocks > (depth := len(self.vit.blocks)):
+            raise UserError(f"token_unet.tuned_blocks: found {blocks}; accepted: 0 to {depth}, its blocks")
+        self.vit.blocks[depth - blocks :].requires_grad_(True)
 
     def grid(self, images: Tensor) -> Tensor:
         """The tokens of three layers, normalized as the last layer's are: (B, 3 x embedding, H/8, W/8)."""
@@ -134,7 +137,9 @@ def load_timm_weights(network: Any, name: str, weights: str | Path | None, *, ke
     if isinstance(weights, str):
         import timm
 
-        weights = download_weights(timm.get_pretrained_cfg(name).hf_hub_id)
+        if not (published := timm.get_pretrained_cfg(name).hf_hub_id):
+            raise UserError(f"{key}: found {weights!r}, but timm has no weights of {name}; accepted: a file, or null")
+        weights = download_weights(published)
     try:
         tensors = load_file(weights)
     except SafetensorError as error:

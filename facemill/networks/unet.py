@@ -93,7 +93,6 @@ class Unet(nn.Module):
         downscale: int = 1,
         encoder: str = "mobilenet_v2",
         vit: str | None = None,
-        tuned_blocks: int = 0,
     ) -> None:
         """A U-Net with random weights.
 
@@ -106,12 +105,11 @@ class Unet(nn.Module):
             downscale: factor by which images are shrunk, and logits enlarged pixel by pixel (v1).
             encoder: `mobilenet_v2`, or timm's name of an encoder.
             vit: timm's name of a vision transformer whose tokens join the features at stride 8 (v5); None: without.
-            tuned_blocks: how many of its last blocks are trained.
         """
         super().__init__()
         self.size, self.downscale = size, downscale
         self.encoder: MobileNetV2 | TimmEncoder = MobileNetV2() if encoder == "mobilenet_v2" else TimmEncoder(encoder)
-        self.tokens = VitTokens(vit, size, tuned_blocks) if vit else None
+        self.tokens = VitTokens(vit, size // downscale) if vit else None
         block: type[TransposedBlock | UpsampleBlock]
         block = TransposedBlock if decoder == "transposed" else UpsampleBlock
         channels, *skips = self.encoder.channels[::-1]

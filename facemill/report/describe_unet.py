@@ -45,12 +45,13 @@ def describe_unet(
         card: the Markdown to write.
     """
     scores: dict[str, Any] = json.loads(metrics.read_text())[version]
-    arguments = json.loads(model.with_suffix(".json").read_text())["arguments"]
+    described_model = json.loads(model.with_suffix(".json").read_text())
+    arguments, teachers = described_model["arguments"], described_model["settings"].get("teachers", [])
     size, tokens = arguments["size"], f" and the tokens of {arguments['vit']}" if arguments.get("vit") else ""
     train, validation, test = (count_rows([path]) for path in labels)
     data = (
         f"{train:,} hand-labelled portraits (`labels`, split train) in {count_rows([augmented]):,} augmented copies"
-        f"{_unlabelled(version, portraits) if portraits else ''}. The weights were chosen by the split "
+        f"{_unlabelled(version, teachers, portraits) if portraits else ''}. The weights were chosen by the split "
         f"validation ({validation:,}), the figures are of the split test ({test:,})."
     )
     folder = f"results/{dataset}/unet/{version}"
@@ -72,6 +73,7 @@ def describe_unet(
     write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)
 
 
-def _unlabelled(version: str, shards: list[Path]) -> str:
-    learned = {"v4": "v3's confident pseudo-labels", "v6": "its teachers' soft labels"}.get(version)
+def _unlabelled(version: str, teachers: list[str], shards: list[Path]) -> str:
+    """What a U-Net has learned from the unlabelled portraits; nothing but of v4 and v6."""
+    learned = {"v4": "v3's confident pseudo-labels", "v6": f"the soft labels of {' and '.join(teachers)}"}.get(version)
     return f", and {learned} of the unlabelled among {count_rows(shards):,} portraits (`portraits`)" if learned else ""

@@ -21,9 +21,9 @@ from facemill.networks.device import autocast
 from facemill.networks.segmentation_losses import class_weights, cross_entropy_dice
 from facemill.networks.store import load_model, save_model
 from facemill.networks.timm_networks import load_timm_weights
-from facemill.networks.unet import WIDTHS, Unet
+from facemill.networks.unet import Unet
 from facemill.segment.cached_rows import CachedRows, mirrored, warped
-from facemill.segment.train_unet import EarlyStopping
+from facemill.segment.train_unet import EarlyStopping, unet_arguments
 from facemill.training.learner import EmaLearner
 from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
 from facemill.training.run import Run
@@ -109,11 +109,10 @@ def build_token_learner(
         v3: the U-Net to begin with; its logits are those of the new network.
         size: side of the portraits in pixels.
     """
-    init_kwargs: dict[str, Any] = {"classes": v3.head.out_channels, "size": size, "encoder": unet_settings.encoder}
-    init_kwargs |= {"decoder_channels": WIDTHS[unet_settings.width], "decoder": unet_settings.decoder}
-    init_kwargs |= {"downscale": unet_settings.downscale, "vit": settings.vit, "tuned_blocks": settings.tuned_blocks}
+    init_kwargs = unet_arguments(unet_settings, size, v3.head.out_channels) | {"vit": settings.vit}
     unet = Unet(**init_kwargs)
     assert unet.tokens
+    unet.tokens.tune(settings.tuned_blocks)
     load_timm_weights(unet.tokens.vit, settings.vit, settings.weights, key="token_unet.weights")
     begin_as(unet, v3)
     unet.to(memory_format=torch.channels_last)

@@ -91,8 +91,7 @@ def build_learner(
         size: side of the portraits in pixels.
         classes: number of classes.
     """
-    init_kwargs: dict[str, Any] = {"classes": classes, "size": size, "decoder_channels": WIDTHS[settings.width]}
-    init_kwargs |= {"decoder": settings.decoder, "downscale": settings.downscale, "encoder": settings.encoder}
+    init_kwargs = unet_arguments(settings, size, classes)
     unet = Unet(**init_kwargs)
     if isinstance(unet.encoder, TimmEncoder):
         weights, key = settings.encoder_weights, "unet.encoder_weights"
@@ -106,6 +105,18 @@ def build_learner(
         return training.learning_rate * cosine_with_warmup(step, training.steps)
 
     return EmaLearner(accelerator, unet, optimizer, learning_rate), init_kwargs
+
+
+def unet_arguments(settings: UnetTrainConfig, size: int, classes: int) -> dict[str, Any]:
+    """The arguments of `Unet` that build a U-Net of `classes` classes for portraits of a size."""
+    return {
+        "classes": classes,
+        "size": size,
+        "decoder_channels": WIDTHS[settings.width],
+        "decoder": settings.decoder,
+        "downscale": settings.downscale,
+        "encoder": settings.encoder,
+    }
 
 
 class EarlyStopping:

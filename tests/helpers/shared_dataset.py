@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,11 +60,16 @@ def write_tables(folder: Path) -> list[Path]:
     return [folder / f"{name}.parquet" for name in TABLES]
 
 
-def write_model(path: Path, arguments: dict, classes: bool = True) -> Path:
+def write_model(path: Path, arguments: dict, classes: bool = True, **settings: Any) -> Path:
     """Writes a model's files, for a card that reads no more of them than its JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({"weight": np.ones(3, np.float32)}, path)
-    metadata = {"network": "Network", "arguments": arguments, "settings": {"seed": 1}, "sha256": sha256(path)}
+    metadata = {
+        "network": "Network",
+        "arguments": arguments,
+        "settings": {"seed": 1} | settings,
+        "sha256": sha256(path),
+    }
     metadata |= {"classes": json.loads(SEVEN.model_dump_json())} if classes else {}
     write_json(path.with_suffix(".json"), metadata)
     return path

@@ -229,8 +229,8 @@ def test_dates_alone_rerun_nothing(project):
     assert planned(project) == {}
 
 
-def test_a_fault_in_the_config_is_one_line_before_anything_runs(finished):
-    code, said = snakemake(finished, "--config", "unet={encoders: vgg}")
+def test_a_fault_in_the_config_is_one_line_before_anything_runs(project):
+    code, said = snakemake(project, "--config", "unet={encoders: vgg}")
     lines = [line for line in said.splitlines() if not line.startswith(("Using workflow", "Config file"))]
     accepted = "encoder, encoder_weights, width, class_weights, patience, versions"
     assert (code, lines) == (1, [f"config: unet.encoders: unknown key (value 'vgg'); accepted: {accepted}"])

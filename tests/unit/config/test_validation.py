@@ -42,6 +42,18 @@ def test_the_sample_is_valid_as_it_stands_and_by_the_schema():
             "portraits.size: found 64, so 32 pixels wide; accepted: at .*",
         ),
         ({"pseudo_labels": {"version": "v4"}}, "self_training: found nothing; accepted: a section, which .* v4 needs"),
+        (
+            {
+                "portraits": {"size": 128, "ratio": 2},
+                "token_unet": {
+                    "vit": "vit_small_patch14_dinov2",
+                    "weights": None,
+                    "copies": 6,
+                    "training": {"images": 8, "batch": 4, "learning_rate": 1e-3},
+                },
+            },
+            "token_unet: found a section; accepted: null where portraits.ratio is 2",
+        ),
         ({"pseudo_labels": {"version": "v5"}}, "token_unet: found nothing; accepted: a section, which .* v5 needs"),
         (
             {"distillation": {"teachers": ["v3", "v5"], "training": {"images": 8, "batch": 4, "learning_rate": 1e-3}}},

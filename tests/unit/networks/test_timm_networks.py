@@ -55,11 +55,13 @@ def test_tokens_lie_on_the_grid_of_stride_8():
 
 
 def test_blocks_but_the_tuned_ones_are_frozen():
-    tokens = VitTokens(VIT, size=64, tuned_blocks=2)
+    tokens = VitTokens(VIT, size=64)
+    assert not any(tensor.requires_grad for tensor in tokens.vit.parameters())
+    tokens.tune(2)
     trained = {name.split(".")[1] for name, tensor in tokens.vit.named_parameters() if tensor.requires_grad}
     assert trained == {"10", "11"}
-    with pytest.raises(UserError, match="token_unet.tuned_blocks: found 13; accepted: 0 to 12, .*'s blocks"):
-        VitTokens(VIT, size=64, tuned_blocks=13)
+    with pytest.raises(UserError, match="token_unet.tuned_blocks: found 13; accepted: 0 to 12, its blocks"):
+        tokens.tune(13)
     with pytest.raises(UserError, match="token_unet.vit: found 'resnet18'; accepted: a plain transformer"):
         VitTokens("resnet18", size=64)
 
@@ -72,6 +74,12 @@ def test_weights_are_loaded_and_positions_resampled(tmp_path):
     assert torch.equal(tokens.vit.blocks[3].mlp.fc1.weight, published.blocks[3].mlp.fc1.weight.half().float())
     assert tokens.vit.pos_embed.shape[1] == 1 + 8 * 8 < published.pos_embed.shape[1]
     torch.testing.assert_close(tokens.vit.pos_embed[:, 0], published.pos_embed[:, 0], rtol=1e-3, atol=1e-4)
+
+
+def test_a_network_without_published_weights_is_refused():
+    tokens = VitTokens(VIT, size=64)
+    with pytest.raises(UserError, match="token_unet.weights: found 'published', but timm has no weights of"):
+        load_timm_weights(tokens.vit, "vit_base_patch16_gap_224", "published", key="token_unet.weights")
 
 
 def test_weights_of_an_encoder_are_loaded(tmp_path):

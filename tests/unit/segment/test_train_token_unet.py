@@ -22,31 +22,31 @@ VIT = "vit_tiny_patch16_224"
 TRAINING = TrainingConfig(images=24, batch=4, learning_rate=1e-3)
 
 
-@pytest.fixture(params=["upsample", "transposed"])
-def decoder(request) -> str:
-    return request.param
+@pytest.fixture
+def built(request) -> dict:
+    """How v3 is built."""
+    return {"decoder": "upsample", "downscale": 1} | getattr(request, "param", {})
 
 
 @pytest.fixture
-def v3(tmp_path, decoder) -> Path:
+def v3(tmp_path, built) -> Path:
     """A saved v3 with random weights."""
     torch.manual_seed(0)
-    arguments = {"classes": 7, "size": 64, "decoder": decoder, "decoder_channels": WIDTHS["tiny"], "downscale": 1}
+    arguments = {"classes": 7, "size": 64, "decoder_channels": WIDTHS["tiny"]} | built
     save_model(tmp_path / "v3.safetensors", Unet(**arguments), arguments, {}, SEVEN)
     return tmp_path / "v3.safetensors"
 
 
 @pytest.fixture
-def arguments(tmp_path, monkeypatch, pairs, v3, decoder) -> dict:
+def arguments(tmp_path, monkeypatch, pairs, v3, built) -> dict:
     """The arguments of a training but model and curves; the ids of `pairs` end with the number of a copy."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(1)
     vit = timm.create_model(VIT, num_classes=0).state_dict()
     save_file({name: tensor.contiguous() for name, tensor in vit.items()}, tmp_path / "vit.safetensors")
-    built = {"encoder_weights": None, "width": "tiny", "patience": 10, "decoder": decoder, "downscale": 1}
     return {
         "settings": TokenUnetConfig(vit=VIT, weights=tmp_path / "vit.safetensors", copies=6, training=TRAINING),
-        "unet_settings": UnetTrainConfig(**built, training=TRAINING),
+        "unet_settings": UnetTrainConfig(encoder_weights=None, width="tiny", patience=10, training=TRAINING, **built),
         "initial": v3,
         "size": 64,
         "seed": 1,
@@ -55,6 +55,7 @@ def arguments(tmp_path, monkeypatch, pairs, v3, decoder) -> dict:
     }
 
 
+@pytest.mark.parametrize("built", [{}, {"decoder": "transposed"}, {"downscale": 2}], indirect=True)
 def test_v5_begins_with_the_logits_of_v3(arguments):
     v3 = load_model(Unet, arguments["initial"])
     settings, unet_settings = arguments["settings"], arguments["unet_settings"]
@@ -63,9 +64,7 @@ def test_v5_begins_with_the_logits_of_v3(arguments):
     torch.testing.assert_close(learner.ema.eval()(images), v3(images))
 
 
-def test_the_training_resumes_to_the_same_bytes_and_uses_the_tokens(tmp_path, arguments, decoder):
-    if decoder == "transposed":
-        pytest.skip("one decoder is enough")
+def test_the_training_resumes_to_the_same_bytes_and_uses_the_tokens(tmp_path, arguments):
     products = [{"model": tmp_path / n / "model.safetensors", "curves": tmp_path / f"{n}.csv"} for n in ("all", "cut")]
     train_token_unet(**arguments, **products[0])
     with sigterm_in_step(3):
@@ -84,9 +83,7 @@ def test_the_training_resumes_to_the_same_bytes_and_uses_the_tokens(tmp_path, ar
     assert not torch.equal(v5.head.weight, begun.head.weight)
 
 
-def test_blocks_are_tuned_where_the_config_says_so(tmp_path, arguments, decoder):
-    if decoder == "transposed":
-        pytest.skip("one decoder is enough")
+def test_blocks_are_tuned_where_the_config_says_so(tmp_path, arguments):
     arguments["settings"] = arguments["settings"].model_copy(update={"tuned_blocks": 1})
     products = {"model": tmp_path / "tuned/model.safetensors", "curves": tmp_path / "tuned.csv"}
     train_token_unet(**arguments, **products)
