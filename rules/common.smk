@@ -137,3 +137,4 @@ FETCHED = [path for root, path in zip(SOURCE.image_roots(), READ["images"]) if i
 WITH_CANDIDATES = any(getattr(CONFIG.portraits, key) is not None for key in ("detector", "person", "duplicates"))
 MASKS = shards("pseudo_labels") if CONFIG.masked else []
 LABELLED = expand("results/{{dataset}}/labels/{part}.parquet", part=["train", "validation", "test"])
+AUGMENTED = expand("results/{{dataset}}/augmented/{part}.parquet", part=["train", "validation"])

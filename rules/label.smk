@@ -40,11 +40,13 @@ rule convert_labels:
 
 
 rule augment_labels:
-    """Each labelled training portrait mirrored, rotated, scaled and warped many times, its mask alike."""
+    """Each portrait to train or validate on mirrored, rotated, scaled and warped many times, its mask alike."""
     input:
         labels=rules.convert_labels.output.train,
+        validation=rules.convert_labels.output.validation,
     output:
         augmented="results/{dataset}/augmented/train.parquet",
+        augmented_validation="results/{dataset}/augmented/validation.parquet",
         picture=figure("results/{dataset}/augmented/augmented.png", "2 Label", "2 Augmented portraits", "augmented"),
     log:
         "logs/{dataset}/augment_labels.log",

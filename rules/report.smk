@@ -88,7 +88,7 @@ if CONFIG.masked:
             model="results/{dataset}/unet/{version}/model.safetensors",
             metrics=plain(rules.compare_unets.output.metrics),
             labels=LABELLED,
-            augmented=plain(rules.augment_labels.output.augmented),
+            augmented=AUGMENTED,
             portraits=shards("portraits") if CONFIG.self_training or CONFIG.distillation else [],
         output:
             card="results/{dataset}/unet/{version}/README.md",

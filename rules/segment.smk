@@ -95,12 +95,11 @@ rule train_token_unet:
     input:
         *config_file("token_unet.weights"),
         initial="results/{dataset}/unet/v3/model.safetensors",
-        train=plain(rules.augment_labels.output.augmented),
-        validation=plain(rules.convert_labels.output.validation),
+        train=AUGMENTED,
     output:
         "results/{dataset}/unet/v5/model.json",
         model="results/{dataset}/unet/v5/model.safetensors",
-        curves=curves("results/{dataset}/unet/v5/curves.csv", "loss", "validation_miou"),
+        curves=curves("results/{dataset}/unet/v5/curves.csv", "loss"),
     log:
         "logs/{dataset}/train_token_unet.log",
     benchmark:
@@ -132,14 +131,13 @@ rule distill_unet:
             "results/{{dataset}}/unet/{version}/model.safetensors",
             version=CONFIG.distillation.teachers if CONFIG.distillation else [],
         ),
-        train=plain(rules.augment_labels.output.augmented),
-        validation=plain(rules.convert_labels.output.validation),
+        train=AUGMENTED,
         portraits=shards("portraits"),
         labelled=LABELLED,
     output:
         "results/{dataset}/unet/v6/model.json",
         model="results/{dataset}/unet/v6/model.safetensors",
-        curves=curves("results/{dataset}/unet/v6/curves.csv", "validation_miou"),
+        curves=curves("results/{dataset}/unet/v6/curves.csv", "supervised", "distillation"),
     log:
         "logs/{dataset}/distill_unet.log",
     benchmark:

@@ -36,22 +36,33 @@ SAMPLING = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_NE
 
 
 def augment_labels(
-    *, labels: Path, settings: AugmentConfig, seed: int, threads: int = 1, augmented: Path, picture: Path
+    *,
+    labels: Path,
+    validation: Path,
+    settings: AugmentConfig,
+    seed: int,
+    threads: int = 1,
+    augmented: Path,
+    augmented_validation: Path,
+    picture: Path,
 ) -> None:
     """Makes randomly warped copies of labelled portraits, each image together with its mask.
 
     Args:
         labels: training split of the labelled portraits, Parquet with columns id, image, mask.
+        validation: validation split, for trainings whose length needs no validation any more.
         settings: section `augment` of the config, as JSON.
         seed: of all transforms; the same seed makes the same bytes.
         threads: portraits augmented at a time.
-        augmented: the copies without the originals, Parquet with the same columns.
-        picture: PNG with some portraits and their copies.
+        augmented: the copies of the training split without the originals, Parquet with the same columns.
+        augmented_validation: those of the validation split.
+        picture: PNG with some training portraits and their copies.
     """
-    classes = mask_classes([labels])
-    originals = list(read_rows([labels]))
-    copies = augment_rows(originals, classes, settings, seed, threads)
-    write_shard(augmented, copies, SCHEMA, classes)
+    classes = mask_classes([labels, validation])
+    for split, product in (validation, augmented_validation), (labels, augmented):
+        originals = list(read_rows([split]))
+        copies = augment_rows(originals, classes, settings, seed, threads)
+        write_shard(product, copies, SCHEMA, classes)
     save_picture(show_copies(originals, copies, classes), picture)
 
 

@@ -18,6 +18,9 @@ MEANINGS = {
     "gain": "mean IoU less that of the version before, on the same portraits",
 }
 
+TO_THE_LAST_STEP = ("v5", "v6")
+"""Versions without early stopping, which learn from the validation portraits, too."""
+
 
 def describe_unet(
     *,
@@ -26,7 +29,7 @@ def describe_unet(
     model: Path,
     metrics: Path,
     labels: list[Path],
-    augmented: Path,
+    augmented: list[Path],
     portraits: list[Path] | None = None,
     model_license: str | None = None,
     card: Path,
@@ -39,20 +42,19 @@ def describe_unet(
         model: its safetensors file.
         metrics: JSON of the comparison of all versions.
         labels: the labelled portraits: train, validation, test.
-        augmented: shard of the augmented training portraits.
+        augmented: shards of the augmented portraits: train, validation.
         portraits: shards of the collection, on whose pseudo-labels v4 and v6 are trained, too.
         model_license: the models' license; without it the card says that it is unknown.
         card: the Markdown to write.
     """
     scores: dict[str, Any] = json.loads(metrics.read_text())[version]
     described_model = json.loads(model.with_suffix(".json").read_text())
-    arguments, teachers = described_model["arguments"], described_model["settings"].get("teachers", [])
+    arguments, settings = described_model["arguments"], described_model["settings"]
     size, tokens = arguments["size"], f" and the tokens of {arguments['vit']}" if arguments.get("vit") else ""
-    train, validation, test = (count_rows([path]) for path in labels)
     data = (
-        f"{train:,} hand-labelled portraits (`labels`, split train) in {count_rows([augmented]):,} augmented copies"
-        f"{_unlabelled(version, teachers, portraits) if portraits else ''}. The weights were chosen by the split "
-        f"validation ({validation:,}), the figures are of the split test ({test:,})."
+        f"{_labelled(version, settings, labels, augmented)}"
+        f"{_unlabelled(version, settings.get('teachers', []), portraits) if portraits else ''}. "
+        f"{_chosen(version, labels[1])}, the figures are of the split test ({count_rows(labels[2:]):,})."
     )
     folder = f"results/{dataset}/unet/{version}"
     described = Described(
@@ -71,6 +73,23 @@ def describe_unet(
         "masks = segmenter.masks(portraits)  # class ids, uint8 (N, S, S), of uint8 RGB portraits (S, S, 3)\n```",
     )
     write_model_card(card, dataset=dataset, model=model, described=described, license_name=model_license)
+
+
+def _labelled(version: str, settings: dict[str, Any], labels: list[Path], augmented: list[Path]) -> str:
+    """The labelled portraits that a U-Net has learned from, and their copies."""
+    splits = 2 if version in TO_THE_LAST_STEP else 1
+    portraits, copies = count_rows(labels[:splits]), count_rows(augmented[:splits])
+    if version == "v5":
+        copies = min(copies, portraits * settings["token_unet"]["copies"])
+    names = "splits train and validation" if splits == 2 else "split train"
+    return f"{portraits:,} hand-labelled portraits (`labels`, {names}) in {copies:,} augmented copies"
+
+
+def _chosen(version: str, validation: Path) -> str:
+    """How a U-Net's weights were chosen."""
+    if version in TO_THE_LAST_STEP:
+        return "The weights are those of the last step"
+    return f"The weights were chosen by the split validation ({count_rows([validation]):,})"
 
 
 def _unlabelled(version: str, teachers: list[str], shards: list[Path]) -> str:

@@ -20,8 +20,8 @@ from facemill.networks.store import load_model, save_model
 from facemill.networks.unet import Unet
 from facemill.segment.cached_rows import CachedRows, mirrored
 from facemill.segment.self_train_unet import STRONG_AUGMENT, unlabelled_rows
-from facemill.segment.train_unet import EarlyStopping, build_learner
-from facemill.training.optimization import make_accelerator, make_ema
+from facemill.segment.train_unet import build_learner
+from facemill.training.optimization import make_accelerator
 from facemill.training.run import Run
 
 
@@ -32,14 +32,13 @@ def distill_unet(
     teachers: list[Path],
     size: int,
     seed: int,
-    train: Path,
-    validation: Path,
+    train: list[Path],
     portraits: list[Path],
     labelled: list[Path],
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains v6 on labels and on its teachers' soft labels; the same command resumes a killed run.
+    """Trains v6 on labels and on its teachers' soft labels to the last step; the same command resumes a killed run.
 
     Half of each step's images are labelled, half unlabelled, with losses of the same weight. The soft labels of as many
     portraits as the student sees at most are computed once, as bytes, in the run's folder: 0.5 MB for one of 256 px.
@@ -50,28 +49,24 @@ def distill_unet(
         teachers: finished U-Nets.
         size: side of the portraits in pixels.
         seed: seed of weights, order and augmentation.
-        train: shard of augmented labelled portraits.
-        validation: shard of the validation portraits.
+        train: shards of augmented labelled portraits, those that v3 was validated on, too.
         portraits: shards of the collection.
         labelled: shards of all labelled portraits, whose images are left out of the collection.
         model: the trained U-Net, a safetensors file.
-        curves: CSV of losses and validation mIoU.
+        curves: CSV of the losses.
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    classes = mask_classes([train, validation])
+    classes = mask_classes(train)
     learner, init_kwargs = build_learner(accelerator, unet_settings, settings.training, size, len(classes))
-    best = make_ema(learner.ema)
     settings_key = {"seed": seed, "unet": unet_settings.model_dump(mode="json"), **settings.model_dump(mode="json")}
-    shards = [train, validation, *portraits, *labelled]
-    run = Run("unet-v6", settings_key, [*teachers, *shards], {"unet": learner}, {"best": best})
+    run = Run("unet-v6", settings_key, [*teachers, *train, *portraits, *labelled], {"unet": learner})
 
     images, batch = settings.training.images, settings.training.batch
     unlabelled = most_of(unlabelled_rows(portraits, labelled, "distillation"), images)
     unlabelled.compute(run.folder / "soft_labels.npy", partial(soft_labels, loaded(teachers, classes)))
-    early_stopping = EarlyStopping(run, learner.ema, best, validation, settings.training.steps, unet_settings.patience)
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
-    loaders = [train_loader(rows, batch, seed, run.step) for rows in (ShardDataset([train]), unlabelled)]
+    loaders = [train_loader(rows, batch, seed, run.step) for rows in (ShardDataset(train), unlabelled)]
     steps, batches = run.steps(images, batch, seed), accelerator.prepare(*loaders)
     for step, (pixels, masks), taught in zip(steps, *batches, strict=False):
         strong, soft = student_view(taught)
@@ -79,10 +74,9 @@ def distill_unet(
         supervised = cross_entropy_dice(logits, masks.long(), IGNORE, weights)
         distillation = soft_cross_entropy(student, soft)
         learner.step((supervised + distillation) / 2, step)
-        early_stopping.update(step)
         run.record(supervised=supervised, distillation=distillation)
     if accelerator.is_main_process:
-        save_model(model, best, init_kwargs, settings_key, classes)
+        save_model(model, learner.ema, init_kwargs, settings_key, classes)
         run.finish(curves)
         (run.folder / "soft_labels.npy").unlink(missing_ok=True)
 

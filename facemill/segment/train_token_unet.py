@@ -23,9 +23,9 @@ from facemill.networks.store import load_model, save_model
 from facemill.networks.timm_networks import load_timm_weights
 from facemill.networks.unet import Unet
 from facemill.segment.cached_rows import CachedRows, mirrored, warped
-from facemill.segment.train_unet import EarlyStopping, unet_arguments
+from facemill.segment.train_unet import unet_arguments
 from facemill.training.learner import EmaLearner
-from facemill.training.optimization import cosine_with_warmup, make_accelerator, make_ema
+from facemill.training.optimization import cosine_with_warmup, make_accelerator
 from facemill.training.run import Run
 
 PROJECTION_RATE = 4
@@ -46,16 +46,15 @@ def train_token_unet(
     initial: Path,
     size: int,
     seed: int,
-    train: Path,
-    validation: Path,
+    train: list[Path],
     model: Path,
     curves: Path,
 ) -> None:
-    """Trains v5 from a finished v3 on; the same command resumes a killed run.
+    """Trains v5 from a finished v3 on, to the last step; the same command resumes a killed run.
 
     The tokens of frozen blocks are computed once for each copy, in float16, and lie in the run's folder: 2.4 MB for a
     portrait of 256 px. Copies are turned, scaled and mirrored anew in each step, and with a copy its tokens, which
-    are nearly those of the other view. Tuned blocks compute theirs anew in each step. Loss and early stopping are v3's.
+    are nearly those of the other view. Tuned blocks compute theirs anew in each step. The loss is v3's.
 
     Args:
         settings: the section `token_unet`.
@@ -63,36 +62,32 @@ def train_token_unet(
         initial: v3, a finished U-Net.
         size: side of the portraits in pixels.
         seed: seed of weights, order and mirroring.
-        train: shard of augmented labelled portraits.
-        validation: shard of the validation portraits.
+        train: shards of augmented labelled portraits, those that v3 was validated on, too.
         model: the trained U-Net, a safetensors file.
-        curves: CSV of loss and validation mIoU.
+        curves: CSV of the loss.
     """
     torch.manual_seed(seed)
     accelerator = make_accelerator()
-    classes = mask_classes([train, validation])
+    classes = mask_classes(train)
     v3 = load_model(Unet, initial, classes)
     learner, init_kwargs = build_token_learner(accelerator, settings, unet_settings, v3, size)
-    best = make_ema(learner.ema)
     settings_key = unet_settings.model_dump(mode="json")
     settings_key |= {"seed": seed, "token_unet": settings.model_dump(mode="json")}
-    run = Run("unet-v5", settings_key, [initial, train, validation], {"unet": learner}, {"best": best})
+    run = Run("unet-v5", settings_key, [initial, *train], {"unet": learner})
 
-    rows = CachedRows([train], keep=lambda row_id: int(row_id.rpartition("-")[2]) < settings.copies)
+    rows = CachedRows(train, keep=lambda row_id: int(row_id.rpartition("-")[2]) < settings.copies)
     if not settings.tuned_blocks:
         rows.compute(run.folder / "tokens.npy", partial(frozen_tokens, learner.ema))
-    images, batch, total = settings.training.images, settings.training.batch, settings.training.steps
-    early_stopping = EarlyStopping(run, learner.ema, best, validation, total, unet_settings.patience)
+    images, batch = settings.training.images, settings.training.batch
     weights = class_weights(unet_settings.class_weights, classes).to(accelerator.device)
     batches = accelerator.prepare(train_loader(rows, batch, seed, run.step))
     for step, loaded in zip(run.steps(images, batch, seed), batches, strict=False):
         pixels, masks, *grid = mirrored(warped(loaded, ROTATION, SCALE))
         loss = cross_entropy_dice(learner.net(pixels.float() / 255, *grid), masks.long(), IGNORE, weights)
         learner.step(loss, step)
-        early_stopping.update(step)
         run.record(loss=loss)
     if accelerator.is_main_process:
-        save_model(model, best, init_kwargs, settings_key, classes)
+        save_model(model, learner.ema, init_kwargs, settings_key, classes)
         run.finish(curves)
         (run.folder / "tokens.npy").unlink(missing_ok=True)
 

@@ -43,9 +43,9 @@ def results(tmp_path_factory) -> Path:
 
 
 def test_shards_of_masks_and_each_mask_in_them_carry_the_table(results):
-    shards = [*results.glob("labels/*.parquet"), results / "augmented/train.parquet"]
+    shards = [*results.glob("labels/*.parquet"), *results.glob("augmented/*.parquet")]
     shards += sorted(results.glob("pseudo_labels/shard-*.parquet"))
-    assert len(shards) == 3 + 1 + 2 and mask_classes(shards) == FINE
+    assert len(shards) == 3 + 2 + 2 and mask_classes(shards) == FINE
     for row in read_rows(shards, ["mask"]):
         decode_mask(row["mask"]["bytes"], FINE)
         with pytest.raises(UserError, match="a mask: has the classes background, body, ear"):

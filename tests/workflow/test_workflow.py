@@ -18,7 +18,7 @@ from helpers.running import command, is_training, jobs_in, planned, snakemake, w
 from facemill.data.shards import read_rows
 from facemill.files import digest, sha256
 
-PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train"]
+PARTS = ["labels/train", "labels/validation", "labels/test", "augmented/train", "augmented/validation"]
 V3 = "results/tiny/unet/v3/model.safetensors"
 FILTER = "filter={ratings: [], min_score: null, tags_all: []}"  # a folder carries no ratings, scores or tags
 
@@ -117,11 +117,12 @@ def test_cards_and_the_bill_say_what_a_run_made(finished):
     assert {f"facemill:code.{rule}": code for rule, code in codes.items()}.items() <= said.items()
 
 
-def test_only_training_portraits_are_augmented(finished):
+def test_training_and_validation_portraits_are_augmented_apart(finished):
     ids = {p: {row["id"] for row in read_rows([finished / f"results/tiny/{p}.parquet"], ["id"])} for p in PARTS}
-    train, validation, test, augmented = ids.values()
+    train, validation, test, *augmented = ids.values()
     assert not train & validation and not train & test and not validation & test
-    assert augmented == {f"{portrait}-{copy:02}" for portrait in train for copy in range(2)}
+    for portraits, copies in zip((train, validation), augmented, strict=True):
+        assert copies == {f"{portrait}-{copy:02}" for portrait in portraits for copy in range(2)}
 
 
 def test_logs_say_what_each_job_said(finished):

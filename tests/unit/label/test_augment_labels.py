@@ -110,20 +110,24 @@ def test_colors_change_only_when_asked_and_never_the_mask():
 
 
 def test_copies_of_every_portrait_are_written(tmp_path):
-    originals = [portrait("5"), portrait("6")]
-    write_shard(tmp_path / "train.parquet", originals, SCHEMA, SEVEN)
+    originals = {"train": [portrait("5"), portrait("6")], "validation": [portrait("7")]}
+    for split, rows in originals.items():
+        write_shard(tmp_path / f"{split}.parquet", rows, SCHEMA, SEVEN)
     for name in "ab":
         augment_labels(
             labels=tmp_path / "train.parquet",
+            validation=tmp_path / "validation.parquet",
             settings=SETTINGS,
             seed=1,
             augmented=tmp_path / name / "train.parquet",
+            augmented_validation=tmp_path / name / "validation.parquet",
             picture=tmp_path / name / "augmented.png",
         )
-    rows = list(read_rows([tmp_path / "a" / "train.parquet"]))
-    copies = [augment(row, SETTINGS, 1) for row in originals]
-    assert rows == [copy for turn in zip(*copies, strict=True) for copy in turn]
-    for file in "train.parquet", "augmented.png":
+    for split, rows in originals.items():
+        copies = [augment(row, SETTINGS, 1) for row in rows]
+        written = list(read_rows([tmp_path / "a" / f"{split}.parquet"]))
+        assert written == [copy for turn in zip(*copies, strict=True) for copy in turn]
+    for file in "train.parquet", "validation.parquet", "augmented.png":
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 

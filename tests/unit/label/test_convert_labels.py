@@ -91,7 +91,15 @@ def test_fifteen_classes_go_through_conversion_and_augmentation(tmp_path):
 
     warps = AugmentConfig(copies=2, rotation=5, scale=0.1, warp=0.02)
     augmented = tmp_path / "augmented.parquet"
-    augment_labels(labels=splits["train"], settings=warps, seed=1, augmented=augmented, picture=tmp_path / "a.png")
-    assert mask_classes([augmented]) == FINE
+    augment_labels(
+        labels=splits["train"],
+        validation=splits["validation"],
+        settings=warps,
+        seed=1,
+        augmented=augmented,
+        augmented_validation=tmp_path / "augmented_validation.parquet",
+        picture=tmp_path / "a.png",
+    )
+    assert mask_classes([augmented, tmp_path / "augmented_validation.parquet"]) == FINE
     copies = [decode_mask(row["mask"]["bytes"], FINE) for row in read_rows([augmented])]
     assert all(np.unique(copy).max() == 14 for copy in copies)

@@ -31,20 +31,20 @@ SCORES = {
 def folder(tmp_path) -> Path:
     folder = tmp_path / "results/mine"
     write_tables(folder)
-    write_json(folder / "metrics.json", dict.fromkeys(("v3", "v4", "v6"), SCORES))
+    write_json(folder / "metrics.json", dict.fromkeys(("v3", "v4", "v5", "v6"), SCORES))
     return folder
 
 
 def unet_card(folder: Path, version: str = "v3", **more: str) -> Path:
     card = folder / f"unet/{version}/README.md"
-    settings = {"teachers": ["v3", "v5"]} if version == "v6" else {}
+    settings = {"v5": {"token_unet": {"copies": 1}}, "v6": {"teachers": ["v3", "v5"]}}.get(version, {})
     describe_unet(
         dataset="mine",
         version=version,
         model=write_model(folder / f"unet/{version}/model.safetensors", {"size": 64}, **settings),
         metrics=folder / "metrics.json",
         labels=[folder / f"labels/{part}.parquet" for part in ("train", "validation", "test")],
-        augmented=folder / "portraits/shard-0001.parquet",
+        augmented=[folder / f"portraits/shard-{number}.parquet" for number in ("0001", "0000")],
         portraits=[folder / "portraits/shard-0000.parquet"],
         card=card,
         **more,
@@ -93,6 +93,13 @@ def test_v4_and_v6_are_trained_on_the_collection_too(folder):
     card = unet_card(folder, "v4").read_text()
     assert "in 4 augmented copies, and v3's confident pseudo-labels of the unlabelled among 5 portraits" in card
     assert "and the soft labels of v3 and v5 of the unlabelled among 5 portraits" in unet_card(folder, "v6").read_text()
+
+
+def test_v5_and_v6_are_trained_on_the_validation_portraits_too(folder):
+    data = "4 hand-labelled portraits (`labels`, splits train and validation) in {} augmented copies"
+    v5, v6 = (unet_card(folder, version).read_text() for version in ("v5", "v6"))
+    assert f"{data.format(4)}. The weights are those of the last step, the figures are of the split test (2)." in v5
+    assert f"{data.format(9)}, and the soft labels" in v6
 
 
 def test_the_header_is_what_the_hub_reads(folder):

@@ -33,8 +33,7 @@ def arguments(tmp_path, monkeypatch, pairs) -> dict:
         "teachers": [save_varied_unet(tmp_path / "v2.safetensors"), save_unet(tmp_path / "v3.safetensors")],
         "size": 64,
         "seed": 1,
-        "train": train,
-        "validation": validation,
+        "train": [train, validation],
         "portraits": [portraits],
         "labelled": [train, validation],
     }
