@@ -17,10 +17,14 @@ rule label_quality:
         f"results/{CONFIG.dataset}/label_quality/ranking.csv",
 
 
+# the most unlike of the U-Nets that do not label
+SECOND_OPINION = "v2" if not CONFIG.token_unet else "v3" if CONFIG.pseudo_labels.version == "v5" else "v5"
+
+
 rule score_portraits:
-    """The entropy of each pseudo-label of a shard, and how much U-Net v2 disagrees with it."""
+    """The entropy of each pseudo-label of a shard, and how much another U-Net disagrees with it: v5, or else v2."""
     input:
-        model="results/{dataset}/unet/v2/model.safetensors",
+        model=f"results/{{dataset}}/unet/{SECOND_OPINION}/model.safetensors",
         portraits=rules.crop_portraits.output.portraits,
         pseudo_labels=rules.pseudo_label.output.pseudo_labels,
     output:
@@ -114,10 +118,30 @@ use rule train_unet as train_fold with:
         ),
 
 
+use rule train_token_unet as train_token_fold with:
+    input:
+        *config_file("token_unet.weights"),
+        initial=rules.train_fold.output.model,
+        train=[rules.fold_labels.output.train],
+    output:
+        "results/{dataset}/label_quality/fold-{fold}/v5/model.json",
+        model="results/{dataset}/label_quality/fold-{fold}/v5/model.safetensors",
+        curves=curves("results/{dataset}/label_quality/fold-{fold}/v5/curves.csv", "loss"),
+    log:
+        "logs/{dataset}/train_token_fold-{fold}.log",
+    benchmark:
+        "benchmarks/results/{dataset}/train_token_fold-{fold}.tsv"
+    threads: SHARED_THREADS
+
+
 rule judge_labels:
     """The labelled portraits by how much networks that were trained without them contradict their labels."""
     input:
-        models=expand(rules.train_fold.output.model, fold=FOLDS, allow_missing=True),
+        models=expand(
+            (rules.train_token_fold if CONFIG.token_unet else rules.train_fold).output.model,
+            fold=FOLDS,
+            allow_missing=True,
+        ),
         held_out=expand(rules.fold_labels.output.held_out, fold=FOLDS, allow_missing=True),
     output:
         ranking="results/{dataset}/label_quality/ranking.csv",
