@@ -3,15 +3,24 @@
 
 SWAP = "results/{dataset}/swap"
 FILMED = CONFIG.swap.a is None  # the sample's own films
-SWAP_FAULT = (
-    "swap.a: found null; accepted: a film, or a folder of frames or photos"
-    if FILMED and CONFIG.kind != "sample"
-    else None
-)
+
+
+def swap_fault():
+    """What is wrong with the two films or folders, None where nothing is."""
+    accepted = "accepted: a film, or a folder of frames or photos"
+    if FILMED:
+        return None if CONFIG.kind == "sample" else f"swap.a: found null; {accepted}"
+    from facemill.swap.pictures import is_photo  # which a run without a swap need not import
+
+    photos = [f"swap.{side}: {path} is one photo" for side, path in FILMS.items() if is_photo(Path(path))]
+    return f"{photos[0]}; {accepted}" if photos else None
+
+
 FILMS = {
     side: str(path or f"results/{CONFIG.dataset}/films/{side}.mp4")
     for side, path in (("a", CONFIG.swap.a), ("b", CONFIG.swap.b))
 }
+SWAP_FAULT = swap_fault()
 # A film becomes a film, a folder one of images.
 SWAPPED = {
     way: f"results/{CONFIG.dataset}/swap/{way}/{'images' if Path(FILMS[way[0]]).is_dir() else way + '.mp4'}"

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import pytest
 from helpers.running import command, jobs_in, made_once, planned, snakemake, wait_for
+from PIL import Image
 
 from facemill.avatars.regions import seven_ids
 from facemill.data.classes import SEVEN
@@ -176,3 +177,14 @@ def test_films_that_are_not_there_are_one_line(exchanged):
     config = ["--config", f"swap={{a: {exchanged}/no.mp4, b: {exchanged}/results/tiny/films/b.mp4}}"]
     code, said = snakemake(exchanged, "-n", *config, "--", "swap")
     assert code and "no.mp4" in said and "Traceback" not in said
+
+
+def test_one_photo_of_a_person_is_refused_before_faces_are_looked_for(exchanged, tmp_path):
+    photo = tmp_path / "me.jpg"
+    Image.new("RGB", (64, 64)).save(photo)
+    config = ["--config", f"swap={{a: {photo}, b: {exchanged}/results/tiny/films/b.mp4}}"]
+    code, said = snakemake(exchanged, "-n", *config, "--", "swap")
+    assert (
+        code and f"\nconfig: swap.a: {photo} is one photo; accepted: a film, or a folder of frames or photos\n" in said
+    )
+    assert "Traceback" not in said

@@ -119,3 +119,4 @@ def test_a_folder_is_the_other_collection_and_without_any_one_line_says_so(chang
     config += ["filter={ratings: [], tags_all: [], tags_none: [], min_score: null, min_size: null}"]
     code, said = snakemake(changeable, "-n", "--config", *config, "--", "cyclegan")
     assert code and "cyclegan.other: found null; accepted: results/<dataset> of another run" in said
+    assert "Traceback" not in said

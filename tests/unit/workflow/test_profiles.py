@@ -53,6 +53,7 @@ def test_trainings_ask_for_the_memory_that_their_loaders_hold(parsed):
         "train_fold": 6000 + loader_mb,
         "self_train_unet": 6000 + 2 * loader_mb,
         "train_token_unet": 6000 + loader_mb,
+        "train_token_fold": 6000 + loader_mb,
         "distill_unet": 6000 + 2 * loader_mb,
         "train_vae": 8000 + loader_mb,
         "train_gaugan": 12000 + loader_mb,

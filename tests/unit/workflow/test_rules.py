@@ -9,6 +9,9 @@ from facemill.workflow.signatures import door_of, read_signature
 ROOT = Path(__file__).parents[3]
 SHELL = re.compile(r"\{params.command\}( --threads \{threads\})? 2>&1 \| tee \{log\}")
 
+OF_FOLDS = {"train_fold": "train_unet", "train_token_fold": "train_token_unet"}
+"""Rules that train on a fold, by the doors of others."""
+
 
 def test_nothing_reaches_a_shell_but_a_command_whose_words_are_quoted(parsed):
     """`facemill.workflow.doors` quotes, and its tests show that it does."""
@@ -19,7 +22,7 @@ def test_nothing_reaches_a_shell_but_a_command_whose_words_are_quoted(parsed):
 def test_threads_are_an_option_of_the_doors_that_take_them(parsed):
     for name, rule in parsed.rules.items():
         if rule.shellcmd:
-            door = ROOT / "scripts" / f"{'train_unet' if name == 'train_fold' else name}.py"
+            door = ROOT / "scripts" / f"{OF_FOLDS.get(name, name)}.py"
             takes = "threads" in read_signature(door_of(door))[0].parameters
             assert takes == ("--threads" in rule.shellcmd), name
 
