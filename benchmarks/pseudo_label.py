@@ -7,7 +7,8 @@ same graph (a U-Net with horizontal-flip test-time augmentation (TTA), masks and
 many batches at once. The plain script: files through a DataLoader and Pillow, segmentation_models_pytorch's U-Net as it
 comes, in float32, masks saved by Pillow; with TTA, as here, and without, which gives worse masks. They take turns, so
 that other work on the machine disturbs all; the medians count. The last line holds the ratios as JSON: `vs_plain` is
-that to the script with TTA, `vs_plain_without_tta` that to the other.
+that to the script with TTA, `vs_plain_without_tta` that to the other. Of a trained model `agreement` is the share of
+one batch's pixels whose class torch in float32 predicts, too.
 """
 
 import json
@@ -81,6 +82,14 @@ def end_to_end(backend: Backend, shard: Path, out: Path) -> None:
         write_batches(out, batches, pseudo_label_schema(SEVEN), SEVEN)
 
 
+@torch.inference_mode()
+def agreement(backend: Backend, unet: Unet, images: np.ndarray) -> float:
+    """The share of the pixels of a batch, uint8 (B, S, S, 3), whose class torch in float32 predicts, too."""
+    pixels = torch.from_numpy(images).to(device()).permute(0, 3, 1, 2).float() / 255
+    logits = unet(pixels) + unet(pixels.flip(3)).flip(3)
+    return float((backend(list(images)).masks == logits.argmax(1).cpu().numpy()).mean())
+
+
 def timed(call: Callable[[], None]) -> float:
     """Seconds of a call."""
     start = time.perf_counter()
@@ -91,11 +100,12 @@ def timed(call: Callable[[], None]) -> float:
 def main(
     *, portraits: list[Path], model: Path | None = None, size: int = 512, images: int = 192, rounds: int = 5
 ) -> None:
-    """Times pseudo-labelling by a U-Net v3 with the narrow decoder.
+    """Times pseudo-labelling by a U-Net: a v3 with the narrow decoder, or a trained one.
 
     Args:
         portraits: shards of portraits, enlarged or shrunk to the size.
-        model: a trained U-Net of that size; its weights change no speed, but masks of noise are larger files.
+        model: a trained U-Net of that size, of any version; its weights change no speed, but masks of noise are larger
+            files.
         size: of the portraits, in pixels.
         images: portraits in a turn, in whole batches; some thousands for a GPU. The plain script has an eighth.
         rounds: turns of each.
@@ -143,7 +153,8 @@ def main(
     print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB")
     peers = {"of_network": "network", "vs_plain": "plain", "vs_plain_without_tta": "plain without TTA"}
     pairs = {key: zip(rates["end to end"], rates[peer], strict=True) for key, peer in peers.items()}
-    print(json.dumps({key: round(statistics.median(a / b for a, b in turns), 3) for key, turns in pairs.items()}))
+    ratios = {key: round(statistics.median(a / b for a, b in turns), 3) for key, turns in pairs.items()}
+    print(json.dumps(ratios | ({"agreement": round(agreement(backend, unet, batches[0]), 5)} if model else {})))
 
 
 if __name__ == "__main__":

@@ -83,7 +83,7 @@ class Config(Section):
     )
     distillation: DistillationConfig | None = Field(
         None,
-        description="v6, such as {teachers: [v3, v5], training: {...}}, which needs unlabelled portraits; null: no v6",
+        description="v6, such as {teachers: [v5], training: {...}}, which needs unlabelled portraits; null: no v6",
     )
     pseudo_labels: PseudoLabelsConfig
     review: ReviewConfig
