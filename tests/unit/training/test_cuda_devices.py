@@ -110,6 +110,7 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
 
     made = {"model": tmp_path / "model.safetensors", "curves": tmp_path / "curves.csv"}
     unet = {"size": SIZE, "seed": 1, "train": shard, "validation": shard} | made
+    to_the_last_step = {"size": SIZE, "seed": 1, "train": [shard, shard]} | made
     collection = {"seed": 1, "holdout": 0.2, "portraits": [portraits], "pseudo_labels": [shard]} | made
     gaugan = {"size": SIZE, "style_reader": vae, "gate": tmp_path / "gate.parquet", "style_encoder": tmp_path / "style"}
     vgg_loss = {"vgg_weights": write_vgg(tmp_path / "vgg.safetensors"), "perceptual": "vgg"}
@@ -121,10 +122,10 @@ def trainings(tmp_path, monkeypatch, pairs) -> dict[str, Callable[[], None]]:
         "train_unet": partial(train_unet.train_unet, version="v3", settings=UNET, **unet),
         "self_train_unet": partial(self_train_unet.self_train_unet, teacher=teacher, **unet, **student),
         "train_token_unet": partial(
-            train_token_unet.train_token_unet, settings=TOKENS, unet_settings=UNET, initial=teacher, **unet
+            train_token_unet.train_token_unet, settings=TOKENS, unet_settings=UNET, initial=teacher, **to_the_last_step
         ),
         "distill_unet": partial(
-            distill_unet.distill_unet, **unet, **student | {"settings": DISTILLED, "teachers": [teacher]}
+            distill_unet.distill_unet, **to_the_last_step, **student | {"settings": DISTILLED, "teachers": [teacher]}
         ),
         "train_vae": partial(train_vae.train_vae, settings=VAE, **collection),
         "train_gaugan": partial(train, settings=GAUGAN.model_copy(update=vgg_loss)),
