@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -88,4 +89,15 @@ def compile_graph(
         options |= {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     else:
         options |= {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": streams}
-    return openvino.Core().compile_model(graph, "CPU", options)
+    return _core().compile_model(graph, "CPU", options)
+
+
+@cache
+def _core() -> openvino.Core:
+    """The process's only core.
+
+    Each core gives the main thread a stack for its signal handlers, and as it goes gives it that of the core before,
+    which may be gone: the next signal, such as the SIGTERM that a training is to outlive, would be a segmentation fault
+    (`SigAltStackSetup` in https://github.com/openvinotoolkit/openvino, src/plugins/intel_cpu/src/plugin.cpp).
+    """
+    return openvino.Core()

@@ -91,6 +91,23 @@ def test_any_number_of_images_up_to_a_batch_is_predicted_as_in_a_full_one(models
     assert all(len(values) == 4 for values in part)
 
 
+SIGNALED = """
+import gc, signal, torch
+from facemill.inference.openvino_backend import compile_openvino
+compiled = [compile_openvino(torch.nn.Conv2d(1, 1, 1), (torch.zeros(1, 1, 8, 8),), "f32", 1) for _ in range(2)]
+while compiled:
+    del compiled[0]
+    gc.collect()
+signal.signal(signal.SIGTERM, lambda number, frame: print("handled"))
+signal.raise_signal(signal.SIGTERM)
+"""
+
+
+def test_signals_are_handled_when_compiled_networks_are_gone():
+    done = subprocess.run([sys.executable, "-c", SIGNALED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr
+
+
 def test_torch_labels_where_openvino_is_missing():
     command = [sys.executable, "-c", WITHOUT_OPENVINO]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout == "(1, 64, 64)\n"
