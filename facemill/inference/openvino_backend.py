@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from facemill.inference.backends import Predictions, Stem, Trunk
 from facemill.networks.device import bf16
 from facemill.networks.unet import Unet
+
+CORES: list[openvino.Core] = []
+"""The cores of all compiled networks, which stay until the process ends.
+
+Each core gives the main thread a stack for its signal handlers, and as it goes gives it that of the core before, which
+may be gone: the next signal, such as the SIGTERM that a training is to outlive, would be a segmentation fault.
+(`SigAltStackSetup` in https://github.com/openvinotoolkit/openvino, src/plugins/intel_cpu/src/plugin.cpp)
+"""
 
 
 class OpenVinoBackend:
@@ -89,15 +96,5 @@ def compile_graph(
         options |= {"PERFORMANCE_HINT": "LATENCY", "ENABLE_CPU_PINNING": False}
     else:
         options |= {"PERFORMANCE_HINT": "THROUGHPUT", "PERFORMANCE_HINT_NUM_REQUESTS": streams}
-    return _core().compile_model(graph, "CPU", options)
-
-
-@cache
-def _core() -> openvino.Core:
-    """The process's only core.
-
-    Each core gives the main thread a stack for its signal handlers, and as it goes gives it that of the core before,
-    which may be gone: the next signal, such as the SIGTERM that a training is to outlive, would be a segmentation fault
-    (`SigAltStackSetup` in https://github.com/openvinotoolkit/openvino, src/plugins/intel_cpu/src/plugin.cpp).
-    """
-    return openvino.Core()
+    CORES.append(openvino.Core())
+    return CORES[-1].compile_model(graph, "CPU", options)
