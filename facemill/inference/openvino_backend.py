@@ -20,8 +20,8 @@ CORES: list[openvino.Core] = []
 """The cores of all compiled networks, which stay until the process ends.
 
 Each core gives the main thread a stack for its signal handlers, and as it goes gives it that of the core before, which
-may be gone: the next signal, such as the SIGTERM that a training is to outlive, would be a segmentation fault.
-(`SigAltStackSetup` in https://github.com/openvinotoolkit/openvino, src/plugins/intel_cpu/src/plugin.cpp)
+may be gone: the next signal, such as the SIGTERM at which a studio is to end, would be a segmentation fault (class
+`SigAltStackSetup` in https://github.com/openvinotoolkit/openvino, src/plugins/intel_cpu).
 """
 
 

@@ -26,7 +26,7 @@ def score_portraits(*, model: Path, portraits: Path, pseudo_labels: Path, scores
     """Scores a shard of portraits by the uncertainty of their pseudo-labels and another U-Net's disagreement.
 
     Args:
-        model: the other U-Net (v2), a safetensors file or the folder that holds it.
+        model: the other U-Net, a safetensors file or the folder that holds it.
         portraits: shard of portraits.
         pseudo_labels: shard of their pseudo-labels.
         scores: table with columns id, uncertainty, disagreement.

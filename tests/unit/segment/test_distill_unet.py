@@ -88,6 +88,15 @@ def test_the_student_learns_from_its_teachers_and_resumes_to_the_same_bytes(tmp_
     assert losses[-1] < losses[0] - 0.02
 
 
+def test_the_student_learns_from_all_shards_of_labelled_portraits(tmp_path, arguments):
+    weights = []
+    for shards in arguments["train"], arguments["train"][:1]:
+        model = tmp_path / f"{len(shards)}/model.safetensors"
+        distill_unet(**arguments | {"train": shards}, model=model, curves=tmp_path / "curves.csv")
+        weights.append(load_model(Unet, model).head.weight)
+    assert not torch.equal(*weights)
+
+
 def test_rows_are_as_many_as_the_student_sees_at_most(arguments):
     rows = unlabelled_rows(arguments["portraits"], arguments["labelled"], "distillation")
     assert len(rows) == 26 and len(most_of(rows, 100)) == 26
